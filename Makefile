@@ -1,0 +1,37 @@
+# make demo   a picture from the demo models: base install, no torch, no build
+# make test   everything the tests need, and the tests
+# make check  lint, format, strict types
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check clean
+
+demo: .venv/.base
+	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
+	@echo "The picture is $(CURDIR)/demo.png"
+
+test: .venv/.test
+	$(BIN)/python -m pytest
+
+# mypy sees the top-level folders as the one package they are installed as.
+check: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p build/types/latentlink
+	ln -sfn $(foreach f,$(wildcard latentlink/*),$(CURDIR)/$(f)) $(CURDIR)/bench $(CURDIR)/demo $(CURDIR)/engine $(CURDIR)/export $(CURDIR)/runtime build/types/latentlink/
+	MYPYPATH=build/types $(BIN)/mypy -p latentlink
+	MYPYPATH=build/types $(BIN)/mypy tests
+
+clean:
+	rm -rf .venv build *.egg-info demo.png
+
+.venv/.base: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) install -e .
+	touch $@
+
+.venv/.test: pyproject.toml tests/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install -c tests/constraints.txt -e '.[test,check,demo]'
+	touch $@ .venv/.base

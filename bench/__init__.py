@@ -1,0 +1,1 @@
+"""Measurements, also side by side with other systems."""

@@ -1,0 +1,84 @@
+"""Make a demo model's checkpoint from nothing.
+
+python -m latentlink.demo.train demo OUT
+python -m latentlink.demo.train demo-b OUT
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from diffusers import DDPMScheduler, PNDMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPTokenizerFast
+
+from latentlink.demo.model import PLANS, Curve
+from latentlink.demo.tokenizer import write_tokenizer
+from latentlink.demo.train_diffusion import train_diffusion
+from latentlink.demo.train_vae import train_vae
+
+BETAS = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
+
+
+def train(name: str, out: Path) -> None:
+    """Train the model `name` and write its diffusers checkpoint, float16, to `out`."""
+    torch.set_num_threads(1)
+    plan = PLANS[name]
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    curve = Curve(out / "curve.jsonl")
+    write_tokenizer(out / "tokenizer")
+    tokenizer = CLIPTokenizerFast.from_pretrained(out / "tokenizer")
+    (out / "tokenizer" / "tokenizer.json").write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+    vae = train_vae(plan, curve)
+    vae.half().save_pretrained(out / "vae")
+    vae.float()
+    unet, text = train_diffusion(plan, vae, tokenizer, DDPMScheduler(**BETAS), curve)
+    save(out, unet, text)
+
+
+def save(out: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
+    """Everything but the VAE and the tokenizer, which are there already."""
+    unet.half().save_pretrained(out / "unet")
+    text.half().save_pretrained(out / "text_encoder")
+    add_prefix(out / "text_encoder" / "model.safetensors")
+    PNDMScheduler(
+        **BETAS, skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading"
+    ).save_pretrained(out / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": "0.30.0",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (out / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def add_prefix(file: Path) -> None:
+    """Give CLIP's weights the `text_model.` prefix that every reader before transformers 5 expects."""
+    state = load_file(file)
+    renamed = {k if k.startswith("text_model.") else f"text_model.{k}": v for k, v in state.items()}
+    save_file(renamed, file, metadata={"format": "pt"})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in PLANS:
+        sys.exit(f"usage: python -m latentlink.demo.train {'|'.join(PLANS)} OUT")
+    train(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""ONNX to engines, and the bundle that holds them."""

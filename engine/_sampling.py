@@ -1,0 +1,98 @@
+"""The `sampling` record of a manifest: the training schedule and the defaults of a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+from latentlink.engine._checks import (
+    check_int,
+    check_label,
+    check_number,
+    check_text,
+    inside,
+    list_of,
+    record_of,
+    unexpected,
+)
+from latentlink.engine._entries import sorted_items
+
+MAX_SIDE = 1 << 16
+
+Constant: TypeAlias = str | int | float | bool | tuple[float, ...] | None
+"""One number, or list of numbers, of a training schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """The training schedule, and what to sample with where the user does not say.
+
+    Args:
+        schedule: Constants of the noise schedule that the denoiser was trained with; samplers read them.
+        sampler: Name of a sampler.
+        steps: 1 to 10,000.
+        guidance: Guidance scale w, 0 to 1,000; without meaning for a denoiser that has no guidance port.
+        width: Pixels, a multiple of `size_multiple`.
+        height: Pixels, a multiple of `size_multiple`.
+        size_multiple: What every picture's width and height must be a multiple of, in pixels.
+    """
+
+    schedule: Mapping[str, Constant]
+    sampler: str
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    size_multiple: int
+
+    def __post_init__(self) -> None:
+        with inside("schedule"):
+            object.__setattr__(
+                self,
+                "schedule",
+                {key: _constant(key, value) for key, value in sorted_items(self.schedule, 64)},
+            )
+        check_label("sampler", self.sampler)
+        check_int("steps", self.steps, 1, 10_000)
+        check_number("guidance", self.guidance, 0.0, 1000.0)
+        object.__setattr__(self, "guidance", float(self.guidance))
+        check_int("size_multiple", self.size_multiple, 1, MAX_SIDE)
+        for key, side in (("width", self.width), ("height", self.height)):
+            check_int(key, side, 1, MAX_SIDE)
+            if side % self.size_multiple:
+                raise unexpected(key, side, f"a multiple of size_multiple, {self.size_multiple}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of these settings."""
+        return {
+            "schedule": {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in self.schedule.items()
+            },
+            "sampler": self.sampler,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "width": self.width,
+            "height": self.height,
+            "size_multiple": self.size_multiple,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a record; see `Manifest.from_json`."""
+        keys = ("schedule", "sampler", "steps", "guidance", "width", "height", "size_multiple")
+        return cls(**record_of(value, keys))
+
+
+def _constant(key: str, value: object) -> Constant:
+    if isinstance(value, (list, tuple)):
+        for number, item in enumerate(list_of(key, value, limit=10_000)):
+            check_number(f"{key}[{number}]", item, -math.inf)
+        return tuple(value)
+    if isinstance(value, str):
+        check_text(key, value)
+    elif value is not None and not isinstance(value, bool):
+        check_number(key, value, -math.inf)
+    return value  # type: ignore[return-value]

@@ -1,0 +1,157 @@
+"""Export to bundle: every component compiled for every target asked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias
+
+from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
+from latentlink.engine.files import replacing_directory
+from latentlink.engine.fingerprint import make_fingerprint
+from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest
+from latentlink.errors import UsageError
+from latentlink.spaces import digest
+
+Range: TypeAlias = tuple[int, int, int]
+"""Smallest, best and largest size. Equal ones make it fixed."""
+
+BUILDERS: Mapping[str, str] = {"ort-cpu": "latentlink.engine.ort_cpu"}
+"""Module of each target; it has `build_engine(source, out, fixed) -> facts` and `FILE`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """Sizes that the engines are built for; None leaves a dimension free.
+
+    Args:
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        batch: Pictures a batch.
+    """
+
+    width: Range | None = None
+    height: Range | None = None
+    batch: Range | None = None
+
+
+def parse_range(text: str) -> Range:
+    """`512` or `256:512:1024`.
+
+    Raises:
+        UsageError: It is neither, or not in order.
+    """
+    parts = text.split(":")
+    if len(parts) in (1, 3) and all(part.isdigit() and int(part) > 0 for part in parts):
+        low, best, high = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
+        if low <= best <= high:
+            return low, best, high
+    raise UsageError(
+        f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024)."
+    )
+
+
+def build_bundle(
+    exported: str | Path,
+    out: str | Path,
+    *,
+    targets: Sequence[str] = ("ort-cpu",),
+    shapes: Shapes | None = None,
+    on_engine: Callable[[int, int, str], None] | None = None,
+) -> Manifest:
+    """Compile an export.
+
+    Args:
+        exported: Directory that `latentlink export` wrote.
+        out: Bundle to make; an earlier one there is replaced when the new one is whole.
+        targets: Targets to compile every component for.
+        shapes: Sizes to compile for.
+        on_engine: Called with (number, count, title) before each engine.
+
+    Raises:
+        UsageError: An argument is wrong, or `exported` is not an export.
+        BundleError: The export is damaged.
+    """
+    for target in targets:
+        if target not in BUILDERS:
+            raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(BUILDERS)}.")
+    source = Bundle.open(exported)
+    if source.manifest.kind != "export":
+        raise UsageError(
+            f"{str(exported)!r} is a bundle already; expected an export, from latentlink export."
+        )
+    shapes = shapes or Shapes()
+    work = [(name, target) for name in source.manifest.components for target in targets]
+    with replacing_directory(Path(out), is_ours=is_bundle) as folder:
+        engines: dict[str, list[EngineEntry]] = {name: [] for name in source.manifest.components}
+        for number, (name, target) in enumerate(work):
+            if on_engine:
+                on_engine(number, len(work), f"{name} for {target}")
+            engines[name].append(_build(source, name, target, shapes, folder))
+        components = {}
+        for name, entry in source.manifest.components.items():
+            components[name] = replace(entry, engines=tuple(engines[name]))
+            if entry.tokenizer is not None:
+                file = folder / entry.tokenizer.path
+                file.parent.mkdir(parents=True)
+                shutil.copyfile(source.file(entry.tokenizer.path), file)
+        return write_bundle(folder, replace(source.manifest, kind="bundle", components=components, files={}))
+
+
+def _build(source: Bundle, name: str, target: str, shapes: Shapes, folder: Path) -> EngineEntry:
+    entry = source.manifest.components[name]
+    graph = next(engine for engine in entry.engines if engine.target == "onnx")
+    limits = _limits(entry, shapes, source.manifest.sampling.size_multiple)
+    builder = import_module(BUILDERS[target])
+    path = folder / "engines" / name / target / builder.FILE
+    path.parent.mkdir(parents=True)
+    fixed = {dim: low for dim, (low, _, high) in limits.items() if low == high}
+    facts = builder.build_engine(source.file(graph.path), path, fixed)
+    inside = Path(graph.path).parent
+    weights = {str(p): f.sha256 for p, f in source.manifest.files.items() if Path(p).parent == inside}
+    return EngineEntry(
+        target=target,
+        precision=graph.precision,
+        path=path.relative_to(folder).as_posix(),
+        fingerprint=make_fingerprint(
+            target=target,
+            facts={
+                **facts,
+                "source": digest(weights),
+                "ports": digest({"ports": [port.tensor for port in (*entry.inputs, *entry.outputs)]}),
+                "precision": graph.precision,
+                "limits": digest({dim: list(sizes) for dim, sizes in limits.items()}),
+            },
+        ),
+        limits=limits,
+        parity=graph.parity,
+    )
+
+
+def _limits(entry: ComponentEntry, shapes: Shapes, multiple: int) -> dict[str, Range]:
+    """Sizes of the component's free dimensions that follow from the picture's.
+
+    Batch limits the denoiser alone: prompts are encoded and pictures decoded as many at a time as it suits.
+    """
+    ports = (*entry.inputs, *entry.outputs)
+    free = {dim for port in ports for dim in port.shape if isinstance(dim, str)}
+    downscale = next((port.size("f") for port in ports if port.kind == "latent"), 1)
+    limits: dict[str, Range] = {}
+    for (pixels, latent), sizes in ((("W", "w"), shapes.width), (("H", "h"), shapes.height)):
+        if sizes is None:
+            continue
+        if any(size % multiple for size in sizes):
+            raise UsageError(
+                f"{':'.join(map(str, sizes))} is not a size for this model: expected multiples of {multiple}."
+            )
+        limits[pixels] = sizes
+        low, best, high = (size // downscale for size in sizes)
+        limits[latent] = (low, best, high)
+    if shapes.batch is not None and any(port.kind == "coefficients" for port in entry.inputs):
+        low, best, high = shapes.batch
+        limits["B"] = shapes.batch
+        limits["N"] = (low, 2 * best, 2 * high)
+    return {dim: sizes for dim, sizes in limits.items() if dim in free}

@@ -1,0 +1,229 @@
+"""Writing whole or not at all: folders and files appear under their name when they are complete.
+
+The new content grows in a hidden sibling, on the same file system, and takes the name in one step. A process
+that is killed leaves the old content under the name. POSIX only: the siblings are held by flock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from latentlink.errors import UsageError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+# The file system or kernel has no exchange: everything else is an error of this very call.
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
+
+
+@contextmanager
+def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """A fresh folder that becomes `out` when the block ends, in one step, and is removed if the block raises.
+
+    Parents of `out` are made. A symbolic link at `out` is followed. What a killed process left of an earlier
+    write to `out` is removed first; what a living one is writing is not touched, and of two writers the last
+    one to end wins.
+
+    Args:
+        out: The folder to make or to replace.
+        is_ours: Whether an existing folder may be replaced, which deletes it.
+
+    Yields:
+        The folder to fill.
+
+    Raises:
+        UsageError: `out` exists and is not ours, or is a mount point; nothing was done.
+        OSError: The disk is full, a permission is missing, ...; `out` is as it was.
+    """
+    target = Path(os.path.realpath(out))
+    _check_replaceable(target, out, is_ours)
+    _make_parent(target)
+    _remove_leftovers(target)
+    part, lock = _make_part(target)
+    try:
+        yield part
+        _sync_tree(part)
+        _check_replaceable(target, out, is_ours)
+        _swap(part, target)
+        _sync_folder(target.parent)
+    finally:
+        # What has this name now is either unfinished or what stood at `target` before.
+        shutil.rmtree(part, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A path to write to, with the suffix of `path`, that becomes `path` when the block ends.
+
+    Parents of `path` are made. A symbolic link at `path` is followed.
+
+    Yields:
+        A path where nothing is yet.
+
+    Raises:
+        UsageError: `path` is a folder.
+        OSError: As for any file; `path` is as it was, and nothing else is left.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder; expected the name of a file to write.")
+    _make_parent(target)
+    part = target.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")
+    try:
+        yield part
+        _sync(part)
+        part.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check_replaceable(target: Path, out: Path, is_ours: Callable[[Path], bool]) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir() or not is_ours(target):
+        raise UsageError(
+            f"{str(out)!r} exists and is not a bundle or export of latentlink with nothing else in it; "
+            "it is left as it is.",
+            remedy="Choose a new name, or remove it first.",
+        )
+    if os.path.ismount(target):
+        raise UsageError(
+            f"{str(out)!r} is a mount point, which cannot be replaced in one step; expected a folder in it.",
+            remedy=f"Write to {str(out / 'bundle')!r}.",
+        )
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(
+            f"{str(target.parent)!r} is a file; expected a folder to write {target.name!r} in."
+        ) from None
+
+
+def _unique() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _make_part(target: Path) -> tuple[Path, int]:
+    """A new sibling and a descriptor whose lock says that its writer lives."""
+    while True:
+        part = target.with_name(f".{target.name}.{_unique()}.part")
+        part.mkdir()
+        # Between these lines another writer may take it for a leftover and remove it: then make another one.
+        try:
+            lock = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        if _held(lock) and part.exists() and os.path.samestat(part.stat(), os.fstat(lock)):
+            return part, lock
+        os.close(lock)
+
+
+def _held(lock: int) -> bool:
+    """Whether the lock was got. Where a file system has none, nobody can take the sibling for a leftover."""
+    try:
+        # Shared, as a network file system grants no exclusive lock on what cannot be written to.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the siblings that writers of `target` left when they were killed."""
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+-[0-9a-f]{{8}}\.(part|old)")
+    names = sorted(path.name for path in target.parent.iterdir() if pattern.fullmatch(path.name))
+    for name in names:
+        if name.endswith(".part"):
+            _remove_dead(target.with_name(name))
+    for name in names:
+        aside = target.with_name(name)
+        if name.endswith(".part") or aside.with_suffix(".part").exists():
+            continue
+        # killed between the two renames of `_swap`
+        with suppress(OSError):
+            if os.path.lexists(target):
+                shutil.rmtree(aside)
+            else:
+                aside.rename(target)
+
+
+def _remove_dead(part: Path) -> None:
+    """Remove a sibling unless its writer lives. A process's locks end with it, however it ends."""
+    with suppress(OSError):
+        descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(part, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _swap(part: Path, target: Path) -> None:
+    """Give `part` the name `target`; what had it gets the name `part` or is gone."""
+    if not os.path.lexists(target):
+        part.rename(target)
+        return
+    if _exchange(part, target):
+        return
+    aside = part.with_suffix(".old")
+    try:
+        target.rename(aside)
+        part.rename(target)
+    except BaseException:
+        if os.path.lexists(aside) and not os.path.lexists(target):
+            aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (Linux 3.15, renameat2(2)); False where that cannot be done."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def _sync_tree(root: Path) -> None:
+    """Bring a folder to the disk, so that no power cut leaves the name with empty files behind it."""
+    for folder, _, files in os.walk(root, topdown=False):
+        for name in files:
+            _sync(Path(folder, name))
+        _sync_folder(Path(folder))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # file systems that cannot sync a folder say so
+            raise

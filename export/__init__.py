@@ -1,0 +1,1 @@
+"""PyTorch to ONNX: checkpoint -> recipe -> typed ONNX components. The only home of torch."""

@@ -1,0 +1,180 @@
+"""Checkpoint to export: every component traced, compared with torch, and written with its manifest."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import latentlink
+from latentlink.engine.bundle import is_bundle, write_bundle
+from latentlink.engine.files import replacing_directory
+from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
+from latentlink.errors import CheckpointError, UsageError
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import DTYPES, Component
+from latentlink.export.onnx_file import write_onnx
+from latentlink.export.parity import Parity, compare
+from latentlink.export.recipes import find_recipe
+from latentlink.export.recipes.options import Options
+
+ONNX = "onnx"
+
+# Two sizes to compare at, the first also to trace with: all free dimensions above 1 and different from each
+# other there, so that the exporter ties none of them; the smallest case afterwards.
+CASES: tuple[Mapping[str, int], ...] = (
+    {"B": 2, "N": 4, "S": 77, "rows": 2, "columns": 3},
+    {"B": 1, "N": 1, "S": 77, "rows": 1, "columns": 1},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """One component that is done, for whoever shows progress.
+
+    Args:
+        name: The component.
+        parity: How it compares with torch, or None where this machine cannot run its dtype.
+    """
+
+    name: str
+    parity: Parity | None
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    family: str = "auto",
+    options: Options | None = None,
+    on_component: Callable[[int, int, str], None] | None = None,
+    on_done: Callable[[Exported], None] | None = None,
+) -> Manifest:
+    """Export a checkpoint to typed ONNX components.
+
+    Args:
+        checkpoint: A diffusers directory.
+        out: Directory to make; an earlier export there is replaced when the new one is whole.
+        family: Name of a recipe, or `auto`.
+        options: What the components compute in and exchange.
+        on_component: Called with (number, count, name) before each component.
+        on_done: Called after each component.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be exported, or a component does not agree with torch.
+        UsageError: `out` holds something else.
+    """
+    options = options or Options()
+    if options.dtype not in ("float32", "float16", "bfloat16"):
+        raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
+    if options.io_dtype not in ("float32", "float16"):
+        raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
+    source = Checkpoint.open(checkpoint)
+    label, recipe = find_recipe(source, family)
+    sampling = Sampling.from_json(recipe.sampling(source))
+    with replacing_directory(Path(out), is_ours=is_bundle) as folder:
+        entries: dict[str, ComponentEntry] = {}
+        spaces, embeddings = {}, {}
+        made = recipe.components(source, options)
+        for number, name in enumerate(recipe.names):
+            if on_component:
+                on_component(number, len(recipe.names), name)
+            component = next(made)
+            entries[name], parity = _write(component, folder, options, sampling.size_multiple)
+            spaces |= {space.digest: space for space in component.spaces}
+            embeddings |= {embedding.digest: embedding for embedding in component.embeddings}
+            del component
+            gc.collect()
+            if on_done:
+                on_done(Exported(name=name, parity=parity))
+        return write_bundle(
+            folder,
+            Manifest(
+                kind="export",
+                name=source.label,
+                family=label,
+                spaces=tuple(spaces.values()),
+                embeddings=tuple(embeddings.values()),
+                components=entries,
+                sampling=sampling,
+                provenance={
+                    "checkpoint": source.root.name,
+                    "latentlink": latentlink.__version__,
+                    "torch": torch.__version__,
+                    "interface_dtype": options.io_dtype,
+                },
+            ),
+        )
+
+
+def _write(
+    component: Component, folder: Path, options: Options, multiple: int
+) -> tuple[ComponentEntry, Parity | None]:
+    """Trace one component, compare it with torch in float32, and describe it."""
+    downscale = next(
+        (port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1
+    )
+    cases = []
+    for number, case in enumerate(CASES):
+        example = component.example(_sizes(case, multiple, downscale), seed=number)
+        with torch.no_grad():
+            outputs = component.module(*example)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        cases.append(([tensor.numpy() for tensor in example], [tensor.numpy() for tensor in outputs]))
+    path = folder / "engines" / component.name / ONNX / "model.onnx"
+    path.parent.mkdir(parents=True)
+    example = component.example(_sizes(CASES[0], multiple, downscale), seed=0)
+    write_onnx(
+        component.module.compute_in(DTYPES[options.dtype]),
+        example,
+        inputs=component.inputs,
+        outputs=component.outputs,
+        path=path,
+    )
+    parity = None
+    if options.dtype != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
+        parity = compare(path, cases, dtype=options.dtype)
+        if not parity.passed:
+            raise CheckpointError(
+                f"{component.name} does not compute in ONNX what it computes in torch: relative difference "
+                f"{parity.relative:.2g}, expected at most {parity.tolerance:.2g}.",
+                remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
+            )
+    tokenizer = None
+    if component.tokenizer is not None:
+        file = folder / "tokenizers" / component.name / "tokenizer.json"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(component.tokenizer.text.encode())
+        tokenizer = TokenizerEntry(
+            path=file.relative_to(folder).as_posix(),
+            max_length=component.tokenizer.max_length,
+            start_id=component.tokenizer.start_id,
+            end_id=component.tokenizer.end_id,
+            pad_id=component.tokenizer.pad_id,
+        )
+    engine = EngineEntry(
+        target=ONNX,
+        precision=options.dtype,
+        path=path.relative_to(folder).as_posix(),
+        fingerprint={},
+        limits={},
+        parity=None if parity is None else parity.to_json(),
+    )
+    return ComponentEntry(
+        inputs=component.inputs, outputs=component.outputs, engines=(engine,), tokenizer=tokenizer
+    ), parity
+
+
+def _sizes(case: Mapping[str, int], multiple: int, downscale: int) -> Mapping[str, int]:
+    """Free dimensions of one case: pictures of `rows` by `columns` times the smallest side."""
+    height, width = case["rows"] * multiple, case["columns"] * multiple
+    return {
+        **{dim: case[dim] for dim in ("B", "N", "S")},
+        "H": height,
+        "W": width,
+        "h": height // downscale,
+        "w": width // downscale,
+    }

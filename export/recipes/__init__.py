@@ -1,0 +1,68 @@
+"""Recipes: one small file a family, each a value of this table. A family exists nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.recipes import sd1
+from latentlink.export.recipes.options import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one family becomes components.
+
+    Args:
+        title: What the family is, for people.
+        matches: Whether a checkpoint is of this family.
+        components: The components, made one at a time so that only one is in memory.
+        sampling: `sampling` of the manifest: training schedule and defaults.
+        names: Names of all components in order, for progress bars.
+    """
+
+    title: str
+    matches: Callable[[Checkpoint], bool]
+    components: Callable[[Checkpoint, Options], Iterator[Component]]
+    sampling: Callable[[Checkpoint], Mapping[str, Any]]
+    names: tuple[str, ...]
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "sd1": Recipe(
+        title="Stable Diffusion 1.x",
+        matches=sd1.matches,
+        components=sd1.components,
+        sampling=sd1.sampling,
+        names=sd1.NAMES,
+    ),
+}
+
+
+def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
+    """The recipe named `family`, or for `auto` the one that matches.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if family == "auto":
+        for name, recipe in RECIPES.items():
+            if recipe.matches(checkpoint):
+                return name, recipe
+        found = ", ".join(f"{part}={cls}" for part, cls in checkpoint.classes.items()) or "nothing"
+        raise CheckpointError(
+            f"No recipe reads this checkpoint: it holds {found}; families known: {', '.join(RECIPES)}.",
+            remedy="docs/adding-a-family.md tells how to write one.",
+        )
+    if family not in RECIPES:
+        raise CheckpointError(f"Unknown family {family!r}; expected auto or one of: {', '.join(RECIPES)}.")
+    if not RECIPES[family].matches(checkpoint):
+        raise CheckpointError(
+            f"The checkpoint {str(checkpoint.root)!r} is not of family {family}.",
+            remedy="Use --family auto.",
+        )
+    return family, RECIPES[family]

@@ -1,0 +1,32 @@
+"""The base of every component's module: what it computes in, apart from what crosses its ports."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+
+class TypedModule(nn.Module):
+    """A module around a `core` whose compute dtype can be changed after reference outputs were taken in float32.
+
+    Args:
+        core: The network. It receives and returns `compute_dtype`; the wrapper casts at its ports.
+    """
+
+    def __init__(self, core: nn.Module) -> None:
+        super().__init__()
+        self.core = core
+        self.compute_dtype = torch.float32
+
+    def compute_in(self, dtype: torch.dtype) -> Self:
+        """Convert the core's weights, in place. The arithmetic around the core stays float32."""
+        self.core.to(dtype)
+        self.compute_dtype = dtype
+        return self
+
+    def run(self, tensor: Tensor, *others: Tensor) -> Tensor:
+        """The core in its dtype, the result in float32. `others` are passed as they are."""
+        result: Tensor = self.core(tensor.to(self.compute_dtype), *others)
+        return result.float()

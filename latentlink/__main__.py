@@ -1,0 +1,5 @@
+"""`python -m latentlink`."""
+
+from latentlink.cli import main
+
+main()

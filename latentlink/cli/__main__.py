@@ -1,0 +1,5 @@
+"""`python -m latentlink.cli`."""
+
+from latentlink.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""`latentlink inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentlink.cli._console import console, print_json, size
+from latentlink.errors import UsageError
+
+if TYPE_CHECKING:
+    from latentlink.engine.bundle import Bundle
+    from latentlink.ports import Port
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  latentlink inspect demo
+  latentlink inspect out.safetensors --json
+  latentlink inspect bundle/engines/denoiser/ort-cpu/model.onnx
+"""
+)
+@click.argument("what")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def command(what: str, as_json: bool) -> None:
+    """Tell what WHAT is: a bundle, an export, one engine's file, or a latents file."""
+    from latentlink.runtime import bundle_path
+
+    path = bundle_path(what)
+    if path.is_dir():
+        from latentlink.engine.bundle import Bundle
+
+        bundle = Bundle.open(path)
+        print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
+    elif path.suffix == ".safetensors":
+        _show_latents(path, as_json)
+    elif path.suffix == ".onnx":
+        _show_engine(path, as_json)
+    else:
+        raise UsageError(
+            f"{what!r} is not a bundle's directory, an engine (.onnx) or a latents file (.safetensors)."
+        )
+
+
+def _show_bundle(name: str, bundle: Bundle) -> None:
+    from rich.table import Table
+
+    from latentlink.engine.fingerprint import preflight
+
+    manifest = bundle.manifest
+    total = size(sum(file.size for file in manifest.files.values()))
+    console.print(f"{name}: {manifest.kind} of {manifest.name} ({manifest.family}), {total}")
+    for space in manifest.spaces:
+        console.print(f"latent space {space.name}: {space.numbers()}, digest {space.digest}")
+    sampling = manifest.sampling
+    console.print(
+        f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
+        f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
+    )
+    table = Table("component", "target", "precision", "size", "from torch", "here", box=None, pad_edge=False)
+    for component, entry in manifest.components.items():
+        for engine in entry.engines:
+            folder = Path(engine.path).parent
+            held = sum(f.size for p, f in manifest.files.items() if Path(p).parent == folder)
+            parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not compared"
+            finding = None if engine.target == "onnx" else preflight(engine)
+            here = "to be built" if engine.target == "onnx" else "valid" if finding is None else finding.code
+            table.add_row(component, engine.target, engine.precision, size(held), parity, here)
+    console.print(table)
+    for component, entry in manifest.components.items():
+        for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
+            for port in ports:
+                console.print(
+                    f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False
+                )
+
+
+def _shape(port: Port) -> str:
+    return "(" + ", ".join(str(dim) for dim in port.shape) + ")"
+
+
+def _show_latents(path: Path, as_json: bool) -> None:
+    from latentlink.runtime import Latents
+
+    latents = Latents.load(path)
+    record: dict[str, Any] = {
+        "symbol": latents.symbol,
+        "shape": list(latents.array.shape),
+        "space": latents.space.to_json(),
+        "mean": round(float(latents.array.mean()), 4),
+        "std": round(float(latents.array.std()), 4),
+    }
+    if as_json:
+        print_json(record)
+        return
+    console.print(
+        f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()})"
+    )
+    console.print(f"symbol {latents.symbol}, mean {record['mean']}, std {record['std']}", soft_wrap=True)
+
+
+def _show_engine(path: Path, as_json: bool) -> None:
+    from latentlink.runtime.sessions import open_session
+
+    session = open_session(path, "ort-cpu")
+    ports = {
+        side: [{"tensor": port.tensor, "shape": list(port.shape)} for port in listed]
+        for side, listed in (("inputs", session.inputs), ("outputs", session.outputs))
+    }
+    session.close()
+    if as_json:
+        print_json(ports)
+        return
+    for side, listed in ports.items():
+        for port in listed:
+            console.print(
+                f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}", soft_wrap=True, highlight=False
+            )

@@ -1,0 +1,77 @@
+"""The errors a user can meet, each with the exit status the command line ends with.
+
+A message is one sentence that says what was received and what was expected; `remedy` says what to do.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """What the command line's exit status says."""
+
+    DONE = 0
+    FAILED = 1  # the machine said no: disk full, permission denied, out of memory
+    USAGE = 2
+    LINK_REFUSED = 3
+    BUNDLE_DAMAGED = 4
+    ENGINE_NOT_VALID_HERE = 5
+    OUTPUT_FAILED_GUARD = 6
+    INTERRUPTED = 130
+
+
+class LatentLinkError(Exception):
+    """Base of all errors raised on purpose; `str()` is the message followed by the remedy."""
+
+    status: ClassVar[ExitStatus] = ExitStatus.FAILED
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".strip())
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(LatentLinkError, ValueError):
+    """An argument is not what the operation takes."""
+
+    status = ExitStatus.USAGE
+
+
+class SymbolError(UsageError):
+    """A name is not a symbol, or a value cannot be written as one."""
+
+
+class CheckpointError(UsageError):
+    """What was given as a checkpoint is not one, or not one that can be exported."""
+
+
+class LinkError(LatentLinkError):
+    """Two engines do not fit: what one writes is not what the other reads."""
+
+    status = ExitStatus.LINK_REFUSED
+
+
+class BundleError(LatentLinkError):
+    """A bundle is damaged, incomplete or says what its engines deny."""
+
+    status = ExitStatus.BUNDLE_DAMAGED
+
+
+class PreflightError(LatentLinkError):
+    """No engine of the bundle is valid on this machine."""
+
+    status = ExitStatus.ENGINE_NOT_VALID_HERE
+
+
+class GuardError(LatentLinkError):
+    """What was computed is not a picture: NaN, infinity."""
+
+    status = ExitStatus.OUTPUT_FAILED_GUARD
+
+
+class Cancelled(LatentLinkError):
+    """The caller's `on_step` asked to stop."""
+
+    status = ExitStatus.INTERRUPTED

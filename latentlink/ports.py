@@ -1,0 +1,190 @@
+"""Ports and symbols: the typed inputs and outputs of an engine, and the tensor names that carry the types.
+
+A symbol is `kind__name__layout__dtype__digest`, for example `latent__sd__c4_f8__float32__1f0c9a2e`. Two ports
+connect where their symbols are equal. One engine may have several ports of one symbol; a sixth part, the slot,
+tells them apart: `latent__sd__c4_f8__float32__1f0c9a2e__noise`. The slot is not part of the symbol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+from latentlink.errors import SymbolError
+from latentlink.spaces import DIGEST, NAME, LatentSpace, TextEmbedding, digest
+
+Dim: TypeAlias = int | str
+"""One dimension of a port's shape: a fixed size, or the name of a free one."""
+
+KINDS = ("latent", "text", "image", "tokens", "coefficients", "guidance")
+DTYPES = ("float32", "float16", "bfloat16", "uint8", "int32", "int64")
+LAYOUT = re.compile(r"[a-z][1-9][0-9]{0,8}(_[a-z][1-9][0-9]{0,8})*")
+
+COEFFICIENTS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c")
+"""Columns of a step's row: `D = p*x + q*model(c_in*x, t)`, `x' = a*x + b0*D + b1*D1 + .. + b4*D4 + c*noise`."""
+
+HISTORY = 4
+"""Earlier D's that a step can read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One typed input or output of an engine.
+
+    Args:
+        kind: One of `KINDS`.
+        name: The latent space, text embedding, tokenizer or convention it belongs to.
+        layout: Letter and size of what is fixed, in order: `(("c", 4), ("f", 8))`.
+        dtype: One of `DTYPES`.
+        digest: 8 hex digits over what shape and dtype cannot show.
+        slot: Which of the engine's ports of this symbol it is; empty for the one that links.
+        shape: The tensor's shape, free dimensions by name.
+
+    Raises:
+        SymbolError: A part cannot be written in a symbol.
+    """
+
+    kind: str
+    name: str
+    layout: tuple[tuple[str, int], ...]
+    dtype: str
+    digest: str
+    slot: str = ""
+    shape: tuple[Dim, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SymbolError(f"A port's kind is one of {', '.join(KINDS)}, not {self.kind!r}.")
+        if not NAME.fullmatch(self.name):
+            raise SymbolError(
+                f"{self.name!r} cannot be a port's name: lower-case words joined by '-', '_' or '.'."
+            )
+        if self.dtype not in DTYPES:
+            raise SymbolError(f"A port's dtype is one of {', '.join(DTYPES)}, not {self.dtype!r}.")
+        if not LAYOUT.fullmatch(self._layout_text()):
+            raise SymbolError(f"{self.layout!r} cannot be a port's layout: letters with positive sizes.")
+        if not DIGEST.fullmatch(self.digest):
+            raise SymbolError(f"A port's digest is 8 hex digits, not {self.digest!r}.")
+        if self.slot and not re.fullmatch(r"[a-z]+[0-9]*", self.slot):
+            raise SymbolError(f"A port's slot is a lower-case word, not {self.slot!r}.")
+
+    def _layout_text(self) -> str:
+        return "_".join(f"{letter}{size}" for letter, size in self.layout)
+
+    @property
+    def symbol(self) -> str:
+        """What must be equal for two ports to connect."""
+        return "__".join((self.kind, self.name, self._layout_text(), self.dtype, self.digest))
+
+    @property
+    def tensor(self) -> str:
+        """The tensor's name inside the engine: the symbol, and the slot where there is one."""
+        return f"{self.symbol}__{self.slot}" if self.slot else self.symbol
+
+    def size(self, letter: str) -> int:
+        """The size that the layout gives `letter`."""
+        for key, size in self.layout:
+            if key == letter:
+                return size
+        raise SymbolError(f"{self.symbol} has no {letter!r} in its layout.")
+
+    def at(self, slot: str) -> Self:
+        """The same port in another slot."""
+        return replace(self, slot=slot)
+
+    @classmethod
+    def parse(cls, tensor: str, shape: Sequence[Dim] = ()) -> Self:
+        """Read a tensor's name back into a port.
+
+        Raises:
+            SymbolError: The name is not one that `tensor` could have written.
+        """
+        parts = tensor.split("__")
+        if len(parts) not in (5, 6) or not LAYOUT.fullmatch(parts[2]) or (len(parts) == 6 and not parts[5]):
+            raise SymbolError(
+                f"{tensor!r} is not a symbol; expected kind__name__layout__dtype__digest, as in "
+                "latent__sd__c4_f8__float32__1f0c9a2e."
+            )
+        return cls(
+            kind=parts[0],
+            name=parts[1],
+            layout=tuple((item[0], int(item[1:])) for item in parts[2].split("_")),
+            dtype=parts[3],
+            digest=parts[4],
+            slot=parts[5] if len(parts) == 6 else "",
+            shape=tuple(shape),
+        )
+
+
+def latent_port(space: LatentSpace, dtype: str = "float32") -> Port:
+    """A latent of `space`: `[B, channels, h, w]`, h and w in latent elements."""
+    return Port(
+        kind="latent",
+        name=space.name,
+        layout=(("c", space.channels), ("f", space.downscale)),
+        dtype=dtype,
+        digest=space.digest,
+        shape=("B", space.channels, "h", "w"),
+    )
+
+
+def text_port(embedding: TextEmbedding, dtype: str = "float32") -> Port:
+    """Embeddings of prompts: `[N, S, width]`, N prompts (negative ones first) of S tokens."""
+    return Port(
+        kind="text",
+        name=embedding.name,
+        layout=(("d", embedding.width),),
+        dtype=dtype,
+        digest=embedding.digest,
+        shape=("N", "S", embedding.width),
+    )
+
+
+def tokens_port(name: str, length: int, tokenizer_sha256: str) -> Port:
+    """Token ids of prompts: int32 `[N, length]`; the digest is that of the `tokenizer.json` that made them."""
+    return Port(
+        kind="tokens",
+        name=name,
+        layout=(("l", length),),
+        dtype="int32",
+        digest=tokenizer_sha256[:8],
+        shape=("N", length),
+    )
+
+
+def image_port() -> Port:
+    """8-bit sRGB pictures: uint8 `[B, H, W, 3]`, H and W in pixels, 0 to 255."""
+    return Port(
+        kind="image",
+        name="srgb",
+        layout=(("c", 3),),
+        dtype="uint8",
+        digest=digest({"order": "rgb", "range": [0, 255]}),
+        shape=("B", "H", "W", 3),
+    )
+
+
+def coefficients_port() -> Port:
+    """A step's row for each picture: float32 `[B, 11]`, columns as in `COEFFICIENTS`."""
+    return Port(
+        kind="coefficients",
+        name="step",
+        layout=(("k", len(COEFFICIENTS)),),
+        dtype="float32",
+        digest=digest({"columns": COEFFICIENTS}),
+        shape=("B", len(COEFFICIENTS)),
+    )
+
+
+def guidance_port() -> Port:
+    """Guidance scale w for each picture: float32 `[B]`; `uncond + w * (cond - uncond)` (Ho and Salimans, 2022)."""
+    return Port(
+        kind="guidance",
+        name="cfg",
+        layout=(("k", 1),),
+        dtype="float32",
+        digest=digest({"formula": "uncond + w * (cond - uncond)"}),
+        shape=("B",),
+    )

@@ -1,0 +1,269 @@
+"""Latent spaces and text embeddings: what the numbers in a tensor mean, beyond its shape and dtype."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from latentlink.errors import SymbolError
+
+NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
+DIGEST = re.compile(r"[0-9a-f]{8}")
+WEIGHTS = re.compile(r"[0-9a-f]{64}")
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """The first 8 hex digits of the SHA-256 of `value` as canonical JSON (sorted keys, shortest float form)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _checked(record: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    known = {field.name for field in fields(cls)}
+    if not isinstance(record, Mapping) or not set(record) <= known:
+        raise SymbolError(f"A {cls.__name__} record has the keys {sorted(known)}, but {record!r} was given.")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+
+
+def _check_name(name: object, what: str) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or len(name) > 64:
+        raise SymbolError(
+            f"A {what} is named with lower-case letters and digits, joined by single '-', '_' or '.', "
+            f"at most 64 long, but {name!r} was given."
+        )
+
+
+def _check_weights(weights: object) -> None:
+    if weights is not None and not (isinstance(weights, str) and WEIGHTS.fullmatch(weights)):
+        raise SymbolError(f"weights is a SHA-256 in 64 hex digits or None, but {weights!r} was given.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentSpace:
+    """What a latent means. The VAE's raw latent is `r = z / scaling * std + mean + shift`, z the denoiser's.
+
+    Args:
+        name: Name as in the symbol, for example `sd`.
+        channels: Channels of z.
+        downscale: Picture pixels per latent element, along height and along width.
+        scaling: `scaling_factor` of the VAE.
+        shift: `shift_factor` of the VAE.
+        mean: Per-channel mean of r, or None.
+        std: Per-channel standard deviation of r, or None.
+        patch: Side of the pixel patches that were folded into channels before the affine (1: none).
+        weights: For a space that is not in `KNOWN_SPACES`, the SHA-256 of the VAE encoder's weights (the
+            encoder defines the space; decoders may be fine-tuned within it). None for known spaces.
+
+    Raises:
+        SymbolError: A value is out of range.
+    """
+
+    name: str
+    channels: int
+    downscale: int
+    scaling: float = 1.0
+    shift: float = 0.0
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    patch: int = 1
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name, "latent space")
+        for what in ("channels", "downscale", "patch"):
+            value = getattr(self, what)
+            if type(value) is not int or not 1 <= value <= 4096:
+                raise SymbolError(
+                    f"{what} of latent space {self.name!r} is 1 to 4096, but {value!r} was given."
+                )
+        for what in ("scaling", "shift"):
+            value = getattr(self, what)
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise SymbolError(f"{what} of latent space {self.name!r} is a finite number, not {value!r}.")
+            object.__setattr__(self, what, float(value))
+        if self.scaling <= 0:
+            raise SymbolError(
+                f"scaling of latent space {self.name!r} is above 0, but {self.scaling!r} was given."
+            )
+        for what in ("mean", "std"):
+            values = getattr(self, what)
+            if values is None:
+                continue
+            if len(values) != self.channels or not all(
+                type(v) in (int, float) and math.isfinite(v) and (what == "mean" or v > 0) for v in values
+            ):
+                raise SymbolError(
+                    f"{what} of latent space {self.name!r} is one number a channel, not {values!r}."
+                )
+            object.__setattr__(self, what, tuple(float(v) for v in values))
+        _check_weights(self.weights)
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits over the numbers that shape and dtype cannot show."""
+        return digest(
+            {
+                "scaling": self.scaling,
+                "shift": self.shift,
+                "mean": self.mean,
+                "std": self.std,
+                "patch": self.patch,
+                "weights": self.weights,
+            }
+        )
+
+    def numbers(self) -> str:
+        """The numbers as a person reads them: `4 channels, /8, scaling 0.18215`."""
+        parts = [f"{self.channels} channels", f"/{self.downscale}", f"scaling {self.scaling:g}"]
+        if self.shift:
+            parts.append(f"shift {self.shift:g}")
+        if self.mean is not None or self.std is not None:
+            parts.append("per-channel mean and std")
+        if self.patch > 1:
+            parts.append(f"patch {self.patch}")
+        if self.weights is not None:
+            parts.append(f"VAE {self.weights[:8]}")
+        return ", ".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """A record that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record.
+
+        Raises:
+            SymbolError: The record is not that of a latent space.
+        """
+        try:
+            return cls(**_checked(record, cls))
+        except TypeError as error:
+            raise SymbolError(f"{record!r} is not the record of a latent space: {error}.") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEmbedding:
+    """What a text encoder writes and a denoiser reads.
+
+    Args:
+        name: Name as in the symbol, for example `clip_l`.
+        width: Numbers a token.
+        output: Which of the encoder's outputs it is: `last`, `penultimate`, ...
+        weights: SHA-256 of the encoder's weights where `name` is not a well-known encoder, else None.
+    """
+
+    name: str
+    width: int
+    output: str = "last"
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name, "text embedding")
+        _check_name(self.output, "text encoder's output")
+        if type(self.width) is not int or not 1 <= self.width <= 1 << 20:
+            raise SymbolError(
+                f"width of text embedding {self.name!r} is a positive integer, not {self.width!r}."
+            )
+        _check_weights(self.weights)
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits over what the width cannot show."""
+        return digest({"output": self.output, "weights": self.weights})
+
+    def numbers(self) -> str:
+        """What tells this embedding from others: `768 wide, last layer`."""
+        tail = f", encoder {self.weights[:8]}" if self.weights else ""
+        return f"{self.width} wide, {self.output} layer{tail}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A record that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record.
+
+        Raises:
+            SymbolError: The record is not that of a text embedding.
+        """
+        try:
+            return cls(**_checked(record, cls))
+        except TypeError as error:
+            raise SymbolError(f"{record!r} is not the record of a text embedding: {error}.") from None
+
+
+def _table(*spaces: LatentSpace) -> dict[str, LatentSpace]:
+    return {space.name: space for space in spaces}
+
+
+# Numbers from the VAE configs of the published checkpoints. Spaces whose numbers live in the weights
+# (FLUX.2, Qwen-Image 2.1) are not here: they are read at export and carry the digest of their weights.
+KNOWN_SPACES: Mapping[str, LatentSpace] = _table(
+    LatentSpace(name="sd", channels=4, downscale=8, scaling=0.18215),
+    LatentSpace(name="sdxl", channels=4, downscale=8, scaling=0.13025),
+    LatentSpace(
+        name="playground-v2.5",
+        channels=4,
+        downscale=8,
+        scaling=0.5,
+        mean=(-1.6574, 1.886, -1.383, 2.5155),
+        std=(8.4927, 5.9022, 6.5498, 5.2299),
+    ),
+    LatentSpace(name="sd-x4-upscaler", channels=4, downscale=4, scaling=0.08333),
+    LatentSpace(name="sd3", channels=16, downscale=8, scaling=1.5305, shift=0.0609),
+    LatentSpace(name="flux1", channels=16, downscale=8, scaling=0.3611, shift=0.1159),
+    LatentSpace(name="movq", channels=4, downscale=8),
+    LatentSpace(name="cascade-b", channels=4, downscale=4, scaling=1 / 0.3764),
+    LatentSpace(name="dcae-f32c32", channels=32, downscale=32, scaling=0.41407),
+    LatentSpace(
+        name="wan21",
+        channels=16,
+        downscale=8,
+        # fmt: off
+        mean=(
+            -0.7571,
+            -0.7089,
+            -0.9113,
+            0.1075,
+            -0.1745,
+            0.9653,
+            -0.1517,
+            1.5508,
+            0.4134,
+            -0.0715,
+            0.5517,
+            -0.3632,
+            -0.1922,
+            -0.9497,
+            0.2503,
+            -0.2921,
+        ),
+        std=(
+            2.8184,
+            1.4541,
+            2.3275,
+            2.6558,
+            1.2196,
+            1.7708,
+            2.6052,
+            2.0743,
+            3.2687,
+            2.1526,
+            2.8652,
+            1.5579,
+            1.6382,
+            1.1253,
+            2.8251,
+            1.9160,
+        ),
+        # fmt: on
+    ),
+    LatentSpace(name="hunyuan-image-2.1", channels=64, downscale=32, scaling=0.75289),
+)

@@ -1,0 +1,114 @@
+"""The denoising loop: rows go in, the state stays where the engine is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import Cancelled
+from latentlink.ports import HISTORY, Port
+from latentlink.runtime.samplers import SamplerTable
+from latentlink.runtime.sessions import Buffer, Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a generation is, for `on_step`.
+
+    Args:
+        row: Rows of the sampler's table that are done, 1 to `rows`. A two-call solver has two rows a step.
+        rows: Rows in all.
+        seconds: Since the first row began.
+        latents: Makes a copy of the latent as it is now, `[B, C, h, w]`; costs only when called.
+    """
+
+    row: int
+    rows: int
+    seconds: float
+    latents: Callable[[], NDArray[np.floating]]
+
+
+OnStep = Callable[[Progress], object]
+"""Called after every row. Returning False cancels; anything else goes on."""
+
+
+def denoise(
+    session: Session,
+    *,
+    latent: Port,
+    table: SamplerTable,
+    start: NDArray[np.float32],
+    conditioning: Mapping[str, Buffer],
+    noise: Callable[[], NDArray[np.float32]],
+    on_step: OnStep | None = None,
+) -> tuple[NDArray[np.floating], float]:
+    """Run every row of `table`.
+
+    Args:
+        session: The denoiser.
+        latent: Its latent output.
+        table: The sampler's rows.
+        start: x before the first row, `[B, C, h, w]`.
+        conditioning: Buffers that stay the same: text, guidance, and whatever else the engine reads.
+        noise: Draws standard normal noise of `start`'s shape; called only for rows that draw.
+        on_step: Called after each row.
+
+    Returns:
+        x after the last row, and the seconds that were spent inside the engine.
+
+    Raises:
+        Cancelled: `on_step` returned False.
+    """
+    dtype = np.dtype(latent.dtype)
+    coefficients = next(port.tensor for port in session.inputs if port.kind == "coefficients")
+    history = [latent.at(f"history{age}").tensor for age in range(1, HISTORY + 1)]
+    x_in, noise_in = latent.at("x").tensor, latent.at("noise").tensor
+    x_out, denoised_out = latent.tensor, latent.at("denoised").tensor
+
+    # Rings of buffers, made once: x is read from one and written to the other; a step writes its D over the
+    # oldest, which it no longer reads.
+    zeros = np.zeros(start.shape, dtype)
+    x, spare = session.upload(start.astype(dtype)), session.empty(start.shape, dtype)
+    past = [session.upload(zeros) for _ in range(HISTORY + 1)]
+    noise_buffer = session.upload(zeros)
+    batch = start.shape[0]
+    rows = np.repeat(table.rows.astype(np.float32)[:, None], batch, axis=1)
+    row_buffer = session.upload(rows[0])
+
+    inside = 0.0
+    began = perf_counter()
+    for number, row in enumerate(rows):
+        if table.draws[number]:
+            session.write(noise_buffer, noise().astype(dtype))
+        session.write(row_buffer, row)
+        feeds = {
+            x_in: x,
+            noise_in: noise_buffer,
+            coefficients: row_buffer,
+            **dict(zip(history, past, strict=False)),
+            **conditioning,
+        }
+        before = perf_counter()
+        session.run(feeds, {x_out: spare, denoised_out: past[-1]})
+        inside += perf_counter() - before
+        x, spare = spare, x
+        past.insert(0, past.pop())
+        now = x
+        if (
+            on_step
+            and on_step(
+                Progress(
+                    row=number + 1,
+                    rows=len(rows),
+                    seconds=perf_counter() - began,
+                    latents=lambda now=now: now.numpy().copy(),
+                )
+            )
+            is False
+        ):
+            raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
+    return x.numpy().copy(), inside

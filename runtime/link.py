@@ -1,0 +1,228 @@
+"""The linker: which engine's output feeds which engine's input, decided from the engines' own symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from latentlink.errors import BundleError, LinkError
+from latentlink.ports import HISTORY, Port
+from latentlink.runtime.sessions import Session
+from latentlink.spaces import LatentSpace, TextEmbedding
+
+Describe = Callable[[Port], LatentSpace | TextEmbedding | None]
+"""Finds what a port's digest stands for, or None where no honest record says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One opened engine and where it came from.
+
+    Args:
+        component: `text_encoder`, `denoiser`, ...
+        bundle: Name of the bundle it came from, as the user gave it.
+        session: The opened engine.
+        declared: Ports that the bundle's manifest declares, inputs then outputs.
+        limits: (smallest, best, largest) size of the free dimensions that the engine was built for.
+    """
+
+    component: str
+    bundle: str
+    session: Session
+    declared: tuple[tuple[Port, ...], tuple[Port, ...]]
+    limits: Mapping[str, tuple[int, int, int]]
+
+    @property
+    def title(self) -> str:
+        """`vae_decoder of demo-b`, as messages name it."""
+        return f"{self.component} of {self.bundle}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """Engines that fit, by what they do. Every port between them was compared.
+
+    Args:
+        denoiser: Reads coefficients; writes `latent`.
+        texts: For every text port of the denoiser, the engine that writes it and that engine's output.
+        decoder: Reads the denoiser's latent, writes pictures.
+        encoder: Reads pictures, writes the denoiser's latent; None where the bundle has none.
+        latent: The denoiser's latent output.
+    """
+
+    denoiser: Engine
+    texts: Mapping[str, tuple[Engine, Port]]
+    decoder: Engine
+    encoder: Engine | None
+    latent: Port
+
+
+def link(engines: Sequence[Engine], describe: Describe) -> Linked:
+    """Connect engines by their symbols.
+
+    Args:
+        engines: All engines of a pipeline, replaced ones included.
+        describe: Looks up the numbers behind a symbol, for messages.
+
+    Raises:
+        LinkError: An input has no output of equal symbol, dtype and static shape.
+        BundleError: An engine lacks a port that its work needs, or its manifest declares other ports.
+    """
+    denoiser = _only(engines, "denoiser", reads="coefficients")
+    latent = _port(denoiser, denoiser.session.outputs, "latent", "")
+    for slot in ("x", "noise", *(f"history{age}" for age in range(1, HISTORY + 1))):
+        _same(denoiser, _port(denoiser, denoiser.session.inputs, "latent", slot), latent)
+    _same(denoiser, _port(denoiser, denoiser.session.outputs, "latent", "denoised"), latent)
+
+    texts = {}
+    writers = [(engine, port) for engine in engines for port in engine.session.outputs if port.kind == "text"]
+    for wanted in (port for port in denoiser.session.inputs if port.kind == "text"):
+        found = next((pair for pair in writers if pair[1].symbol == wanted.symbol), None)
+        if found is None:
+            raise _refused(denoiser, wanted, writers, describe)
+        _fits(found[0], found[1], denoiser, wanted)
+        texts[wanted.tensor] = found
+
+    decoder = _only(engines, "vae_decoder", reads="latent", writes="image")
+    reads = _port(decoder, decoder.session.inputs, "latent", "")
+    if reads.symbol != latent.symbol:
+        raise _refused(decoder, reads, [(denoiser, latent)], describe)
+    _fits(denoiser, latent, decoder, reads)
+
+    encoder = next((e for e in engines if _does(e, reads="image", writes="latent")), None)
+    if encoder is not None:
+        writes = _port(encoder, encoder.session.outputs, "latent", "")
+        if writes.symbol != latent.symbol:
+            x = _port(denoiser, denoiser.session.inputs, "latent", "x")
+            raise _refused(denoiser, x, [(encoder, writes)], describe)
+        _fits(encoder, writes, denoiser, latent)
+    for engine in engines:
+        _as_declared(engine)
+    return Linked(denoiser=denoiser, texts=texts, decoder=decoder, encoder=encoder, latent=latent)
+
+
+def _does(engine: Engine, *, reads: str, writes: str | None = None) -> bool:
+    return any(port.kind == reads for port in engine.session.inputs) and (
+        writes is None or any(port.kind == writes for port in engine.session.outputs)
+    )
+
+
+def _only(engines: Sequence[Engine], what: str, *, reads: str, writes: str | None = None) -> Engine:
+    found = [engine for engine in engines if _does(engine, reads=reads, writes=writes)]
+    if len(found) != 1:
+        raise LinkError(
+            f"A pipeline has one {what}, but {len(found)} of the engines given do its work "
+            f"({', '.join(engine.title for engine in engines)}).",
+            remedy="Build the bundle again from a whole export.",
+        )
+    return found[0]
+
+
+def _port(engine: Engine, ports: Sequence[Port], kind: str, slot: str) -> Port:
+    for port in ports:
+        if port.kind == kind and port.slot == slot:
+            return port
+    raise BundleError(
+        f"{engine.title} has no {kind} port{f' in slot {slot!r}' if slot else ''}; its tensors are "
+        f"{', '.join(p.tensor for p in (*engine.session.inputs, *engine.session.outputs))}.",
+        remedy="Export and build it again with this version of latentlink.",
+    )
+
+
+def _same(engine: Engine, port: Port, latent: Port) -> None:
+    """A denoiser must read what it writes."""
+    if port.symbol != latent.symbol:
+        raise BundleError(
+            f"{engine.title} writes {latent.symbol} but reads {port.symbol} in slot {port.slot!r}: "
+            "a step's state is one latent space.",
+            remedy="Export it again.",
+        )
+
+
+def _fits(writer: Engine, written: Port, reader: Engine, read: Port) -> None:
+    """Static sizes of connected tensors must be equal; the symbols are equal already."""
+    sizes = zip(written.shape, read.shape, strict=False)
+    if len(written.shape) != len(read.shape) or any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in sizes
+    ):
+        raise LinkError(
+            f"{reader.title} reads {read.symbol} of shape {_shape(read)}, but {writer.title} writes it "
+            f"as {_shape(written)}.",
+            remedy="Build both for the same sizes.",
+        )
+
+
+def _as_declared(engine: Engine) -> None:
+    """What the manifest declares must be what the engine has; sizes may have been fixed by the builder."""
+    for real, declared in zip((engine.session.inputs, engine.session.outputs), engine.declared, strict=True):
+        agree = [p.tensor for p in real] == [p.tensor for p in declared] and all(
+            len(a.shape) == len(b.shape)
+            and all(isinstance(y, str) or x == y for x, y in zip(a.shape, b.shape, strict=True))
+            for a, b in zip(real, declared, strict=True)
+        )
+        if not agree:
+            raise BundleError(
+                f"The manifest of {engine.bundle} declares {_list(declared)} for {engine.component}, but the engine "
+                f"has {_list(real)}.",
+                remedy="The manifest was edited or belongs to another engine: build the bundle again.",
+            )
+
+
+def _refused(
+    reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]], describe: Describe
+) -> LinkError:
+    """The refusal: what is read, what is written, the numbers that differ, and what to do."""
+    what = {"latent": "latent space", "text": "text embedding"}[read.kind]
+    message = f"{reader.title} reads {what} {_told(read, describe)}"
+    if not writers:
+        return LinkError(
+            f"{message}, but no engine writes any.", remedy="Add a text encoder of the same model."
+        )
+    writer, written = writers[0]
+    message += f", but {writer.title} writes {_told(written, describe)}."
+    if (read.name, read.layout, read.digest) == (written.name, written.layout, written.digest):
+        return LinkError(
+            f"{message} The interface dtypes differ: {read.dtype} is read, {written.dtype} written.",
+            remedy="Export both with the same --io-dtype.",
+        )
+    differ = _differences(read, written, describe)
+    message += f" They differ in {differ}." if differ else ""
+    if read.kind == "text":
+        return LinkError(message, remedy=f"Use {reader.bundle}'s own text encoder.")
+    source, other = (
+        (writer.bundle, reader.bundle) if reader.component != "denoiser" else (reader.bundle, writer.bundle)
+    )
+    half = "encoder" if reader.component == "denoiser" else "decoder"
+    return LinkError(
+        message, remedy=f"Use {source}'s own {half}, or: latentlink transfer --from {source} --to {other}"
+    )
+
+
+def _told(port: Port, describe: Describe) -> str:
+    record = describe(port)
+    numbers = record.numbers() if record else ", ".join(f"{letter}{size}" for letter, size in port.layout)
+    return f'"{port.name}" ({numbers}, {port.digest})'
+
+
+def _differences(read: Port, written: Port, describe: Describe) -> str:
+    """The fields that differ, with both values: `scaling (0.71 and 0.55)`."""
+    a, b = describe(read), describe(written)
+    if a is None or b is None or type(a) is not type(b):
+        return "their digests: no record in the manifests says more, which an unedited bundle would"
+    left, right = a.to_json(), b.to_json()
+    return ", ".join(
+        f"{key} ({_short(left[key])} and {_short(right[key])})" for key in left if left[key] != right[key]
+    )
+
+
+def _short(value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 24 else text[:8] + ".."
+
+
+def _shape(port: Port) -> str:
+    return "[" + ", ".join(str(dim) for dim in port.shape) + "]"
+
+
+def _list(ports: Sequence[Port]) -> str:
+    return ", ".join(f"{port.tensor} {_shape(port)}" for port in ports)

@@ -1,0 +1,164 @@
+"""Bundles to a pipeline: read, check, choose an engine for each component, open, link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.fingerprint import preflight
+from latentlink.engine.manifest import EngineEntry
+from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.ports import Port
+from latentlink.runtime.link import Engine, link
+from latentlink.runtime.pipeline import Pipeline
+from latentlink.runtime.prompts import Prompts
+from latentlink.runtime.sessions import OPENERS, open_session
+from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
+
+SHIPPED = ("demo", "demo-b")
+"""Names that stand for the bundles that come with the package."""
+
+
+def bundle_path(name: str | Path) -> Path:
+    """Where a bundle lies: a path, or one of the `SHIPPED` names."""
+    if str(name) in SHIPPED:
+        return Path(str(resources.files("latentlink.demo"))) / "bundles" / str(name)
+    return Path(name)
+
+
+def load(
+    bundle: str | Path,
+    *,
+    target: str = "auto",
+    replace: Mapping[str, str | Path] | None = None,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Pipeline:
+    """Open a bundle and link its engines.
+
+    Args:
+        bundle: A bundle's directory, or `demo` or `demo-b` for those that come with the package.
+        target: A target, or `auto` for the first engine of each component that is valid on this machine.
+        replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
+        threads: Threads for one engine's run; None takes the processors this process may use.
+        on_progress: Called with (bytes checked, bytes in all) while files are checked.
+
+    Raises:
+        UsageError: There is no bundle, or no such component or target.
+        BundleError: A bundle is damaged or tampered with.
+        PreflightError: No engine of a component is valid on this machine.
+        LinkError: The engines do not fit.
+    """
+    if target != "auto" and target not in OPENERS:
+        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(OPENERS)}.")
+    own = _open(bundle, on_progress)
+    chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
+    opened = [own]
+    for component, other in (replace or {}).items():
+        donor = _open(other, on_progress)
+        opened.append(donor)
+        if component not in donor.manifest.components:
+            raise UsageError(
+                f"{str(other)!r} has no component {component!r}; it has {', '.join(donor.manifest.components)}."
+            )
+        chosen[component] = (str(other), donor)
+    engines: list[Engine] = []
+    notes: list[str] = []
+    try:
+        for component, (title, source) in chosen.items():
+            engines.append(_engine(component, title, source, target, threads, notes))
+        linked = link(engines, lambda port: _record(port, opened))
+        space = _record(linked.latent, opened)
+        if not isinstance(space, LatentSpace):
+            raise BundleError(
+                f"The manifest of {bundle} has no record of the latent space {linked.latent.symbol} that its "
+                "denoiser writes.",
+                remedy="The manifest was edited: get the bundle again, or build it again.",
+            )
+        prompts = {}
+        for component, (_, source) in chosen.items():
+            entry = source.manifest.components[component].tokenizer
+            if entry is not None:
+                prompts[component] = _prompts(source, component, engines)
+        return Pipeline(
+            name=str(bundle),
+            manifest=own.manifest,
+            linked=linked,
+            prompts=prompts,
+            space=space,
+            engines=engines,
+            notes=notes,
+        )
+    except BaseException:
+        for engine in engines:
+            engine.session.close()
+        raise
+
+
+def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
+    opened = Bundle.open(bundle_path(bundle), on_progress=on_progress)
+    if opened.manifest.kind != "bundle":
+        raise UsageError(
+            f"{str(bundle)!r} is an export, not a bundle.",
+            remedy=f"Build it: latentlink build {bundle} BUNDLE.",
+        )
+    return opened
+
+
+def _engine(
+    component: str, title: str, source: Bundle, target: str, threads: int | None, notes: list[str]
+) -> Engine:
+    """Open the first engine of a component that was asked for and is valid here."""
+    entry = source.manifest.components[component]
+    passed: list[str] = []
+    for candidate in entry.engines:
+        if target not in ("auto", candidate.target):
+            continue
+        finding = preflight(candidate)
+        if finding is not None:
+            passed.append(f"{candidate.target}: {finding}")
+            continue
+        notes += [f"{component}: {reason}" for reason in passed]
+        notes.append(f"{component}: {candidate.target} ({candidate.precision})")
+        return _opened(component, title, source, candidate, threads)
+    found = (
+        " ".join(passed)
+        or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
+    )
+    raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
+
+
+def _opened(component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None) -> Engine:
+    entry = source.manifest.components[component]
+    return Engine(
+        component=component,
+        bundle=title,
+        session=open_session(source.file(chosen.path), chosen.target, threads=threads),
+        declared=(entry.inputs, entry.outputs),
+        limits=chosen.limits,
+    )
+
+
+def _prompts(source: Bundle, component: str, engines: list[Engine]) -> Prompts:
+    """The tokenizer of a text encoder; it must be the one whose digest stands in the engine's own symbol."""
+    entry = source.manifest.components[component].tokenizer
+    session = next(engine.session for engine in engines if engine.component == component)
+    tokens = next(port for port in session.inputs if port.kind == "tokens")
+    if entry is None or not source.manifest.files[entry.path].sha256.startswith(tokens.digest):
+        raise BundleError(
+            f"The tokenizer of {component} is not the one that its engine was made for ({tokens.digest}).",
+            remedy="The manifest was edited: build the bundle again.",
+        )
+    return Prompts(source.file(entry.path), entry)
+
+
+def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:
+    """What a symbol stands for: the record in one of the manifests that makes this very symbol, or a known space."""
+    for bundle in bundles:
+        found = bundle.describe(port)
+        if found is not None:
+            return found
+    known = KNOWN_SPACES.get(port.name)
+    return known if known is not None and known.digest == port.digest else None

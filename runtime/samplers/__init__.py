@@ -1,0 +1,34 @@
+"""Samplers as tables of numbers: a row for each call of the denoiser, all known before sampling starts.
+
+    schedule = TrainingSchedule.from_json({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    table = sampler_table("dpmpp_2m", schedule, steps=20, sigmas="karras")
+    x = table.start_scale * noise
+    for row in table.rows:  # what an engine does
+        x, D = apply_row(row, x, model, history)
+
+One file a group of samplers; a sampler is a function `Plan -> list[Row]`. `registry.py` names them.
+"""
+
+from __future__ import annotations
+
+from latentlink.runtime.samplers.refusal import DATA_DEPENDENT
+from latentlink.runtime.samplers.registry import SAMPLERS, Sampler, sampler_table
+from latentlink.runtime.samplers.spacing import SIGMAS, SPACINGS
+from latentlink.runtime.samplers.table import COLUMNS, SamplerTable, apply_row
+from latentlink.runtime.samplers.training import TrainingSchedule
+
+__all__ = [
+    # making a table
+    "SamplerTable",
+    "TrainingSchedule",
+    "sampler_table",
+    # what there is
+    "COLUMNS",
+    "DATA_DEPENDENT",
+    "SAMPLERS",
+    "SIGMAS",
+    "SPACINGS",
+    "Sampler",
+    # the definition
+    "apply_row",
+]  # fmt: skip

@@ -1,0 +1,70 @@
+"""Solvers of dx/dsigma = eps on x = x0 + sigma*eps (Karras et al. 2022, eq. 3). D is that derivative."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.prediction import derivative
+from latentlink.runtime.samplers.table import Row
+
+
+def euler(plan: Plan) -> list[Row]:
+    """Karras et al. 2022, algorithm 1 without its second-order correction; the same as DDIM in sigma."""
+    rows = []
+    for step, t, sigma, sigma_next in plan:
+        c_in, p, q = derivative(plan.prediction, sigma)
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_next - sigma, step=step))
+    return rows
+
+
+def euler_a(plan: Plan) -> list[Row]:
+    """Euler's method with ancestral noise: DDPM's posterior (Ho et al. 2020) written in sigma.
+
+    Noise is drawn at the last step too, where its coefficient is 0.
+    """
+    rows = []
+    for step, t, sigma, sigma_next in plan:
+        c_in, p, q = derivative(plan.prediction, sigma)
+        sigma_up = sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
+        sigma_down = sqrt(sigma_next**2 - sigma_up**2)
+        rows.append(
+            Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_down - sigma, c=sigma_up, step=step, draws=True)
+        )
+    return rows
+
+
+def heun(plan: Plan) -> list[Row]:
+    """Karras et al. 2022, algorithm 1: Euler to the next level, then again with the mean of both derivatives.
+
+    The second row starts from the first row's result, h*D1 past the x that the step began with.
+    """
+    rows = []
+    for step, t, sigma, sigma_next in plan:
+        h = sigma_next - sigma
+        c_in, p, q = derivative(plan.prediction, sigma)
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=h, step=step))
+        if sigma_next > 0:
+            t_next = plan.next_timestep(step, after_last=0)
+            c_in, p, q = derivative(plan.prediction, sigma_next)
+            rows.append(Row(t=t_next, c_in=c_in, p=p, q=q, a=1, b0=h / 2, b1=h / 2 - h, step=step))
+    return rows
+
+
+def dpm2(plan: Plan) -> list[Row]:
+    """DPM-Solver-2 (Lu et al. 2022, algorithm 1) in sigma: Euler to the midpoint in log(sigma), then one whole
+    step with the derivative found there.
+    """
+    rows = []
+    for step, t, sigma, sigma_next in plan:
+        middle = sqrt(sigma * sigma_next)
+        to_middle, h = middle - sigma, sigma_next - sigma
+        c_in, p, q = derivative(plan.prediction, sigma)
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=to_middle, step=step))
+        if sigma_next > 0:
+            t_middle = float(plan.levels.timestep_of(np.array(middle)))
+            c_in, p, q = derivative(plan.prediction, middle)
+            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b0=h, b1=-to_middle, step=step))
+    return rows

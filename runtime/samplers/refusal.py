@@ -1,0 +1,46 @@
+"""How this package says no: what was received, what was expected, and what to do, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+# What no table of coefficients can express, and why.
+DATA_DEPENDENT = {
+    "thresholding": "it rescales each picture by a quantile of its own values",
+    "clip_sample": "it clamps the predicted picture, so the update is no longer linear in it",
+    "guidance_rescale": "it multiplies by a ratio of the standard deviations of two predictions",
+    "dpm_adaptive": "it chooses the next step from the error of the last one",
+    "dpmpp_sde": "its noise comes from a Brownian tree, so draws of different rows depend on each other",
+    "learned": "the model predicts the variance of each pixel",
+    "learned_range": "the model predicts the variance of each pixel",
+}
+
+
+def refusal(received: str, expected: str, remedy: str) -> ValueError:
+    """The error for `received`; every refusal of this package is made here."""
+    return ValueError(f"Received {received}; expected {expected}. {remedy}")
+
+
+def data_dependent(name: str) -> ValueError:
+    """The error for a member of `DATA_DEPENDENT`."""
+    return refusal(
+        name,
+        "an update whose coefficients are known before sampling starts",
+        f"{name} cannot be one, because {DATA_DEPENDENT[name]}; leave it out.",
+    )
+
+
+def one_of(name: object, options: Collection[str], *, what: str) -> str:
+    """`name`, if it is one of `options`.
+
+    Raises:
+        ValueError: It is not. The message suggests the closest option.
+    """
+    if isinstance(name, str) and name in options:
+        return name
+    if isinstance(name, str) and name in DATA_DEPENDENT:
+        raise data_dependent(name)
+    close = get_close_matches(str(name).lower(), options, n=1, cutoff=0.5)
+    remedy = f"Did you mean {close[0]!r}?" if close else f"Choose another {what}."
+    raise refusal(f"{what} {name!r}", f"one of {', '.join(options) or 'none'}", remedy)

@@ -1,0 +1,347 @@
+"""The samplers by name, and the one function that makes a table.
+
+A name means what the scheduler class of diffusers beside it means, made by `from_config` from the checkpoint's config
+and run in its pipeline's loop. What the config does not say is the default of that class, and stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from latentlink.runtime.samplers.consistency import lcm, tcd
+from latentlink.runtime.samplers.ddim import ddim, ddpm
+from latentlink.runtime.samplers.deis import deis
+from latentlink.runtime.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_2s
+from latentlink.runtime.samplers.euler import dpm2, euler, euler_a, heun
+from latentlink.runtime.samplers.levels import NoiseLevels
+from latentlink.runtime.samplers.linear_multistep import lms, pndm
+from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.refusal import one_of, refusal
+from latentlink.runtime.samplers.spacing import (
+    SIGMAS,
+    SPACINGS,
+    Grid,
+    GridRequest,
+    Rounding,
+    continuous_grid,
+    discrete_grid,
+    distilled_grid,
+    interior_grid,
+)
+from latentlink.runtime.samplers.table import Row, SamplerTable
+from latentlink.runtime.samplers.training import TrainingSchedule
+from latentlink.runtime.samplers.unipc import unipc
+
+# The schedule that published consistency models were distilled on, and the scaling of their boundary condition.
+_ORIGINAL_STEPS = 50
+_TIMESTEP_SCALING = 10.0
+
+# Solvers that tell the model whole timesteps cut off what a sigma's timestep has beyond them, or round it.
+_WHOLE: Mapping[str, Rounding] = {"karras": np.round, "exponential": np.floor, "beta": np.floor}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """What is known of a sampler apart from its formula.
+
+    Attributes:
+        rows: The formula.
+        grid: Which timesteps and levels it visits.
+        summary: One line for help texts.
+        paper: Where the formula is from.
+        diffusers: The class that it equals.
+        spacing: Default timestep spacing; None where the sampler chooses its own timesteps.
+        spacings: What `spacing` may be.
+        sigmas: What `sigmas` may be, besides None.
+        rounding: How timesteps of `sigmas` become whole.
+        final: Default of `final_sigmas_type`; None where the class has no such setting and ends at `ends_at`.
+        ends_at: "zero" or "sigma_min".
+        ends_at_one: Default of `set_alpha_to_one`.
+        zero_snr: What becomes of `rescale_betas_zero_snr`, see `TrainingSchedule.levels`.
+        scaled: Whether x is x0 + sigma*eps, which starts at sigma, and not at 1.
+        eta: Default of `eta`; None where there is none.
+    """
+
+    rows: Callable[[Plan], list[Row]]
+    grid: Callable[[NoiseLevels, GridRequest], Grid]
+    summary: str
+    paper: str
+    diffusers: str
+    spacing: str | None
+    spacings: tuple[str, ...] = tuple(SPACINGS)
+    sigmas: tuple[str, ...] = ()
+    rounding: Mapping[str, Rounding] = field(default_factory=dict)
+    ends_at: str = "zero"
+    ends_at_is_set: bool = False
+    ends_at_one: bool = True
+    zero_snr: str = "ignored"
+    scaled: bool = False
+    eta: float | None = None
+
+
+SAMPLERS: Mapping[str, Sampler] = {
+    "ddim": Sampler(
+        rows=ddim,
+        grid=discrete_grid,
+        summary="Deterministic steps between training timesteps; with eta above 0, noisy ones.",
+        paper="Song et al. 2021, Denoising Diffusion Implicit Models",
+        diffusers="DDIMScheduler",
+        spacing="leading",
+        zero_snr="exact",
+        eta=0.0,
+    ),
+    "ddpm": Sampler(
+        rows=ddpm,
+        grid=discrete_grid,
+        summary="The original noisy sampler; needs many steps.",
+        paper="Ho et al. 2020, Denoising Diffusion Probabilistic Models",
+        diffusers="DDPMScheduler",
+        spacing="leading",
+        zero_snr="exact",
+    ),
+    "euler": Sampler(
+        rows=euler,
+        grid=continuous_grid,
+        summary="Euler's method in sigma: simple and robust.",
+        paper="Karras et al. 2022, Elucidating the Design Space of Diffusion-Based Generative Models",
+        diffusers="EulerDiscreteScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        ends_at_is_set=True,
+        zero_snr="finite",
+        scaled=True,
+    ),
+    "euler_a": Sampler(
+        rows=euler_a,
+        grid=continuous_grid,
+        summary="Euler's method with ancestral noise: pictures keep changing with more steps.",
+        paper="Ho et al. 2020 in the form of Karras et al. 2022 (k-diffusion)",
+        diffusers="EulerAncestralDiscreteScheduler",
+        spacing="linspace",
+        zero_snr="finite",
+        scaled=True,
+    ),
+    "heun": Sampler(
+        rows=heun,
+        grid=continuous_grid,
+        summary="Second order, two calls a step.",
+        paper="Karras et al. 2022, Elucidating the Design Space of Diffusion-Based Generative Models",
+        diffusers="HeunDiscreteScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        scaled=True,
+    ),
+    "dpm2": Sampler(
+        rows=dpm2,
+        grid=continuous_grid,
+        summary="DPM-Solver-2, second order, two calls a step.",
+        paper="Lu et al. 2022, DPM-Solver",
+        diffusers="KDPM2DiscreteScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        rounding={"karras": np.round},
+        scaled=True,
+    ),
+    "lms": Sampler(
+        rows=lms,
+        grid=continuous_grid,
+        summary="Linear multistep of order 4 in sigma, one call a step.",
+        paper="Crowson 2022, k-diffusion",
+        diffusers="LMSDiscreteScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        scaled=True,
+    ),
+    "pndm": Sampler(
+        rows=pndm,
+        grid=discrete_grid,
+        summary="Pseudo linear multistep of order 4 (PLMS), one call more than steps.",
+        paper="Liu et al. 2022, Pseudo Numerical Methods for Diffusion Models on Manifolds",
+        diffusers="PNDMScheduler",
+        spacing="leading",
+        ends_at_one=False,
+    ),
+    "dpmpp_2m": Sampler(
+        rows=dpmpp_2m,
+        grid=interior_grid,
+        summary="DPM-Solver++(2M): good pictures in 20 steps; a good default, also with karras sigmas.",
+        paper="Lu et al. 2022b, DPM-Solver++",
+        diffusers="DPMSolverMultistepScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        rounding=_WHOLE,
+        ends_at_is_set=True,
+        zero_snr="finite",
+    ),
+    "dpmpp_2m_sde": Sampler(
+        rows=dpmpp_2m_sde,
+        grid=interior_grid,
+        summary="DPM-Solver++(2M) with fresh noise at each step.",
+        paper="Lu et al. 2022b, DPM-Solver++",
+        diffusers="DPMSolverMultistepScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        rounding=_WHOLE,
+        ends_at_is_set=True,
+        zero_snr="finite",
+    ),
+    "dpmpp_2s": Sampler(
+        rows=dpmpp_2s,
+        grid=interior_grid,
+        summary="DPM-Solver++(2S), singlestep: steps in pairs.",
+        paper="Lu et al. 2022b, DPM-Solver++",
+        diffusers="DPMSolverSinglestepScheduler",
+        spacing="linspace",
+        spacings=("linspace",),
+        sigmas=tuple(SIGMAS),
+        rounding=_WHOLE,
+        ends_at_is_set=True,
+    ),
+    "unipc": Sampler(
+        rows=unipc,
+        grid=interior_grid,
+        summary="Predictor and corrector of order 2 in one call a step: good with very few steps.",
+        paper="Zhao et al. 2023, UniPC",
+        diffusers="UniPCMultistepScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        rounding=_WHOLE,
+        ends_at_is_set=True,
+        zero_snr="finite",
+    ),
+    "deis": Sampler(
+        rows=deis,
+        grid=interior_grid,
+        summary="Exponential integrator of order 2 on the predicted noise.",
+        paper="Zhang and Chen 2023, Fast Sampling of Diffusion Models with Exponential Integrator",
+        diffusers="DEISMultistepScheduler",
+        spacing="linspace",
+        sigmas=tuple(SIGMAS),
+        rounding=_WHOLE,
+        ends_at="sigma_min",
+    ),
+    "lcm": Sampler(
+        rows=lcm,
+        grid=distilled_grid,
+        summary="For latent consistency models: 1 to 8 steps.",
+        paper="Luo et al. 2023, Latent Consistency Models",
+        diffusers="LCMScheduler",
+        spacing=None,
+        spacings=(),
+        zero_snr="exact",
+    ),
+    "tcd": Sampler(
+        rows=tcd,
+        grid=distilled_grid,
+        summary="For trajectory consistency models: 1 to 8 steps; eta 0.3 is the paper's choice with 4.",
+        paper="Zheng et al. 2024, Trajectory Consistency Distillation",
+        diffusers="TCDScheduler",
+        spacing=None,
+        spacings=(),
+        zero_snr="exact",
+        eta=0.0,  # what the pipelines of diffusers pass; the class alone has 0.3
+    ),
+}
+
+
+def sampler_table(
+    sampler: str,
+    training: TrainingSchedule,
+    *,
+    steps: int,
+    spacing: str | None = None,
+    sigmas: str | None = None,
+    eta: float | None = None,
+) -> SamplerTable:
+    """Everything that `sampler` does in `steps` steps.
+
+    Args:
+        sampler: A key of `SAMPLERS`.
+        training: What the denoiser was trained with.
+        steps: Steps, from 1; two-call solvers have about twice as many rows.
+        spacing: "leading", "linspace" or "trailing"; None for what the checkpoint says, else the sampler's default.
+        sigmas: "karras", "exponential" or "beta"; None for the training schedule's own levels.
+        eta: Amount of fresh noise, 0 to 1, of samplers that have it; None for the default.
+
+    Raises:
+        ValueError: A name is unknown, a value is out of range, or the combination is not possible.
+    """
+    named = SAMPLERS[one_of(sampler, SAMPLERS, what="sampler")]
+    plan = _plan(sampler, named, training, steps, spacing, sigmas, eta)
+    scale = float(plan.sigmas[0]) if named.scaled else 1.0
+    if named.scaled and _spacing(sampler, named, training, spacing) == "leading":
+        # The first level is not the highest of training, so the noise there carries a unit of signal's variance.
+        scale = float(np.hypot(scale, 1))
+    return SamplerTable.of(named.rows(plan), start_scale=scale)
+
+
+def _plan(
+    sampler: str,
+    named: Sampler,
+    training: TrainingSchedule,
+    steps: int,
+    spacing: str | None,
+    sigmas: str | None,
+    eta: float | None,
+) -> Plan:
+    if type(steps) is not int or not 1 <= steps <= training.num_train_timesteps:
+        raise refusal(
+            f"steps {steps!r}",
+            f"a whole number from 1 to {training.num_train_timesteps}",
+            "10 to 50 are usual.",
+        )
+    if sigmas is not None:
+        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
+    levels = training.levels(named.zero_snr)
+    request = GridRequest(
+        steps=steps,
+        spacing=_spacing(sampler, named, training, spacing),
+        offset=training.steps_offset or 0,
+        sigmas=sigmas,
+        rounding=named.rounding,
+        final=(training.final_sigmas_type if named.ends_at_is_set else None) or named.ends_at,
+        original_steps=training.original_inference_steps or _ORIGINAL_STEPS,
+    )
+    grid = named.grid(levels, request)
+    if not np.isfinite(grid.sigmas[0]) and training.prediction_type == "epsilon":
+        raise refusal(
+            f"sampler {sampler!r} from timestep {grid.timesteps[0]:g}, which is pure noise, with a model that "
+            "predicts epsilon",
+            "a prediction that says something about the picture there",
+            "Use spacing 'leading', or sampler 'euler'.",
+        )
+    ends_at_one = named.ends_at_one if training.set_alpha_to_one is None else training.set_alpha_to_one
+    return Plan(
+        timesteps=grid.timesteps,
+        sigmas=grid.sigmas,
+        levels=levels,
+        final_alpha_bar=1.0 if named.rows is ddpm or ends_at_one else float(levels.alpha_bar[0]),
+        stride=training.num_train_timesteps // steps,
+        prediction=training.prediction_type,
+        eta=_eta(sampler, named, eta),
+        timestep_scaling=training.timestep_scaling or _TIMESTEP_SCALING,
+    )
+
+
+def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, asked: str | None) -> str:
+    """What is asked for, else what the checkpoint says if the sampler can do that, else the sampler's default."""
+    if asked is not None:
+        return one_of(asked, named.spacings, what=f"spacing of sampler {sampler!r}")
+    said = training.timestep_spacing
+    return said if said in named.spacings else named.spacing or ""
+
+
+def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
+    if asked is None:
+        return named.eta or 0.0
+    if named.eta is None:
+        having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
+        raise refusal(
+            f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out."
+        )
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
+        raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
+    return float(asked)

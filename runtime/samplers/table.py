@@ -1,0 +1,123 @@
+"""A sampler as data: one row of numbers for each call of the denoiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Row(NamedTuple):
+    """One call of the denoiser and the update after it.
+
+        D  = p*x + q*model(c_in*x, t)
+        x' = a*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
+
+    D1 is the D of the row before, D2 of the one before that, and so on. `step` counts the steps that the user
+    asked for, from 0; a two-call solver has two rows with the same number. `draws` says that fresh noise is
+    taken from the generator, which some samplers do even where c is 0.
+    """
+
+    t: float
+    c_in: float
+    p: float
+    q: float
+    a: float
+    b0: float
+    b1: float = 0.0
+    b2: float = 0.0
+    b3: float = 0.0
+    b4: float = 0.0
+    c: float = 0.0
+    step: int = 0
+    draws: bool = False
+
+
+COLUMNS = Row._fields[:11]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SamplerTable:
+    """Everything that a sampler does, known before it starts. The arrays are read-only.
+
+    Attributes:
+        rows: float64 `[R, 11]`, in the order of `COLUMNS`; R is the number of calls of the denoiser.
+        draws: bool `[R]`, where fresh noise is drawn; true wherever c is not 0.
+        step: int64 `[R]`, the user's step that a row belongs to, from 0 to `steps - 1`.
+        start_scale: The first x is `start_scale` times standard normal noise.
+    """
+
+    rows: NDArray[np.float64]
+    draws: NDArray[np.bool_]
+    step: NDArray[np.int64]
+    start_scale: float
+
+    def __post_init__(self) -> None:
+        shape = self.rows.shape
+        if shape[1:] != (len(COLUMNS),) or not self.draws.shape == self.step.shape == shape[:1] != (0,):
+            raise ValueError(
+                f"Received rows {shape}, draws {self.draws.shape}, step {self.step.shape}; "
+                f"expected [R, {len(COLUMNS)}], [R] and [R], with R at least 1."
+            )
+        if not np.isfinite(self.rows).all():
+            raise ValueError("Received coefficients that are not finite; expected numbers in every row.")
+        if (self.rows[:, COLUMNS.index("c")][~self.draws] != 0).any():
+            raise ValueError(
+                "Received a row with c and no draw; expected draws to be true wherever c is not 0."
+            )
+        for array in (self.rows, self.draws, self.step):
+            array.setflags(write=False)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps, for progress; `len(rows)` is the number of calls of the denoiser."""
+        return int(self.step[-1]) + 1
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], *, start_scale: float) -> SamplerTable:
+        """The table of these rows.
+
+        Raises:
+            ValueError: A coefficient is not finite.
+        """
+        listed = list(rows)
+        return cls(
+            rows=np.array([row[: len(COLUMNS)] for row in listed], dtype=np.float64).reshape(
+                -1, len(COLUMNS)
+            ),
+            draws=np.array([row.draws for row in listed], dtype=np.bool_),
+            step=np.array([row.step for row in listed], dtype=np.int64),
+            start_scale=float(start_scale),
+        )
+
+
+def apply_row(
+    row: Sequence[float] | NDArray[np.float64],
+    x: NDArray[Any],
+    model: Callable[[NDArray[Any], float], NDArray[Any]],
+    history: Sequence[NDArray[Any]],
+    noise: NDArray[Any] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What an engine does with a row, in numpy: the definition, for tests and readers.
+
+    Args:
+        row: 11 numbers, in the order of `COLUMNS`.
+        x: The latent, any shape and float dtype.
+        model: `(scaled latent, t) -> prediction` of x's shape.
+        history: D1, D2, ... newest first; those that are missing have coefficient 0.
+        noise: Standard normal, x's shape; None where the row draws nothing.
+
+    Returns:
+        x' and D.
+    """
+    t, c_in, p, q, a, b0, *older, c = (float(value) for value in row)
+    denoised = p * x + q * model(c_in * x, t)
+    after = a * x + b0 * denoised
+    for b, earlier in zip(older, history, strict=False):
+        after = after + b * earlier
+    if noise is not None:
+        after = after + c * noise
+    return after, denoised

@@ -1,0 +1,65 @@
+"""UniPC (Zhao et al. 2023), order 2, B(h) = exp(h) - 1 ("bh2"), data prediction. D is the predicted x0."""
+
+from __future__ import annotations
+
+from math import expm1, log
+
+from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.prediction import X0, alpha_sigma
+from latentlink.runtime.samplers.table import Row
+
+
+def unipc(plan: Plan) -> list[Row]:
+    """Zhao et al. 2023, algorithm 1 (UniC) and 2 (UniP).
+
+    A row corrects the x it is given with the new D, then predicts the next x. Predictor and corrector of an
+    interval differ only in the weights of D's differences, so correcting adds a combination of Ds to x, and no older
+    x is needed.
+    """
+    rows = []
+    for step, t, level, level_next in plan:
+        alpha, sigma = alpha_sigma(level)
+        alpha_next, sigma_next = alpha_sigma(level_next)
+        p, q = X0[plan.prediction](alpha, sigma)
+        a = sigma_next / sigma
+        b = -alpha_next * (level_next / level - 1)  # -alpha' * B(h)
+        correction = _correction(plan, step)
+        half = 0.0
+        if _order(plan, step) == 2:
+            half = 0.5 / _r(plan, step)
+        b0, b1, b2 = (a * weight for weight in correction)
+        rows.append(
+            Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0 + b * (1 - half), b1=b1 + b * half, b2=b2, step=step)
+        )
+    return rows
+
+
+def _order(plan: Plan, step: int) -> int:
+    """Of the predictor at this step and the corrector after it: lower at both ends."""
+    return min(2, step + 1, len(plan.timesteps) - step)
+
+
+def _r(plan: Plan, step: int) -> float:
+    """(lambda_before - lambda) / h, negative."""
+    before, now, after = (float(level) for level in plan.sigmas[step - 1 : step + 2])
+    return log(now / before) / -log(after / now)
+
+
+def _correction(plan: Plan, step: int) -> tuple[float, float, float]:
+    """Weights of D, D1 and D2 in (corrected x - predicted x), for the interval that ended at this step."""
+    if step == 0:
+        return 0.0, 0.0, 0.0
+    before, now = float(plan.sigmas[step - 1]), float(plan.sigmas[step])
+    h = log(now / before)  # h of data prediction is -(lambda - lambda_before)
+    b = -alpha_sigma(now)[0] * expm1(h)
+    if _order(plan, step - 1) == 1:
+        return b / 2, -b / 2, 0.0
+    # rho solves [1 1; r 1] rho = (b_1, b_2): Zhao et al. 2023, eq. 9.
+    r = _r(plan, step - 1)
+    phi_2 = expm1(h) / h - 1
+    phi_3 = phi_2 / h - 1 / 2
+    b_1, b_2 = phi_2 / expm1(h), 2 * phi_3 / expm1(h)
+    rho_1 = (b_1 - b_2) / (1 - r)
+    rho_c = b_1 - rho_1
+    older = (rho_1 - 0.5) / r  # the predictor's weight is 1/2
+    return b * rho_c, -b * (rho_c + older), b * older

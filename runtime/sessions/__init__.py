@@ -1,0 +1,79 @@
+"""Opened engines. One file a target; this table is the only place that dispatches on a target's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.ports import Port
+
+
+class Buffer(Protocol):
+    """A tensor that lives where the engine reads it."""
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy on the host, or a view where that is the same memory."""
+        ...
+
+
+class Session(Protocol):
+    """One engine, opened. `inputs` and `outputs` are read back from the engine itself."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def upload(self, array: NDArray[Any]) -> Buffer:
+        """A buffer with the array's values, independent of the array."""
+        ...
+
+    def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
+        """A buffer of that shape with any values."""
+        ...
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Replace the buffer's values; shape and dtype stay."""
+        ...
+
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Run once.
+
+        Args:
+            inputs: A buffer for every input, by tensor name.
+            outputs: For every output a buffer to write into, or None to have one made.
+
+        Returns:
+            The outputs by tensor name.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds. Closing twice is harmless."""
+        ...
+
+
+OPENERS: Mapping[str, str] = {"ort-cpu": "latentlink.runtime.sessions.ort"}
+"""Module of each target; it has `open_session(path, target, threads) -> Session`."""
+
+
+def open_session(path: Path, target: str, *, threads: int | None = None) -> Session:
+    """Open an engine.
+
+    Args:
+        path: The engine's file.
+        target: One of `OPENERS`.
+        threads: Threads for one run; None takes the processors this process may use.
+
+    Raises:
+        UsageError: The target is unknown.
+        BundleError: The file is not an engine of that target, or its tensors carry no symbols.
+    """
+    if target not in OPENERS:
+        raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")
+    opener: Callable[..., Session] = import_module(OPENERS[target]).open_session
+    return opener(path, target, threads)

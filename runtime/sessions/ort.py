@@ -1,0 +1,117 @@
+"""ONNX Runtime sessions: IO binding on preallocated OrtValues, no silent provider fall-back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from latentlink.errors import BundleError, PreflightError, SymbolError
+from latentlink.ports import Port
+from latentlink.runtime.sessions import Buffer, Session
+
+PROVIDERS: Mapping[str, str] = {"ort-cpu": "CPUExecutionProvider"}
+"""The one provider of each target."""
+
+TYPES: Mapping[str, str] = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}
+
+
+def open_session(path: Path, target: str, threads: int | None) -> Session:
+    """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
+    return OrtSession(path, PROVIDERS[target], threads)
+
+
+class OrtSession:
+    """An ONNX Runtime engine with its state in OrtValues."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(self, path: Path, provider: str, threads: int | None) -> None:
+        if provider not in ort.get_available_providers():
+            raise PreflightError(
+                f"The engine {path.name} needs {provider}, but this onnxruntime {ort.__version__} has "
+                f"{', '.join(ort.get_available_providers())}.",
+                remedy="Install the onnxruntime package that has it, or build the bundle for another target.",
+            )
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        # One operator at a time over all threads: the graphs are chains, so a second pool would only compete.
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        # The graph was optimised when it was built. What the builder left is the layout for this very
+        # processor; it is done here.
+        try:
+            self._session = ort.InferenceSession(path, options, providers=[provider])
+        except Exception as error:  # onnxruntime raises a class of its own for every status
+            raise BundleError(
+                f"ONNX Runtime cannot open {path.parent.parent.name}/{path.parent.name}/{path.name}: {error}",
+                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
+            ) from None
+        if self._session.get_providers()[0] != provider:
+            raise PreflightError(
+                f"{provider} was asked for, but ONNX Runtime took {self._session.get_providers()[0]}."
+            )
+        self.inputs = tuple(_port(arg, path) for arg in self._session.get_inputs())
+        self.outputs = tuple(_port(arg, path) for arg in self._session.get_outputs())
+        self._device = "cpu"
+
+    def upload(self, array: NDArray[Any]) -> Buffer:
+        """A buffer with the array's values."""
+        value = self.empty(array.shape, array.dtype)
+        self.write(value, array)
+        return value
+
+    def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
+        """A buffer of that shape with any values."""
+        return cast(Buffer, ort.OrtValue.ortvalue_from_shape_and_type(list(shape), dtype.type, self._device))
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Replace the buffer's values."""
+        cast(ort.OrtValue, buffer).update_inplace(np.ascontiguousarray(array))
+
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Run once; see `Session.run`."""
+        binding = self._session.io_binding()
+        for name, buffer in inputs.items():
+            binding.bind_ortvalue_input(name, cast(ort.OrtValue, buffer))
+        for name, wanted in outputs.items():
+            if wanted is None:
+                binding.bind_output(name, self._device)
+            else:
+                binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
+        self._session.run_with_iobinding(binding)
+        return dict(zip(outputs, binding.get_outputs(), strict=True))
+
+    def close(self) -> None:
+        """Give back the session's memory."""
+        self.__dict__.pop("_session", None)
+
+
+def _port(arg: Any, path: Path) -> Port:
+    """The port of one of the engine's own tensors; its type must be the one its name says."""
+    try:
+        port = Port.parse(arg.name, tuple(arg.shape))
+    except SymbolError:
+        raise BundleError(
+            f"The engine {path.name} has a tensor {arg.name!r} that carries no symbol.",
+            remedy="Export and build it with latentlink: a graph from elsewhere says nothing of its latent space.",
+        ) from None
+    if TYPES.get(arg.type) != port.dtype:
+        raise BundleError(
+            f"The tensor {arg.name!r} of the engine {path.name} is {arg.type}, but its name says {port.dtype}.",
+            remedy="The engine was tampered with: build it again.",
+        )
+    return port

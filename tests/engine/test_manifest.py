@@ -1,0 +1,324 @@
+"""Manifests: what is written is read back, and every broken rule is refused with the key's name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latentlink.engine.manifest import EngineEntry, FileEntry, Manifest, Sampling
+from latentlink.errors import BundleError
+
+FILES = {
+    "engines/denoiser/ort-cpu/model.onnx": FileEntry(sha256="a" * 64, size=1),
+    "engines/text_encoder/ort-cpu/model.onnx": FileEntry(sha256="b" * 64, size=0),
+    "engines/vae_decoder/ort-cpu/model.onnx": FileEntry(sha256="c" * 64, size=3),
+}
+TOKENIZER = "tokenizers/text_encoder/tokenizer.json"
+
+text = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20)
+number = st.floats(allow_nan=False, allow_infinity=False)
+whole = st.integers(-(2**53), 2**53)
+size = st.integers(1, 64)
+
+
+@pytest.fixture
+def whole_manifest(small_manifest: Manifest) -> Manifest:
+    """The small manifest, with files."""
+    tokens = small_manifest.components["text_encoder"].inputs[0]
+    tokenizer = FileEntry(sha256=tokens.digest + "0" * 56, size=20)
+    return replace(small_manifest, files=FILES | {TOKENIZER: tokenizer})
+
+
+@pytest.fixture
+def record(whole_manifest: Manifest) -> dict[str, Any]:
+    """The same as fresh JSON values, to edit."""
+    value: dict[str, Any] = json.loads(whole_manifest.to_bytes())
+    return value
+
+
+def test_a_written_manifest_is_read_back_as_the_same_value_and_the_same_bytes(
+    whole_manifest: Manifest,
+) -> None:
+    again = Manifest.from_bytes(whole_manifest.to_bytes())
+    assert again == whole_manifest
+    assert again.to_bytes() == whole_manifest.to_bytes()
+
+
+def test_equal_manifests_with_keys_in_another_order_are_written_as_equal_bytes(
+    whole_manifest: Manifest,
+) -> None:
+    shuffled = replace(
+        whole_manifest,
+        files=dict(reversed(whole_manifest.files.items())),
+        components=dict(reversed(whole_manifest.components.items())),
+        provenance=dict(reversed(whole_manifest.provenance.items())),
+    )
+    assert shuffled.to_bytes() == whole_manifest.to_bytes()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(
+    schedule=st.dictionaries(
+        text, st.none() | st.booleans() | whole | number | text | st.lists(number, max_size=5), max_size=6
+    ),
+    fingerprint=st.dictionaries(text, st.none() | st.booleans() | whole | text | st.lists(text), max_size=6),
+    limits=st.dictionaries(st.sampled_from(["B", "h", "w"]), st.tuples(size, size, size).map(sorted)),
+    provenance=st.dictionaries(text, text, max_size=6),
+    guidance=st.floats(0, 1000),
+    multiples=st.tuples(size, size, size),
+)
+def test_any_manifest_that_can_be_made_survives_writing_and_reading(
+    whole_manifest: Manifest,
+    schedule: dict[str, Any],
+    fingerprint: dict[str, Any],
+    limits: dict[str, Any],
+    provenance: dict[str, str],
+    guidance: float,
+    multiples: tuple[int, int, int],
+) -> None:
+    denoiser = whole_manifest.components["denoiser"]
+    engine = replace(denoiser.engines[0], fingerprint=fingerprint, limits=limits)
+    width, height, multiple = multiples
+    made = replace(
+        whole_manifest,
+        components={**whole_manifest.components, "denoiser": replace(denoiser, engines=(engine,))},
+        sampling=Sampling(
+            schedule=schedule,
+            sampler="euler",
+            steps=20,
+            guidance=guidance,
+            width=width * multiple,
+            height=height * multiple,
+            size_multiple=multiple,
+        ),
+        provenance=provenance,
+    )
+    assert Manifest.from_bytes(made.to_bytes()) == made
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_manifest_with_any_one_value_replaced_is_read_or_refused_but_never_breaks_the_reader(
+    whole_manifest: Manifest, data: st.DataObject
+) -> None:
+    value: Any = json.loads(whole_manifest.to_bytes())
+    at = value
+    while True:
+        key = data.draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
+        if not isinstance(at[key], (dict, list)) or not at[key] or data.draw(st.booleans()):
+            break
+        at = at[key]
+    junk = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=6,
+    )
+    at[key] = data.draw(junk)
+    try:
+        Manifest.from_json(value)
+    except BundleError as error:
+        assert error.remedy
+
+
+@given(junk=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_bytes_that_are_no_manifest_are_refused(junk: bytes) -> None:
+    with pytest.raises(BundleError):
+        Manifest.from_bytes(junk)
+
+
+def denoiser(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = record["components"]["denoiser"]
+    return found
+
+
+def first_engine(record: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = denoiser(record)["engines"][0]
+    return found
+
+
+BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another format": (lambda r: r.update(format="zip"), "format"),
+    "a newer version": (lambda r: r.update(version=2), "version: received 2, expected 1"),
+    "a version that is true": (lambda r: r.update(version=True), "version"),
+    "a version that is 1.0": (lambda r: r.update(version=1.0), "version"),
+    "an unknown key": (lambda r: r.update(hooks=[]), "unknown key 'hooks'"),
+    "a missing key": (lambda r: r.pop("sampling"), "no key 'sampling'"),
+    "an unknown key in an engine": (lambda r: first_engine(r).update(x=1), "components.denoiser.engines[0]"),
+    "an unknown kind": (lambda r: r.update(kind="archive"), "kind"),
+    "an export of compiled engines": (lambda r: r.update(kind="export"), "engines[0].target"),
+    "a name with a slash": (lambda r: r.update(name="a/b"), "name"),
+    "a name of 65 letters": (lambda r: r.update(name="a" * 65), "name"),
+    "a family with an escape sequence": (lambda r: r.update(family="\x1b[2J"), "family"),
+    "a family with a lone surrogate": (lambda r: r.update(family="\ud800"), "family"),
+    "a family with a reversed direction": (lambda r: r.update(family="a\u202eb"), "family"),
+    "a space without channels": (lambda r: r["spaces"][0].pop("channels"), "spaces[0]"),
+    "a space with an unknown key": (lambda r: r["spaces"][0].update(x=1), "spaces[0]"),
+    "a space with scaling 0": (lambda r: r["spaces"][0].update(scaling=0), "spaces[0]"),
+    "a space with scaling infinity": (lambda r: r["spaces"][0].update(scaling=math.inf), "spaces[0].scaling"),
+    "a space with a mean of another length": (lambda r: r["spaces"][0].update(mean=[1.0]), "spaces[0]"),
+    "a space twice": (lambda r: r["spaces"].append(r["spaces"][0]), "spaces"),
+    "an embedding 0 wide": (lambda r: r["embeddings"][0].update(width=0), "embeddings[0]"),
+    "no component": (lambda r: r.update(components={}), "components"),
+    "a component named with a slash": (lambda r: r["components"].update({"a/b": denoiser(r)}), "components"),
+    "a tensor that is no symbol": (lambda r: denoiser(r)["inputs"][0].update(tensor="x"), "inputs[0].tensor"),
+    "a tensor that is a number": (lambda r: denoiser(r)["inputs"][0].update(tensor=1), "inputs[0].tensor"),
+    "a tensor twice": (lambda r: denoiser(r)["inputs"].append(denoiser(r)["inputs"][0]), "inputs[4].tensor"),
+    "a shape with 0": (lambda r: denoiser(r)["inputs"][0].update(shape=[0]), "inputs[0].shape[0]"),
+    "a shape with true": (lambda r: denoiser(r)["inputs"][0].update(shape=[True]), "inputs[0].shape[0]"),
+    "a shape with 2.0": (lambda r: denoiser(r)["inputs"][0].update(shape=[2.0]), "inputs[0].shape[0]"),
+    "a shape with an expression": (lambda r: denoiser(r)["inputs"][0].update(shape=["B*2"]), "shape[0]"),
+    "no output": (lambda r: denoiser(r).update(outputs=[]), "outputs"),
+    "no engine": (lambda r: denoiser(r).update(engines=[]), "engines"),
+    "65 engines": (lambda r: denoiser(r).update(engines=[first_engine(r)] * 65), "at most 64"),
+    "an engine that is not listed": (lambda r: first_engine(r).update(path="a.onnx"), "engines[0].path"),
+    "an ORT engine not named .onnx": (lambda r: first_engine(r).update(path="a.bin"), "engines[0].path"),
+    "a limit of an unknown dimension": (lambda r: first_engine(r).update(limits={"Z": [1, 1, 1]}), "'Z'"),
+    "a limit out of order": (lambda r: first_engine(r).update(limits={"B": [2, 1, 4]}), "limits.B"),
+    "a limit of two sizes": (lambda r: first_engine(r).update(limits={"B": [1, 2]}), "limits.B"),
+    "a fingerprint with a float": (lambda r: first_engine(r).update(fingerprint={"a": 0.5}), "fingerprint.a"),
+    "a fingerprint with an object": (
+        lambda r: first_engine(r).update(fingerprint={"a": {}}),
+        "fingerprint.a",
+    ),
+    "a parity without a tolerance": (lambda r: first_engine(r)["parity"].pop("tolerance"), "'tolerance'"),
+    "a parity of NaN": (lambda r: first_engine(r)["parity"].update(relative=math.nan), "parity.relative"),
+    "a parity below 0": (lambda r: first_engine(r)["parity"].update(relative=-1), "parity.relative"),
+    "a tokenizer where nothing reads tokens": (
+        lambda r: denoiser(r).update(tokenizer=r["components"]["text_encoder"]["tokenizer"]),
+        "components.denoiser.tokenizer",
+    ),
+    "no tokenizer where tokens are read": (
+        lambda r: r["components"]["text_encoder"].pop("tokenizer"),
+        "components.text_encoder.tokenizer",
+    ),
+    "a tokenizer of another length": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(max_length=76),
+        "tokenizer.max_length",
+    ),
+    "a tokenizer of another digest": (
+        lambda r: r["files"][TOKENIZER].update(sha256="0" * 64),
+        "components.text_encoder.tokenizer.path",
+    ),
+    "a pad_id below 0": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(pad_id=-1),
+        "tokenizer.pad_id",
+    ),
+    "a schedule with an object": (lambda r: r["sampling"]["schedule"].update(a={}), "sampling.schedule.a"),
+    "a schedule with a list of text": (lambda r: r["sampling"]["schedule"].update(a=["b"]), "schedule.a[0]"),
+    "0 steps": (lambda r: r["sampling"].update(steps=0), "sampling.steps"),
+    "guidance as text": (lambda r: r["sampling"].update(guidance="7.5"), "sampling.guidance"),
+    "guidance infinity": (lambda r: r["sampling"].update(guidance=math.inf), "sampling.guidance"),
+    "a width off the multiple": (lambda r: r["sampling"].update(width=100), "sampling.width"),
+    "a provenance of a list": (lambda r: r["provenance"].update(a=[]), "provenance.a"),
+    "a provenance of 1025 letters": (lambda r: r["provenance"].update(a="a" * 1025), "provenance.a"),
+    "65 provenances": (lambda r: r.update(provenance={f"k{n}": "" for n in range(65)}), "provenance"),
+    "no file": (lambda r: r.update(files={}), "files"),
+    "a hash in capitals": (lambda r: r["files"][TOKENIZER].update(sha256="A" * 64), "sha256"),
+    "a size below 0": (lambda r: r["files"][TOKENIZER].update(size=-1), "size"),
+    "a size beyond 2^53": (lambda r: r["files"][TOKENIZER].update(size=2**60), "size"),
+    "an integer of 400 digits": (lambda r: r["spaces"][0].update(scaling=10**400), "spaces[0].scaling"),
+    "components as a list": (lambda r: r.update(components=[]), "components"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_manifest_is_refused_with_the_key_named_when_it_has(broken: str, record: dict[str, Any]) -> None:
+    change, named = BROKEN[broken]
+    change(record)
+    with pytest.raises(BundleError) as caught:
+        Manifest.from_json(record)
+    assert named in caught.value.message
+    assert "latentlink build EXPORTED BUNDLE" in caught.value.remedy
+    assert len(caught.value.message) < 1000
+
+
+UNSAFE = (
+    "../secret", "a/../b", "a/./b", "./a", "..", ".", "", "/etc/passwd", "a//b", "a/", "C:/a", "C:a", "a\\b",
+    "\\\\host\\share", "a\0b", "a\nb", "a b", "~/a", "-a", ".hidden", "a/.hidden/b", "a.", "a/b./c", "a:stream",
+    "e\u0301", "\u00e9", "\ud800", "a" * 256, "manifest.json", "Manifest.JSON", "manifest.json/a",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+def test_a_listed_path_is_refused_when_it_is(path: str, record: dict[str, Any]) -> None:
+    record["files"][path] = {"sha256": "0" * 64, "size": 0}
+    with pytest.raises(BundleError, match=r"manifest\.json, files"):
+        Manifest.from_json(record)
+
+
+@pytest.mark.parametrize("path", UNSAFE[:20])
+def test_an_engines_path_is_refused_when_it_is(path: str) -> None:
+    with pytest.raises(BundleError, match="path: received"):
+        EngineEntry(target="tensorrt", precision="float16", path=path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a/b", "a/B"), ("a/b", "A/c"), ("a", "a/b"), ("a/b/c", "a/b")], ids=str
+)
+def test_two_listed_paths_are_refused_when_some_file_system_takes_them_for_one(
+    one: str, other: str, record: dict[str, Any]
+) -> None:
+    for path in (one, other):
+        record["files"][path] = {"sha256": "0" * 64, "size": 0}
+    with pytest.raises(BundleError, match=r"manifest\.json, files"):
+        Manifest.from_json(record)
+
+
+def test_a_key_that_is_there_twice_is_refused(whole_manifest: Manifest) -> None:
+    data = whole_manifest.to_bytes().replace(b'"kind": "bundle"', b'"kind": "bundle", "kind": "bundle"')
+    with pytest.raises(BundleError, match="'kind', expected every key once"):
+        Manifest.from_bytes(data)
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_a_number_that_is_not_finite_is_refused(constant: bytes, whole_manifest: Manifest) -> None:
+    data = whole_manifest.to_bytes().replace(b"7.5", constant)
+    with pytest.raises(BundleError, match="finite"):
+        Manifest.from_bytes(data)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_nesting_without_end_is_refused_and_does_not_overflow_the_stack(opening: bytes) -> None:
+    with pytest.raises(BundleError, match="nested"):
+        Manifest.from_bytes(opening * 200_000)
+
+
+def test_nesting_that_json_can_read_is_refused_as_well(record: dict[str, Any]) -> None:
+    deep: list[Any] = []
+    for _ in range(600):
+        deep = [deep]
+    record["spaces"][0]["mean"] = deep
+    with pytest.raises(BundleError, match="nested deeper than 16"):
+        Manifest.from_json(record)
+
+
+def test_a_million_values_are_refused_at_once(record: dict[str, Any]) -> None:
+    record["spaces"] = [[]] * 1_000_000
+    with pytest.raises(BundleError, match="more than 250000 values"):
+        Manifest.from_json(record)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"{} {}", b"[]", b"null", b'"a"']
+)
+def test_what_is_no_utf8_json_object_is_refused(data: bytes) -> None:
+    with pytest.raises(BundleError):
+        Manifest.from_bytes(data)
+
+
+def test_bytes_over_the_limit_are_refused_before_they_are_parsed(whole_manifest: Manifest) -> None:
+    with pytest.raises(BundleError, match="expected at most 4194304"):
+        Manifest.from_bytes(whole_manifest.to_bytes() + b" " * (4 << 20))
+
+
+def test_an_edited_record_keeps_its_place_but_loses_its_digest(record: dict[str, Any]) -> None:
+    before = Manifest.from_json(record).spaces[0].digest
+    record["spaces"][0]["scaling"] = 0.13025
+    assert Manifest.from_json(record).spaces[0].digest != before
