@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ SIDE = 64
 OVERSAMPLING = 4
 STYLES = ("flat", "outlined")
 
+CONTOUR: Mapping[str, float] = {"circle": 0.045, "square": 0.045, "triangle": 0.07, "star": 0.07}
+"""Width of the contour over the picture's side, measured towards the corners, by shape."""
+
 
 def draw(scene: Scene, style: str, rng: np.random.Generator, side: int = SIDE) -> Image.Image:
     """Draw a scene; place, size and colours vary a little with `rng`.
 
     Args:
         scene: What to draw.
-        style: `flat`, or `outlined`: a contour in black or white, and a background that is lighter at the top.
+        style: `flat`, or `outlined`: a contour in black or white, a background lighter at the top.
         rng: Source of the variation.
         side: Side of the picture in pixels.
     """
@@ -37,9 +41,7 @@ def draw(scene: Scene, style: str, rng: np.random.Generator, side: int = SIDE) -
     fill = _jittered(scene.colour, rng)
     if outline is not None:
         pen.polygon(points, fill=outline)
-        points = _points(
-            scene.shape, x, y, radius - full * (0.045 if scene.shape in ("circle", "square") else 0.07)
-        )
+        points = _points(scene.shape, x, y, radius - full * CONTOUR[scene.shape])
     pen.polygon(points, fill=fill)
     return picture.resize((side, side), Image.Resampling.BOX)
 

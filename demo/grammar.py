@@ -24,6 +24,8 @@ SHAPES = ("circle", "square", "triangle", "star")
 SIZES: Mapping[str, float] = {"small": 0.23, "": 0.32, "large": 0.42}
 """Radius over the picture's side, by size word; no word is the middle one."""
 
+EXAMPLE = "a red circle on a blue background"
+
 HELD_OUT = 8
 """One caption in so many stays out of training."""
 
@@ -55,7 +57,7 @@ class Scene:
     @property
     def held_out(self) -> bool:
         """Whether training never sees this caption; decided by its hash, so that it never changes."""
-        if self.caption == "a red circle on a blue background":
+        if self.caption == EXAMPLE:
             return True
         return hashlib.sha256(self.caption.encode()).digest()[0] % HELD_OUT == 0
 
@@ -67,9 +69,18 @@ def scenes() -> Iterator[Scene]:
             yield Scene(size=size, colour=colour, shape=shape, background=background)
 
 
+def held_out() -> tuple[Scene, ...]:
+    """The scenes that training never sees, 88 in all: the one every example uses first, the rest by hash."""
+    return tuple(sorted((scene for scene in scenes() if scene.held_out), key=_order))
+
+
 def words() -> tuple[str, ...]:
     """Every word of the grammar, sorted."""
     return tuple(sorted({word for scene in scenes() for word in scene.caption.split()}))
+
+
+def _order(scene: Scene) -> tuple[bool, bytes]:
+    return scene.caption != EXAMPLE, hashlib.sha256(b"order " + scene.caption.encode()).digest()
 
 
 def parse(caption: str) -> Scene:
@@ -81,6 +92,4 @@ def parse(caption: str) -> Scene:
     for scene in scenes():
         if scene.caption == caption:
             return scene
-    raise ValueError(
-        f"{caption!r} is not a caption of the demo grammar, such as 'a red circle on a blue background'."
-    )
+    raise ValueError(f"{caption!r} is not a caption of the demo grammar, such as {EXAMPLE!r}.")

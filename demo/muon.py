@@ -48,7 +48,7 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 class Optimizer:
-    """Muon on the matrices, AdamW on the rest, an exponential moving average of both, one learning-rate curve.
+    """Muon on matrices, AdamW on the rest, an exponential moving average of both, one learning-rate curve.
 
     Args:
         modules: What is trained.

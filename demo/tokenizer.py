@@ -1,4 +1,4 @@
-"""A CLIP tokenizer small enough for the demo: byte-level BPE in which every word of the grammar is one token."""
+"""A CLIP tokenizer small enough for the demo: byte-level BPE; every word of the grammar is one token."""
 
 from __future__ import annotations
 

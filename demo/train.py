@@ -1,13 +1,8 @@
-"""Make a demo model's checkpoint from nothing.
-
-python -m latentlink.demo.train demo OUT
-python -m latentlink.demo.train demo-b OUT
-"""
+"""Make a demo model's checkpoint from nothing: `python -m latentlink.demo.train demo [OUT]`, or `demo-b`."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +11,7 @@ from diffusers import DDPMScheduler, PNDMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizerFast
 
+from latentlink.demo import checkpoint
 from latentlink.demo.model import PLANS, Curve
 from latentlink.demo.tokenizer import write_tokenizer
 from latentlink.demo.train_diffusion import train_diffusion
@@ -30,11 +26,17 @@ BETAS = {
 
 
 def train(name: str, out: Path) -> None:
-    """Train the model `name` and write its diffusers checkpoint, float16, to `out`."""
+    """Train the model `name` and write its diffusers checkpoint, float16, and `curve.jsonl` to `out`.
+
+    Args:
+        name: A key of `model.PLANS`.
+        out: Folder to make.
+
+    Raises:
+        FileExistsError: `out` is there already; nothing of it is touched.
+    """
     torch.set_num_threads(1)
     plan = PLANS[name]
-    if out.exists():
-        shutil.rmtree(out)
     out.mkdir(parents=True)
     curve = Curve(out / "curve.jsonl")
     write_tokenizer(out / "tokenizer")
@@ -79,6 +81,6 @@ def add_prefix(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in PLANS:
-        sys.exit(f"usage: python -m latentlink.demo.train {'|'.join(PLANS)} OUT")
-    train(sys.argv[1], Path(sys.argv[2]))
+    if len(sys.argv) not in (2, 3) or sys.argv[1] not in PLANS:
+        sys.exit(f"usage: python -m latentlink.demo.train {'|'.join(PLANS)} [OUT]")
+    train(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) == 3 else checkpoint(sys.argv[1]))

@@ -102,7 +102,7 @@ def train_diffusion(
 def dataset(
     plan: ModelPlan, vae: AutoencoderKL, tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Scaled latents `[P, 4, 8, 8]` of the captions not held out, their token ids `[P, 77]`, and the empty caption's."""
+    """Scaled latents `[P, 4, 8, 8]` of captions not held out, their token ids `[P, 77]`, the empty caption's."""
     chosen: list[Scene] = [scene for scene in scenes() if not scene.held_out for _ in range(VARIANTS)]
     parts = []
     with torch.no_grad():

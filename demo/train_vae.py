@@ -6,9 +6,9 @@ from time import perf_counter
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
 
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import scenes
@@ -21,7 +21,7 @@ POOL = 3072
 
 
 def make_vae() -> AutoencoderKL:
-    """An untrained AutoencoderKL: 64x64 pictures, /8, 4 channels, the posterior's variance small from the start."""
+    """An untrained AutoencoderKL: 64x64 pictures, /8, 4 channels, the posterior's variance small at first."""
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -80,8 +80,8 @@ def pool(rng: np.random.Generator, count: int) -> Tensor:
 
 def vae_loss(x: Tensor, y: Tensor) -> Tensor:
     """L1 + 4 MSE + L1 of the gradients: the second gets it started, the third keeps edges straight."""
-    across = F.l1_loss(y.diff(dim=3), x.diff(dim=3)) + F.l1_loss(y.diff(dim=2), x.diff(dim=2))
-    return F.l1_loss(y, x) + 4 * F.mse_loss(y, x) + across
+    across = l1_loss(y.diff(dim=3), x.diff(dim=3)) + l1_loss(y.diff(dim=2), x.diff(dim=2))
+    return l1_loss(y, x) + 4 * mse_loss(y, x) + across
 
 
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
@@ -100,4 +100,4 @@ def fold_gain(vae: AutoencoderKL, gain: float) -> None:
 
 def psnr(x: Tensor, y: Tensor) -> float:
     """dB for pictures in -1..1."""
-    return float(10 * torch.log10(4 / F.mse_loss(y.clamp(-1, 1), x)))
+    return float(10 * torch.log10(4 / mse_loss(y.clamp(-1, 1), x)))

@@ -171,7 +171,6 @@ def wrong_size(path: Path, received: int, expected: int) -> BundleError:
 
 def _irregular(path: Path, link: bool) -> BundleError:
     return BundleError(
-        f"{str(path)!r} is a {'symbolic link' if link else 'folder, device, FIFO or socket'}; "
-        "expected a regular file.",
+        f"{str(path)!r} is a {'symbolic link' if link else 'folder, device, FIFO or socket'}; expected a regular file.",
         remedy="Copy the bundle with its links resolved: cp -rL BUNDLE COPY." if link else REMEDY,
     )

@@ -49,9 +49,7 @@ def parse_range(text: str) -> Range:
         low, best, high = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
         if low <= best <= high:
             return low, best, high
-    raise UsageError(
-        f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024)."
-    )
+    raise UsageError(f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024).")
 
 
 def build_bundle(
@@ -80,9 +78,7 @@ def build_bundle(
             raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(BUILDERS)}.")
     source = Bundle.open(exported)
     if source.manifest.kind != "export":
-        raise UsageError(
-            f"{str(exported)!r} is a bundle already; expected an export, from latentlink export."
-        )
+        raise UsageError(f"{str(exported)!r} is a bundle already; expected an export, from latentlink export.")
     shapes = shapes or Shapes()
     work = [(name, target) for name in source.manifest.components for target in targets]
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:

@@ -36,12 +36,8 @@ def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[s
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(out)
     options.enable_cpu_mem_arena = False
-    options.add_session_config_entry(
-        "session.optimized_model_external_initializers_file_name", out.name + ".data"
-    )
-    options.add_session_config_entry(
-        "session.optimized_model_external_initializers_min_size_in_bytes", "1024"
-    )
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", out.name + ".data")
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     # Packing for this processor's kernels is not wanted in the file, nor its memory now.
     options.add_session_config_entry("session.disable_prepacking", "1")
     for dim, size in fixed.items():

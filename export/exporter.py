@@ -110,13 +110,9 @@ def export_checkpoint(
         )
 
 
-def _write(
-    component: Component, folder: Path, options: Options, multiple: int
-) -> tuple[ComponentEntry, Parity | None]:
+def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
-    downscale = next(
-        (port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1
-    )
+    downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases = []
     for number, case in enumerate(CASES):
         example = component.example(_sizes(case, multiple, downscale), seed=number)

@@ -38,9 +38,7 @@ def write_onnx(
         outputs: Ports of what the module returns.
         path: Where the model goes; its folder exists.
     """
-    free = tuple(
-        {axis: dim for axis, dim in enumerate(port.shape) if isinstance(dim, str)} for port in inputs
-    )
+    free = tuple({axis: dim for axis, dim in enumerate(port.shape) if isinstance(dim, str)} for port in inputs)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,

@@ -58,9 +58,7 @@ class Port:
         if self.kind not in KINDS:
             raise SymbolError(f"A port's kind is one of {', '.join(KINDS)}, not {self.kind!r}.")
         if not NAME.fullmatch(self.name):
-            raise SymbolError(
-                f"{self.name!r} cannot be a port's name: lower-case words joined by '-', '_' or '.'."
-            )
+            raise SymbolError(f"{self.name!r} cannot be a port's name: lower-case words joined by '-', '_' or '.'.")
         if self.dtype not in DTYPES:
             raise SymbolError(f"A port's dtype is one of {', '.join(DTYPES)}, not {self.dtype!r}.")
         if not LAYOUT.fullmatch(self._layout_text()):

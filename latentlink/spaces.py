@@ -78,18 +78,14 @@ class LatentSpace:
         for what in ("channels", "downscale", "patch"):
             value = getattr(self, what)
             if type(value) is not int or not 1 <= value <= 4096:
-                raise SymbolError(
-                    f"{what} of latent space {self.name!r} is 1 to 4096, but {value!r} was given."
-                )
+                raise SymbolError(f"{what} of latent space {self.name!r} is 1 to 4096, but {value!r} was given.")
         for what in ("scaling", "shift"):
             value = getattr(self, what)
             if type(value) not in (int, float) or not math.isfinite(value):
                 raise SymbolError(f"{what} of latent space {self.name!r} is a finite number, not {value!r}.")
             object.__setattr__(self, what, float(value))
         if self.scaling <= 0:
-            raise SymbolError(
-                f"scaling of latent space {self.name!r} is above 0, but {self.scaling!r} was given."
-            )
+            raise SymbolError(f"scaling of latent space {self.name!r} is above 0, but {self.scaling!r} was given.")
         for what in ("mean", "std"):
             values = getattr(self, what)
             if values is None:
@@ -97,9 +93,7 @@ class LatentSpace:
             if len(values) != self.channels or not all(
                 type(v) in (int, float) and math.isfinite(v) and (what == "mean" or v > 0) for v in values
             ):
-                raise SymbolError(
-                    f"{what} of latent space {self.name!r} is one number a channel, not {values!r}."
-                )
+                raise SymbolError(f"{what} of latent space {self.name!r} is one number a channel, not {values!r}.")
             object.__setattr__(self, what, tuple(float(v) for v in values))
         _check_weights(self.weights)
 
@@ -167,9 +161,7 @@ class TextEmbedding:
         _check_name(self.name, "text embedding")
         _check_name(self.output, "text encoder's output")
         if type(self.width) is not int or not 1 <= self.width <= 1 << 20:
-            raise SymbolError(
-                f"width of text embedding {self.name!r} is a positive integer, not {self.width!r}."
-            )
+            raise SymbolError(f"width of text embedding {self.name!r} is a positive integer, not {self.width!r}.")
         _check_weights(self.weights)
 
     @property

@@ -33,11 +33,7 @@ class Latents:
 
     def __post_init__(self) -> None:
         shape = self.array.shape
-        if (
-            len(shape) != 4
-            or shape[1] != self.space.channels
-            or self.array.dtype not in (np.float32, np.float16)
-        ):
+        if len(shape) != 4 or shape[1] != self.space.channels or self.array.dtype not in (np.float32, np.float16):
             raise UsageError(
                 f"Latents of {self.space.name!r} are float32 or float16 [B, {self.space.channels}, h, w], "
                 f"but {self.array.dtype} {list(shape)} was given."

@@ -168,16 +168,12 @@ def _as_declared(engine: Engine) -> None:
             )
 
 
-def _refused(
-    reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]], describe: Describe
-) -> LinkError:
+def _refused(reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]], describe: Describe) -> LinkError:
     """The refusal: what is read, what is written, the numbers that differ, and what to do."""
     what = {"latent": "latent space", "text": "text embedding"}[read.kind]
     message = f"{reader.title} reads {what} {_told(read, describe)}"
     if not writers:
-        return LinkError(
-            f"{message}, but no engine writes any.", remedy="Add a text encoder of the same model."
-        )
+        return LinkError(f"{message}, but no engine writes any.", remedy="Add a text encoder of the same model.")
     writer, written = writers[0]
     message += f", but {writer.title} writes {_told(written, describe)}."
     if (read.name, read.layout, read.digest) == (written.name, written.layout, written.digest):
@@ -189,13 +185,9 @@ def _refused(
     message += f" They differ in {differ}." if differ else ""
     if read.kind == "text":
         return LinkError(message, remedy=f"Use {reader.bundle}'s own text encoder.")
-    source, other = (
-        (writer.bundle, reader.bundle) if reader.component != "denoiser" else (reader.bundle, writer.bundle)
-    )
+    source, other = (writer.bundle, reader.bundle) if reader.component != "denoiser" else (reader.bundle, writer.bundle)
     half = "encoder" if reader.component == "denoiser" else "decoder"
-    return LinkError(
-        message, remedy=f"Use {source}'s own {half}, or: latentlink transfer --from {source} --to {other}"
-    )
+    return LinkError(message, remedy=f"Use {source}'s own {half}, or: latentlink transfer --from {source} --to {other}")
 
 
 def _told(port: Port, describe: Describe) -> str:
@@ -210,9 +202,7 @@ def _differences(read: Port, written: Port, describe: Describe) -> str:
     if a is None or b is None or type(a) is not type(b):
         return "their digests: no record in the manifests says more, which an unedited bundle would"
     left, right = a.to_json(), b.to_json()
-    return ", ".join(
-        f"{key} ({_short(left[key])} and {_short(right[key])})" for key in left if left[key] != right[key]
-    )
+    return ", ".join(f"{key} ({_short(left[key])} and {_short(right[key])})" for key in left if left[key] != right[key])
 
 
 def _short(value: object) -> str:

@@ -107,9 +107,7 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
     return opened
 
 
-def _engine(
-    component: str, title: str, source: Bundle, target: str, threads: int | None, notes: list[str]
-) -> Engine:
+def _engine(component: str, title: str, source: Bundle, target: str, threads: int | None, notes: list[str]) -> Engine:
     """Open the first engine of a component that was asked for and is valid here."""
     entry = source.manifest.components[component]
     passed: list[str] = []
@@ -123,10 +121,7 @@ def _engine(
         notes += [f"{component}: {reason}" for reason in passed]
         notes.append(f"{component}: {candidate.target} ({candidate.precision})")
         return _opened(component, title, source, candidate, threads)
-    found = (
-        " ".join(passed)
-        or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
-    )
+    found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
     raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
 
 

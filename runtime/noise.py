@@ -76,9 +76,7 @@ class TorchNoise:
                 numbers[i], self._kept = self._kept, None
                 continue
             high_1, low_1, high_2, low_2 = (int(word) for word in self._raw(4))
-            u1, u2 = (
-                ((high << 32 | low) & (2**53 - 1)) * 2.0**-53 for high, low in ((high_1, low_1), (high_2, low_2))
-            )
+            u1, u2 = (((high << 32 | low) & (2**53 - 1)) * 2.0**-53 for high, low in ((high_1, low_1), (high_2, low_2)))
             radius, angle = np.sqrt(-2 * np.log1p(-u2)), 2 * np.pi * u1
             numbers[i], self._kept = radius * np.cos(angle), float(radius * np.sin(angle))
         return numbers

@@ -235,9 +235,7 @@ class Pipeline:
             UsageError: The bundle has no VAE encoder, or a size does not fit.
         """
         if self._linked.encoder is None:
-            raise UsageError(
-                f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again."
-            )
+            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
         session = self._linked.encoder.session
         pixels = np.stack([np.asarray(image.convert("RGB")) for image in images])
         _, height, width, _ = pixels.shape

@@ -68,9 +68,7 @@ def resolve(
     if len(negatives) == 1:
         negatives *= len(prompts)
     if len(negatives) != len(prompts):
-        raise UsageError(
-            f"{len(negatives)} negative prompts for {len(prompts)} prompts; expected one, or one each."
-        )
+        raise UsageError(f"{len(negatives)} negative prompts for {len(prompts)} prompts; expected one, or one each.")
     batch = len(prompts) * _between("num_images", num_images, 1, MAX_BATCH)
     if batch > MAX_BATCH:
         raise UsageError(f"{batch} pictures in one batch; expected at most {MAX_BATCH}.")

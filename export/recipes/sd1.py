@@ -157,9 +157,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
     return space, vae
 
 
-def _denoiser(
-    checkpoint: Checkpoint, options: Options, space: LatentSpace, embedding: TextEmbedding
-) -> Component:
+def _denoiser(checkpoint: Checkpoint, options: Options, space: LatentSpace, embedding: TextEmbedding) -> Component:
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(checkpoint.part("unet"), torch_dtype=torch.float32).eval()

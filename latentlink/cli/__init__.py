@@ -79,9 +79,7 @@ def main() -> None:
         )
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _end(
-                f"The disk is full ({error.filename or 'while writing'}). Free some space; nothing was written."
-            )
+            _end(f"The disk is full ({error.filename or 'while writing'}). Free some space; nothing was written.")
         if error.errno is None:
             raise
         _end(f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}.")

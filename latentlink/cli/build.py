@@ -20,9 +20,7 @@ Examples:
 )
 @click.argument("exported", type=click.Path(path_type=Path))
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
-    "--target", "targets", multiple=True, default=["ort-cpu"], show_default=True, help="May be repeated."
-)
+@click.option("--target", "targets", multiple=True, default=["ort-cpu"], show_default=True, help="May be repeated.")
 @click.option("--width", help="Pixels, fixed (512) or smallest:best:largest; free where left out.")
 @click.option("--height", help="The same for the height.")
 @click.option("--batch", help="The same for the pictures of a batch.")

@@ -39,9 +39,7 @@ Examples:
     show_default=True,
     help="What crosses between engines. float32 keeps the sampler's state precise; float16 saves edge memory.",
 )
-@click.option(
-    "--space", help="The latent space, where the checkpoint does not say it: a known name or a new one."
-)
+@click.option("--space", help="The latent space, where the checkpoint does not say it: a known name or a new one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
 def command(
     checkpoint: Path, out: Path, family: str, dtype: str, io_dtype: str, space: str | None, as_json: bool

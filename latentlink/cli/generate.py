@@ -38,12 +38,8 @@ Examples:
 @click.option("--width", type=int, help="Pixels.")
 @click.option("--height", type=int, help="Pixels.")
 @click.option("--num-images", type=int, default=1, show_default=True, help="Pictures a prompt.")
-@click.option(
-    "--noise", default="torch", show_default=True, help="torch, or philox for the device-independent one."
-)
-@click.option(
-    "--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space."
-)
+@click.option("--noise", default="torch", show_default=True, help="torch, or philox for the device-independent one.")
+@click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
 @replace_option
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
@@ -126,9 +122,7 @@ def _check_output(output: Path) -> None:
 
     Image.init()
     if output.suffix.lower() not in Image.EXTENSION:
-        raise UsageError(
-            f"{str(output)!r} has no ending that Pillow writes; expected .png, .jpg or .webp, say."
-        )
+        raise UsageError(f"{str(output)!r} has no ending that Pillow writes; expected .png, .jpg or .webp, say.")
     if not output.parent.is_dir():
         raise UsageError(f"There is no directory {str(output.parent)!r} to write {output.name} to.")
 
@@ -139,8 +133,7 @@ def _save(result: Result, output: Path) -> list[Path]:
 
     many = len(result.images) > 1
     names = [
-        output.with_stem(f"{output.stem}-{number}") if many else output
-        for number in range(1, len(result.images) + 1)
+        output.with_stem(f"{output.stem}-{number}") if many else output for number in range(1, len(result.images) + 1)
     ]
     for name, image in zip(names, result.images, strict=True):
         with atomic_file(name) as part, part.open("wb") as file:

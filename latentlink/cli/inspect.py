@@ -40,9 +40,7 @@ def command(what: str, as_json: bool) -> None:
     elif path.suffix == ".onnx":
         _show_engine(path, as_json)
     else:
-        raise UsageError(
-            f"{what!r} is not a bundle's directory, an engine (.onnx) or a latents file (.safetensors)."
-        )
+        raise UsageError(f"{what!r} is not a bundle's directory, an engine (.onnx) or a latents file (.safetensors).")
 
 
 def _show_bundle(name: str, bundle: Bundle) -> None:
@@ -73,9 +71,7 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:
-                console.print(
-                    f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False
-                )
+                console.print(f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False)
 
 
 def _shape(port: Port) -> str:
@@ -96,9 +92,7 @@ def _show_latents(path: Path, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    console.print(
-        f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()})"
-    )
+    console.print(f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()})")
     console.print(f"symbol {latents.symbol}, mean {record['mean']}, std {record['std']}", soft_wrap=True)
 
 
@@ -116,6 +110,4 @@ def _show_engine(path: Path, as_json: bool) -> None:
         return
     for side, listed in ports.items():
         for port in listed:
-            console.print(
-                f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}", soft_wrap=True, highlight=False
-            )
+            console.print(f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}", soft_wrap=True, highlight=False)

@@ -30,9 +30,7 @@ def euler_a(plan: Plan) -> list[Row]:
         c_in, p, q = derivative(plan.prediction, sigma)
         sigma_up = sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
         sigma_down = sqrt(sigma_next**2 - sigma_up**2)
-        rows.append(
-            Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_down - sigma, c=sigma_up, step=step, draws=True)
-        )
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_down - sigma, c=sigma_up, step=step, draws=True))
     return rows
 
 

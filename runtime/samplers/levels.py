@@ -32,9 +32,7 @@ class NoiseLevels:
         Rounded to float32 where diffusers rounds, because `timestep_of` depends on it.
         """
         with np.errstate(divide="ignore"):
-            return float32_values(
-                np.sqrt(float32_values(float32_values(1 - self.alpha_bar) / self.alpha_bar))
-            )
+            return float32_values(np.sqrt(float32_values(float32_values(1 - self.alpha_bar) / self.alpha_bar)))
 
     def sigma_at(self, t: FloatArray) -> FloatArray:
         """Sigma at timesteps that need not be whole, linear in between; clamped to the table."""

@@ -73,7 +73,5 @@ def _transfer(plan: Plan, t: float, t_next: float) -> tuple[float, float]:
     """x' = x_scale*x + model_scale*m from t to t_next: Liu et al. 2022, eq. 11."""
     alpha, alpha_next = plan.alpha_bar(t), plan.alpha_bar(t_next)
     p, q = EPSILON[plan.prediction](sqrt(alpha), sqrt(1 - alpha))
-    eps_scale = -(alpha_next - alpha) / (
-        alpha * sqrt(1 - alpha_next) + sqrt(alpha * (1 - alpha) * alpha_next)
-    )
+    eps_scale = -(alpha_next - alpha) / (alpha * sqrt(1 - alpha_next) + sqrt(alpha * (1 - alpha) * alpha_next))
     return sqrt(alpha_next / alpha) + eps_scale * p, eps_scale * q

@@ -339,9 +339,7 @@ def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
         return named.eta or 0.0
     if named.eta is None:
         having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
-        raise refusal(
-            f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out."
-        )
+        raise refusal(f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
     if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
         raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
     return float(asked)

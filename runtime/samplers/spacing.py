@@ -116,9 +116,7 @@ def interior_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
         sigmas = SIGMAS[request.sigmas](float(table[0]), float(table[-1]), N)
         return _at_sigmas(levels, sigmas, request)
     count = N if request.spacing == "trailing" else N + 1
-    t = SPACINGS[request.spacing](T, count, 0).round()[:N] + (
-        request.offset if request.spacing == "leading" else 0
-    )
+    t = SPACINGS[request.spacing](T, count, 0).round()[:N] + (request.offset if request.spacing == "leading" else 0)
     return _at_whole_timesteps(levels, _checked(t, levels, request), request)
 
 

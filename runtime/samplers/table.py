@@ -65,9 +65,7 @@ class SamplerTable:
         if not np.isfinite(self.rows).all():
             raise ValueError("Received coefficients that are not finite; expected numbers in every row.")
         if (self.rows[:, COLUMNS.index("c")][~self.draws] != 0).any():
-            raise ValueError(
-                "Received a row with c and no draw; expected draws to be true wherever c is not 0."
-            )
+            raise ValueError("Received a row with c and no draw; expected draws to be true wherever c is not 0.")
         for array in (self.rows, self.draws, self.step):
             array.setflags(write=False)
 
@@ -85,9 +83,7 @@ class SamplerTable:
         """
         listed = list(rows)
         return cls(
-            rows=np.array([row[: len(COLUMNS)] for row in listed], dtype=np.float64).reshape(
-                -1, len(COLUMNS)
-            ),
+            rows=np.array([row[: len(COLUMNS)] for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
             step=np.array([row.step for row in listed], dtype=np.int64),
             start_scale=float(start_scale),

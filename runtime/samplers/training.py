@@ -56,12 +56,7 @@ def _cosine_betas(start: float, end: float, count: int) -> FloatArray:
     """Nichol and Dhariwal 2021, eq. 17, with betas capped at 0.999; start and end are not used."""
     alpha_bar = [cos((i / count + 0.008) / 1.008 * pi / 2) ** 2 for i in range(count + 1)]
     return float32_values(
-        np.array(
-            [
-                min(1 - later / earlier, 0.999)
-                for earlier, later in zip(alpha_bar, alpha_bar[1:], strict=False)
-            ]
-        )
+        np.array([min(1 - later / earlier, 0.999) for earlier, later in zip(alpha_bar, alpha_bar[1:], strict=False)])
     )
 
 

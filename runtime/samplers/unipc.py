@@ -28,9 +28,7 @@ def unipc(plan: Plan) -> list[Row]:
         if _order(plan, step) == 2:
             half = 0.5 / _r(plan, step)
         b0, b1, b2 = (a * weight for weight in correction)
-        rows.append(
-            Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0 + b * (1 - half), b1=b1 + b * half, b2=b2, step=step)
-        )
+        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0 + b * (1 - half), b1=b1 + b * half, b2=b2, step=step))
     return rows
 
 

@@ -61,9 +61,7 @@ class OrtSession:
                 remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
             ) from None
         if self._session.get_providers()[0] != provider:
-            raise PreflightError(
-                f"{provider} was asked for, but ONNX Runtime took {self._session.get_providers()[0]}."
-            )
+            raise PreflightError(f"{provider} was asked for, but ONNX Runtime took {self._session.get_providers()[0]}.")
         self.inputs = tuple(_port(arg, path) for arg in self._session.get_inputs())
         self.outputs = tuple(_port(arg, path) for arg in self._session.get_outputs())
         self._device = "cpu"

@@ -29,7 +29,8 @@ def model_bytes(location: str | None = None) -> bytes:
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value=location)
         tensor.external_data.add(key="length", value="8")
-    return onnx.ModelProto(ir_version=10, graph=onnx.GraphProto(initializer=[tensor])).SerializeToString()
+    model = onnx.ModelProto(ir_version=10, graph=onnx.GraphProto(initializer=[tensor]))
+    return bytes(model.SerializeToString())
 
 
 def engine(component: str) -> EngineEntry:

@@ -1,0 +1,256 @@
+"""The walk over ONNX bytes: it finds every location that the onnx package finds, and survives any bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latentlink.engine import _onnx_locations
+from latentlink.engine._onnx_locations import external_locations
+from latentlink.errors import BundleError
+
+
+def tensor(location: str) -> onnx.TensorProto:
+    made = onnx.TensorProto(name="w", dims=[1], data_type=1, data_location=onnx.TensorProto.EXTERNAL)
+    made.external_data.add(key="offset", value="0")
+    made.external_data.add(key="location", value=location)
+    return made
+
+
+def in_initializer(model: onnx.ModelProto, location: str) -> None:
+    model.graph.initializer.append(tensor(location))
+
+
+def in_sparse_values(model: onnx.ModelProto, location: str) -> None:
+    model.graph.sparse_initializer.add(values=tensor(location))
+
+
+def in_sparse_indices(model: onnx.ModelProto, location: str) -> None:
+    model.graph.sparse_initializer.add(indices=tensor(location))
+
+
+def in_attribute(model: onnx.ModelProto, location: str) -> None:
+    model.graph.node.add(op_type="Constant").attribute.add(name="value", type=4, t=tensor(location))
+
+
+def in_attribute_list(model: onnx.ModelProto, location: str) -> None:
+    model.graph.node.add(op_type="X").attribute.add(name="values", type=9, tensors=[tensor(location)])
+
+
+def in_sparse_attribute(model: onnx.ModelProto, location: str) -> None:
+    sparse = onnx.SparseTensorProto(values=tensor(location))
+    model.graph.node.add(op_type="Constant").attribute.add(name="v", type=11, sparse_tensor=sparse)
+
+
+def in_sparse_attribute_list(model: onnx.ModelProto, location: str) -> None:
+    sparse = onnx.SparseTensorProto(values=tensor(location))
+    model.graph.node.add(op_type="X").attribute.add(name="v", type=12, sparse_tensors=[sparse])
+
+
+def in_branch(model: onnx.ModelProto, location: str) -> None:
+    branch = onnx.GraphProto(initializer=[tensor(location)])
+    model.graph.node.add(op_type="If").attribute.add(name="then_branch", type=5, g=branch)
+
+
+def in_branch_of_branch(model: onnx.ModelProto, location: str) -> None:
+    inner = onnx.GraphProto()
+    inner.node.add(op_type="If").attribute.add(
+        name="graphs", type=10, graphs=[onnx.GraphProto(initializer=[tensor(location)])]
+    )
+    model.graph.node.add(op_type="If").attribute.add(name="else_branch", type=5, g=inner)
+
+
+def in_function(model: onnx.ModelProto, location: str) -> None:
+    function = model.functions.add(name="f", domain="d")
+    function.node.add(op_type="Constant").attribute.add(name="value", type=4, t=tensor(location))
+
+
+def in_function_default(model: onnx.ModelProto, location: str) -> None:
+    model.functions.add(name="f", domain="d").attribute_proto.add(name="a", type=4, t=tensor(location))
+
+
+def in_training_graph(model: onnx.ModelProto, location: str) -> None:
+    model.training_info.add(algorithm=onnx.GraphProto(initializer=[tensor(location)]))
+
+
+PLACES = (
+    in_initializer, in_sparse_values, in_sparse_indices, in_attribute, in_attribute_list, in_sparse_attribute,
+    in_sparse_attribute_list, in_branch, in_branch_of_branch, in_function, in_function_default, in_training_graph,
+)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.onnx"
+
+
+@pytest.mark.parametrize("put", PLACES)
+def test_a_location_is_found_when_it_is(put: Callable[[onnx.ModelProto, str], None], path: Path) -> None:
+    model = onnx.ModelProto(ir_version=10, producer_name="location")
+    put(model, "../../etc/passwd")
+    path.write_bytes(model.SerializeToString())
+    assert external_locations(path) == {b"../../etc/passwd"}
+
+
+def test_every_message_that_can_hold_a_tensor_is_followed() -> None:
+    """Compares the table with the onnx package's own schema, so that a new field cannot be forgotten."""
+    names = {
+        "ModelProto": "model", "TrainingInfoProto": "training", "FunctionProto": "function", "GraphProto": "graph",
+        "NodeProto": "node", "AttributeProto": "attribute", "SparseTensorProto": "sparse", "TensorProto": "tensor",
+    }  # fmt: skip
+    for proto, name in names.items():
+        schema = getattr(onnx, proto).DESCRIPTOR
+        expected = {
+            field.number: names[field.message_type.name]
+            for field in schema.fields
+            if field.message_type is not None and field.message_type.name in names
+        }
+        children = dict(_onnx_locations._CHILDREN[name])
+        if name == "tensor":
+            assert children.pop(schema.fields_by_name["external_data"].number) == "entry"
+        assert children == expected
+        others = {f.message_type.name for f in schema.fields if f.message_type is not None} - names.keys()
+        assert not any("Tensor" in other for other in others - {"TensorAnnotation"}), others
+
+
+def test_an_entry_with_two_values_counts_with_both_as_parsers_take_the_last(path: Path) -> None:
+    entry = b"\x0a\x08location\x12\x04good\x12\x03bad"
+    raw = b"\x6a" + bytes([len(entry)]) + entry
+    graph = b"\x2a" + bytes([len(raw)]) + raw
+    path.write_bytes(b"\x3a" + bytes([len(graph)]) + graph)
+    loaded = onnx.load_model_from_string(path.read_bytes())
+    assert loaded.graph.initializer[0].external_data[0].value == "bad"
+    assert external_locations(path) == {b"good", b"bad"}
+
+
+def test_a_key_that_is_replaced_later_counts_as_well(path: Path) -> None:
+    entry = b"\x0a\x01x\x12\x03bad\x0a\x08location"
+    raw = b"\x6a" + bytes([len(entry)]) + entry
+    graph = b"\x2a" + bytes([len(raw)]) + raw
+    path.write_bytes(b"\x3a" + bytes([len(graph)]) + graph)
+    assert external_locations(path) == {b"bad"}
+
+
+def test_a_location_without_a_value_is_an_empty_one(path: Path) -> None:
+    made = onnx.TensorProto(name="w")
+    made.external_data.add(key="location")
+    path.write_bytes(onnx.ModelProto(graph=onnx.GraphProto(initializer=[made])).SerializeToString())
+    assert external_locations(path) == {b""}
+
+
+def test_two_graphs_in_one_model_are_both_walked_as_parsers_merge_them(path: Path) -> None:
+    parts = [onnx.ModelProto(graph=onnx.GraphProto(initializer=[tensor(name)])) for name in ("a", "b")]
+    path.write_bytes(b"".join(part.SerializeToString() for part in parts))
+    assert external_locations(path) == {b"a", b"b"}
+
+
+def test_weights_that_look_like_a_location_are_stepped_over(path: Path) -> None:
+    decoy = onnx.ModelProto(graph=onnx.GraphProto(initializer=[tensor("decoy")])).SerializeToString()
+    holder = onnx.TensorProto(name="w", raw_data=decoy)
+    path.write_bytes(onnx.ModelProto(graph=onnx.GraphProto(initializer=[holder])).SerializeToString())
+    assert external_locations(path) == frozenset()
+
+
+def test_weights_cost_no_time(path: Path) -> None:
+    weights = onnx.TensorProto(name="w", raw_data=bytes(200 << 20))
+    path.write_bytes(onnx.ModelProto(graph=onnx.GraphProto(initializer=[weights])).SerializeToString())
+    start = time.perf_counter()
+    external_locations(path)
+    assert (
+        time.perf_counter() - start < 0.2
+    )  # stepping over takes microseconds; reading 200 MB would not pass
+
+
+def nested(levels: int) -> bytes:
+    """A graph in an attribute of a node in a graph in an attribute ..."""
+    data = b""
+    for number in range(levels):
+        tag = (b"\x32", b"\x2a", b"\x0a")[number % 3]  # attribute.g, node.attribute, graph.node
+        size, length = b"", len(data)
+        while length > 127:
+            size, length = size + bytes([length & 127 | 128]), length >> 7
+        data = tag + size + bytes([length]) + data
+    size, length = b"", len(data)
+    while length > 127:
+        size, length = size + bytes([length & 127 | 128]), length >> 7
+    return b"\x3a" + size + bytes([length]) + data
+
+
+def test_messages_nested_too_deep_are_refused(path: Path) -> None:
+    path.write_bytes(nested(9000))
+    with pytest.raises(BundleError, match="nested deeper than 100"):
+        external_locations(path)
+
+
+def test_too_many_fields_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_onnx_locations, "MAX_FIELDS", 1000)
+    path.write_bytes(b"\x08\x01" * 1001)
+    with pytest.raises(BundleError, match="more than 1000 fields"):
+        external_locations(path)
+
+
+MALFORMED = {
+    "nothing": b"",
+    "a cut tag": b"\xff",
+    "a number of 11 bytes": b"\x08" + b"\xff" * 10 + b"\x01",
+    "a cut number": b"\x08\x80",
+    "a length beyond the end": b"\x3a\x05abc",
+    "a length of 2^63": b"\x3a" + b"\xff" * 9 + b"\x01",
+    "a child longer than its parent": b"\x3a\x02\x2a\x05abcdef",
+    "field number 0": b"\x02\x01a",
+    "a group": b"\x0b\x0c",
+    "wire type 7": b"\x0f",
+    "a cut fixed64": b"\x09abc",
+    "a cut fixed32": b"\x0dabc",
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_bytes_are_refused_when_they_hold(case: str, path: Path) -> None:
+    path.write_bytes(MALFORMED[case])
+    with pytest.raises(BundleError, match="is not an ONNX file"):
+        external_locations(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(data=st.binary(min_size=1, max_size=300))
+def test_any_bytes_are_walked_or_refused(data: bytes, path: Path) -> None:
+    path.write_bytes(data)
+    try:
+        external_locations(path)
+    except BundleError as error:
+        assert error.remedy
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_changed_model_shows_no_location_to_the_onnx_package_that_was_not_found(
+    data: st.DataObject, path: Path
+) -> None:
+    model = onnx.ModelProto(ir_version=10)
+    for put in PLACES:
+        put(model, "here")
+    raw = bytearray(model.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw)
+    try:
+        loaded = onnx.load_model_from_string(bytes(raw))
+    except Exception:  # the package's parser raises several classes; what it refuses nobody loads
+        return
+    seen = {
+        entry.value.encode()
+        for made in loaded.graph.initializer
+        for entry in made.external_data
+        if entry.key == "location"
+    }
+    try:
+        assert seen <= external_locations(path)
+    except BundleError:
+        pass  # stricter than the parser is allowed
