@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrix, roughly: a quintic Newton-Schulz iteration on `[rows, columns]`."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     wide = x.shape[0] <= x.shape[1]
     x = x if wide else x.T
     for _ in range(steps):
@@ -58,9 +58,7 @@ class Optimizer:
         ema: Decay of the average, at its end; it starts shorter.
     """
 
-    def __init__(
-        self, modules: Iterable[nn.Module], *, steps: int, muon_lr: float, adam_lr: float, ema: float
-    ) -> None:
+    def __init__(self, modules: Iterable[nn.Module], *, steps: int, muon_lr: float, adam_lr: float, ema: float) -> None:
         params = [param for module in modules for param in module.parameters()]
         matrices = [p for p in params if p.ndim >= 2 and min(p.shape[0], p.flatten(1).shape[1]) > 8]
         chosen = {id(p) for p in matrices}

@@ -6,14 +6,20 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from latentlink.demo.draw import batch
 from latentlink.demo.grammar import Scene, scenes
 from latentlink.demo.model import Curve, ModelPlan, to_tensor
 from latentlink.demo.muon import Optimizer
+from latentlink.demo.untyped import (
+    AutoencoderKL,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizerFast,
+    DDPMScheduler,
+    UNet2DConditionModel,
+)
 
 BATCH = 64
 VARIANTS = 24
@@ -25,7 +31,7 @@ DROPOUT = 0.1
 WIDTH = 64
 
 
-def make_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
+def make_text_encoder(tokenizer: CLIPTokenizerFast) -> CLIPTextModel:
     """An untrained CLIP text model of 2 layers."""
     return CLIPTextModel(
         CLIPTextConfig(
@@ -60,7 +66,7 @@ def make_unet() -> UNet2DConditionModel:
 def train_diffusion(
     plan: ModelPlan,
     vae: AutoencoderKL,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: CLIPTokenizerFast,
     scheduler: DDPMScheduler,
     curve: Curve,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
@@ -100,9 +106,9 @@ def train_diffusion(
 
 
 def dataset(
-    plan: ModelPlan, vae: AutoencoderKL, tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator
+    plan: ModelPlan, vae: AutoencoderKL, tokenizer: CLIPTokenizerFast, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Scaled latents `[P, 4, 8, 8]` of captions not held out, their token ids `[P, 77]`, the empty caption's."""
+    """Latents `[P, 4, 8, 8]` of captions not held out, scaled; their ids `[P, 77]`, and the empty one's."""
     chosen: list[Scene] = [scene for scene in scenes() if not scene.held_out for _ in range(VARIANTS)]
     parts = []
     with torch.no_grad():
@@ -113,7 +119,7 @@ def dataset(
     return torch.cat(parts), tokens(tokenizer, captions), tokens(tokenizer, [""])
 
 
-def tokens(tokenizer: PreTrainedTokenizerFast, captions: list[str]) -> Tensor:
+def tokens(tokenizer: CLIPTokenizerFast, captions: list[str]) -> Tensor:
     """Token ids `[N, 77]`, padded as diffusers pads."""
     ids: Tensor = tokenizer(
         captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt"

@@ -6,7 +6,6 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -14,6 +13,7 @@ from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import scenes
 from latentlink.demo.model import Curve, ModelPlan, to_tensor
 from latentlink.demo.muon import Optimizer
+from latentlink.demo.untyped import AutoencoderKL
 
 BATCH = 8
 POOL = 3072
@@ -61,9 +61,9 @@ def train_vae(plan: ModelPlan, curve: Curve) -> AutoencoderKL:
     vae.to(memory_format=torch.contiguous_format).eval()
     fold_gain(vae, plan.latent_gain)
     with torch.no_grad():
-        deviation = torch.cat([vae.encode(part).latent_dist.mean for part in pictures[:512].split(64)]).std()
+        deviation = torch.cat([vae.encode(part).latent_dist.mean for part in torch.split(pictures[:512], 64)]).std()
         held = pool(np.random.default_rng(plan.seed + 1), 256)
-        shown = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in held.split(64)])
+        shown = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in torch.split(held, 64)])
     vae.register_to_config(scaling_factor=round(1 / float(deviation), 4))
     curve.add("vae", plan.vae_steps, perf_counter() - began, psnr=psnr(held, shown))
     return vae
@@ -72,9 +72,7 @@ def train_vae(plan: ModelPlan, curve: Curve) -> AutoencoderKL:
 def pool(rng: np.random.Generator, count: int) -> Tensor:
     """Pictures of random scenes, half of each style, float32 `[count, 3, 64, 64]` in -1..1."""
     every = list(scenes())
-    halves = [
-        batch([every[i] for i in rng.integers(0, len(every), count // 2)], style, rng) for style in STYLES
-    ]
+    halves = [batch([every[i] for i in rng.integers(0, len(every), count // 2)], style, rng) for style in STYLES]
     return to_tensor(np.concatenate(halves)).to(memory_format=torch.channels_last)
 
 

@@ -78,9 +78,7 @@ def check_tree(value: object) -> None:
         if count > 2 * MAX_VALUES:
             raise ManifestError("", f"received more than {MAX_VALUES} values, expected fewer")
         if depth > MAX_DEPTH:
-            raise ManifestError(
-                where[:200], f"received values nested deeper than {MAX_DEPTH}, expected flat records"
-            )
+            raise ManifestError(where[:200], f"received values nested deeper than {MAX_DEPTH}, expected flat records")
         if isinstance(item, dict):
             for key, below in item.items():
                 check_text(where, key)
@@ -151,9 +149,7 @@ def check_text(where: str, value: object, limit: int = MAX_TEXT) -> None:
         raise unexpected(where, value, f"printable text of at most {limit} characters")
 
 
-def check_pattern(
-    where: str, value: object, pattern: re.Pattern[str], expected: str, limit: int = MAX_LABEL
-) -> None:
+def check_pattern(where: str, value: object, pattern: re.Pattern[str], expected: str, limit: int = MAX_LABEL) -> None:
     """A string that `pattern` matches from end to end."""
     if not isinstance(value, str) or len(value) > limit or not pattern.fullmatch(value):
         raise unexpected(where, value, f"{expected}, at most {limit} characters")

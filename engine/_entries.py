@@ -122,9 +122,7 @@ class EngineEntry:
         check_path("path", self.path)
         # Only files of this name are searched for weights outside of the bundle.
         if (self.target == "onnx" or self.target.startswith("ort-")) and not self.path.endswith(".onnx"):
-            raise unexpected(
-                "path", self.path, f"a file that ends in .onnx, as target {self.target} reads ONNX"
-            )
+            raise unexpected("path", self.path, f"a file that ends in .onnx, as target {self.target} reads ONNX")
         with inside("fingerprint"):
             facts = {key: _fact(key, value) for key, value in sorted_items(self.fingerprint, 64)}
         with inside("limits"):
@@ -142,8 +140,7 @@ class EngineEntry:
             "precision": self.precision,
             "path": self.path,
             "fingerprint": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in self.fingerprint.items()
+                key: list(value) if isinstance(value, tuple) else value for key, value in self.fingerprint.items()
             },
             "limits": {key: list(value) for key, value in self.limits.items()},
             "parity": None if self.parity is None else dict(self.parity),
@@ -181,17 +178,13 @@ class ComponentEntry:
             for number, port in enumerate(ports):
                 _check_shape(f"{key}[{number}].shape", port.shape)
                 if port.tensor in names:
-                    raise ManifestError(
-                        f"{key}[{number}].tensor", f"received {port.tensor!r} twice, expected it once"
-                    )
+                    raise ManifestError(f"{key}[{number}].tensor", f"received {port.tensor!r} twice, expected it once")
                 names.add(port.tensor)
         free = {dim for port in (*self.inputs, *self.outputs) for dim in port.shape if isinstance(dim, str)}
         for number, engine in enumerate(self.engines):
             for dim in engine.limits:
                 if dim not in free:
-                    raise unexpected(
-                        f"engines[{number}].limits", dim, f"a free dimension: {', '.join(sorted(free))}"
-                    )
+                    raise unexpected(f"engines[{number}].limits", dim, f"a free dimension: {', '.join(sorted(free))}")
         with inside("inputs"):
             lengths = [port.size("l") for port in self.inputs if port.kind == "tokens"]
         if bool(lengths) != (self.tokenizer is not None):
@@ -286,9 +279,7 @@ def _parity(value: object) -> Mapping[str, str | float]:
     measures = ("max_abs", "relative", "tolerance")
     for key in ("reference", *measures):
         if key not in parity:
-            raise ManifestError(
-                "", f"received no key {key!r}, expected reference, max_abs, relative and tolerance"
-            )
+            raise ManifestError("", f"received no key {key!r}, expected reference, max_abs, relative and tolerance")
     for key, item in parity.items():
         if key == "reference" or (isinstance(item, str) and key not in measures):
             check_text(key, item)

@@ -18,9 +18,7 @@ _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
 def is_safe(path: object) -> bool:
     """Whether `path` is a relative POSIX path of plain names, at most 255 characters."""
     return (
-        isinstance(path, str)
-        and 0 < len(path) <= MAX_PATH
-        and all(_PART.fullmatch(part) for part in path.split("/"))
+        isinstance(path, str) and 0 < len(path) <= MAX_PATH and all(_PART.fullmatch(part) for part in path.split("/"))
     )
 
 
@@ -58,15 +56,11 @@ def check_distinct(paths: Iterable[str]) -> None:
                     "", f"received {lead!r} and {other!r}, expected paths that differ by more than case"
                 )
         if path in files:
-            raise ManifestError(
-                "", f"received {path!r} twice, expected every file once and {MANIFEST} not at all"
-            )
+            raise ManifestError("", f"received {path!r} twice, expected every file once and {MANIFEST} not at all")
         files.add(path)
     for path in files:
         lead = path.rpartition("/")[0]
         while lead:
             if lead in files:
-                raise ManifestError(
-                    "", f"received {path!r} below the file {lead!r}, expected one or the other"
-                )
+                raise ManifestError("", f"received {path!r} below the file {lead!r}, expected one or the other")
             lead = lead.rpartition("/")[0]

@@ -68,8 +68,7 @@ class Sampling:
         """The record of these settings."""
         return {
             "schedule": {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in self.schedule.items()
+                key: list(value) if isinstance(value, tuple) else value for key, value in self.schedule.items()
             },
             "sampler": self.sampler,
             "steps": self.steps,

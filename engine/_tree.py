@@ -80,9 +80,7 @@ def check_regular(root: Path, path: str) -> Path:
         try:
             mode = os.lstat(step).st_mode
         except (FileNotFoundError, NotADirectoryError):
-            raise BundleError(
-                f"{str(step)!r} is missing; expected a file of the bundle.", remedy=REMEDY
-            ) from None
+            raise BundleError(f"{str(step)!r} is missing; expected a file of the bundle.", remedy=REMEDY) from None
         expected = stat.S_ISREG if length == len(parts) else stat.S_ISDIR
         if not expected(mode):
             raise _irregular(step, stat.S_ISLNK(mode))
@@ -164,9 +162,7 @@ def hash_files(
 
 def wrong_size(path: Path, received: int, expected: int) -> BundleError:
     """The error for a file that was cut off or has grown."""
-    return BundleError(
-        f"{str(path)!r} has {received} bytes; expected {expected}, as the manifest says.", remedy=REMEDY
-    )
+    return BundleError(f"{str(path)!r} has {received} bytes; expected {expected}, as the manifest says.", remedy=REMEDY)
 
 
 def _irregular(path: Path, link: bool) -> BundleError:

@@ -43,9 +43,7 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(
-        cls, path: str | Path, *, check_files: bool = True, on_progress: OnProgress | None = None
-    ) -> Self:
+    def open(cls, path: str | Path, *, check_files: bool = True, on_progress: OnProgress | None = None) -> Self:
         """Open a bundle and check all of it before anything else reads it.
 
         Args:
@@ -105,9 +103,7 @@ class Bundle:
         if port.kind == "latent":
             return _only(s for s in self.manifest.spaces if latent_port(s, port.dtype).symbol == port.symbol)
         if port.kind == "text":
-            return _only(
-                e for e in self.manifest.embeddings if text_port(e, port.dtype).symbol == port.symbol
-            )
+            return _only(e for e in self.manifest.embeddings if text_port(e, port.dtype).symbol == port.symbol)
         return None
 
 
@@ -171,9 +167,7 @@ def _read_manifest(root: Path) -> Manifest:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_MANIFEST_BYTES:
-            raise BundleError(
-                f"{str(path)!r} has {size} bytes; expected at most {MAX_MANIFEST_BYTES}.", remedy=REMEDY
-            )
+            raise BundleError(f"{str(path)!r} has {size} bytes; expected at most {MAX_MANIFEST_BYTES}.", remedy=REMEDY)
         data = file.read(MAX_MANIFEST_BYTES + 1)
     try:
         return Manifest.from_bytes(data)

@@ -108,9 +108,7 @@ def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(
-            f"{str(target.parent)!r} is a file; expected a folder to write {target.name!r} in."
-        ) from None
+        raise UsageError(f"{str(target.parent)!r} is a file; expected a folder to write {target.name!r} in.") from None
 
 
 def _unique() -> str:

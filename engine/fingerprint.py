@@ -100,7 +100,7 @@ def _ort_cpu(engine: EngineEntry) -> Finding | None:
 
 def _release(version: str) -> tuple[int, ...]:
     """Major and minor of a version; what is not a number counts as 0."""
-    return tuple(int(part) if part.isdigit() else 0 for part in (version.split(".") + ["0", "0"])[:2])
+    return tuple(int(part) if part.isdigit() else 0 for part in [*version.split("."), "0", "0"][:2])
 
 
 CHECKS: Mapping[str, Callable[[EngineEntry], Finding | None]] = {"ort-cpu": _ort_cpu}

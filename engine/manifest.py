@@ -88,9 +88,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unexpected("kind", self.kind, f"one of {', '.join(KINDS)}")
-        check_pattern(
-            "name", self.name, NAME, "lower-case letters and digits joined by single '-', '_' or '.'"
-        )
+        check_pattern("name", self.name, NAME, "lower-case letters and digits joined by single '-', '_' or '.'")
         check_text("family", self.family, MAX_LABEL)
         for key, records in (("spaces", self.spaces), ("embeddings", self.embeddings)):
             object.__setattr__(self, key, tuple(list_of(key, records, limit=64)))
@@ -127,15 +125,11 @@ class Manifest:
             with inside(f"components.{name}"):
                 for number, engine in enumerate(component.engines):
                     if engine.path not in self.files:
-                        raise unexpected(
-                            f"engines[{number}].path", engine.path, "a path that is listed in files"
-                        )
+                        raise unexpected(f"engines[{number}].path", engine.path, "a path that is listed in files")
                 if component.tokenizer is None:
                     continue
                 if component.tokenizer.path not in self.files:
-                    raise unexpected(
-                        "tokenizer.path", component.tokenizer.path, "a path that is listed in files"
-                    )
+                    raise unexpected("tokenizer.path", component.tokenizer.path, "a path that is listed in files")
                 sha256 = self.files[component.tokenizer.path].sha256
                 for port in component.inputs:
                     if port.kind == "tokens" and not sha256.startswith(port.digest):
@@ -218,9 +212,7 @@ class Manifest:
         try:
             value = json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refuse_constant)
         except ValueError as error:
-            raise ManifestError(
-                "", f"received text that is no UTF-8 JSON ({error}), expected an object"
-            ) from None
+            raise ManifestError("", f"received text that is no UTF-8 JSON ({error}), expected an object") from None
         except RecursionError:
             raise ManifestError("", "received values nested without end, expected flat records") from None
         return cls.from_json(value)

@@ -20,6 +20,7 @@ from latentlink.export.onnx_file import write_onnx
 from latentlink.export.parity import Parity, compare
 from latentlink.export.recipes import find_recipe
 from latentlink.export.recipes.options import Options
+from latentlink.spaces import LatentSpace, TextEmbedding
 
 ONNX = "onnx"
 
@@ -77,15 +78,17 @@ def export_checkpoint(
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
-        spaces, embeddings = {}, {}
+        # as dictionaries, for each value once and in order
+        spaces: dict[LatentSpace, None] = {}
+        embeddings: dict[TextEmbedding, None] = {}
         made = recipe.components(source, options)
         for number, name in enumerate(recipe.names):
             if on_component:
                 on_component(number, len(recipe.names), name)
             component = next(made)
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
-            spaces |= {space.digest: space for space in component.spaces}
-            embeddings |= {embedding.digest: embedding for embedding in component.embeddings}
+            spaces |= dict.fromkeys(component.spaces)
+            embeddings |= dict.fromkeys(component.embeddings)
             del component
             gc.collect()
             if on_done:
@@ -96,8 +99,8 @@ def export_checkpoint(
                 kind="export",
                 name=source.label,
                 family=label,
-                spaces=tuple(spaces.values()),
-                embeddings=tuple(embeddings.values()),
+                spaces=tuple(spaces),
+                embeddings=tuple(embeddings),
                 components=entries,
                 sampling=sampling,
                 provenance={

@@ -10,7 +10,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import BundleError, PreflightError, UsageError
-from latentlink.ports import Port
+from latentlink.ports import Port, latent_port
 from latentlink.runtime.link import Engine, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
@@ -77,11 +77,11 @@ def load(
                 "denoiser writes.",
                 remedy="The manifest was edited: get the bundle again, or build it again.",
             )
-        prompts = {}
-        for component, (_, source) in chosen.items():
-            entry = source.manifest.components[component].tokenizer
-            if entry is not None:
-                prompts[component] = _prompts(source, component, engines)
+        prompts = {
+            component: Prompts(source.file(entry.path), entry)
+            for component, (_, source) in chosen.items()
+            if (entry := source.manifest.components[component].tokenizer) is not None
+        }
         return Pipeline(
             name=str(bundle),
             manifest=own.manifest,
@@ -136,19 +136,6 @@ def _opened(component: str, title: str, source: Bundle, chosen: EngineEntry, thr
     )
 
 
-def _prompts(source: Bundle, component: str, engines: list[Engine]) -> Prompts:
-    """The tokenizer of a text encoder; it must be the one whose digest stands in the engine's own symbol."""
-    entry = source.manifest.components[component].tokenizer
-    session = next(engine.session for engine in engines if engine.component == component)
-    tokens = next(port for port in session.inputs if port.kind == "tokens")
-    if entry is None or not source.manifest.files[entry.path].sha256.startswith(tokens.digest):
-        raise BundleError(
-            f"The tokenizer of {component} is not the one that its engine was made for ({tokens.digest}).",
-            remedy="The manifest was edited: build the bundle again.",
-        )
-    return Prompts(source.file(entry.path), entry)
-
-
 def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:
     """What a symbol stands for: the record in one of the manifests that makes this very symbol, or a known space."""
     for bundle in bundles:
@@ -156,4 +143,4 @@ def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | 
         if found is not None:
             return found
     known = KNOWN_SPACES.get(port.name)
-    return known if known is not None and known.digest == port.digest else None
+    return known if known is not None and latent_port(known, port.dtype).symbol == port.symbol else None

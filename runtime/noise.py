@@ -87,7 +87,7 @@ def _box_muller_block(uniform: Float32) -> Float32:
     blocks = uniform.reshape(-1, 2, _BLOCK // 2)
     radius = np.sqrt(np.float32(-2) * np.log(1 - blocks[:, 0]))
     angle = np.float32(2 * np.pi) * blocks[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()
+    return np.asarray(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel(), np.float32)
 
 
 class PhiloxNoise:
@@ -121,7 +121,7 @@ class PhiloxNoise:
 
 
 def philox4x32(counter: Words, key: tuple[int, int], rounds: int = 10) -> Words:
-    """Salmon et al. 2011 (Parallel Random Numbers: As Easy as 1, 2, 3), section 3.3.
+    """Salmon et al. 2011 (Parallel Random Numbers: As Easy as 1, 2, 3).
 
     Args:
         counter: uint32 `[4, N]`.

@@ -34,7 +34,10 @@ def command(
     batch: str | None,
     as_json: bool,
 ) -> None:
-    """Compile the components in EXPORTED to engines in BUNDLE. A bundle that is there is kept until the new one is whole."""
+    """Compile the components in EXPORTED to engines in BUNDLE.
+
+    A bundle that is there already is kept until the new one is whole.
+    """
     from latentlink.engine.build import Shapes, build_bundle, parse_range
 
     began = perf_counter()

@@ -12,7 +12,8 @@ One file a group of samplers; a sampler is a function `Plan -> list[Row]`. `regi
 from __future__ import annotations
 
 from latentlink.runtime.samplers.refusal import DATA_DEPENDENT
-from latentlink.runtime.samplers.registry import SAMPLERS, Sampler, sampler_table
+from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
+from latentlink.runtime.samplers.resolve import sampler_table
 from latentlink.runtime.samplers.spacing import SIGMAS, SPACINGS
 from latentlink.runtime.samplers.table import COLUMNS, SamplerTable, apply_row
 from latentlink.runtime.samplers.training import TrainingSchedule

@@ -14,7 +14,10 @@ SIGMA_DATA = 0.5
 
 
 def lcm(plan: Plan) -> list[Row]:
-    """Luo et al. 2023 (Latent Consistency Models), algorithm 3: D = c_skip*x + c_out*x0, then noise to the next level."""
+    """Luo et al. 2023 (Latent Consistency Models), multistep sampling.
+
+    D = c_skip*x + c_out*x0, then noise to the next level.
+    """
     rows = []
     for step, t, _, _ in plan:
         alpha = plan.alpha_bar(t)
@@ -27,11 +30,10 @@ def lcm(plan: Plan) -> list[Row]:
         rows.append(
             Row(
                 t=t,
-                c_in=1,
                 p=c_skip + c_out * p,
                 q=c_out * q,
                 a=0,
-                b0=sqrt(alpha_next),
+                b=(sqrt(alpha_next),),
                 c=sqrt(1 - alpha_next),
                 step=step,
                 draws=not last,
@@ -41,7 +43,7 @@ def lcm(plan: Plan) -> list[Row]:
 
 
 def tcd(plan: Plan) -> list[Row]:
-    """Zheng et al. 2024 (Trajectory Consistency Distillation), algorithm 4 (strategic stochastic sampling).
+    """Zheng et al. 2024 (Trajectory Consistency Distillation), strategic stochastic sampling.
 
     The model jumps to s = (1 - eta)*t', then noise brings it to t'. D is the predicted x0. The last step ends at
     timestep 0 and draws nothing.
@@ -58,5 +60,5 @@ def tcd(plan: Plan) -> list[Row]:
         a = scale * sqrt(1 - alpha_s) / sqrt(1 - alpha)
         b0 = scale * sqrt(alpha_s) - a * sqrt(alpha)
         c = sqrt(1 - alpha_next / alpha_s) if noisy else 0.0
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0, c=c, step=step, draws=noisy))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, draws=noisy))
     return rows

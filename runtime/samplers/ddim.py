@@ -22,7 +22,7 @@ def ddim(plan: Plan) -> list[Row]:
         sigma = plan.eta * sqrt((1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next))
         a = sqrt(max(1 - alpha_next - sigma**2, 0.0)) / sqrt(1 - alpha)
         b0 = sqrt(alpha_next) - a * sqrt(alpha)
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0, c=sigma, step=step, draws=plan.eta > 0))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=sigma, step=step, draws=plan.eta > 0))
     return rows
 
 
@@ -35,7 +35,8 @@ def ddpm(plan: Plan) -> list[Row]:
     rows = []
     for step, t, _, _ in plan:
         alpha_bar = plan.alpha_bar(t)
-        alpha_bar_next = plan.alpha_bar(plan.next_timestep(step, after_last=-1))
+        t_next = plan.next_timestep(step, after_last=-1)
+        alpha_bar_next = plan.alpha_bar(t_next) if t_next >= 0 else 1.0
         alpha = alpha_bar / alpha_bar_next
         beta = 1 - alpha
         p, q = X0[plan.prediction](sqrt(alpha_bar), sqrt(1 - alpha_bar))
@@ -43,5 +44,5 @@ def ddpm(plan: Plan) -> list[Row]:
         a = sqrt(alpha) * (1 - alpha_bar_next) / (1 - alpha_bar)
         variance = max((1 - alpha_bar_next) / (1 - alpha_bar) * beta, 1e-20)
         c = sqrt(variance) if t > 0 else 0.0
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0, c=c, step=step, draws=t > 0))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, draws=t > 0))
     return rows

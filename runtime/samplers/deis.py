@@ -11,7 +11,7 @@ from latentlink.runtime.samplers.table import Row
 
 
 def deis(plan: Plan) -> list[Row]:
-    """Zhang and Chen 2023 (Fast Sampling with Exponential Integrator), eq. 14 and section 3.3 (log-rho polynomials).
+    """Zhang and Chen 2023, the multistep method with polynomials in log(rho).
 
     With rho = sigma/alpha: x'/alpha' = x/alpha + sum of D_k times the integral, from rho to rho', of the Lagrange
     polynomial in log(rho).
@@ -27,7 +27,7 @@ def deis(plan: Plan) -> list[Row]:
             before = float(plan.sigmas[step - 1])
             weights = [_integral(rho, rho_next, rho, before), _integral(rho, rho_next, before, rho)]
         b = [alpha_next * weight for weight in weights]
-        rows.append(Row(t, 1, p, q, alpha_next / alpha, *b, step=step))
+        rows.append(Row(t=t, p=p, q=q, a=alpha_next / alpha, b=b, step=step))
     return rows
 
 

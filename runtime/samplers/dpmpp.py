@@ -12,7 +12,7 @@ from latentlink.runtime.samplers.plan import Plan
 from latentlink.runtime.samplers.prediction import X0, alpha_sigma
 from latentlink.runtime.samplers.table import Row
 
-# With fewer steps than this the last one is of first order, for stability (Lu et al. 2022b, section 3.3).
+# With fewer steps than this the last one is of first order, for stability (Lu et al. 2022b).
 FEW_STEPS = 15
 
 
@@ -34,23 +34,12 @@ def dpmpp_2m(plan: Plan) -> list[Row]:
         p, q = X0[plan.prediction](alpha, sigma)
         b = -alpha_next * (level_next / level - 1)
         half_ratio = second_order_ratio(plan, step) / 2
-        rows.append(
-            Row(
-                t=t,
-                c_in=1,
-                p=p,
-                q=q,
-                a=sigma_next / sigma,
-                b0=b * (1 + half_ratio),
-                b1=-b * half_ratio,
-                step=step,
-            )
-        )
+        rows.append(Row(t=t, p=p, q=q, a=sigma_next / sigma, b=(b * (1 + half_ratio), -b * half_ratio), step=step))
     return rows
 
 
 def dpmpp_2m_sde(plan: Plan) -> list[Row]:
-    """Lu et al. 2022b, appendix B: SDE-DPM-Solver++(2M), midpoint. Noise is drawn at the last step too."""
+    """Lu et al. 2022b, SDE-DPM-Solver++(2M), midpoint. Noise is drawn at the last step too."""
     rows = []
     for step, t, level, level_next in plan:
         alpha, sigma = alpha_sigma(level)
@@ -62,7 +51,7 @@ def dpmpp_2m_sde(plan: Plan) -> list[Row]:
         c = sigma_next * sqrt(1 - decay**2)
         half_ratio = second_order_ratio(plan, step) / 2
         b0, b1 = b * (1 + half_ratio), -b * half_ratio
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0, b1=b1, c=c, step=step, draws=True))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0, b1), c=c, step=step, draws=True))
     return rows
 
 
@@ -86,6 +75,6 @@ def dpmpp_2s(plan: Plan) -> list[Row]:
             ratio = log(start / level_next) / log(start / level)  # h over the first half of the pair
             b = -alpha_next * (level_next / start - 1)
             a = sigma_next / sigma
-            b0, b1 = b * ratio / 2, b * (1 - ratio / 2) - a * rows[-1].b0
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0, b1=b1, step=step))
+            b0, b1 = b * ratio / 2, b * (1 - ratio / 2) - a * rows[-1].b[0]
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0, b1), step=step))
     return rows

@@ -1,4 +1,4 @@
-"""Solvers of dx/dsigma = eps on x = x0 + sigma*eps (Karras et al. 2022, eq. 3). D is that derivative."""
+"""Solvers of dx/dsigma = eps on x = x0 + sigma*eps (Karras et al. 2022, eq. 1 and 3). D is that derivative."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def euler(plan: Plan) -> list[Row]:
     rows = []
     for step, t, sigma, sigma_next in plan:
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_next - sigma, step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(sigma_next - sigma,), step=step))
     return rows
 
 
@@ -30,7 +30,7 @@ def euler_a(plan: Plan) -> list[Row]:
         c_in, p, q = derivative(plan.prediction, sigma)
         sigma_up = sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
         sigma_down = sqrt(sigma_next**2 - sigma_up**2)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=sigma_down - sigma, c=sigma_up, step=step, draws=True))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(sigma_down - sigma,), c=sigma_up, step=step, draws=True))
     return rows
 
 
@@ -43,11 +43,11 @@ def heun(plan: Plan) -> list[Row]:
     for step, t, sigma, sigma_next in plan:
         h = sigma_next - sigma
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=h, step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(h,), step=step))
         if sigma_next > 0:
             t_next = plan.next_timestep(step, after_last=0)
             c_in, p, q = derivative(plan.prediction, sigma_next)
-            rows.append(Row(t=t_next, c_in=c_in, p=p, q=q, a=1, b0=h / 2, b1=h / 2 - h, step=step))
+            rows.append(Row(t=t_next, c_in=c_in, p=p, q=q, a=1, b=(h / 2, h / 2 - h), step=step))
     return rows
 
 
@@ -60,9 +60,9 @@ def dpm2(plan: Plan) -> list[Row]:
         middle = sqrt(sigma * sigma_next)
         to_middle, h = middle - sigma, sigma_next - sigma
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b0=to_middle, step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(to_middle,), step=step))
         if sigma_next > 0:
             t_middle = float(plan.levels.timestep_of(np.array(middle)))
             c_in, p, q = derivative(plan.prediction, middle)
-            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b0=h, b1=-to_middle, step=step))
+            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b=(h, -to_middle), step=step))
     return rows

@@ -8,7 +8,7 @@ from latentlink.runtime.samplers.plan import Plan
 from latentlink.runtime.samplers.prediction import EPSILON, derivative
 from latentlink.runtime.samplers.table import Row
 
-# Adams-Bashforth by number of derivatives, newest first (Liu et al. 2022, eq. 12).
+# Adams-Bashforth by number of derivatives, newest first.
 _ADAMS_BASHFORTH = (
     (1.0,),
     (3 / 2, -1 / 2),
@@ -27,7 +27,7 @@ def lms(plan: Plan) -> list[Row]:
         nodes = plan.sigmas[max(step - 3, 0) : step + 1][::-1]
         c_in, p, q = derivative(plan.prediction, sigma)
         b = [_lagrange_integral(nodes.tolist(), k, sigma_next) for k in range(len(nodes))]
-        rows.append(Row(t, c_in, p, q, 1, *b, step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=b, step=step))
     return rows
 
 
@@ -49,7 +49,7 @@ def pndm(plan: Plan) -> list[Row]:
     both of its ends, and that row's D stays out of the later combinations. D is the model's raw output; the
     prediction is converted after combining, with x of the current row.
     """
-    rows = []
+    rows: list[Row] = []
     t_of_step = plan.timesteps.tolist()
     for n, t in enumerate([*t_of_step[:2], *t_of_step[1:]]):
         repeat = n == 1
@@ -58,19 +58,19 @@ def pndm(plan: Plan) -> list[Row]:
         if repeat:
             # x_0 = (x - b0*D1) / a with a and b0 of the first row.
             first = rows[0]
-            b = [model_scale / 2, model_scale / 2 - x_scale / first.a * first.b0, 0.0, 0.0, 0.0]
+            b = [model_scale / 2, model_scale / 2 - x_scale / first.a * first.b[0], 0.0, 0.0, 0.0]
             x_scale /= first.a
         else:
             used = [row for row in range(n, -1, -1) if row != 1][:4]
             b = [0.0] * 5
             for row, weight in zip(used, _ADAMS_BASHFORTH[len(used) - 1], strict=True):
                 b[n - row] = weight * model_scale
-        rows.append(Row(t, 1, 0, 1, x_scale, *b, step=max(n - 1, 0)))
+        rows.append(Row(t=t, p=0, q=1, a=x_scale, b=b, step=max(n - 1, 0)))
     return rows
 
 
 def _transfer(plan: Plan, t: float, t_next: float) -> tuple[float, float]:
-    """x' = x_scale*x + model_scale*m from t to t_next: Liu et al. 2022, eq. 11."""
+    """x' = x_scale*x + model_scale*m from t to t_next: Liu et al. 2022, eq. 9."""
     alpha, alpha_next = plan.alpha_bar(t), plan.alpha_bar(t_next)
     p, q = EPSILON[plan.prediction](sqrt(alpha), sqrt(1 - alpha))
     eps_scale = -(alpha_next - alpha) / (alpha * sqrt(1 - alpha_next) + sqrt(alpha * (1 - alpha) * alpha_next))

@@ -38,7 +38,7 @@ def alpha_sigma(ratio: float) -> tuple[float, float]:
 def derivative(prediction: str, ratio: float) -> tuple[float, float, float]:
     """(c_in, p, q) that make D = dx/dsigma of the unscaled `x = x0 + ratio*eps`, which is eps.
 
-    Karras et al. 2022, eq. 3: dx/dsigma = (x - D(x; sigma)) / sigma. The model reads c_in*x.
+    Karras et al. 2022, eq. 1 and 3: dx/dsigma = (x - D(x; sigma)) / sigma. The model reads c_in*x.
     """
     alpha, sigma = alpha_sigma(ratio)
     p, q = EPSILON[prediction](alpha, sigma)

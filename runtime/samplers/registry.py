@@ -1,4 +1,4 @@
-"""The samplers by name, and the one function that makes a table.
+"""The samplers by name.
 
 A name means what the scheduler class of diffusers beside it means, made by `from_config` from the checkpoint's config
 and run in its pipeline's loop. What the config does not say is the default of that class, and stands here.
@@ -19,7 +19,6 @@ from latentlink.runtime.samplers.euler import dpm2, euler, euler_a, heun
 from latentlink.runtime.samplers.levels import NoiseLevels
 from latentlink.runtime.samplers.linear_multistep import lms, pndm
 from latentlink.runtime.samplers.plan import Plan
-from latentlink.runtime.samplers.refusal import one_of, refusal
 from latentlink.runtime.samplers.spacing import (
     SIGMAS,
     SPACINGS,
@@ -31,13 +30,8 @@ from latentlink.runtime.samplers.spacing import (
     distilled_grid,
     interior_grid,
 )
-from latentlink.runtime.samplers.table import Row, SamplerTable
-from latentlink.runtime.samplers.training import TrainingSchedule
+from latentlink.runtime.samplers.table import Row
 from latentlink.runtime.samplers.unipc import unipc
-
-# The schedule that published consistency models were distilled on, and the scaling of their boundary condition.
-_ORIGINAL_STEPS = 50
-_TIMESTEP_SCALING = 10.0
 
 # Solvers that tell the model whole timesteps cut off what a sigma's timestep has beyond them, or round it.
 _WHOLE: Mapping[str, Rounding] = {"karras": np.round, "exponential": np.floor, "beta": np.floor}
@@ -56,10 +50,11 @@ class Sampler:
         spacing: Default timestep spacing; None where the sampler chooses its own timesteps.
         spacings: What `spacing` may be.
         sigmas: What `sigmas` may be, besides None.
-        rounding: How timesteps of `sigmas` become whole.
-        final: Default of `final_sigmas_type`; None where the class has no such setting and ends at `ends_at`.
-        ends_at: "zero" or "sigma_min".
-        ends_at_one: Default of `set_alpha_to_one`.
+        rounding: How timesteps of `sigmas` become whole; without an entry they do not.
+        floors_cosine: Whether timesteps of karras sigmas are cut off, not rounded, with "squaredcos_cap_v2".
+        ends_at: Default of `final_sigmas_type`.
+        ends_at_is_fixed: Whether the class has no such setting.
+        ends_at_one: Default of `set_alpha_to_one`, of samplers that read it.
         zero_snr: What becomes of `rescale_betas_zero_snr`, see `TrainingSchedule.levels`.
         scaled: Whether x is x0 + sigma*eps, which starts at sigma, and not at 1.
         eta: Default of `eta`; None where there is none.
@@ -74,8 +69,9 @@ class Sampler:
     spacings: tuple[str, ...] = tuple(SPACINGS)
     sigmas: tuple[str, ...] = ()
     rounding: Mapping[str, Rounding] = field(default_factory=dict)
+    floors_cosine: bool = False
     ends_at: str = "zero"
-    ends_at_is_set: bool = False
+    ends_at_is_fixed: bool = True
     ends_at_one: bool = True
     zero_snr: str = "ignored"
     scaled: bool = False
@@ -110,7 +106,7 @@ SAMPLERS: Mapping[str, Sampler] = {
         diffusers="EulerDiscreteScheduler",
         spacing="linspace",
         sigmas=tuple(SIGMAS),
-        ends_at_is_set=True,
+        ends_at_is_fixed=False,
         zero_snr="finite",
         scaled=True,
     ),
@@ -173,7 +169,8 @@ SAMPLERS: Mapping[str, Sampler] = {
         spacing="linspace",
         sigmas=tuple(SIGMAS),
         rounding=_WHOLE,
-        ends_at_is_set=True,
+        floors_cosine=True,
+        ends_at_is_fixed=False,
         zero_snr="finite",
     ),
     "dpmpp_2m_sde": Sampler(
@@ -185,7 +182,8 @@ SAMPLERS: Mapping[str, Sampler] = {
         spacing="linspace",
         sigmas=tuple(SIGMAS),
         rounding=_WHOLE,
-        ends_at_is_set=True,
+        floors_cosine=True,
+        ends_at_is_fixed=False,
         zero_snr="finite",
     ),
     "dpmpp_2s": Sampler(
@@ -198,7 +196,7 @@ SAMPLERS: Mapping[str, Sampler] = {
         spacings=("linspace",),
         sigmas=tuple(SIGMAS),
         rounding=_WHOLE,
-        ends_at_is_set=True,
+        ends_at_is_fixed=False,
     ),
     "unipc": Sampler(
         rows=unipc,
@@ -209,7 +207,7 @@ SAMPLERS: Mapping[str, Sampler] = {
         spacing="linspace",
         sigmas=tuple(SIGMAS),
         rounding=_WHOLE,
-        ends_at_is_set=True,
+        ends_at_is_fixed=False,
         zero_snr="finite",
     ),
     "deis": Sampler(
@@ -245,101 +243,3 @@ SAMPLERS: Mapping[str, Sampler] = {
         eta=0.0,  # what the pipelines of diffusers pass; the class alone has 0.3
     ),
 }
-
-
-def sampler_table(
-    sampler: str,
-    training: TrainingSchedule,
-    *,
-    steps: int,
-    spacing: str | None = None,
-    sigmas: str | None = None,
-    eta: float | None = None,
-) -> SamplerTable:
-    """Everything that `sampler` does in `steps` steps.
-
-    Args:
-        sampler: A key of `SAMPLERS`.
-        training: What the denoiser was trained with.
-        steps: Steps, from 1; two-call solvers have about twice as many rows.
-        spacing: "leading", "linspace" or "trailing"; None for what the checkpoint says, else the sampler's default.
-        sigmas: "karras", "exponential" or "beta"; None for the training schedule's own levels.
-        eta: Amount of fresh noise, 0 to 1, of samplers that have it; None for the default.
-
-    Raises:
-        ValueError: A name is unknown, a value is out of range, or the combination is not possible.
-    """
-    named = SAMPLERS[one_of(sampler, SAMPLERS, what="sampler")]
-    plan = _plan(sampler, named, training, steps, spacing, sigmas, eta)
-    scale = float(plan.sigmas[0]) if named.scaled else 1.0
-    if named.scaled and _spacing(sampler, named, training, spacing) == "leading":
-        # The first level is not the highest of training, so the noise there carries a unit of signal's variance.
-        scale = float(np.hypot(scale, 1))
-    return SamplerTable.of(named.rows(plan), start_scale=scale)
-
-
-def _plan(
-    sampler: str,
-    named: Sampler,
-    training: TrainingSchedule,
-    steps: int,
-    spacing: str | None,
-    sigmas: str | None,
-    eta: float | None,
-) -> Plan:
-    if type(steps) is not int or not 1 <= steps <= training.num_train_timesteps:
-        raise refusal(
-            f"steps {steps!r}",
-            f"a whole number from 1 to {training.num_train_timesteps}",
-            "10 to 50 are usual.",
-        )
-    if sigmas is not None:
-        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
-    levels = training.levels(named.zero_snr)
-    request = GridRequest(
-        steps=steps,
-        spacing=_spacing(sampler, named, training, spacing),
-        offset=training.steps_offset or 0,
-        sigmas=sigmas,
-        rounding=named.rounding,
-        final=(training.final_sigmas_type if named.ends_at_is_set else None) or named.ends_at,
-        original_steps=training.original_inference_steps or _ORIGINAL_STEPS,
-    )
-    grid = named.grid(levels, request)
-    if not np.isfinite(grid.sigmas[0]) and training.prediction_type == "epsilon":
-        raise refusal(
-            f"sampler {sampler!r} from timestep {grid.timesteps[0]:g}, which is pure noise, with a model that "
-            "predicts epsilon",
-            "a prediction that says something about the picture there",
-            "Use spacing 'leading', or sampler 'euler'.",
-        )
-    ends_at_one = named.ends_at_one if training.set_alpha_to_one is None else training.set_alpha_to_one
-    return Plan(
-        timesteps=grid.timesteps,
-        sigmas=grid.sigmas,
-        levels=levels,
-        final_alpha_bar=1.0 if named.rows is ddpm or ends_at_one else float(levels.alpha_bar[0]),
-        stride=training.num_train_timesteps // steps,
-        prediction=training.prediction_type,
-        eta=_eta(sampler, named, eta),
-        timestep_scaling=training.timestep_scaling or _TIMESTEP_SCALING,
-    )
-
-
-def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, asked: str | None) -> str:
-    """What is asked for, else what the checkpoint says if the sampler can do that, else the sampler's default."""
-    if asked is not None:
-        return one_of(asked, named.spacings, what=f"spacing of sampler {sampler!r}")
-    said = training.timestep_spacing
-    return said if said in named.spacings else named.spacing or ""
-
-
-def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
-    if asked is None:
-        return named.eta or 0.0
-    if named.eta is None:
-        having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
-        raise refusal(f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
-        raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
-    return float(asked)

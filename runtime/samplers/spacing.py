@@ -75,7 +75,7 @@ def _karras(low: float, high: float, count: int) -> FloatArray:
 
 
 def _exponential(low: float, high: float, count: int) -> FloatArray:
-    """Equal steps of log(sigma): Lu et al. 2022 (DPM-Solver), section 3.3."""
+    """Equal steps of log(sigma), which are equal steps of lambda: Lu et al. 2022 (DPM-Solver)."""
     return np.asarray(np.exp(np.linspace(np.log(high), np.log(low), count)))
 
 
@@ -121,7 +121,7 @@ def interior_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
 
 
 def distilled_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
-    """N of the timesteps that a consistency model was distilled on (Luo et al. 2023, section 4.3)."""
+    """N of the timesteps that a consistency model was distilled on (Luo et al. 2023)."""
     T, original = len(levels.alpha_bar), request.original_steps
     if not request.steps <= original <= T:
         raise refusal(
@@ -141,7 +141,7 @@ def _at_whole_timesteps(levels: NoiseLevels, t: FloatArray, request: GridRequest
 
 def _at_sigmas(levels: NoiseLevels, sigmas: FloatArray, request: GridRequest) -> Grid:
     t = levels.timestep_of(sigmas)
-    if request.sigmas in request.rounding:
+    if request.sigmas is not None and request.sigmas in request.rounding:
         t = request.rounding[request.sigmas](t)
     return Grid(timesteps=t, sigmas=np.append(sigmas, _final_sigma(levels, request)))
 

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+COLUMNS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c")
+"""Of a table's rows, in the order in which an engine reads them."""
 
-class Row(NamedTuple):
+_DS = 5  # D and four older ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
     """One call of the denoiser and the update after it.
 
         D  = p*x + q*model(c_in*x, t)
         x' = a*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
 
-    D1 is the D of the row before, D2 of the one before that, and so on. `step` counts the steps that the user
-    asked for, from 0; a two-call solver has two rows with the same number. `draws` says that fresh noise is
-    taken from the generator, which some samplers do even where c is 0.
+    D1 is the D of the row before, D2 of the one before that, and so on. `b` holds b0 and as many of the others as
+    are not 0. `step` counts the steps that the user asked for, from 0; a two-call solver has two rows with the same
+    number. `draws` says that fresh noise is taken from the generator, which some samplers do even where c is 0.
     """
 
     t: float
-    c_in: float
+    c_in: float = 1.0
     p: float
     q: float
     a: float
-    b0: float
-    b1: float = 0.0
-    b2: float = 0.0
-    b3: float = 0.0
-    b4: float = 0.0
+    b: Sequence[float]
     c: float = 0.0
-    step: int = 0
+    step: int
     draws: bool = False
 
-
-COLUMNS = Row._fields[:11]
+    def numbers(self) -> list[float]:
+        """The row in the order of `COLUMNS`."""
+        padding = [0.0] * (_DS - len(self.b))
+        return [self.t, self.c_in, self.p, self.q, self.a, *self.b, *padding, self.c]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +87,7 @@ class SamplerTable:
         """
         listed = list(rows)
         return cls(
-            rows=np.array([row[: len(COLUMNS)] for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
+            rows=np.array([row.numbers() for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
             step=np.array([row.step for row in listed], dtype=np.int64),
             start_scale=float(start_scale),

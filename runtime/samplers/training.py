@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from math import cos, isfinite, pi
 from typing import Any
 
@@ -55,9 +56,7 @@ def _scaled_linear_betas(start: float, end: float, count: int) -> FloatArray:
 def _cosine_betas(start: float, end: float, count: int) -> FloatArray:
     """Nichol and Dhariwal 2021, eq. 17, with betas capped at 0.999; start and end are not used."""
     alpha_bar = [cos((i / count + 0.008) / 1.008 * pi / 2) ** 2 for i in range(count + 1)]
-    return float32_values(
-        np.array([min(1 - later / earlier, 0.999) for earlier, later in zip(alpha_bar, alpha_bar[1:], strict=False)])
-    )
+    return float32_values(np.array([min(1 - later / earlier, 0.999) for earlier, later in pairwise(alpha_bar)]))
 
 
 BETAS = {
@@ -184,7 +183,7 @@ def _zero_terminal_snr(betas: FloatArray) -> FloatArray:
     root = float32_values(np.sqrt(_alpha_bar(betas)))
     first, last = root[:1], root[-1:]
     root = float32_values(float32_values(root - last) * float32_values(first / float32_values(first - last)))
-    alpha_bar = float32_values(root**2)
+    alpha_bar = float32_values(np.square(root))
     alphas = np.concatenate([alpha_bar[:1], float32_values(alpha_bar[1:] / alpha_bar[:-1])])
     return float32_values(1 - alphas)
 

@@ -10,7 +10,7 @@ from latentlink.runtime.samplers.table import Row
 
 
 def unipc(plan: Plan) -> list[Row]:
-    """Zhao et al. 2023, algorithm 1 (UniC) and 2 (UniP).
+    """Zhao et al. 2023, UniP-2 as the predictor and UniC-2 as the corrector.
 
     A row corrects the x it is given with the new D, then predicts the next x. Predictor and corrector of an
     interval differ only in the weights of D's differences, so correcting adds a combination of Ds to x, and no older
@@ -23,12 +23,9 @@ def unipc(plan: Plan) -> list[Row]:
         p, q = X0[plan.prediction](alpha, sigma)
         a = sigma_next / sigma
         b = -alpha_next * (level_next / level - 1)  # -alpha' * B(h)
-        correction = _correction(plan, step)
-        half = 0.0
-        if _order(plan, step) == 2:
-            half = 0.5 / _r(plan, step)
-        b0, b1, b2 = (a * weight for weight in correction)
-        rows.append(Row(t=t, c_in=1, p=p, q=q, a=a, b0=b0 + b * (1 - half), b1=b1 + b * half, b2=b2, step=step))
+        half = 0.5 / _r(plan, step) if _order(plan, step) == 2 else 0.0
+        b0, b1, b2 = (a * weight for weight in _correction(plan, step))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0 + b * (1 - half), b1 + b * half, b2), step=step))
     return rows
 
 
@@ -52,7 +49,7 @@ def _correction(plan: Plan, step: int) -> tuple[float, float, float]:
     b = -alpha_sigma(now)[0] * expm1(h)
     if _order(plan, step - 1) == 1:
         return b / 2, -b / 2, 0.0
-    # rho solves [1 1; r 1] rho = (b_1, b_2): Zhao et al. 2023, eq. 9.
+    # rho solves [1 1; r 1] rho = (b_1, b_2), the order conditions of the paper's theorem.
     r = _r(plan, step - 1)
     phi_2 = expm1(h) / h - 1
     phi_3 = phi_2 / h - 1 / 2

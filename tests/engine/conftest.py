@@ -80,9 +80,7 @@ def manifest() -> Manifest:
                 outputs=(latent,),
                 engines=(engine("denoiser"),),
             ),
-            "vae_decoder": ComponentEntry(
-                inputs=(latent,), outputs=(image_port(),), engines=(engine("vae_decoder"),)
-            ),
+            "vae_decoder": ComponentEntry(inputs=(latent,), outputs=(image_port(),), engines=(engine("vae_decoder"),)),
         },
         sampling=Sampling(
             schedule={"beta_start": 0.00085, "num_train_timesteps": 1000, "betas": (0.1, 0.2), "x0": None},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +66,7 @@ def test_a_listed_file_is_found_and_another_one_is_not(small: SmallBundle) -> No
 def test_a_listed_file_that_becomes_a_link_after_opening_is_not_given_out(small: SmallBundle) -> None:
     opened = Bundle.open(small.root)
     path = opened.manifest.components["denoiser"].engines[0].path
-    os.rename(small.root / "engines", small.root / "moved")
+    (small.root / "engines").rename(small.root / "moved")
     (small.root / "engines").symlink_to("moved")
     with pytest.raises(BundleError, match="symbolic link"):
         opened.file(path)
@@ -101,9 +100,7 @@ def test_a_record_whose_name_or_sizes_were_edited_does_not_describe_the_engines_
     assert Bundle.open(small.root).describe(port) is None
 
 
-def test_two_records_of_one_digest_are_told_apart_by_the_port_alone(
-    filled: Path, small_manifest: Manifest
-) -> None:
+def test_two_records_of_one_digest_are_told_apart_by_the_port_alone(filled: Path, small_manifest: Manifest) -> None:
     one, other = TextEmbedding(name="clip-l", width=768), TextEmbedding(name="clip-g", width=1280)
     write_bundle(filled, replace(small_manifest, embeddings=(one, other)))
     opened = Bundle.open(filled)
@@ -158,9 +155,7 @@ def test_a_bundle_in_which_the_user_keeps_a_picture_may_not_be_replaced(small: S
     assert not is_bundle(small.root)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"name": "extension"}', "[" * 100_000, '{"format": "latentlink"}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "extension"}', "[" * 100_000, '{"format": "latentlink"}'])
 def test_a_folder_with_another_programs_manifest_may_not_be_replaced(text: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(text)
     assert not is_bundle(tmp_path)

@@ -98,9 +98,7 @@ def test_a_fifo_in_the_place_of_a_file_is_refused_and_not_waited_for(path: str, 
     refused(small, "FIFO")
 
 
-def test_a_socket_in_the_place_of_a_file_is_refused(
-    small: SmallBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_in_the_place_of_a_file_is_refused(small: SmallBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(small.root)  # a socket's path may be 107 bytes long
     (small.root / TOKENIZER).unlink()
     with socket.socket(socket.AF_UNIX) as server:
@@ -114,9 +112,7 @@ def test_a_folder_in_the_place_of_a_file_is_refused(small: SmallBundle) -> None:
     refused(small, "is missing")
 
 
-@pytest.mark.parametrize(
-    "path", ["../outside", "/etc/passwd", "a/../../outside", "..\\outside", "C:\\outside"]
-)
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../outside", "..\\outside", "C:\\outside"])
 def test_a_listed_path_that_leads_out_of_the_bundle_is_refused(path: str, small: SmallBundle) -> None:
     (small.root.parent / "outside").write_bytes(b"secret")
     small.list(path, b"secret")
@@ -222,9 +218,7 @@ def test_folders_without_end_are_refused(small: SmallBundle) -> None:
     refused(small, "64 levels")
 
 
-@pytest.mark.parametrize(
-    "grow", [lambda path: path.write_bytes(bytes(3 << 20)), lambda path: os.truncate(path, 7)]
-)
+@pytest.mark.parametrize("grow", [lambda path: path.write_bytes(bytes(3 << 20)), lambda path: os.truncate(path, 7)])
 def test_a_file_that_changes_size_while_it_is_hashed_is_refused(
     grow: Callable[[Path], object], small: SmallBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

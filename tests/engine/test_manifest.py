@@ -266,9 +266,7 @@ def test_an_engines_path_is_refused_when_it_is(path: str) -> None:
         EngineEntry(target="tensorrt", precision="float16", path=path)
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [("a/b", "a/B"), ("a/b", "A/c"), ("a", "a/b"), ("a/b/c", "a/b")], ids=str
-)
+@pytest.mark.parametrize(("one", "other"), [("a/b", "a/B"), ("a/b", "A/c"), ("a", "a/b"), ("a/b/c", "a/b")], ids=str)
 def test_two_listed_paths_are_refused_when_some_file_system_takes_them_for_one(
     one: str, other: str, record: dict[str, Any]
 ) -> None:
@@ -312,9 +310,7 @@ def test_a_million_values_are_refused_at_once(record: dict[str, Any]) -> None:
         Manifest.from_json(record)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"{} {}", b"[]", b"null", b'"a"']
-)
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}", b"{} {}", b"[]", b"null", b'"a"'])
 def test_what_is_no_utf8_json_object_is_refused(data: bytes) -> None:
     with pytest.raises(BundleError):
         Manifest.from_bytes(data)

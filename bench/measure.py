@@ -1,0 +1,153 @@
+"""What a bundle costs on this machine: start-up, seconds by stage, memory, and Python's share of a step."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import latentlink
+
+STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Seconds over several runs."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Of at least one value."""
+        return cls(median=statistics.median(values), low=min(values), high=max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.4g} s ({self.low:.4g} to {self.high:.4g})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What `measure` found.
+
+    Args:
+        import_seconds: `import latentlink` in a fresh interpreter.
+        cold_seconds: `latentlink generate`, from the start of its process to its end.
+        cold_megabytes: The same process's peak resident memory, in 10^6 bytes.
+        stages: Seconds by stage with the bundle open.
+        row_seconds: One row of the sampler's table, all in.
+        python_share: Part of a row that is not spent inside the engine, 0 to 1.
+        provenance: Machine and versions.
+    """
+
+    import_seconds: Spread
+    cold_seconds: Spread
+    cold_megabytes: Spread
+    stages: Mapping[str, Spread]
+    row_seconds: Spread
+    python_share: float
+    provenance: Mapping[str, str]
+
+
+def measure(
+    bundle: str,
+    *,
+    prompt: str,
+    settings: Mapping[str, Any],
+    repeats: int,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> Measured:
+    """Measure a bundle, cold runs in processes of their own and warm ones in this.
+
+    Args:
+        bundle: As for `latentlink.load`.
+        prompt: What to draw.
+        settings: Further arguments of `Pipeline.generate`.
+        repeats: Counted runs of each kind; one more warm run is not counted.
+        on_progress: Called with (done, count, what) before each run.
+    """
+    count = 3 * repeats + 1
+
+    def tell(done: int, what: str) -> None:
+        if on_progress:
+            on_progress(done, count, what)
+
+    imports, colds, peaks = [], [], []
+    for number in range(repeats):
+        tell(number, "importing")
+        imports.append(_import_seconds())
+    for number in range(repeats):
+        tell(repeats + number, "cold start")
+        seconds, peak = _cold(bundle, prompt, settings)
+        colds.append(seconds)
+        peaks.append(peak)
+    warm = []
+    with latentlink.load(bundle) as pipe:
+        rows: list[int] = []
+        for number in range(repeats + 1):
+            tell(2 * repeats + number, "warm")
+            result = pipe.generate(prompt, seed=number, on_step=lambda at: rows.append(at.rows), **settings)
+            warm.append(result.timings)
+    warm = warm[1:]
+    return Measured(
+        import_seconds=Spread.of(imports),
+        cold_seconds=Spread.of(colds),
+        cold_megabytes=Spread.of(peaks),
+        stages={stage: Spread.of([timings[stage] for timings in warm]) for stage in STAGES},
+        row_seconds=Spread.of([timings["denoiser"] / rows[-1] for timings in warm]),
+        python_share=statistics.median(1 - timings["denoiser_engine"] / timings["denoiser"] for timings in warm),
+        provenance=provenance(),
+    )
+
+
+def provenance() -> Mapping[str, str]:
+    """What a figure must be read with."""
+    import numpy
+    import onnxruntime
+
+    return {
+        "latentlink": latentlink.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "processors": str(len(os.sched_getaffinity(0))),
+        "system": platform.platform(),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _import_seconds() -> float:
+    code = "from time import perf_counter as now; a = now(); import latentlink; print(now() - a)"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float, float]:
+    """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if value is not None]
+        command = [sys.executable, "-m", "latentlink", "generate", bundle, prompt, "-o", f"{folder}/out.png", *options]
+        began = perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds, usage.ru_maxrss * 1024 / 1e6

@@ -1,0 +1,73 @@
+"""`latentlink bench`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from latentlink.cli._console import console, progress
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  latentlink bench demo
+  latentlink bench bundle --steps 4 --repeats 3 --json bench.json
+"""
+)
+@click.argument("bundle")
+@click.option("--prompt", default="a red circle on a blue background", show_default=True)
+@click.option("--steps", type=int, help="Denoising steps.")
+@click.option("--sampler", help="Sampler.")
+@click.option("--guidance", type=float, help="Classifier-free guidance.")
+@click.option("--width", type=int, help="Pixels.")
+@click.option("--height", type=int, help="Pixels.")
+@click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Counted runs.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
+def command(
+    bundle: str,
+    prompt: str,
+    steps: int | None,
+    sampler: str | None,
+    guidance: float | None,
+    width: int | None,
+    height: int | None,
+    repeats: int,
+    json_file: Path | None,
+) -> None:
+    """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most."""
+    from rich.table import Table
+
+    from latentlink.bench.measure import measure
+    from latentlink.engine.files import atomic_file
+
+    settings = {"steps": steps, "sampler": sampler, "guidance": guidance, "width": width, "height": height}
+    with progress() as bar:
+        task = bar.add_task("measuring", total=None)
+        found = measure(
+            bundle,
+            prompt=prompt,
+            settings=settings,
+            repeats=repeats,
+            on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
+        )
+    table = Table("", "median", "least", "most", box=None, pad_edge=False)
+    times = {
+        "import latentlink": found.import_seconds,
+        "cold, all in": found.cold_seconds,
+        **{f"warm, {stage}": spread for stage, spread in found.stages.items()},
+        "warm, one row": found.row_seconds,
+    }
+    for name, spread in times.items():
+        table.add_row(name, *(f"{value:.4f} s" for value in (spread.median, spread.low, spread.high)))
+    peak = found.cold_megabytes
+    table.add_row("cold, peak memory", *(f"{value:.0f} MB" for value in (peak.median, peak.low, peak.high)))
+    console.print(table)
+    console.print(f"Python's share of a row: {found.python_share:.2%}")
+    console.print(", ".join(f"{name} {value}" for name, value in found.provenance.items()), highlight=False)
+    if json_file is not None:
+        with atomic_file(json_file) as part:
+            part.write_text(json.dumps(asdict(found) | {"bundle": bundle, "settings": settings}, indent=2) + "\n")

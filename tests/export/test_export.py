@@ -1,0 +1,129 @@
+"""A tiny checkpoint, the whole way: exported, compared, built, and refused where it should be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import latentlink
+from latentlink.engine.build import Shapes, build_bundle
+from latentlink.engine.bundle import Bundle
+from latentlink.errors import CheckpointError, LinkError, UsageError
+from latentlink.export.exporter import export_checkpoint
+from latentlink.export.recipes.options import Options
+
+
+def test_every_component_agrees_with_torch_and_the_manifest_keeps_the_figures(tiny_export: Path) -> None:
+    manifest = Bundle.open(tiny_export).manifest
+    assert [*manifest.components] == ["denoiser", "text_encoder", "vae_decoder", "vae_encoder"]
+    for name, component in manifest.components.items():
+        parity = component.engines[0].parity
+        assert parity is not None, name
+        # 5e-6 is what the exporter reaches; a picture may differ by one level of 255
+        assert float(parity["relative"]) <= (1 / 255 if name == "vae_decoder" else 5e-6), name
+
+
+def test_channels_and_dtypes_are_static_while_batch_and_size_are_free(tiny_export: Path) -> None:
+    denoiser = Bundle.open(tiny_export).manifest.components["denoiser"]
+    latent = denoiser.outputs[0]
+    assert latent.shape == ("B", 4, "h", "w")
+    assert latent.dtype == "float32"
+    assert {port.slot for port in denoiser.inputs} >= {"x", "noise", "history1", "history4"}
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (24, 12), (4, 20)])
+def test_the_bundle_makes_the_latents_that_diffusers_makes(
+    tiny: Path, tiny_bundle: Path, width: int, height: int
+) -> None:
+    from latentlink.bench.parity import Case, Sides
+
+    sides = Sides(tiny, tiny_bundle)
+    for guidance, count in ((1.0, 3), (5.0, 1)):
+        case = Case(sampler="ddim", seed=3, guidance=guidance, num_images=count, width=width, height=height, steps=6)
+        found = sides.compare(case, "a red circle")
+        assert found.relative < 1e-5  # float32 on both sides, six steps
+        assert found.psnr > 45
+
+
+def test_a_fixed_size_is_built_into_the_engine_and_others_are_refused(tiny_export: Path, tmp_path: Path) -> None:
+    build_bundle(
+        tiny_export, tmp_path / "fixed", shapes=Shapes(width=(16, 16, 16), height=(16, 16, 24), batch=(1, 1, 2))
+    )
+    with latentlink.load(tmp_path / "fixed") as pipe:
+        denoiser = next(engine for engine in pipe.engines if engine.component == "denoiser")
+        assert denoiser.session.outputs[0].shape == ("B", 4, "h", 8)
+        assert pipe.generate("a", steps=2, width=16, height=24).images[0].size == (16, 24)
+        with pytest.raises(UsageError, match="width 24"):
+            pipe.generate("a", steps=2, width=24, height=16)
+        with pytest.raises(UsageError, match="3 pictures"):
+            pipe.generate("a", steps=2, width=16, height=16, num_images=3)
+
+
+def test_half_precision_interfaces_link_among_themselves_only(tiny: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    export_checkpoint(tiny, tmp_path / "half", options=Options(dtype="float16", io_dtype="float16"))
+    build_bundle(tmp_path / "half", tmp_path / "half-bundle")
+    with latentlink.load(tmp_path / "half-bundle") as half, latentlink.load(tiny_bundle) as full:
+        made, wanted = (pipe.generate("a", seed=1, steps=4).latents.array for pipe in (half, full))
+        assert made.dtype == np.float16
+        # 11 significant bits, four steps of a random network
+        assert np.linalg.norm(made - wanted) / np.linalg.norm(wanted) < 2e-2
+    with pytest.raises(LinkError, match="--io-dtype"):
+        latentlink.load(tiny_bundle, replace={"vae_decoder": tmp_path / "half-bundle"})
+
+
+def test_an_earlier_export_is_kept_when_the_new_one_fails(tiny: Path, tiny_export: Path, tmp_path: Path) -> None:
+    out = tmp_path / "export"
+    shutil.copytree(tiny_export, out)
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny, broken)
+    shutil.rmtree(broken / "vae")
+    before = (out / "manifest.json").read_bytes()
+    with pytest.raises(CheckpointError, match="vae"):
+        export_checkpoint(broken, out)
+    assert (out / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        export_checkpoint(tmp_path / "none", tmp_path / "out")
+    with pytest.raises(CheckpointError, match=r"model_index\.json"):
+        export_checkpoint(tmp_path, tmp_path / "out")
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(CheckpointError, match="not JSON"):
+        export_checkpoint(tmp_path, tmp_path / "out")
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="one of: sd1"):
+        export_checkpoint(tiny, tmp_path / "out", family="sd9")
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    index = json.loads((other / "model_index.json").read_text())
+    index["unet"] = ["diffusers", "UNet3DConditionModel"]
+    (other / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="No recipe reads this checkpoint"):
+        export_checkpoint(other, tmp_path / "out")
+
+
+@pytest.mark.parametrize("key", ["clip_sample", "thresholding"])
+def test_a_data_dependent_scheduler_is_refused_by_name(tiny: Path, tmp_path: Path, key: str) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    path = other / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: True}))
+    with pytest.raises(CheckpointError, match=key):
+        export_checkpoint(other, tmp_path / "out")
+
+
+def test_a_directory_that_is_not_an_export_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "precious"
+    out.mkdir()
+    (out / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError):
+        export_checkpoint(tiny, out)
+    assert (out / "letter.txt").read_text() == "dear"

@@ -1,0 +1,81 @@
+"""Latent spaces from evidence: what is known is named, what contradicts is refused, nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from latentlink.errors import CheckpointError
+from latentlink.export.identity import latent_space, text_embedding, weights_sha256
+from latentlink.spaces import KNOWN_SPACES, LatentSpace
+
+STATE = {
+    "encoder.conv.weight": torch.arange(12.0).reshape(3, 4),
+    "quant_conv.weight": torch.ones(2, 2),
+    "decoder.conv.weight": torch.zeros(3),
+}
+CONFIG = {"latent_channels": 4, "block_out_channels": [128, 256, 512, 512]}
+
+
+def decide(
+    config: Mapping[str, Any], *, candidate: str | None = None, asked: str | None = None, state: Any = None
+) -> LatentSpace:
+    return latent_space(
+        config=config,
+        vae_state=state or STATE,
+        candidate=KNOWN_SPACES[candidate] if candidate else None,
+        asked=asked,
+        label="mine",
+    )
+
+
+def test_an_absent_scaling_factor_of_the_published_architecture_means_the_familys() -> None:
+    assert decide(CONFIG, candidate="sd") == KNOWN_SPACES["sd"]
+
+
+def test_an_absent_scaling_factor_without_other_evidence_is_a_question() -> None:
+    with pytest.raises(CheckpointError, match="--space"):
+        decide(CONFIG)
+
+
+def test_a_scaling_factor_that_is_not_the_familys_is_a_space_of_its_own() -> None:
+    space = decide(CONFIG | {"scaling_factor": 0.5}, candidate="sd")
+    assert (space.name, space.scaling) == ("mine", 0.5)
+    assert space.weights is not None
+
+
+def test_what_the_user_names_is_taken_where_the_config_does_not_contradict() -> None:
+    assert decide(CONFIG, asked="sdxl") == KNOWN_SPACES["sdxl"]
+    with pytest.raises(CheckpointError, match="--space sdxl means"):
+        decide(CONFIG | {"scaling_factor": 0.18215}, asked="sdxl")
+    with pytest.raises(CheckpointError, match="16 channels"):
+        decide(CONFIG | {"latent_channels": 16}, asked="sdxl")
+
+
+def test_a_new_name_is_given_to_a_space_of_its_own() -> None:
+    assert decide(CONFIG | {"scaling_factor": 0.5}, asked="house").name == "house"
+
+
+def test_the_space_is_the_encoders_so_a_finetuned_decoder_stays_in_it() -> None:
+    config = CONFIG | {"scaling_factor": 0.5}
+    tuned = STATE | {"decoder.conv.weight": torch.ones(3)}
+    moved = STATE | {"encoder.conv.weight": torch.ones(3, 4)}
+    assert decide(config, state=tuned) == decide(config)
+    assert decide(config, state=moved) != decide(config)
+
+
+def test_saving_in_half_precision_keeps_the_weights_identity() -> None:
+    state = {"a": torch.randn(5, 5)}
+    assert weights_sha256(state) == weights_sha256({"a": state["a"].half()})
+    assert weights_sha256(state) != weights_sha256({"b": state["a"]})
+
+
+def test_an_unknown_text_encoder_is_identified_by_its_weights() -> None:
+    one = text_embedding(name=None, width=8, output="last", state={"a": torch.ones(2)}, label="mine")
+    other = text_embedding(name=None, width=8, output="last", state={"a": torch.zeros(2)}, label="mine")
+    known = text_embedding(name="clip_l", width=768, output="last", state={"a": torch.ones(2)}, label="mine")
+    assert one.digest != other.digest
+    assert known.weights is None
