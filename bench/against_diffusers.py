@@ -33,7 +33,7 @@ def main(checkpoint: str, bundle: str, steps: int, rounds: int, guidance: float,
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    theirs = StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None, torch_dtype=torch.float32)
+    theirs = StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None, dtype=torch.float32)
     theirs.scheduler = DDIMScheduler.from_config(theirs.scheduler.config)
     theirs.set_progress_bar_config(disable=True)
     prompt = "a red circle on a blue background"
@@ -41,9 +41,17 @@ def main(checkpoint: str, bundle: str, steps: int, rounds: int, guidance: float,
     apart = 0.0
     with latentlink.load(bundle) as ours:
         sampling = ours.manifest.sampling
-        size = {"width": width or sampling.width, "height": height or sampling.height}
+        width, height = width or sampling.width, height or sampling.height
         for number in range(rounds + 1):
-            result = ours.generate(prompt, seed=number, steps=steps, guidance=guidance, sampler="ddim", **size)
+            result = ours.generate(
+                prompt,
+                seed=number,
+                steps=steps,
+                guidance=guidance,
+                sampler="ddim",
+                width=width,
+                height=height,
+            )
             marks: list[float] = []
             reference = theirs(
                 prompt,
@@ -52,7 +60,8 @@ def main(checkpoint: str, bundle: str, steps: int, rounds: int, guidance: float,
                 generator=torch.Generator().manual_seed(number),
                 output_type="latent",
                 callback_on_step_end=_mark(marks),
-                **size,
+                width=width,
+                height=height,
             ).images.numpy()
             if number:  # the first round warms both up
                 seconds["latentlink"].append(result.timings["denoiser"] / steps)
@@ -64,7 +73,7 @@ def main(checkpoint: str, bundle: str, steps: int, rounds: int, guidance: float,
         "seconds_a_step": {name: {"median": medians[name], "all": values} for name, values in seconds.items()},
         "diffusers_over_latentlink": medians["diffusers"] / medians["latentlink"],
         "latents_apart": apart,
-        "settings": {"steps": steps, "rounds": rounds, "guidance": guidance, **size},
+        "settings": {"steps": steps, "rounds": rounds, "guidance": guidance, "width": width, "height": height},
         "provenance": {**provenance(), "torch": torch.__version__},
     }
     click.echo(json.dumps(report, indent=2))

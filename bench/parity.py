@@ -98,7 +98,7 @@ class Sides:
 
         self.ours = latentlink.load(bundle)
         self.theirs: Any = StableDiffusionPipeline.from_pretrained(
-            str(checkpoint), safety_checker=None, torch_dtype=torch.float32
+            str(checkpoint), safety_checker=None, dtype=torch.float32
         )
         self.theirs.set_progress_bar_config(disable=True)
         self._config = self.theirs.scheduler.config
@@ -110,7 +110,6 @@ class Sides:
 
         name, options = SCHEDULERS[case.sampler]
         self.theirs.scheduler = getattr(diffusers, name).from_config(self._config, **options)
-        common = {"width": case.width, "height": case.height}
         with torch.no_grad():
             wanted = self.theirs(
                 prompt,
@@ -119,7 +118,8 @@ class Sides:
                 num_images_per_prompt=case.num_images,
                 generator=torch.Generator().manual_seed(case.seed),
                 output_type="latent",
-                **common,
+                width=case.width,
+                height=case.height,
             ).images
             decoded = self.theirs.vae.decode(wanted / self.theirs.vae.config.scaling_factor).sample
         pictures = self.theirs.image_processor.postprocess(decoded, output_type="pil")
@@ -130,7 +130,8 @@ class Sides:
             guidance=case.guidance,
             num_images=case.num_images,
             sampler=case.sampler,
-            **common,
+            width=case.width,
+            height=case.height,
         )
         reference = wanted.numpy()
         return Agreement(

@@ -47,7 +47,7 @@ def latent_space(
         CheckpointError: The evidence contradicts itself or does not suffice.
     """
     stated = config.get("scaling_factor")
-    if asked in KNOWN_SPACES:
+    if asked is not None and asked in KNOWN_SPACES:
         known = KNOWN_SPACES[asked]
         _agree(known, config, stated)
         return known

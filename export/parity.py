@@ -47,7 +47,7 @@ class Parity:
 
 def compare(
     path: Path,
-    cases: Sequence[tuple[Sequence[NDArray], Sequence[NDArray]]],
+    cases: Sequence[tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]],
     *,
     dtype: str,
 ) -> Parity:

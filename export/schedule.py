@@ -21,6 +21,8 @@ KEYS = (
     "set_alpha_to_one",
     "rescale_betas_zero_snr",
     "final_sigmas_type",
+    "original_inference_steps",
+    "timestep_scaling",
 )
 
 # Data-dependent updates: no table of coefficients can express them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -22,12 +23,16 @@ class Progress:
     Args:
         row: Rows of the sampler's table that are done, 1 to `rows`. A two-call solver has two rows a step.
         rows: Rows in all.
+        step: The user's step that this row belongs to, 1 to `steps`.
+        steps: Steps in all.
         seconds: Since the first row began.
         latents: Makes a copy of the latent as it is now, `[B, C, h, w]`; costs only when called.
     """
 
     row: int
     rows: int
+    step: int
+    steps: int
     seconds: float
     latents: Callable[[], NDArray[np.floating]]
 
@@ -97,18 +102,21 @@ def denoise(
         inside += perf_counter() - before
         x, spare = spare, x
         past.insert(0, past.pop())
-        now = x
-        if (
-            on_step
-            and on_step(
-                Progress(
-                    row=number + 1,
-                    rows=len(rows),
-                    seconds=perf_counter() - began,
-                    latents=lambda now=now: now.numpy().copy(),
-                )
-            )
-            is False
-        ):
+        if on_step is None:
+            continue
+        progress = Progress(
+            row=number + 1,
+            rows=len(rows),
+            step=int(table.step[number]) + 1,
+            steps=table.steps,
+            seconds=perf_counter() - began,
+            latents=partial(_copy, x),
+        )
+        if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
-    return x.numpy().copy(), inside
+    return _copy(x), inside
+
+
+def _copy(buffer: Buffer) -> NDArray[np.floating]:
+    array: NDArray[np.floating] = buffer.numpy().copy()
+    return array

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.errors import UsageError
+
 Shape = tuple[int, ...]
 Float32 = NDArray[np.float32]
 Words = NDArray[np.uint32]
@@ -39,7 +41,7 @@ class TorchNoise:
         seed: From -2**63 to 2**64 - 1; the lowest 32 bits count, as in torch.
 
     Raises:
-        ValueError: The seed is not such a number.
+        UsageError: The seed is not such a number.
     """
 
     def __init__(self, seed: int) -> None:
@@ -100,7 +102,7 @@ class PhiloxNoise:
         seed: From -2**63 to 2**64 - 1.
 
     Raises:
-        ValueError: The seed is not such a number.
+        UsageError: The seed is not such a number.
     """
 
     def __init__(self, seed: int) -> None:
@@ -117,7 +119,7 @@ class PhiloxNoise:
         # Halves of 2**-32 keep the logarithm finite.
         u = words[0].astype(np.float64) * 2.0**-32 + 2.0**-33
         angle = (words[1].astype(np.float64) * 2.0**-32 + 2.0**-33) * (2 * np.pi)
-        return (np.sqrt(-2 * np.log(u)) * np.sin(angle)).astype(np.float32).reshape(shape)
+        return np.asarray(np.sqrt(-2 * np.log(u)) * np.sin(angle), np.float32).reshape(shape)
 
 
 def philox4x32(counter: Words, key: tuple[int, int], rounds: int = 10) -> Words:
@@ -157,14 +159,14 @@ def noise_source(kind: str, seed: int | Sequence[int], batch: int) -> Callable[[
         batch: B.
 
     Raises:
-        ValueError: The kind is unknown, or there is neither one seed nor one a picture.
+        UsageError: The kind is unknown, or there is neither one seed nor one a picture.
     """
     if kind not in NOISES:
-        raise ValueError(f"Received noise {kind!r}; expected one of {', '.join(NOISES)}. Choose one of these.")
+        raise UsageError(f"Received noise {kind!r}; expected one of {', '.join(NOISES)}. Choose one of these.")
     if isinstance(seed, int):
         return NOISES[kind](seed).normal
     if len(seed) != batch:
-        raise ValueError(
+        raise UsageError(
             f"Received {len(seed)} seeds for {batch} pictures; expected one seed, or one a picture. "
             "Give one number to draw the whole batch from it."
         )
@@ -178,7 +180,7 @@ def noise_source(kind: str, seed: int | Sequence[int], batch: int) -> Callable[[
 
 def _checked(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
-        raise ValueError(
+        raise UsageError(
             f"Received seed {seed!r}; expected a whole number from -2**63 to 2**64 - 1. Choose another seed."
         )
     return seed

@@ -16,6 +16,7 @@ from latentlink.engine.manifest import Manifest
 from latentlink.errors import GuardError, LinkError, UsageError
 from latentlink.runtime.denoise import OnStep, denoise
 from latentlink.runtime.latents import Latents
+from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
 from latentlink.runtime.noise import noise_source
 from latentlink.runtime.prompts import Prompts
@@ -149,6 +150,13 @@ class Pipeline:
             height=height,
             num_images=num_images,
             noise=noise,
+        )
+        check_limits(
+            self.engines,
+            width=request.width,
+            height=request.height,
+            batch=request.batch,
+            downscale=self.space.downscale,
         )
         table = sampler_table(
             request.sampler,

@@ -94,7 +94,7 @@ class _UNet(nn.Module):
 
 
 class _Decode(nn.Module):
-    def __init__(self, vae: nn.Module) -> None:
+    def __init__(self, vae: Any) -> None:
         super().__init__()
         self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
 
@@ -104,13 +104,14 @@ class _Decode(nn.Module):
 
 
 class _Moments(nn.Module):
-    def __init__(self, vae: nn.Module) -> None:
+    def __init__(self, vae: Any) -> None:
         super().__init__()
         self.encoder, self.quant_conv = vae.encoder, vae.quant_conv
 
     def forward(self, picture: Tensor) -> Tensor:
-        moments: Tensor = self.encoder(picture)
-        return moments if self.quant_conv is None else self.quant_conv(moments)
+        hidden = self.encoder(picture)
+        moments: Tensor = hidden if self.quant_conv is None else self.quant_conv(hidden)
+        return moments
 
 
 def _agrees(config: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
@@ -146,7 +147,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 
     config = checkpoint.config("vae")
     published = _agrees(config, KL_SD) and _agrees(checkpoint.config("unet"), UNET)
-    vae = AutoencoderKL.from_pretrained(checkpoint.part("vae"), torch_dtype=torch.float32).eval()
+    vae = AutoencoderKL.from_pretrained(checkpoint.part("vae"), dtype=torch.float32).eval()
     space = latent_space(
         config=config,
         vae_state=vae.state_dict(),
@@ -160,7 +161,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 def _denoiser(checkpoint: Checkpoint, options: Options, space: LatentSpace, embedding: TextEmbedding) -> Component:
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(checkpoint.part("unet"), torch_dtype=torch.float32).eval()
+    unet = UNet2DConditionModel.from_pretrained(checkpoint.part("unet"), dtype=torch.float32).eval()
     latent = latent_port(space, options.io_dtype)
     history = tuple(latent.at(f"history{age}") for age in range(1, HISTORY + 1))
     return Component(

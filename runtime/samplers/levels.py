@@ -41,10 +41,11 @@ class NoiseLevels:
     def timestep_of(self, sigma: FloatArray) -> FloatArray:
         """The timestep, not whole, at which the schedule has this sigma; linear in log(sigma) in between.
 
-        The logarithms of the table are float32 as in diffusers: where a sampler cuts off the fraction, a
-        rounding of 1e-7 decides whether the first timestep is T-1 or T-2.
+        The logarithms of the table are rounded to float32 as in diffusers: where a sampler cuts off the fraction, the
+        last bit of log(sigma) decides whether the first timestep is T-1 or T-2. diffusers' own answer depends on the
+        processor, through torch's square root and numpy's float32 logarithm; this one does not.
         """
-        table = np.log(self.sigmas.astype(np.float32))
+        table = np.log(self.sigmas).astype(np.float32)
         wanted = np.log(np.maximum(sigma, 1e-10))
         low = np.clip(np.searchsorted(table, wanted, side="right") - 1, 0, len(table) - 2)
         weight = np.clip((table[low] - wanted) / (table[low] - table[low + 1]), 0, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from latentlink.errors import UsageError
+
 # What no table of coefficients can express, and why.
 DATA_DEPENDENT = {
     "thresholding": "it rescales each picture by a quantile of its own values",
@@ -17,12 +19,12 @@ DATA_DEPENDENT = {
 }
 
 
-def refusal(received: str, expected: str, remedy: str) -> ValueError:
+def refusal(received: str, expected: str, remedy: str) -> UsageError:
     """The error for `received`; every refusal of this package is made here."""
-    return ValueError(f"Received {received}; expected {expected}. {remedy}")
+    return UsageError(f"Received {received}; expected {expected}.", remedy=remedy)
 
 
-def data_dependent(name: str) -> ValueError:
+def data_dependent(name: str) -> UsageError:
     """The error for a member of `DATA_DEPENDENT`."""
     return refusal(
         name,
@@ -35,7 +37,7 @@ def one_of(name: object, options: Collection[str], *, what: str) -> str:
     """`name`, if it is one of `options`.
 
     Raises:
-        ValueError: It is not. The message suggests the closest option.
+        UsageError: It is not. The message suggests the closest option.
     """
     if isinstance(name, str) and name in options:
         return name

@@ -36,7 +36,7 @@ def sampler_table(
         eta: Amount of fresh noise, 0 to 1, of samplers that have it; None for the default.
 
     Raises:
-        ValueError: A name is unknown, a value is out of range, or the combination is not possible.
+        UsageError: A name is unknown, a value is out of range, or the combination is not possible.
     """
     named = SAMPLERS[one_of(sampler, SAMPLERS, what="sampler")]
     plan = _plan(sampler, named, training, steps, spacing, sigmas, eta)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from latentlink.errors import UsageError
 from latentlink.runtime.samplers.levels import FloatArray, NoiseLevels, float32_values
 from latentlink.runtime.samplers.prediction import PREDICTIONS
 from latentlink.runtime.samplers.refusal import DATA_DEPENDENT, data_dependent, one_of, refusal
@@ -22,7 +23,7 @@ _INERT: Mapping[str, object] = {"clip_sample": False, "thresholding": False, "va
 
 # name: (type, lowest, highest); strings are checked against their options instead.
 _RANGES: Mapping[str, tuple[type, float, float]] = {
-    "num_train_timesteps": (int, 1, 100_000),
+    "num_train_timesteps": (int, 2, 100_000),
     "beta_start": (float, 1e-9, 0.999),
     "beta_end": (float, 1e-9, 0.999),
     "steps_offset": (int, 0, 1_000),
@@ -34,9 +35,9 @@ _RANGES: Mapping[str, tuple[type, float, float]] = {
 
 
 def _linear(start: float, end: float, count: int) -> FloatArray:
-    """`count` equally spaced float32 numbers, met from both ends with one rounding each, as torch does."""
+    """`count` (2 or more) equally spaced float32 numbers, from both ends with one rounding each, as torch does."""
     first, last = np.float32(start), np.float32(end)
-    step = float((last - first) / np.float32(max(count - 1, 1)))
+    step = float((last - first) / np.float32(count - 1))
     index = np.arange(count)
     rising = float(first) + step * index
     falling = float(last) - step * (count - 1 - index)
@@ -95,7 +96,7 @@ class TrainingSchedule:
         timestep_scaling: Of a consistency model's boundary condition.
 
     Raises:
-        ValueError: A value has the wrong type or is out of range.
+        UsageError: A value has the wrong type or is out of range.
     """
 
     num_train_timesteps: int = 1000
@@ -132,7 +133,7 @@ class TrainingSchedule:
         """Read what `to_json` wrote, or the same keys of a checkpoint's scheduler config.
 
         Raises:
-            ValueError: A key is unknown or missing, a value has the wrong type or is out of range, or the config
+            UsageError: A key is unknown or missing, a value has the wrong type or is out of range, or the config
                 asks for an update that depends on the picture.
         """
         known = [field.name for field in fields(cls)]
@@ -175,7 +176,7 @@ class TrainingSchedule:
 
 
 def _alpha_bar(betas: FloatArray) -> FloatArray:
-    return float32_values(np.cumprod(float32_values(1 - betas)))
+    return float32_values(np.cumprod(float32_values(1 - betas), dtype=np.float64))
 
 
 def _zero_terminal_snr(betas: FloatArray) -> FloatArray:
@@ -183,12 +184,12 @@ def _zero_terminal_snr(betas: FloatArray) -> FloatArray:
     root = float32_values(np.sqrt(_alpha_bar(betas)))
     first, last = root[:1], root[-1:]
     root = float32_values(float32_values(root - last) * float32_values(first / float32_values(first - last)))
-    alpha_bar = float32_values(np.square(root))
+    alpha_bar = float32_values(root**2)
     alphas = np.concatenate([alpha_bar[:1], float32_values(alpha_bar[1:] / alpha_bar[:-1])])
     return float32_values(1 - alphas)
 
 
-def _refused_value(key: str, value: object, expected: object) -> ValueError:
+def _refused_value(key: str, value: object, expected: object) -> UsageError:
     if isinstance(value, str) and value in DATA_DEPENDENT:
         return data_dependent(value)
     return refusal(f"{key} {value!r}", f"{key} {expected!r}", "No sampler here implements another value.")

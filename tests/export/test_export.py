@@ -35,7 +35,7 @@ def test_channels_and_dtypes_are_static_while_batch_and_size_are_free(tiny_expor
     assert {port.slot for port in denoiser.inputs} >= {"x", "noise", "history1", "history4"}
 
 
-@pytest.mark.parametrize(("width", "height"), [(16, 16), (24, 12), (4, 20)])
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (24, 8), (8, 40)])
 def test_the_bundle_makes_the_latents_that_diffusers_makes(
     tiny: Path, tiny_bundle: Path, width: int, height: int
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_fixed_size_is_built_into_the_engine_and_others_are_refused(tiny_expor
         denoiser = next(engine for engine in pipe.engines if engine.component == "denoiser")
         assert denoiser.session.outputs[0].shape == ("B", 4, "h", 8)
         assert pipe.generate("a", steps=2, width=16, height=24).images[0].size == (16, 24)
-        with pytest.raises(UsageError, match="width 24"):
+        with pytest.raises(UsageError, match="Width 24"):
             pipe.generate("a", steps=2, width=24, height=16)
         with pytest.raises(UsageError, match="3 pictures"):
             pipe.generate("a", steps=2, width=16, height=16, num_images=3)

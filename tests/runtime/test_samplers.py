@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,9 @@ from latentlink.runtime.samplers import SAMPLERS, TrainingSchedule, apply_row, s
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
+
+# diffusers' own: numpy functions applied to tensors.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 Array = NDArray[np.float64]
 
@@ -28,13 +34,14 @@ SD15 = {
     "clip_sample": False,
 }
 
-# Relative to the largest |x| of the same call. diffusers computes sigmas, exponentials and x in float32, and that is
-# what the difference consists of: we are in float64. Larger values are for schedulers that divide by small
-# differences of float32 numbers: the Lagrange polynomials of LMS, whose coefficients add up to 1 out of terms near
-# 100 (and which are exact here, while diffusers integrates them to a relative error of 1e-4), and Heun and Euler in
-# the last steps, where x is thousands of times smaller than its terms.
-TOLERANCE = 5e-6
-WIDER = {"lms": 1e-4, "heun": 5e-5, "euler": 2e-5, "euler_a": 2e-5, "dpm2": 2e-5, "pndm": 2e-5, "deis": 2e-5}
+# Relative to the largest |x| of the same call. The difference is float32, in which diffusers computes sigmas,
+# exponentials and x, while this file runs our rows in float64: 6e-8 a rounding, and in the samplers in sigma as many
+# times more as the first x, of size sigma, is larger than the last. LMS is a class of its own: diffusers integrates
+# its polynomials numerically, asking for a relative error of 1e-4, where ours are exact.
+TOLERANCE = 1e-5
+WIDER = {"lms": 1e-4, "heun": 5e-5}
+# With a first sigma of 4096 (zero terminal SNR) or 20291 (cosine schedule) instead of 15.
+HUGE_SIGMA = 2e-4
 
 # What the class needs besides the checkpoint's config.
 ARGUMENTS = {"dpmpp_2m_sde": {"algorithm_type": "sde-dpmsolver++"}, "pndm": {"skip_prk_steps": True}}
@@ -49,12 +56,19 @@ def pipeline_config(config: dict[str, Any]) -> dict[str, Any]:
     return dict(marked)
 
 
-def scheduler_of(sampler: str, config: dict[str, Any], **changes: Any) -> Any:
+@cache
+def _scheduler(sampler: str, config_and_changes: str) -> Any:
+    config, changes = json.loads(config_and_changes)
     kind = getattr(diffusers, SAMPLERS[sampler].diffusers)
     changes |= ARGUMENTS.get(sampler, {})
     if "clip_sample" in inspect.signature(kind.__init__).parameters:
         changes["clip_sample"] = False
     return kind.from_config(config, **changes)
+
+
+def scheduler_of(sampler: str, config: dict[str, Any], **changes: Any) -> Any:
+    # A copy of one made before, as some need a tenth of a second to be made; set_timesteps may change their config.
+    return deepcopy(_scheduler(sampler, json.dumps([config, changes])))
 
 
 def start_noise() -> Any:
@@ -101,6 +115,7 @@ def check(
     sigmas: str | None = None,
     eta: float | None = None,
     source: dict[str, Any] | None = None,
+    tolerance: float = TOLERANCE,
 ) -> float:
     """Compare every call; the largest relative difference of the run."""
     changes: dict[str, Any] = {}
@@ -117,7 +132,7 @@ def check(
         float(np.abs(ours - reference).max() / np.abs(reference).max())
         for ours, reference in zip(our_x, their_x, strict=True)
     )
-    assert worst <= WIDER.get(sampler, TOLERANCE)
+    assert worst <= max(tolerance, WIDER.get(sampler, 0))
     return worst
 
 
@@ -134,11 +149,11 @@ def spaced() -> Iterator[tuple[str, str | None, str | None]]:
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_config_that_states_its_spacing_or_not_gives_what_from_config_gives(sampler: str, said: str | None) -> None:
     config = SD15 if said is None else {**SD15, "timestep_spacing": said}
-    for steps in (1, 2, 5, 10, 20, 30, 50):
+    for steps in (1, 2, 5, 10, 20, 30, 50) if said is None else (1, 20):
         check(sampler, config, steps)
 
 
-@pytest.mark.parametrize(("sampler", "spacing", "sigmas"), spaced())
+@pytest.mark.parametrize(("sampler", "spacing", "sigmas"), list(spaced()))
 def test_every_spacing_and_every_kind_of_sigmas(sampler: str, spacing: str | None, sigmas: str | None) -> None:
     for steps in (2, 14, 15):
         check(sampler, SD15, steps, spacing=spacing, sigmas=sigmas)
@@ -167,7 +182,7 @@ def test_a_model_of_zero_terminal_snr(sampler: str, spacing: str) -> None:
         pytest.skip("has its own timesteps")
     config = {**SD15, "prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": spacing}
     for steps in (4, 20):
-        check(sampler, config, steps, source={**config, "skip_prk_steps": True})
+        check(sampler, config, steps, source=config, tolerance=HUGE_SIGMA)
 
 
 @pytest.mark.parametrize("sampler", [name for name, known in SAMPLERS.items() if not known.ends_at_is_fixed])
@@ -189,12 +204,15 @@ def test_an_end_above_zero(sampler: str) -> None:
 )
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_other_training_schedules(sampler: str, changes: dict[str, Any]) -> None:
-    check(sampler, {**SD15, **changes}, 7)
+    check(sampler, {**SD15, **changes}, 7, tolerance=HUGE_SIGMA if "beta_schedule" in changes else TOLERANCE)
 
 
-@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_2m_sde", "unipc", "deis", "euler", "dpm2"])
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2s", "unipc", "deis"])
 def test_karras_sigmas_of_a_cosine_schedule(sampler: str) -> None:
-    check(sampler, {**SD15, "beta_schedule": "squaredcos_cap_v2"}, 9, sigmas="karras")
+    # With more steps two whole timesteps at the start coincide, and diffusers, which looks its place up by timestep,
+    # starts at the second and runs past the end.
+    for steps in (2, 3):
+        check(sampler, {**SD15, "beta_schedule": "squaredcos_cap_v2"}, steps, sigmas="karras", tolerance=HUGE_SIGMA)
 
 
 def test_consistency_models_distilled_on_another_schedule() -> None:

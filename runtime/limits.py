@@ -1,0 +1,41 @@
+"""Sizes that engines were built for, checked before any of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latentlink.errors import UsageError
+from latentlink.runtime.link import Engine
+
+
+def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int, downscale: int) -> None:
+    """Refuse a size that an engine was not built for.
+
+    Args:
+        engines: All that will run.
+        width: Of the picture in pixels.
+        height: Of the picture in pixels.
+        batch: Pictures in the denoiser's batch.
+        downscale: Pixels per latent element.
+
+    Raises:
+        UsageError: A size is outside an engine's limits.
+    """
+    asked = {
+        "W": (width, 1, f"width {width}"),
+        "H": (height, 1, f"height {height}"),
+        "w": (width // downscale, downscale, f"width {width}"),
+        "h": (height // downscale, downscale, f"height {height}"),
+        "B": (batch, 1, f"{batch} pictures a batch"),
+    }
+    for engine in engines:
+        for dim, (least, _, most) in engine.limits.items():
+            if dim not in asked:
+                continue
+            size, unit, words = asked[dim]
+            if not least <= size <= most:
+                fits = f"{least * unit}" if least == most else f"{least * unit} to {most * unit}"
+                raise UsageError(
+                    f"{words[0].upper()}{words[1:]} is not what {engine.title} was built for: {fits}.",
+                    remedy="Take a size it was built for, or build the bundle for this one: latentlink build --help.",
+                )

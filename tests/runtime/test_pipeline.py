@@ -1,0 +1,228 @@
+"""The pipeline on the demo bundle that ships: what it promises, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import latentlink
+from latentlink.errors import BundleError, Cancelled, LinkError, UsageError
+from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
+from latentlink.runtime.samplers import SAMPLERS
+
+PROMPT = "a red circle on a blue background"
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Pipeline]:
+    with latentlink.load("demo") as pipe:
+        yield pipe
+
+
+@pytest.fixture(scope="module")
+def demo_b() -> Iterator[Pipeline]:
+    with latentlink.load("demo-b") as pipe:
+        yield pipe
+
+
+def test_the_same_seed_makes_the_same_picture_and_another_seed_another(demo: Pipeline) -> None:
+    one, again, other = (demo.generate(PROMPT, seed=seed, steps=4).latents.array for seed in (7, 7, 8))
+    assert np.array_equal(one, again)
+    assert not np.allclose(one, other)
+
+
+def test_one_seed_a_picture_makes_each_picture_as_if_it_were_alone(demo: Pipeline) -> None:
+    both = demo.generate(PROMPT, seed=[3, 4], num_images=2, steps=4).latents.array
+    alone = [demo.generate(PROMPT, seed=seed, steps=4).latents.array[0] for seed in (3, 4)]
+    # the same sums in another blocking
+    np.testing.assert_allclose(both, np.stack(alone), atol=1e-4)
+
+
+def test_prompts_of_a_batch_keep_their_order(demo: Pipeline) -> None:
+    prompts = ["a red circle on a blue background", "a green square on a white background"]
+    batch = demo.generate(prompts, seed=[1, 2, 3, 4], num_images=2, steps=4)
+    alone = demo.generate(prompts[1], seed=3, steps=4)
+    assert len(batch.images) == 4
+    np.testing.assert_allclose(batch.latents.array[2], alone.latents.array[0], atol=1e-4)
+
+
+def test_a_negative_prompt_counts_only_where_guidance_is_on(demo: Pipeline) -> None:
+    def latents(negative: str, guidance: float) -> np.ndarray:
+        return demo.generate(PROMPT, negative_prompt=negative, seed=1, steps=4, guidance=guidance).latents.array
+
+    assert not np.allclose(latents("", 5.0), latents("a white background", 5.0))
+    assert np.array_equal(latents("", 1.0), latents("a white background", 1.0))
+
+
+def test_progress_counts_every_row_and_shows_the_latent(demo: Pipeline) -> None:
+    seen: list[tuple[int, int]] = []
+    last: list[np.ndarray] = []
+
+    def look(at: Progress) -> None:
+        seen.append((at.row, at.rows))
+        last.append(at.latents())
+
+    result = demo.generate(PROMPT, seed=1, steps=3, sampler="heun", on_step=look)
+    assert seen == [(row, 5) for row in range(1, 6)]  # two calls a step, one for the last
+    assert np.array_equal(last[-1], result.latents.array)
+
+
+def test_on_step_cancels_by_returning_false(demo: Pipeline) -> None:
+    rows: list[int] = []
+
+    def stop(at: Progress) -> bool:
+        rows.append(at.row)
+        return at.row < 2
+
+    with pytest.raises(Cancelled):
+        demo.generate(PROMPT, steps=10, on_step=stop)
+    assert rows == [1, 2]
+    assert demo.generate(PROMPT, steps=2).images  # and the pipeline is as before
+
+
+def test_timings_name_every_stage(demo: Pipeline) -> None:
+    timings = demo.generate(PROMPT, steps=2).timings
+    assert {*timings} == {"text_encoder", "denoiser", "denoiser_engine", "vae_decoder", "total"}
+    assert timings["denoiser_engine"] <= timings["denoiser"] <= timings["total"]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_draws(demo: Pipeline, sampler: str) -> None:
+    result = demo.generate(PROMPT, seed=1, steps=6, sampler=sampler, width=96, height=64)
+    assert result.images[0].size == (96, 64)
+
+
+def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> None:
+    torch, philox = (demo.generate(PROMPT, seed=1, steps=2, noise=noise).latents.array for noise in ("torch", "philox"))
+    assert not np.allclose(torch, philox)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"sampler": "eulr"}, "Did you mean 'euler'"),
+        ({"spacing": "even"}, "spacing"),
+        ({"sigmas": "carras"}, "karras"),
+        ({"width": 100}, "Take 96 or 112"),
+        ({"height": 0}, "height is 0"),
+        ({"num_images": 0}, "num_images is 0"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"seed": [1, 2]}, "2 seeds for 1 pictures"),
+        ({"noise": "white"}, "Unknown noise 'white'"),
+        ({"negative_prompt": ["a", "b"]}, "2 negative prompts for 1 prompts"),
+        ({"prompt": " ".join(["red"] * 80)}, "80 tokens"),
+        ({"prompt": []}, "No prompt"),
+    ],
+)
+def test_a_wrong_argument_is_refused_in_one_sentence(demo: Pipeline, arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        demo.generate(**{"prompt": PROMPT, **arguments})  # type: ignore[arg-type]
+    assert says in str(refused.value)
+
+
+def test_the_other_models_decoder_is_refused_although_shapes_and_dtypes_are_equal(
+    demo: Pipeline, demo_b: Pipeline
+) -> None:
+    ports = [next(e for e in p.engines if e.component == "vae_decoder").session.inputs[0] for p in (demo, demo_b)]
+    assert ports[0].shape == ports[1].shape
+    assert ports[0].dtype == ports[1].dtype
+    with pytest.raises(LinkError) as refused:
+        latentlink.load("demo", replace={"vae_decoder": "demo-b"})
+    text = str(refused.value)
+    for part in ('"demo"', '"demo-b"', "scaling (", "transfer --from demo --to demo-b"):
+        assert part in text
+    assert refused.value.status == 3
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    """A copy of demo-b's bundle whose manifest has `old` replaced by `new`."""
+    copy = tmp_path / "edited"
+    shutil.copytree(bundle_path("demo-b"), copy)
+    manifest = copy / "manifest.json"
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new))
+    return copy
+
+
+def test_the_other_models_decoder_is_refused_after_its_manifest_was_edited(
+    tmp_path: Path, demo: Pipeline, demo_b: Pipeline
+) -> None:
+    ours, theirs = (next(e for e in p.engines if e.component == "denoiser").session.outputs[0] for p in (demo, demo_b))
+    copy = edited(tmp_path, theirs.symbol, ours.symbol)
+    with pytest.raises(LinkError) as refused:
+        latentlink.load("demo", replace={"vae_decoder": copy})
+    assert '"demo-b"' in str(refused.value)
+    assert refused.value.status == 3
+    # and on its own it is found to be tampered with
+    with pytest.raises(BundleError):
+        latentlink.load(copy)
+
+
+def test_an_edited_number_of_a_space_is_refused(tmp_path: Path, demo_b: Pipeline) -> None:
+    scaling = json.dumps(demo_b.space.scaling)
+    with pytest.raises(BundleError):
+        latentlink.load(edited(tmp_path, f'"scaling": {scaling}', '"scaling": 0.5'))
+
+
+def test_the_other_models_text_encoder_is_refused() -> None:
+    with pytest.raises(LinkError, match="text embedding") as refused:
+        latentlink.load("demo", replace={"text_encoder": "demo-b"})
+    assert refused.value.status == 3
+
+
+def test_latents_are_saved_with_their_space_and_read_back(tmp_path: Path, demo: Pipeline) -> None:
+    made = demo.generate(PROMPT, seed=1, steps=4)
+    made.latents.save(tmp_path / "a.safetensors")
+    read = Latents.load(tmp_path / "a.safetensors")
+    assert read.space == demo.space
+    assert np.array_equal(read.array, made.latents.array)
+    assert np.array_equal(np.asarray(demo.decode(read)[0]), np.asarray(made.images[0]))
+
+
+def test_latents_of_another_space_are_not_decoded(demo: Pipeline, demo_b: Pipeline) -> None:
+    with pytest.raises(LinkError, match="latentlink transfer"):
+        demo_b.decode(demo.generate(PROMPT, steps=2).latents)
+
+
+def test_transfer_moves_the_picture(demo: Pipeline, demo_b: Pipeline) -> None:
+    made = demo.generate(PROMPT, seed=7, steps=20)
+    moved = latentlink.transfer(made.latents, source=demo, destination=demo_b)
+    assert moved.latents.space == demo_b.space
+    assert moved.psnr > 25  # the VAEs rebuild drawings at more than 30 dB; forced, it is 8 to 10
+
+
+def test_decode_undoes_encode(demo: Pipeline) -> None:
+    from PIL import Image
+
+    from latentlink.demo.draw import draw
+    from latentlink.demo.grammar import parse
+
+    picture = draw(parse(PROMPT), "flat", np.random.default_rng(0))
+    again = demo.decode(demo.encode([picture]))[0]
+    difference = np.asarray(picture, np.float64) - np.asarray(again, np.float64)
+    assert isinstance(again, Image.Image)
+    assert 10 * np.log10(255**2 / np.mean(difference**2)) > 26
+
+
+def test_a_picture_of_the_wrong_size_is_not_encoded(demo: Pipeline) -> None:
+    from PIL import Image
+
+    with pytest.raises(UsageError, match="70x64"):
+        demo.encode([Image.new("RGB", (70, 64))])
+
+
+def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        latentlink.load(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="ort-cpu"):
+        latentlink.load("demo", target="abacus")
+    with pytest.raises(UsageError, match="vae_decodr"):
+        latentlink.load("demo", replace={"vae_decodr": "demo-b"})

@@ -1,0 +1,173 @@
+"""The command line: exit statuses and single sentences, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROMPT = "a red circle on a blue background"
+
+
+def run(*arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "latentlink", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, env={**os.environ, "COLUMNS": "200", **more}
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], status: int) -> str:
+    """The one sentence of a refusal."""
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_a_picture_its_seed_and_its_latents_are_written(tmp_path: Path) -> None:
+    out, latents = tmp_path / "out.png", tmp_path / "out.safetensors"
+    done = run("generate", "demo", PROMPT, "-o", out, "--steps", "4", "--output-latents", latents, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["files"] == [str(out)]
+    again = tmp_path / "again.png"
+    run("generate", "demo", PROMPT, "-o", again, "--steps", "4", "--seed", str(report["seed"]))
+    assert again.read_bytes() == out.read_bytes()
+    shown = json.loads(run("inspect", latents, "--json").stdout)
+    assert shown["space"]["name"] == "demo"
+
+
+def test_several_pictures_are_numbered(tmp_path: Path) -> None:
+    run("generate", "demo", PROMPT, PROMPT, "-o", tmp_path / "x.png", "--num-images", "2", "--steps", "2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-1.png", "x-2.png", "x-3.png", "x-4.png"]
+
+
+def test_latents_are_transferred(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    run("generate", "demo", PROMPT, "-o", tmp_path / "a.png", "--output-latents", a)
+    done = run("transfer", a, "--from", "demo", "--to", "demo-b", "-o", b, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["round_trip_psnr"] > 20
+    assert json.loads(run("inspect", b, "--json").stdout)["space"]["name"] == "demo-b"
+
+
+def test_a_foreign_decoder_ends_with_3(tmp_path: Path) -> None:
+    done = run("generate", "demo", PROMPT, "-o", tmp_path / "x.png", "--replace", "vae_decoder=demo-b")
+    text = refused(done, 3)
+    assert 'reads latent space "demo-b"' in text
+    assert "latentlink transfer --from demo --to demo-b" in text
+
+
+def test_a_damaged_bundle_ends_with_4(tmp_path: Path) -> None:
+    from latentlink.runtime import bundle_path
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle_path("demo"), copy)
+    weights = next(copy.rglob("denoiser/ort-cpu/*.data"))
+    data = bytearray(weights.read_bytes())
+    data[1000] ^= 1
+    weights.write_bytes(data)
+    assert "SHA-256" in refused(run("generate", copy, PROMPT, "-o", tmp_path / "x.png"), 4)
+
+
+def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
+    from latentlink.runtime import bundle_path
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle_path("demo"), copy)
+    manifest = copy / "manifest.json"
+    record = json.loads(manifest.read_text())
+    record["components"]["denoiser"]["engines"][0]["fingerprint"]["runtime"] = "onnxruntime 9.0.0"
+    manifest.write_text(json.dumps(record))
+    text = refused(run("generate", copy, PROMPT, "-o", tmp_path / "x.png"), 5)
+    assert "onnxruntime 9.0.0 or later" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["generate", "nowhere", PROMPT, "-o", "x.png"], "nowhere"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "0"], "steps is 0"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "many"], "many"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--sampler", "ddimm"], "Did you mean 'ddim'"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--width", "65"], "multiple of 16"),
+        (["generate", "demo", "red " * 80, "-o", "x.png"], "80 tokens"),
+        (["generate", "demo", PROMPT, "-o", "x.xyz"], "x.xyz"),
+        (["generate", "demo", PROMPT, "-o", "nodir/x.png"], "nodir"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--replace", "vae_decoder"], "COMPONENT=BUNDLE"),
+        (["generate", "demo", PROMPT], "--output"),
+        (["export", "nowhere", "out"], "no checkpoint"),
+        (["export", ".", "out"], "model_index.json"),
+        (["build", "nowhere", "out"], "nowhere"),
+        (["build", "nowhere", "out", "--width", "wide"], "wide"),
+        (["build", "nowhere", "out", "--target", "abacus"], "abacus"),
+        (["inspect", "nowhere"], "nowhere"),
+        (["transfer", "nowhere.safetensors", "--from", "demo", "--to", "demo-b", "-o", "y"], "nowhere.safetensors"),
+        (["paint"], "paint"),
+    ],
+)
+def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, arguments: list[str], says: str) -> None:
+    assert says in refused(run(*arguments, cwd=tmp_path), 2)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_help_lists_the_commands_and_the_exit_statuses() -> None:
+    text = run("--help").stdout
+    for word in ("export", "build", "inspect", "generate", "transfer", "bench", "3 link refused"):
+        assert word in text
+
+
+@pytest.mark.parametrize("command", ["export", "build", "inspect", "generate", "transfer", "bench"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    text = run(command, "--help").stdout
+    assert f"latentlink {command}" in text.split("Example")[1]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    # a file-size limit is what a full disk is to a writer, but for the error's number
+    out = tmp_path / "out.png"
+    code = (
+        "import errno, sys\n"
+        "from latentlink.engine import files\n"
+        "def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
+        "files._sync = full\n"
+        "from latentlink.cli import main\n"
+        f"sys.argv = ['latentlink', 'generate', 'demo', {PROMPT!r}, '-o', {str(out)!r}, '--steps', '2']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "disk is full" in refused(done, 1)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_ctrl_c_during_a_build_keeps_the_old_bundle(tiny_export: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, out)
+    before = (out / "manifest.json").read_bytes()
+    code = (
+        "import sys, time\n"
+        "from latentlink.engine import ort_cpu\n"
+        "def slow(*_): print('building', flush=True); time.sleep(60)\n"
+        "ort_cpu.build_engine = slow\n"
+        "from latentlink.cli import main\n"
+        f"sys.argv = ['latentlink', 'build', {str(tiny_export)!r}, {str(out)!r}]\n"
+        "main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "building\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert (out / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
