@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check clean
+.PHONY: demo test check clean demo-bundles
 
 demo: .venv/.base
 	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
@@ -21,7 +21,7 @@ check: .venv/.test
 	mkdir -p build/types/latentlink
 	ln -sfn $(foreach f,$(wildcard latentlink/*),$(CURDIR)/$(f)) $(CURDIR)/bench $(CURDIR)/demo $(CURDIR)/engine $(CURDIR)/export $(CURDIR)/runtime build/types/latentlink/
 	MYPYPATH=build/types $(BIN)/mypy -p latentlink
-	MYPYPATH=build/types $(BIN)/mypy tests
+	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests
 
 clean:
 	rm -rf .venv build *.egg-info demo.png
@@ -35,3 +35,10 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(PIP) install -c tests/constraints.txt -e '.[test,check,demo]'
 	touch $@ .venv/.base
+
+# The bundles that ship, made again from the checkpoints that ship.
+demo-bundles: .venv/.test
+	for name in demo demo-b; do \
+		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name && \
+		$(BIN)/latentlink build build/exports/$$name demo/bundles/$$name || exit 1; \
+	done

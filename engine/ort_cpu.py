@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from latentlink.engine.manifest import Fact
 from latentlink.errors import BundleError
@@ -13,6 +17,9 @@ FILE = "model.onnx"
 # Extended fusions hold on every processor. The layout optimisations above them depend on the width of its
 # vector unit, so they are left to the moment the engine is opened.
 LEVEL = "extended"
+
+SPARE = 1 << 20
+"""Bytes below which a disk counts as full."""
 
 
 def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[str, Fact]:
@@ -28,6 +35,7 @@ def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[s
 
     Raises:
         BundleError: ONNX Runtime does not take the graph.
+        OSError: The disk is full.
     """
     import onnxruntime as ort
 
@@ -43,10 +51,34 @@ def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[s
     for dim, size in fixed.items():
         options.add_free_dimension_override_by_name(dim, size)
     try:
-        ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        ports = _ports(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
+        # ONNX Runtime does not report a disk that filled up while it wrote: reading back does.
+        written = _ports(_reopened(out))
     except Exception as error:  # onnxruntime raises a class of its own for every status
+        if shutil.disk_usage(out.parent).free < SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from None
         raise BundleError(
-            f"ONNX Runtime {ort.__version__} does not take the exported graph {source.parent.parent.name}: {error}",
+            f"ONNX Runtime {ort.__version__} cannot build {source.parent.parent.name}: {error}",
             remedy="Export it again with this version of latentlink.",
         ) from None
+    if written != ports:
+        raise BundleError(
+            f"The engine built of {source.parent.parent.name} has the tensors {written}; expected {ports}.",
+            remedy="It is a fault of the builder: report it.",
+        )
     return {"optimisation": LEVEL}
+
+
+def _reopened(path: Path) -> Any:
+    """A session on a built engine, opened as cheaply as it can be."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _ports(session: Any) -> list[tuple[str, str]]:
+    return [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]

@@ -1,0 +1,66 @@
+"""Exports to bundles: what is written, what is read back from the engines, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latentlink.engine.build import Shapes, build_bundle, parse_range
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.fingerprint import preflight
+from latentlink.errors import UsageError
+from latentlink.runtime.sessions import open_session
+
+
+def test_every_engine_has_the_ports_that_the_manifest_declares(tiny_bundle: Path) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    for component in bundle.manifest.components.values():
+        (engine,) = component.engines
+        assert engine.target == "ort-cpu"
+        assert preflight(engine) is None
+        session = open_session(bundle.file(engine.path), engine.target)
+        assert [p.tensor for p in session.inputs] == [p.tensor for p in component.inputs]
+        assert [p.tensor for p in session.outputs] == [p.tensor for p in component.outputs]
+        session.close()
+        session.close()
+
+
+def test_weights_lie_beside_the_graph_to_be_mapped(tiny_bundle: Path) -> None:
+    manifest = Bundle.open(tiny_bundle).manifest
+    sizes = {path: file.size for path, file in manifest.files.items() if "denoiser" in path}
+    assert sizes["engines/denoiser/ort-cpu/model.onnx.data"] > 0.5 * sum(sizes.values())
+
+
+def test_a_bundle_is_the_same_when_it_is_built_again(tiny_export: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    build_bundle(tiny_export, tmp_path / "again")
+    assert Bundle.open(tmp_path / "again").manifest == Bundle.open(tiny_bundle).manifest
+
+
+def test_a_bundle_is_not_built_from_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a bundle already"):
+        build_bundle(tiny_bundle, tmp_path / "out")
+
+
+def test_an_export_is_not_loaded_as_a_bundle(tiny_export: Path) -> None:
+    import latentlink
+
+    with pytest.raises(UsageError, match="latentlink build"):
+        latentlink.load(tiny_export)
+
+
+def test_a_size_that_the_model_cannot_have_is_refused(tiny_export: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="multiples of 4"):
+        build_bundle(tiny_export, tmp_path / "out", shapes=Shapes(width=(18, 18, 18)))
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(("text", "range_"), [("512", (512, 512, 512)), ("256:512:1024", (256, 512, 1024))])
+def test_a_range_is_one_number_or_three_in_order(text: str, range_: tuple[int, int, int]) -> None:
+    assert parse_range(text) == range_
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1:2", "3:2:1", "a", "1:2:3:4", "1.5"])
+def test_any_other_range_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a size"):
+        parse_range(text)
