@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.identity import latent_space, text_embedding
+from latentlink.export.loading import load_network
 from latentlink.export.recipes.options import Options
 from latentlink.export.schedule import training_schedule
 from latentlink.export.step import Step
@@ -121,7 +122,7 @@ def _agrees(config: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
 def _text_encoder(checkpoint: Checkpoint, options: Options) -> tuple[TextEmbedding, Component]:
     from transformers import CLIPTextModel
 
-    model = CLIPTextModel.from_pretrained(checkpoint.part("text_encoder"), dtype=torch.float32).eval()
+    model = load_network(CLIPTextModel, checkpoint.part("text_encoder"))
     config = model.config
     embedding = text_embedding(
         name="clip_l" if _agrees(config.to_dict(), CLIP_L) else None,
@@ -147,7 +148,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 
     config = checkpoint.config("vae")
     published = _agrees(config, KL_SD) and _agrees(checkpoint.config("unet"), UNET)
-    vae = AutoencoderKL.from_pretrained(checkpoint.part("vae"), dtype=torch.float32).eval()
+    vae = load_network(AutoencoderKL, checkpoint.part("vae"))
     space = latent_space(
         config=config,
         vae_state=vae.state_dict(),
@@ -161,7 +162,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 def _denoiser(checkpoint: Checkpoint, options: Options, space: LatentSpace, embedding: TextEmbedding) -> Component:
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(checkpoint.part("unet"), dtype=torch.float32).eval()
+    unet = load_network(UNet2DConditionModel, checkpoint.part("unet"))
     latent = latent_port(space, options.io_dtype)
     history = tuple(latent.at(f"history{age}") for age in range(1, HISTORY + 1))
     return Component(

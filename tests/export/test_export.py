@@ -110,6 +110,20 @@ def test_an_unknown_family_is_refused_with_the_known_ones(tiny: Path, tmp_path: 
         export_checkpoint(other, tmp_path / "out")
 
 
+@pytest.mark.parametrize("damage", ["pickled", "truncated"])
+def test_weights_that_are_no_safetensors_are_not_read(tiny: Path, tmp_path: Path, damage: str) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    weights = other / "text_encoder" / "model.safetensors"
+    if damage == "pickled":
+        weights.rename(weights.with_name("pytorch_model.bin"))
+    else:
+        weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="text_encoder"):
+        export_checkpoint(other, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("key", ["clip_sample", "thresholding"])
 def test_a_data_dependent_scheduler_is_refused_by_name(tiny: Path, tmp_path: Path, key: str) -> None:
     other = tmp_path / "other"

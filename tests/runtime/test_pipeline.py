@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.errors import BundleError, Cancelled, LinkError, UsageError
+from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
 from latentlink.runtime.samplers import SAMPLERS
 
@@ -217,6 +217,17 @@ def test_a_picture_of_the_wrong_size_is_not_encoded(demo: Pipeline) -> None:
 
     with pytest.raises(UsageError, match="70x64"):
         demo.encode([Image.new("RGB", (70, 64))])
+
+
+def test_a_latent_that_is_not_finite_is_never_returned_as_a_picture(
+    demo: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from latentlink.runtime import pipeline
+
+    monkeypatch.setattr(pipeline, "denoise", lambda *_, start, **__: (np.where(start > 2, np.nan, start), 0.0))
+    with pytest.raises(GuardError, match="not finite") as refused:
+        demo.generate(PROMPT, seed=1, num_images=4)
+    assert refused.value.status == 6
 
 
 def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
