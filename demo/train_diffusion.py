@@ -98,7 +98,7 @@ def train_diffusion(
         prediction = unet(noisy, t, encoder_hidden_states=text(tokens)[0]).sample
         loss = (weight[t] * ((prediction - noise) ** 2).mean((1, 2, 3))).mean()
         optimizer.step(loss)
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         if step % 100 == 0 or step == plan.diffusion_steps - 1:
             curve.add("diffusion", step, perf_counter() - began, loss=float(np.mean(losses[-100:])))
     optimizer.use_average()

@@ -20,7 +20,7 @@ LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 
 def doubler(path: Path, *, reads: str, writes: str, elem: int = TensorProto.FLOAT) -> Path:
     """A graph that adds its input to itself."""
-    shape = ["B", 4, "h", "w"]
+    shape: list[str | int | None] = ["B", 4, "h", "w"]
     graph = helper.make_graph(
         [helper.make_node("Add", [reads, reads], [writes])],
         "doubler",
