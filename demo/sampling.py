@@ -21,7 +21,7 @@ BATCH = 32
 def load(folder: Path) -> StableDiffusionPipeline:
     """The checkpoint in `folder` as a float32 pipeline with a DDIM scheduler."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
-    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     CLIPTokenizerFast = Any
     DDIMScheduler = Any
     DDPMScheduler = Any
-    PNDMScheduler = Any
     StableDiffusionPipeline = Any
     UNet2DConditionModel = Any
 else:
@@ -23,7 +22,6 @@ else:
         AutoencoderKL,
         DDIMScheduler,
         DDPMScheduler,
-        PNDMScheduler,
         StableDiffusionPipeline,
         UNet2DConditionModel,
     )
@@ -36,7 +34,6 @@ __all__ = [
     "CLIPTokenizerFast",
     "DDIMScheduler",
     "DDPMScheduler",
-    "PNDMScheduler",
     "StableDiffusionPipeline",
     "UNet2DConditionModel",
 ]

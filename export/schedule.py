@@ -25,6 +25,24 @@ KEYS = (
     "timestep_scaling",
 )
 
+# The sampler that a checkpoint's own scheduler class is.
+SAMPLERS = {
+    "DDIMScheduler": "ddim",
+    "DDPMScheduler": "ddpm",
+    "DEISMultistepScheduler": "deis",
+    "DPMSolverMultistepScheduler": "dpmpp_2m",
+    "DPMSolverSinglestepScheduler": "dpmpp_2s",
+    "EulerAncestralDiscreteScheduler": "euler_a",
+    "EulerDiscreteScheduler": "euler",
+    "HeunDiscreteScheduler": "heun",
+    "KDPM2DiscreteScheduler": "dpm2",
+    "LCMScheduler": "lcm",
+    "LMSDiscreteScheduler": "lms",
+    "PNDMScheduler": "pndm",
+    "TCDScheduler": "tcd",
+    "UniPCMultistepScheduler": "unipc",
+}
+
 # Data-dependent updates: no table of coefficients can express them.
 REFUSED = {"clip_sample": True, "thresholding": True}
 
@@ -48,3 +66,8 @@ def training_schedule(checkpoint: Checkpoint) -> Mapping[str, Any]:
             "The checkpoint's scheduler lists trained_betas; expected beta_start, beta_end and beta_schedule."
         )
     return {key: config[key] for key in KEYS if config.get(key) is not None}
+
+
+def default_sampler(checkpoint: Checkpoint, otherwise: str) -> str:
+    """The sampler that the checkpoint's scheduler class is, or `otherwise` where no sampler is that class."""
+    return SAMPLERS.get(str(checkpoint.config("scheduler").get("_class_name")), otherwise)

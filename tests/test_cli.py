@@ -121,7 +121,7 @@ def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, arguments: lis
 def test_help_lists_the_commands_and_the_exit_statuses() -> None:
     text = run("--help").stdout
     for word in ("export", "build", "inspect", "generate", "transfer", "bench", "3 link refused"):
-        assert word in text
+        assert word in " ".join(text.split())
 
 
 @pytest.mark.parametrize("command", ["export", "build", "inspect", "generate", "transfer", "bench"])

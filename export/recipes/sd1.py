@@ -13,7 +13,7 @@ from latentlink.export.component import DTYPES, Component
 from latentlink.export.identity import latent_space, text_embedding
 from latentlink.export.loading import load_network
 from latentlink.export.recipes.options import Options
-from latentlink.export.schedule import training_schedule
+from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.step import Step
 from latentlink.export.tokenizer import clip_tokenizer
 from latentlink.export.typed import TypedModule
@@ -52,7 +52,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     side = int(unet.get("sample_size") or 64) * factor
     return {
         "schedule": training_schedule(checkpoint),
-        "sampler": "pndm",
+        "sampler": default_sampler(checkpoint, "pndm"),
         "steps": 50,
         "guidance": 7.5,
         "width": side,

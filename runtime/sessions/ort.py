@@ -51,6 +51,8 @@ class OrtSession:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        # Threads that spin after a run would take the processors from whatever else the process does.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         # The graph was optimised when it was built. What the builder left is the layout for this very
         # processor; it is done here.
         try:

@@ -49,6 +49,23 @@ def test_all_weights_are_finite_float16(name: str) -> None:
             assert np.isfinite(value).all(), key
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pipeline_loaded_without_a_type_has_one_type_throughout(name: str) -> None:
+    diffusers = pytest.importorskip("diffusers")
+
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(checkpoint(name))
+
+    assert {str(part.dtype) for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)} == {"torch.float32"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_scheduler_a_pipeline_comes_with_clips_no_latents(name: str) -> None:
+    path = checkpoint(name) / "scheduler" / "scheduler_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+
+    assert (config["_class_name"], config["clip_sample"]) == ("DDIMScheduler", False)
+
+
 def test_latents_are_alike_in_shape_and_unlike_in_scale() -> None:
     one, other = (_config(name, "vae") for name in NAMES)
 

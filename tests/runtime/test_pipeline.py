@@ -109,7 +109,7 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"steps": 1.5}, "steps is 1.5"),
         ({"sampler": "eulr"}, "Did you mean 'euler'"),
         ({"spacing": "even"}, "spacing"),
-        ({"sigmas": "carras"}, "karras"),
+        ({"sigmas": "carras", "sampler": "euler"}, "karras"),
         ({"width": 100}, "Take 96 or 112"),
         ({"height": 0}, "height is 0"),
         ({"num_images": 0}, "num_images is 0"),
