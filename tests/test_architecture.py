@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
     "latentlink": (set(), {"numpy"}),
     "export": ({"engine"}, None),
-    "engine": (set(), {"numpy", "onnxruntime"}),
+    "engine": (set(), {"numpy", "onnxruntime", "onnx_ir"}),
     "runtime": ({"engine"}, {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"}),
     "bench": ({"engine", "runtime", "demo"}, None),
 }
@@ -77,7 +77,7 @@ BLOCKED = """
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "diffusers", "transformers", "onnx", "scipy", "optimum"}:
+        if name.split(".")[0] in {"torch", "diffusers", "transformers", "onnx", "onnx_ir", "scipy", "optimum"}:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Block())
 """
