@@ -105,11 +105,9 @@ def _scaled(value: Any) -> tuple[ir.Value, float] | None:
     if node is None or node.inputs[0] is None or node.inputs[1] is None:
         return None
     constant = node.inputs[1].const_value
-    return (
-        (node.inputs[0], float(constant.numpy().reshape(-1)[0]))
-        if constant is not None and constant.size == 1
-        else None
-    )
+    if constant is None or constant.size != 1:
+        return None
+    return node.inputs[0], float(constant.numpy().reshape(-1)[0])
 
 
 def _untransposed(value: ir.Value) -> ir.Value | None:
