@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.check import Verdict, check
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load, psnr, sample
-from latentlink.demo.untyped import StableDiffusionPipeline
+from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load, sample
+from latentlink.runtime.transfer import psnr
 
 SEED = 0
 """Of the noise of the first caption; none of it was chosen for its pictures."""

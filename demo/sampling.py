@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor
 
 from latentlink.demo.model import to_tensor
-from latentlink.demo.untyped import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 
 STEPS = 25
 GUIDANCE = 5.0
@@ -66,9 +66,3 @@ def encode(vae: AutoencoderKL, pictures: NDArray[np.uint8]) -> Tensor:
         parts = [vae.encode(part).latent_dist.mean for part in torch.split(to_tensor(pictures), BATCH)]
     latents: Tensor = torch.cat(parts) * vae.config.scaling_factor
     return latents
-
-
-def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio of 8-bit pictures, over all of them together, in dB."""
-    error = float(np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2))
-    return float(10 * np.log10(255**2 / max(error, 1e-12)))

@@ -7,19 +7,15 @@ import sys
 from pathlib import Path
 
 import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPTokenizerFast
 
 from latentlink.demo import checkpoint
 from latentlink.demo.model import PLANS, Curve
 from latentlink.demo.tokenizer import write_tokenizer
 from latentlink.demo.train_diffusion import train_diffusion
 from latentlink.demo.train_vae import train_vae
-from latentlink.demo.untyped import (
-    CLIPTextModel,
-    CLIPTokenizerFast,
-    DDPMScheduler,
-    UNet2DConditionModel,
-)
 
 BETAS = {
     "beta_start": 0.00085,

@@ -6,20 +6,14 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizerFast
 
 from latentlink.demo.draw import batch
 from latentlink.demo.grammar import Scene, scenes
 from latentlink.demo.model import Curve, ModelPlan, to_tensor
 from latentlink.demo.muon import Optimizer
-from latentlink.demo.untyped import (
-    AutoencoderKL,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizerFast,
-    DDPMScheduler,
-    UNet2DConditionModel,
-)
 
 BATCH = 64
 VARIANTS = 24

@@ -6,6 +6,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -13,7 +14,6 @@ from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import scenes
 from latentlink.demo.model import Curve, ModelPlan, to_tensor
 from latentlink.demo.muon import Optimizer
-from latentlink.demo.untyped import AutoencoderKL
 
 BATCH = 8
 POOL = 3072

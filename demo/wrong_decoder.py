@@ -13,7 +13,8 @@ import torch
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
 from latentlink.demo.grid import Cell, Row, grid
-from latentlink.demo.sampling import decode, encode, load, psnr, sample
+from latentlink.demo.sampling import decode, encode, load, sample
+from latentlink.runtime.transfer import psnr
 
 ROWS = 5
 COLUMNS = ("decoder of demo", "forced: decoder of demo-b", "moved: decode, encode, decode")
