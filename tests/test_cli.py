@@ -152,7 +152,8 @@ def test_ctrl_c_during_a_build_keeps_the_old_bundle(tiny_export: Path, tiny_bund
     shutil.copytree(tiny_bundle, out)
     before = (out / "manifest.json").read_bytes()
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits it ignored
         "from latentlink.engine import ort_cpu\n"
         "def slow(*_): print('building', flush=True); time.sleep(60)\n"
         "ort_cpu.build_engine = slow\n"

@@ -20,7 +20,8 @@ from latentlink.engine.files import atomic_file, replacing_directory
 from latentlink.errors import UsageError
 
 WRITER = """
-    import sys, time
+    import signal, sys, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
     from pathlib import Path
     from latentlink.engine.files import atomic_file, replacing_directory
 
