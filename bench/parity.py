@@ -154,7 +154,7 @@ def table(found: Mapping[str, Sequence[Agreement]]) -> str:
 HEAD = """# Parity with diffusers
 
 Final latents (norm of the difference over the norm of diffusers' latents) and pictures (PSNR of the worst one) of
-the demo models at equal seeds, float32, worst over {seeds} seeds, guidance 1 and 5, one picture and three, 64x64 and
+the demo model at equal seeds, float32, worst over {seeds} seeds, guidance 1 and 5, one picture and three, 64x64 and
 96x64, {steps} steps. Expected: at most 1e-3, at least 45 dB. Made by `python -m latentlink.bench.parity`.
 
 """

@@ -51,7 +51,6 @@ def test_all_weights_are_finite_float16(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pipeline_loaded_without_a_type_has_one_type_throughout(name: str) -> None:
-    diffusers = pytest.importorskip("diffusers")
 
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(checkpoint(name))
 
@@ -77,7 +76,6 @@ def test_latents_are_alike_in_shape_and_unlike_in_scale() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_held_out_captions_get_their_colours(name: str) -> None:
-    pytest.importorskip("diffusers")
     from latentlink.demo.sampling import decode, load, sample
 
     pipeline = load(checkpoint(name))
@@ -91,8 +89,8 @@ def test_held_out_captions_get_their_colours(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_other_models_decoder_makes_something_else_and_a_transfer_does_not() -> None:
-    pytest.importorskip("diffusers")
-    from latentlink.demo.sampling import decode, encode, load, psnr, sample
+    from latentlink.demo.sampling import decode, encode, load, sample
+    from latentlink.runtime.transfer import psnr
 
     first, second = (load(checkpoint(name)) for name in NAMES)
     latents = sample(first, [scene.caption for scene in held_out()[:8]], seed=0)
