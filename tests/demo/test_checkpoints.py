@@ -51,6 +51,7 @@ def test_all_weights_are_finite_float16(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_pipeline_loaded_without_a_type_has_one_type_throughout(name: str) -> None:
+    import diffusers
 
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(checkpoint(name))
 
