@@ -131,7 +131,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    # a file-size limit is what a full disk is to a writer, but for the error's number
+    # the error that a full disk raises, where the writer makes sure that its bytes arrived
     out = tmp_path / "out.png"
     code = (
         "import errno, sys\n"
