@@ -70,5 +70,5 @@ class Span:
 
 
 def _cutoff(share: float, T: int) -> int:
-    """The timestep below which rows come after this share of the whole run (Podell et al. 2023, SDXL)."""
+    """The timestep below which rows come after this share of the whole run (Podell et al. 2023, section 2.5)."""
     return round(T - share * T)
