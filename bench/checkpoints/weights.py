@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def fill(module: torch.nn.Module, name: str, *, seed: int, dtype: torch.dtype) -> None:
     """Give every parameter of `module` random values of `dtype`, those that a new network keeps at zero included.
 
-    Matrices and kernels have the spread 1/sqrt(fan-in), with which the text moves the latents about as far as the noise
-    does and a rounding error is not amplified by the steps; biases have 0.1, scales of
-    norms 1 +- 0.1. A parameter's values depend on `seed`, `name` and the parameter's own name alone, so that networks
-    of equal architecture and name are equal whatever stands beside them.
+    Matrices and kernels have the spread 1/sqrt(fan-in), with which the text moves the latents about as far as the
+    noise does and the steps do not amplify rounding errors; biases have 0.1, scales of norms 1 +- 0.1. A parameter's
+    values depend on `seed`, `name` and the parameter's own name alone, so that networks of equal architecture and
+    name are equal whatever stands beside them.
 
     Args:
         module: May be on the meta device: its parameters are replaced, one at a time. What is tied stays tied.
