@@ -48,8 +48,8 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     side = int(unet.get("sample_size") or 64) * factor
     distilled = unet.get("time_cond_proj_dim") is not None
     return {
-        "schedule": training_schedule(checkpoint),
-        "sampler": default_sampler(checkpoint, "pndm"),
+        "schedule": training_schedule(checkpoint.config("scheduler")),
+        "sampler": default_sampler(checkpoint.config("scheduler"), "pndm"),
         "steps": 4 if distilled else 50,
         "guidance": 8.5 if distilled else 7.5,
         "width": side,
