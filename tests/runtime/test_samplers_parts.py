@@ -112,6 +112,8 @@ def test_two_models_that_share_a_run_take_every_row_once(sampler: str, split: fl
     second = sampler_table(sampler, SCHEDULE, steps=10, start=split)
     np.testing.assert_array_equal(np.concatenate([first.rows, second.rows]), whole.rows)
     np.testing.assert_array_equal(np.concatenate([first.levels[:-1], second.levels]), whole.levels)
+    np.testing.assert_array_equal(first.levels[-1], second.levels[0])
+    np.testing.assert_array_equal(whole.levels[-1], [1, 0])
     assert first.steps + second.steps == whole.steps
 
 
