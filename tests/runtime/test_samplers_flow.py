@@ -125,11 +125,8 @@ def test_every_size_has_its_shift(loops: Any, sampler: str, name: str, size: tup
 
 @pytest.mark.parametrize("masked", [False, True], ids=["picture", "mask"])
 @pytest.mark.parametrize("part", [{"strength": 0.35}, {"strength": 0.6}, {"strength": 1.0, "end": 0.6}], ids=str)
-@pytest.mark.parametrize("name", ["shift 3", "dynamic"])
-@pytest.mark.parametrize("sampler", FLOW_SAMPLERS)
+@pytest.mark.parametrize(("sampler", "name"), [case for case in CASES if case[1] in ("shift 3", "dynamic")])
 def test_a_part_of_a_run(loops: Any, sampler: str, name: str, part: dict[str, Any], masked: bool) -> None:
-    if (sampler, name) not in CASES:
-        pytest.skip("FlowMatchHeunDiscreteScheduler has static shifts only")
     for steps in (3, 10, 16):
         check(loops, sampler, name, steps, (512, 512), masked=masked, **part)
 
