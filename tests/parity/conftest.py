@@ -43,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[FOUND] = {DEMO: {}, FAMILIES: {}}
+    found: dict[tuple[str, ...], Rows] = {DEMO: {}, FAMILIES: {}}
+    config.stash[FOUND] = found
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
