@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.identity import latent_space, text_embedding
-from latentlink.export.loading import load_network
 from latentlink.export.recipes.options import Options
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.step import Step
@@ -122,7 +121,7 @@ def _agrees(config: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
 def _text_encoder(checkpoint: Checkpoint, options: Options) -> tuple[TextEmbedding, Component]:
     from transformers import CLIPTextModel
 
-    model = load_network(CLIPTextModel, checkpoint.part("text_encoder"))
+    model = checkpoint.network("text_encoder", CLIPTextModel)
     config = model.config
     embedding = text_embedding(
         name="clip_l" if _agrees(config.to_dict(), CLIP_L) else None,
@@ -131,7 +130,7 @@ def _text_encoder(checkpoint: Checkpoint, options: Options) -> tuple[TextEmbeddi
         state=model.state_dict(),
         label=checkpoint.label,
     )
-    tokenizer = clip_tokenizer(checkpoint.part("tokenizer"), config.max_position_embeddings)
+    tokenizer = clip_tokenizer(checkpoint.folder("tokenizer"), config.max_position_embeddings)
     return embedding, Component(
         name="text_encoder",
         module=_LastHidden(model, DTYPES[options.io_dtype]).eval(),
@@ -148,7 +147,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 
     config = checkpoint.config("vae")
     published = _agrees(config, KL_SD) and _agrees(checkpoint.config("unet"), UNET)
-    vae = load_network(AutoencoderKL, checkpoint.part("vae"))
+    vae = checkpoint.network("vae", AutoencoderKL)
     space = latent_space(
         config=config,
         vae_state=vae.state_dict(),
@@ -162,7 +161,7 @@ def _vae(checkpoint: Checkpoint, options: Options) -> tuple[LatentSpace, nn.Modu
 def _denoiser(checkpoint: Checkpoint, options: Options, space: LatentSpace, embedding: TextEmbedding) -> Component:
     from diffusers import UNet2DConditionModel
 
-    unet = load_network(UNet2DConditionModel, checkpoint.part("unet"))
+    unet = checkpoint.network("unet", UNet2DConditionModel)
     latent = latent_port(space, options.io_dtype)
     history = tuple(latent.at(f"history{age}") for age in range(1, HISTORY + 1))
     return Component(
