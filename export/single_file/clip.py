@@ -14,8 +14,9 @@ from latentlink.export.single_file.layout import Converted, Layout, State
 # Every published CLIP text encoder has heads of 64 channels.
 HEAD_WIDTH = 64
 
-# The end token is the highest id, which is how CLIP finds it; transformers does the same where its config has this id.
-HIGHEST_ID = 2
+# As in the published configs. The end token is the highest id, which is how CLIP finds it; transformers does the same
+# where its config has this id.
+START_ID, HIGHEST_ID = 0, 2
 
 # OpenCLIP-H has 24 layers, of which Stable Diffusion 2 runs 23: the last one is in the file and is never used.
 OPEN_CLIP_H_LAYERS = 23
@@ -38,6 +39,7 @@ def _config(shapes: Shapes, *, tokens: str, positions: str, inner: str, layers: 
         "num_attention_heads": width // HEAD_WIDTH,
         "max_position_embeddings": shapes.of(positions, 2)[0],
         "hidden_act": act,
+        "bos_token_id": START_ID,
         "eos_token_id": HIGHEST_ID,
     }
 
