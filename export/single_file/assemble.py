@@ -10,6 +10,16 @@ import torch
 from latentlink.errors import CheckpointError
 from latentlink.export.single_file.layout import Converted
 
+# What weights are stored in. Others are quantised: they mean nothing without scales that no class here reads.
+REAL = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+)
+
 
 def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converted], where: str) -> Any:
     """Make a network in float32 and eval mode.
@@ -39,7 +49,7 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
         ) from None
     state = converted.state
     wanted = network.state_dict()
-    _refuse(where, "lacks", sorted(wanted.keys() - state.keys()), "Get the whole file again.")
+    _refuse(where, "lacks weights,", sorted(wanted.keys() - state.keys()), "Get the whole file again.")
     _refuse(
         where,
         f"holds what {cls.__name__} has no place for,",
@@ -52,8 +62,8 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
         if tensor.shape != wanted[name].shape
     ]
     _refuse(where, "has tensors of other shapes,", shapes, "Get the file again.")
-    integers = [f"{name} ({tensor.dtype})" for name, tensor in state.items() if not tensor.is_floating_point()]
-    _refuse(where, "has weights that are no real numbers,", integers, "Give a file that is not quantised.")
+    quantised = [f"{name} ({tensor.dtype})" for name, tensor in state.items() if tensor.dtype not in REAL]
+    _refuse(where, "has weights that are no plain numbers,", quantised, "Give a file that is not quantised.")
     network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()}, assign=True)
     return network.float().eval()
 

@@ -111,9 +111,19 @@ class TensorFile:
         )
 
     def read(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors that `under` tells the shapes of, in the file's dtypes."""
-        with safe_open(self.path, framework="pt") as file:
-            return {name.removeprefix(prefix): file.get_tensor(name) for name in self._names(prefix)}
+        """The tensors that `under` tells the shapes of, in the file's dtypes.
+
+        Raises:
+            CheckpointError: The file has changed since it was opened, or has tensors that torch cannot hold.
+        """
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return {name.removeprefix(prefix): file.get_tensor(name) for name in self._names(prefix)}
+        except (SafetensorError, OSError, TypeError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise CheckpointError(
+                f"The tensors of {str(self.path)!r} cannot be read: {reason}.", remedy="Get the file again."
+            ) from None
 
     def _names(self, prefix: str) -> list[str]:
         if prefix:
