@@ -92,7 +92,9 @@ def test_a_header_that_lies_about_its_tensors_is_refused(tmp_path: Path, lie: di
 def test_a_missing_weight_is_named(published: Made, tmp_path: Path) -> None:
     key = "middle_block.2.out_layers.3.bias"
     file = changed(published("sd1").file, tmp_path / "m.safetensors", lambda state: state.pop(UNET + key))
-    with pytest.raises(CheckpointError, match=r"The unet in .* lacks weights, such as mid_block\.resnets\.1\.conv2\.bias"):
+    with pytest.raises(
+        CheckpointError, match=r"The unet in .* lacks weights, such as mid_block\.resnets\.1\.conv2\.bias"
+    ):
         load_unet(file)
 
 
