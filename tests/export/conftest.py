@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 VOCABULARY = 600
 
 VAE = {
-    "block_out_channels": (32, 64),
-    "down_block_types": ("DownEncoderBlock2D",) * 2,
-    "up_block_types": ("UpDecoderBlock2D",) * 2,
+    "block_out_channels": (32, 32, 32, 64),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
     "layers_per_block": 1,
     "latent_channels": 4,
 }
@@ -24,7 +24,7 @@ VAE_16 = {**VAE, "latent_channels": 16, "use_quant_conv": False, "use_post_quant
 UNET = {
     "sample_size": 8,
     "layers_per_block": 1,
-    "block_out_channels": (32, 64),
+    "block_out_channels": (64, 96),
     "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
     "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
 }
@@ -212,14 +212,7 @@ def bare_vae(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     from latentlink.bench.original_layout import vae
 
     def make(channels: int) -> Path:
-        arguments = {
-            **(VAE if channels == 4 else VAE_16),
-            "latent_channels": channels,
-            "block_out_channels": (32,) * 4,
-            "down_block_types": ("DownEncoderBlock2D",) * 4,
-            "up_block_types": ("UpDecoderBlock2D",) * 4,
-        }
-        network = make_network("AutoencoderKL", arguments)
+        network = make_network("AutoencoderKL", {**(VAE if channels == 4 else VAE_16), "latent_channels": channels})
         path = tmp_path_factory.mktemp("vae") / f"vae-{channels}.safetensors"
         save_file({name: t.clone() for name, t in vae(network.state_dict(), network.config).items()}, path)
         return path

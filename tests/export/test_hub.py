@@ -86,7 +86,7 @@ def test_what_only_a_path_can_be_is_no_id(text: str) -> None:
 
 
 def test_no_pickle_and_no_single_file_is_fetched_with_a_directory() -> None:
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils._paths import filter_repo_objects
 
     wanted = [
         "model_index.json",

@@ -69,10 +69,10 @@ def test_the_question_lists_the_known_spaces_that_fit_with_their_numbers() -> No
 
 @pytest.mark.parametrize("stated", [{"shift_factor": 0.0609}, {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}])
 def test_a_shift_or_a_mean_that_is_not_the_familys_is_not_the_familys_space(stated: Mapping[str, Any]) -> None:
-    space = decide(CONFIG | {"scaling_factor": 0.18215} | stated, candidate="sd")
+    space = decide({**CONFIG, "scaling_factor": 0.18215, **stated}, candidate="sd")
     assert (space.name, space.weights is None) == ("mine", False)
     with pytest.raises(CheckpointError, match="--space sd means"):
-        decide(CONFIG | stated, asked="sd")
+        decide({**CONFIG, **stated}, asked="sd")
 
 
 def test_a_config_without_the_vaes_levels_is_refused() -> None:

@@ -44,9 +44,11 @@ def states(root: Path) -> Mapping[str, torch.Tensor]:
     from transformers import CLIPTextModel
 
     checkpoint = Checkpoint.open(root, PLAIN)
-    unet = checkpoint.network("unet", UNet2DConditionModel).state_dict()
-    text = checkpoint.network("text_encoder", CLIPTextModel).state_dict()
-    return {f"unet.{name}": tensor for name, tensor in unet.items()} | text
+    return {
+        f"{part}.{name}": tensor
+        for part, cls in (("unet", UNet2DConditionModel), ("text_encoder", CLIPTextModel))
+        for name, tensor in checkpoint.network(part, cls).state_dict().items()
+    }
 
 
 def test_shards_give_the_weights_of_the_whole_file(tiny: Path, saved: Callable[..., Path]) -> None:

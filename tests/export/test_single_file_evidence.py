@@ -36,7 +36,7 @@ CLASSES = {
 
 
 def with_more(file: Path, out: Path, more: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
-    save_file(load_file(file) | more, out, metadata=metadata)
+    save_file({**load_file(file), **more}, out, metadata=metadata)
     return out
 
 
