@@ -66,15 +66,22 @@ class Checkpoint:
             root, name = snapshot(str(path)), str(path)
             commit = root.name
         root = root.resolve()
+        source: Source
         if root.is_file():
-            return cls(root=root, name=root.name, source=SingleFile.open(root, options))
-        if root.is_dir():
-            return cls(root=root, name=name or root.name, source=Directory.open(root, options), commit=commit)
-        raise CheckpointError(
-            f"There is no checkpoint at {str(path)!r}.",
-            remedy="Give a diffusers directory (it holds model_index.json), a .safetensors file, or the id of a model "
-            "of the Hub.",
-        )
+            source = SingleFile.open(root, options)
+        elif root.is_dir():
+            source = Directory.open(root, options)
+        else:
+            raise CheckpointError(
+                f"There is no checkpoint at {str(path)!r}.",
+                remedy="Give a diffusers directory (it holds model_index.json), a .safetensors file, or the id of a "
+                "model of the Hub.",
+            )
+        if (needless := _needless(source, options)) is not None:
+            raise CheckpointError(
+                f"{needless} was given, but {str(path)!r} holds a VAE alone.", remedy=f"Leave {needless} out."
+            )
+        return cls(root=root, name=name or root.name, source=source, commit=commit)
 
     @property
     def label(self) -> str:
@@ -116,3 +123,12 @@ class Checkpoint:
             CheckpointError: There is none.
         """
         return self.source.folder(part)
+
+
+def _needless(source: Source, options: Options) -> str | None:
+    """The option that answers a question which a VAE alone does not raise."""
+    if {*source.classes} != {"vae"}:
+        return None
+    if options.prediction is not None:
+        return "--prediction"
+    return None if options.tokenizer is None else "--tokenizer"

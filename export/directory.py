@@ -79,6 +79,12 @@ class Directory:
         config = read_json(self._part(part) / "scheduler_config.json")
         if self.prediction is None:
             return config
+        if str(config.get("_class_name")).startswith("FlowMatch"):
+            raise CheckpointError(
+                f"--prediction {self.prediction} was given, but the checkpoint's scheduler is of a model that predicts "
+                "a flow.",
+                remedy="Leave --prediction out.",
+            )
         stated = config.get("prediction_type")
         if stated not in (None, self.prediction):
             raise CheckpointError(

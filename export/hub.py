@@ -14,6 +14,9 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # model's size, are not fetched with them.
 FILES = ("*.json", "*.txt", "*.model", "*/*.safetensors", "diffusion_pytorch_model*.safetensors")
 
+# The same weights again in another precision, and other weights: fetched only where there are no plain ones.
+VARIANTS = ("*.fp16*", "*.bf16*", "*.fp32*", "*.ema*", "*.non_ema*")
+
 
 def is_hub_id(text: str) -> bool:
     """Whether `text` has the form `org/name` of a model of the Hub."""
@@ -29,17 +32,15 @@ def snapshot(hub_id: str) -> Path:
     Raises:
         CheckpointError: It is neither cached nor reachable.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, IncompleteSnapshotError, LocalEntryNotFoundError
+    # HTTPError is that of whichever client the library is built on: it is there, and not in its types
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
 
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(FILES)))
-    except IncompleteSnapshotError as partial:
-        # offline, and the model's other files were never fetched: whoever needs one of them will say so
-        return Path(partial.snapshot_path)
+        root = _fetch(hub_id, VARIANTS)
+        return _fetch(hub_id, ()) if _lacks_weights(root) else root
     except LocalEntryNotFoundError:
         reason = "it is not in the local cache, and the Hub cannot be reached"
-    except HfHubHTTPError as error:
+    except HTTPError as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
     except (OSError, ValueError) as error:
         reason = f"the download failed: {error}"
@@ -47,6 +48,23 @@ def snapshot(hub_id: str) -> Path:
         f"There is no path {hub_id!r}, and no model of that id of the Hugging Face Hub was got: {reason}.",
         remedy=f"Check the name; for a model that needs a login, fetch it first with: hf download {hub_id}",
     )
+
+
+def _fetch(hub_id: str, without: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(FILES), ignore_patterns=list(without)))
+    except IncompleteSnapshotError as partial:
+        # offline, and some of the model's files were never fetched: whoever needs one of them will say so
+        return Path(partial.snapshot_path)
+
+
+def _lacks_weights(root: Path) -> bool:
+    """Whether some network of a snapshot has a config and no weights."""
+    folders = [path.parent for path in (*root.glob("config.json"), *root.glob("*/config.json"))]
+    return any(not [*folder.glob("*.safetensors")] for folder in folders)
 
 
 def cached(hub_ids: Sequence[str]) -> Path | None:

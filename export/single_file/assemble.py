@@ -64,7 +64,9 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
     _refuse(where, "has tensors of other shapes,", shapes, "Get the file again.")
     quantised = [f"{name} ({tensor.dtype})" for name, tensor in state.items() if tensor.dtype not in REAL]
     _refuse(where, "has weights that are no plain numbers,", quantised, "Give a file that is not quantised.")
-    network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()}, assign=True)
+    # one at a time, so that a half-precision file and its float32 weights are never both whole in memory
+    weights = {name: state.pop(name).to(torch.float32) for name in [*state]}
+    network.load_state_dict(weights, assign=True)
     return network.float().eval()
 
 

@@ -55,11 +55,6 @@ class SingleFile:
         predicts = None
         if contents.family is not None:
             predicts = prediction(file, contents.family, options.prediction)
-        elif options.prediction is not None:
-            raise CheckpointError(
-                f"--prediction {options.prediction} was given, but {str(path)!r} holds a VAE alone.",
-                remedy="Leave --prediction out.",
-            )
         return cls(file=file, contents=contents, prediction=predicts, tokenizer=options.tokenizer)
 
     @property

@@ -10,7 +10,7 @@ import pytest
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.hub import FILES, is_hub_id
+from latentlink.export.hub import FILES, is_hub_id, snapshot
 from latentlink.export.recipes.options import Options
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -96,3 +96,30 @@ def test_no_pickle_and_no_single_file_is_fetched_with_a_directory() -> None:
     ]
     others = ["v1-5-pruned.ckpt", "v1-5-pruned.safetensors", "unet/diffusion_pytorch_model.bin", "vae/x.pt"]
     assert [*filter_repo_objects(wanted + others, allow_patterns=list(FILES))] == wanted
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_variant_is_fetched_only_where_there_are_no_plain_weights(
+    cache: Callable[[str, Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    from huggingface_hub.utils._paths import filter_repo_objects
+
+    weights = ["unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.non_ema.safetensors"]
+    weights += ["unet/diffusion_pytorch_model.safetensors"] if plain else []
+    for name in ["unet/config.json", *weights]:
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).write_text("{}")
+    got = tmp_path / "got"
+
+    def download(hub_id: str, *, allow_patterns: list[str], ignore_patterns: list[str]) -> str:
+        """What the Hub's client does with a network, from a directory."""
+        names = [path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*.*")]
+        for name in filter_repo_objects(names, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns):
+            (got / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "model" / name, got / name)
+        return str(got)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    snapshot("some-org/model")
+    found = {path.relative_to(got).as_posix() for path in got.rglob("*.safetensors")}
+    assert found == ({weights[-1]} if plain else {*weights})

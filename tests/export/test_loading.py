@@ -161,6 +161,15 @@ def test_the_users_prediction_fills_a_gap_in_the_scheduler_and_never_overrules_i
         Checkpoint.open(root, asked).config("scheduler")
 
 
+def test_a_prediction_for_a_scheduler_of_flows_is_refused(tiny: Path, tmp_path: Path) -> None:
+    root = tmp_path / "flow"
+    shutil.copytree(tiny, root)
+    flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    (root / "scheduler" / "scheduler_config.json").write_text(json.dumps(flow))
+    with pytest.raises(CheckpointError, match="predicts a flow"):
+        Checkpoint.open(root, Options(prediction="epsilon")).config("scheduler")
+
+
 def test_a_part_named_like_a_path_is_no_part(tiny: Path, tmp_path: Path) -> None:
     root = tmp_path / "odd"
     shutil.copytree(tiny, root)

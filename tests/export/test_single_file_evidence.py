@@ -196,6 +196,10 @@ def test_a_vae_alone_in_diffusers_layout_is_read_with_the_old_names_of_attention
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
-def test_a_prediction_for_a_vae_alone_is_refused(bare_vae: Callable[[int], Path]) -> None:
-    with pytest.raises(CheckpointError, match="holds a VAE alone"):
-        Checkpoint.open(bare_vae(4), Options(prediction="epsilon"))
+@pytest.mark.parametrize("options", [Options(prediction="epsilon"), Options(tokenizer=Path("clip"))])
+def test_an_answer_that_a_vae_alone_does_not_ask_for_is_refused(
+    bare_vae: Callable[[int], Path], tiny: Path, options: Options
+) -> None:
+    for path in (bare_vae(4), tiny / "vae"):
+        with pytest.raises(CheckpointError, match="holds a VAE alone"):
+            Checkpoint.open(path, options)
