@@ -24,6 +24,10 @@ class Source(Protocol):
     def classes(self) -> Mapping[str, str]:
         """Class name of every part that is there."""
 
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, such as `force_zeros_for_empty_prompt`."""
+
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part, class defaults not filled in."""
 
@@ -93,6 +97,11 @@ class Checkpoint:
     def classes(self) -> Mapping[str, str]:
         """Class name of every part, parts named as in `model_index.json`, absent parts left out."""
         return self.source.classes
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, or of a single file, the family's published one does."""
+        return self.source.index
 
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part as the checkpoint states it, class defaults not filled in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ class Directory:
     Args:
         root: The directory.
         classes: Class name of every part, absent parts left out.
+        index: What `model_index.json` says besides them.
         alone: The part that the directory itself is, where it holds no `model_index.json`.
         prediction: Prediction type as the user gave it.
         tokenizer: Where the user says that the tokenizers are.
@@ -36,6 +37,7 @@ class Directory:
 
     root: Path
     classes: Mapping[str, str]
+    index: Mapping[str, Any] = field(default_factory=dict)
     alone: str | None = None
     prediction: str | None = None
     tokenizer: Path | None = None
@@ -48,9 +50,11 @@ class Directory:
             CheckpointError: It is no diffusers directory.
         """
         if (root / "model_index.json").is_file():
+            index = read_json(root / "model_index.json")
             return cls(
                 root=root,
-                classes=_classes(read_json(root / "model_index.json")),
+                classes=_classes(index),
+                index={key: value for key, value in index.items() if not isinstance(value, list)},
                 prediction=options.prediction,
                 tokenizer=options.tokenizer,
             )

@@ -20,6 +20,8 @@ class Options:
         space: Latent space as the user named it, or None to decide from evidence.
         prediction: What the denoiser predicts, one of `PREDICTIONS`, or None to decide from evidence.
         tokenizer: Folder with the tokenizers of a checkpoint that holds none, or None.
+        clip_skip: Layers of the CLIP text encoders that are left out at the end, beyond what the family leaves out.
+        without: Parts to leave out, such as a large text encoder that the family can do without.
 
     Raises:
         UsageError: `prediction` is none of `PREDICTIONS`.
@@ -30,6 +32,8 @@ class Options:
     space: str | None = None
     prediction: str | None = None
     tokenizer: Path | None = None
+    clip_skip: int = 0
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.prediction not in (None, *PREDICTIONS):

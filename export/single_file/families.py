@@ -62,6 +62,7 @@ class Family:
         trained: By prediction type.
         usual: The prediction type of all published models that do not say otherwise, None where it has to be asked.
         reads: Key of the denoiser's config: the text encoders whose widths make it up.
+        index: What the published `model_index.json` says besides the classes, where a recipe reads it.
         latent_channels: Key of the denoiser's config, and how many of it a channel of the VAE's latent takes.
     """
 
@@ -73,6 +74,7 @@ class Family:
     trained: Mapping[str, Trained]
     usual: str | None
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
     latent_channels: tuple[str, int] = ("out_channels", 1)
 
 
@@ -181,6 +183,7 @@ FAMILIES: tuple[Family, ...] = (
         trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder", "text_encoder_2")},
+        index={"force_zeros_for_empty_prompt": True},
     ),
     Family(
         title="Stable Diffusion XL refiner",
@@ -197,6 +200,7 @@ FAMILIES: tuple[Family, ...] = (
         trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
+        index={"force_zeros_for_empty_prompt": False, "requires_aesthetics_score": True},
     ),
     Family(
         title="Stable Diffusion 3",

@@ -66,6 +66,11 @@ class SingleFile:
             classes["scheduler"] = self._scheduler(family)["_class_name"]
         return classes
 
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What the family's published `model_index.json` says besides the classes."""
+        return {} if self.contents.family is None else self.contents.family.index
+
     def config(self, part: str) -> Mapping[str, Any]:
         """What shapes, keys and the user's answers say about a part.
 
