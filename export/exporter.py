@@ -85,13 +85,11 @@ def export_checkpoint(
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
         reasons: dict[str, str] = {}
-        made, names = recipe.components(source, options), recipe.names(source, options)
+        made, names = recipe.components(source, options), recipe.present(source, options)
         for number, name in enumerate(names):
             if on_component:
                 on_component(number, len(names), name)
-            component = next(made)
-            if name in options.without:
-                continue
+            component = next(component for component in made if component.name == name)
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"

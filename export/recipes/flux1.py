@@ -16,6 +16,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
@@ -130,3 +131,12 @@ class _Packed(nn.Module):
         )[0]
         patches = velocity.view(batch, rows, columns, channels, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5)
         return patches.reshape(batch, channels, height, width)
+
+
+RECIPE = Recipe(
+    title="FLUX.1",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

@@ -9,6 +9,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer
@@ -66,7 +67,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The five components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+    from transformers import CLIPTextModel
 
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
     first = text_encoder(
@@ -81,15 +82,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     texts = [embedding_of(first, hidden.output)]
     yield first
     del first
-    second = text_encoder(
-        checkpoint,
-        "text_encoder_2",
-        network=CLIPTextModelWithProjection,
-        known=CLIP_G,
-        outputs=(hidden, Pooled()),
-        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
-        options=options,
-    )
+    second = second_encoder(checkpoint, options)
     texts += second.embeddings
     yield second
     del second
@@ -107,3 +100,27 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
         repaints=reads_mask(unet_config, space.channels),
     )
+
+
+def second_encoder(checkpoint: Checkpoint, options: Options) -> Component:
+    """OpenCLIP-bigG, which the refiner shares: hidden states before the last layer, and the projected pooled vector."""
+    from transformers import CLIPTextModelWithProjection
+
+    return text_encoder(
+        checkpoint,
+        "text_encoder_2",
+        network=CLIPTextModelWithProjection,
+        known=CLIP_G,
+        outputs=(Hidden(skip=options.clip_skip + 1, norm=False), Pooled()),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
+        options=options,
+    )
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion XL",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

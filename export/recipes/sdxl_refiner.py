@@ -10,8 +10,7 @@ from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes import sdxl
 from latentlink.export.recipes.options import Options
-from latentlink.export.text import CLIP_G, Hidden, Pooled, text_encoder
-from latentlink.export.tokenizer import clip_tokenizer
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.unet import SizedUNet
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
@@ -52,17 +51,8 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModelWithProjection
 
-    encoder = text_encoder(
-        checkpoint,
-        "text_encoder_2",
-        network=CLIPTextModelWithProjection,
-        known=CLIP_G,
-        outputs=(Hidden(skip=options.clip_skip + 1, norm=False), Pooled()),
-        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
-        options=options,
-    )
+    encoder = sdxl.second_encoder(checkpoint, options)
     texts = encoder.embeddings
     yield encoder
     del encoder
@@ -78,3 +68,12 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         texts=texts,
         conditions={name: len(value or []) for name, (value, _) in CONDITIONS.items()},
     )
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion XL refiner",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)
