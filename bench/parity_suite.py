@@ -131,7 +131,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(checkpoint="tiny-sdxl", pipeline="text2img", samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="img2img", kind="img2img", strength=0.65, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_EULER),
-    Subject(checkpoint="tiny-sdxl", pipeline="first part", samplers=_EULER, end=0.7),
+    Subject(checkpoint="tiny-sdxl", pipeline="first part", samplers=_EULER, end=0.4),
     Subject(checkpoint="tiny-sdxl-v", pipeline="text2img", samplers=_EULER),
     Subject(checkpoint="tiny-sdxl-inpaint", pipeline="inpaint", kind="inpaint", strength=1.0, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl-refiner", pipeline="img2img", kind="img2img", strength=0.3, samplers=_EULER),
@@ -140,7 +140,7 @@ SUBJECTS: tuple[Subject, ...] = (
         pipeline="hand-over",
         kind="img2img",
         samplers=_EULER,
-        start=0.7,
+        start=0.4,
         after="tiny-sdxl",
     ),
     Subject(
