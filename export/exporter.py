@@ -57,7 +57,7 @@ def export_checkpoint(
     """Export a checkpoint to typed ONNX components.
 
     Args:
-        checkpoint: A diffusers directory.
+        checkpoint: A diffusers directory, a single `.safetensors` file, or an id `org/name` of the Hub.
         out: Directory to make; an earlier export there is replaced when the new one is whole.
         family: Name of a recipe, or `auto`.
         options: What the components compute in and exchange.
@@ -73,8 +73,11 @@ def export_checkpoint(
         raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
     if options.io_dtype not in ("float32", "float16"):
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
-    source = Checkpoint.open(checkpoint)
+    source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
+    for part in options.without:
+        if part not in recipe.optional:
+            raise UsageError(f"{part!r} cannot be left out; of family {label} these can: {', '.join(recipe.optional)}.")
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
@@ -87,6 +90,8 @@ def export_checkpoint(
             if on_component:
                 on_component(number, len(names), name)
             component = next(made)
+            if name in options.without:
+                continue
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
@@ -107,7 +112,7 @@ def export_checkpoint(
                 components=entries,
                 sampling=sampling,
                 provenance={
-                    "checkpoint": source.root.name,
+                    "checkpoint": source.name if source.commit is None else f"{source.name}@{source.commit}",
                     "latentlink": latentlink.__version__,
                     "torch": torch.__version__,
                     "interface_dtype": options.io_dtype,

@@ -129,7 +129,8 @@ class _Joint(nn.Module):
         most = embed.pos_embed_max_size
         table = embed.pos_embed.reshape(most, most, -1)
         rows, columns = (_middle(side // embed.patch_size, most) for side in (height, width))
-        return table[rows][:, columns].reshape(1, -1, table.shape[-1])
+        middle: Tensor = table[rows][:, columns].reshape(1, -1, table.shape[-1])
+        return middle
 
     def forward(self, latent: Tensor, timestep: Tensor, *texts: Tensor) -> Tensor:
         width = self.transformer.config.joint_attention_dim

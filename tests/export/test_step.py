@@ -22,7 +22,6 @@ from latentlink.ports import (
 )
 from latentlink.spaces import LatentSpace, TextEmbedding
 
-
 SPACE = LatentSpace(name="tiny", channels=4, downscale=2)
 LATENT = latent_port(SPACE)
 TEXT = text_port(TextEmbedding(name="words", width=3))

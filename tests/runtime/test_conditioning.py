@@ -100,5 +100,3 @@ def test_resolved_conditions_follow_the_positive_ones_unless_the_model_says_othe
     defaults = replace(demo.manifest.sampling, conditions=told)
     nothing = request(defaults, "a")
     assert nothing.conditions == {"size": ((1.0, 2.0), (1.0, 2.0)), "score": ((6.0,), (2.5,))}
-
-
