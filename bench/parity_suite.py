@@ -79,7 +79,7 @@ class Subject:
         """One generation of this subject."""
         return Case(
             sampler=sampler,
-            seed=len(sampler) + batch,
+            seed=batch,
             guidance=self.guidance,
             width=size[0],
             height=size[1],
@@ -102,7 +102,7 @@ class Subject:
             yield self.case(sampler, size, batch, negative)
 
     def covering_cases(self) -> Iterator[Case]:
-        """Every sampler at every size; batches and negative prompts in turn, so that all pairs but theirs appear."""
+        """Every sampler at every size, with the batches and the negative prompts in turn."""
         for (row, sampler), (column, size) in product(enumerate(self.samplers), enumerate(SIZES)):
             negatives = self._negatives()
             batch = BATCHES[(row + column) % 2]
