@@ -75,6 +75,9 @@ def export_checkpoint(
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
+    for part in options.without:
+        if part not in recipe.optional:
+            raise UsageError(f"{part!r} cannot be left out; of family {label} these can: {', '.join(recipe.optional)}.")
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
@@ -87,6 +90,8 @@ def export_checkpoint(
             if on_component:
                 on_component(number, len(names), name)
             component = next(made)
+            if name in options.without:
+                continue
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"

@@ -21,6 +21,7 @@ Examples:
   latentlink export my-model exported --dtype float16 --io-dtype float16
   latentlink export my-model exported --space sd
   latentlink export org/name exported
+  latentlink export stable-diffusion-3 exported --without text_encoder_3
   latentlink export v2-1.safetensors exported --prediction v_prediction --tokenizer my-tokenizer
 """
 )
@@ -52,6 +53,19 @@ Examples:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with the tokenizers of a single file: their files, or another checkpoint's directory.",
 )
+@click.option(
+    "--clip-skip",
+    type=click.IntRange(0, 11),
+    default=0,
+    show_default=True,
+    help="Layers of the CLIP text encoders to leave out at the end, beyond what the family leaves out.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="PART",
+    help="A part to leave out that the family can do without, such as text_encoder_3; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
 def command(
     checkpoint: Path,
@@ -62,6 +76,8 @@ def command(
     space: str | None,
     prediction: str | None,
     tokenizer: Path | None,
+    clip_skip: int,
+    without: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name of the Hub) to typed ONNX in OUT.
@@ -86,7 +102,15 @@ def command(
             checkpoint,
             out,
             family=family,
-            options=Options(dtype=dtype, io_dtype=io_dtype, space=space, prediction=prediction, tokenizer=tokenizer),
+            options=Options(
+                dtype=dtype,
+                io_dtype=io_dtype,
+                space=space,
+                prediction=prediction,
+                tokenizer=tokenizer,
+                clip_skip=clip_skip,
+                without=without,
+            ),
             on_component=lambda number, count, name: bar.update(
                 task, total=count, completed=number, description=f"exporting {name}"
             ),
