@@ -21,7 +21,8 @@ class Recipe:
         components: The components, made one at a time so that only one is in memory.
         sampling: `sampling` of the manifest: training schedule and defaults.
         names: Names of all components in order. A text encoder that a checkpoint lacks is left out.
-        optional: Components that a user may leave out.
+        optional: Components that a user may leave out: halves of a VAE, which bundles can share, and what the network
+            can do without.
     """
 
     title: str
@@ -29,7 +30,7 @@ class Recipe:
     components: Callable[[Checkpoint, Options], Iterator[Component]]
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
     names: tuple[str, ...]
-    optional: tuple[str, ...] = ("vae_encoder",)
+    optional: tuple[str, ...] = ("vae_decoder", "vae_encoder")
 
     def present(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
         """The components that are there and wanted, in order."""

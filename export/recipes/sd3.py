@@ -150,5 +150,5 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
-    optional=("vae_encoder", "text_encoder_3"),
+    optional=("vae_decoder", "vae_encoder", "text_encoder_3"),
 )
