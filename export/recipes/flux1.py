@@ -29,7 +29,7 @@ CLASSES = {
     "text_encoder_2": "T5EncoderModel",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
 TRANSFORMER = {"in_channels": 64, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
 PATCH = 2
 SIDE = 1024
@@ -62,6 +62,11 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel
 
+    transformer = checkpoint.config("transformer")
+    known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
     first = text_encoder(
         checkpoint,
         "text_encoder",
@@ -86,11 +91,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     hidden = second.embeddings
     yield second
     del second
-    transformer = checkpoint.config("transformer")
-    known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         _Packed(checkpoint.network("transformer", FluxTransformer2DModel)),
         options=options,

@@ -29,7 +29,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder", "text_encoder_2", "text_encoder_3", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "text_encoder_3", "denoiser")
 T5_LENGTH = 256
 JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim": 2048}
 
@@ -61,6 +61,11 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import SD3Transformer2DModel
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
+    transformer = checkpoint.config("transformer")
+    known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
+    yield from vae_components(vae, space, options)
+    del vae
     hidden, t5 = Hidden(skip=options.clip_skip + 1, norm=False), "text_encoder_3" in RECIPE.present(checkpoint, options)
     hiddens: list[TextEmbedding] = []
     pooled: list[TextEmbedding] = []
@@ -91,11 +96,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         hiddens += component.embeddings
         yield component
         del component
-    transformer = checkpoint.config("transformer")
-    known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         _Joint(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
         options=options,

@@ -23,7 +23,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 
 # Height and width, or 0 for the picture's own; top and left.
@@ -69,6 +69,11 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
     first = text_encoder(
         checkpoint,
@@ -86,11 +91,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     texts += second.embeddings
     yield second
     del second
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in UNET.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale),
         options=options,

@@ -20,7 +20,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 1280, "block_out_channels": [384, 768, 1536, 1536]}
 
 # Each with the unconditional rows' own where those differ.
@@ -52,15 +52,15 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
 
-    encoder = sdxl.second_encoder(checkpoint, options)
-    texts = encoder.embeddings
-    yield encoder
-    del encoder
     unet_config = checkpoint.config("unet")
     known = all(unet_config.get(key) == value for key, value in UNET.items())
     vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
     yield from vae_components(vae, space, options)
     del vae
+    encoder = sdxl.second_encoder(checkpoint, options)
+    texts = encoder.embeddings
+    yield encoder
+    del encoder
     yield denoiser(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale),
         options=options,
