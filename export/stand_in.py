@@ -1,0 +1,144 @@
+"""A torch module that stands for a plain ONNX graph: recipes call it as the network that the graph came from.
+
+In torch it runs the graph with ONNX Runtime, which gives the reference that the finished component is compared
+with. While it is traced for export it leaves one node, which `latentlink.export.surgery` replaces by the graph.
+So the step, the affine and the rounding around a network are written once, for torch and for imported graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from latentlink.errors import CheckpointError
+from latentlink.export.component import DTYPES
+from latentlink.export.plain import PlainGraph
+
+DOMAIN = "latentlink"
+OPERATOR = "Plain"
+
+Size: TypeAlias = int | torch.SymInt
+Shapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[Size]]]
+"""The shapes of a graph's outputs from its inputs, both by name."""
+
+
+class StandIn(nn.Module):
+    """A plain graph that is called like the network it came from.
+
+    Args:
+        graph: The graph.
+        arguments: The graph's input names in the order of the network's positional arguments.
+        shapes: Shapes of the outputs that a recipe may read.
+        returns: What `forward` returns, from the outputs by name.
+        config: The network's config, as recipes read it.
+    """
+
+    def __init__(
+        self,
+        graph: PlainGraph,
+        *,
+        arguments: Sequence[str],
+        shapes: Shapes,
+        returns: Callable[[Mapping[str, Tensor]], Any],
+        config: Any = None,
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.arguments = tuple(arguments)
+        self.shapes = shapes
+        self.returns = returns
+        self.config = config
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise CheckpointError(
+                f"The recipe needs {name!r} of the network in {self.graph.title}; "
+                "an ONNX graph has only its inputs and outputs.",
+                remedy="Export from the checkpoint's own weights instead.",
+            ) from None
+
+    def forward(self, *positional: Any, **named: Any) -> Any:
+        """Run the graph. Arguments are the network's; each goes to the graph's input of its name, cast to its dtype.
+
+        Raises:
+            CheckpointError: The graph has another set of inputs than the arguments given.
+        """
+        given = self._inputs(dict(zip(self.arguments, positional, strict=False)) | named)
+        shapes = {name: list(shape) for name, shape in self.shapes(given).items() if name in self.graph.outputs}
+        results = self._traced(given, shapes) if torch.onnx.is_in_onnx_export() else self._run(given, list(shapes))
+        return self.returns(dict(zip(shapes, results, strict=True)))
+
+    def _inputs(self, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Tensors among the arguments, in the order of the graph's inputs. Options that are no tensors ask for
+        what a graph cannot change any more; what it was exported with is read from its outputs."""
+        tensors: dict[str, Tensor] = {}
+        for name, value in arguments.items():
+            nested = value if isinstance(value, dict) else {name: value}
+            tensors |= {key: item for key, item in nested.items() if isinstance(item, Tensor)}
+        if set(tensors) != set(self.graph.inputs):
+            self._refuse(set(tensors))
+        return {
+            name: tensors[name].to(DTYPES[self.graph.inputs[name].dtype]) for name in self.graph.inputs
+        }
+
+    def _refuse(self, given: set[str]) -> NoReturn:
+        raise CheckpointError(
+            f"{self.graph.title} has the inputs {', '.join(sorted(self.graph.inputs))}, "
+            f"but its family gives {', '.join(sorted(given))}.",
+            remedy="Export it again with a current Optimum, or name the right --family.",
+        )
+
+    def _traced(self, given: Mapping[str, Tensor], shapes: Mapping[str, list[Size]]) -> Sequence[Tensor]:
+        return torch.onnx.ops.symbolic_multi_out(
+            f"{DOMAIN}::{OPERATOR}",
+            list(given.values()),
+            {"path": str(self.graph.path), "inputs": list(given), "outputs": list(shapes)},
+            dtypes=[DTYPES[self.graph.outputs[name].dtype] for name in shapes],
+            shapes=list(shapes.values()),
+            version=1,
+        )
+
+    def _run(self, given: Mapping[str, Tensor], outputs: Sequence[str]) -> list[Tensor]:
+        feeds = {name: tensor.detach().numpy() for name, tensor in given.items()}
+        return [torch.from_numpy(array) for array in run_plain(self.graph, feeds, outputs)]
+
+
+def run_plain(
+    graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> list[NDArray[Any]]:
+    """Run a plain graph on the CPU.
+
+    Args:
+        graph: The graph.
+        feeds: Its inputs by name. An input that the graph declares as a scalar may be given with one value a
+            row: the rows are then run one at a time.
+        outputs: Names of the outputs wanted.
+
+    Returns:
+        The outputs in order, rows together again.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    session = ort.InferenceSession(graph.path, options, providers=["CPUExecutionProvider"])
+    rowwise = {name for name, array in feeds.items() if array.ndim and not graph.inputs[name].shape}
+    if not rowwise:
+        return list(session.run(list(outputs), dict(feeds)))
+    rows = next(feeds[name].shape[0] for name in rowwise)
+    parts = [
+        session.run(
+            list(outputs),
+            {name: array[row] if name in rowwise else array[row : row + 1] for name, array in feeds.items()},
+        )
+        for row in range(rows)
+    ]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
