@@ -12,7 +12,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.stand_in import StandIn
+from latentlink.export.stand_in import plain_graph
 from latentlink.export.surgery import splice
 from latentlink.ports import Port
 
@@ -42,7 +42,8 @@ def write_onnx(
     """
     free = tuple({axis: dim for axis, dim in enumerate(port.shape) if isinstance(dim, str)} for port in inputs)
     # a plain graph keeps its own opset, and what is traced around it takes that
-    opset = next((part.graph.opset for part in module.modules() if isinstance(part, StandIn)), OPSET)
+    plain = plain_graph(module)
+    opset = OPSET if plain is None else plain.opset
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,

@@ -8,7 +8,7 @@ So the step, the affine and the rounding around a network are written once, for 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -28,13 +28,17 @@ Shapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[Size]
 """The shapes of a graph's outputs from its inputs, both by name."""
 
 
+class NotInGraph(CheckpointError, AttributeError):
+    """A recipe reads a part of a network that its graph does not expose. `hasattr` sees that there is none."""
+
+
 class StandIn(nn.Module):
     """A plain graph that is called like the network it came from.
 
     Args:
         graph: The graph.
         arguments: The graph's input names in the order of the network's positional arguments.
-        shapes: Shapes of the outputs that a recipe may read.
+        shapes: Shapes of the outputs that a recipe may read; what the graph lacks of them is left out.
         returns: What `forward` returns, from the outputs by name.
         config: The network's config, as recipes read it.
     """
@@ -55,13 +59,18 @@ class StandIn(nn.Module):
         self.returns = returns
         self.config = config
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the graph keeps its weights in."""
+        return DTYPES[self.graph.dtype]
+
     def __getattr__(self, name: str) -> Any:
         try:
             return super().__getattr__(name)
         except AttributeError:
-            raise CheckpointError(
-                f"The recipe needs {name!r} of the network in {self.graph.title}; "
-                "an ONNX graph has only its inputs and outputs.",
+            raise NotInGraph(
+                f"The export needs {name!r} of the network in {self.graph.title}, "
+                "but an ONNX graph has only its inputs and outputs.",
                 remedy="Export from the checkpoint's own weights instead.",
             ) from None
 
@@ -77,24 +86,19 @@ class StandIn(nn.Module):
         return self.returns(dict(zip(shapes, results, strict=True)))
 
     def _inputs(self, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Tensors among the arguments, in the order of the graph's inputs. Options that are no tensors ask for
-        what a graph cannot change any more; what it was exported with is read from its outputs."""
+        """The tensors among the arguments, in the order of the graph's inputs. What is no tensor is an option of
+        the network; what it was set to when the graph was exported shows in the graph's outputs."""
         tensors: dict[str, Tensor] = {}
         for name, value in arguments.items():
             nested = value if isinstance(value, dict) else {name: value}
             tensors |= {key: item for key, item in nested.items() if isinstance(item, Tensor)}
         if set(tensors) != set(self.graph.inputs):
-            self._refuse(set(tensors))
-        return {
-            name: tensors[name].to(DTYPES[self.graph.inputs[name].dtype]) for name in self.graph.inputs
-        }
-
-    def _refuse(self, given: set[str]) -> NoReturn:
-        raise CheckpointError(
-            f"{self.graph.title} has the inputs {', '.join(sorted(self.graph.inputs))}, "
-            f"but its family gives {', '.join(sorted(given))}.",
-            remedy="Export it again with a current Optimum, or name the right --family.",
-        )
+            raise CheckpointError(
+                f"{self.graph.title} reads {', '.join(sorted(self.graph.inputs))}, "
+                f"but a model of its family is given {', '.join(sorted(tensors))}.",
+                remedy="Export it again with a current Optimum, or name the right --family.",
+            )
+        return {name: tensors[name].to(DTYPES[tensor.dtype]) for name, tensor in self.graph.inputs.items()}
 
     def _traced(self, given: Mapping[str, Tensor], shapes: Mapping[str, list[Size]]) -> Sequence[Tensor]:
         return torch.onnx.ops.symbolic_multi_out(
@@ -109,6 +113,11 @@ class StandIn(nn.Module):
     def _run(self, given: Mapping[str, Tensor], outputs: Sequence[str]) -> list[Tensor]:
         feeds = {name: tensor.detach().numpy() for name, tensor in given.items()}
         return [torch.from_numpy(array) for array in run_plain(self.graph, feeds, outputs)]
+
+
+def plain_graph(module: nn.Module) -> PlainGraph | None:
+    """The plain graph that a component is made around, or None where it is made of a torch network."""
+    return next((part.graph for part in module.modules() if isinstance(part, StandIn)), None)
 
 
 def run_plain(
