@@ -34,6 +34,14 @@ MAX_TENSOR = 256
 Fact: TypeAlias = str | int | bool | tuple[str, ...] | None
 """One thing that a fingerprint says about the machine an engine was built for."""
 
+OVERFLOWS: Mapping[str, str] = {
+    "refuse": "is refused",
+    "truncate": "is cut off, as another encoder of the model reads the rest",
+    "chunk": "is read in several pieces, whose embeddings follow each other; (words:1.3) are weighted",
+}
+"""What becomes of a prompt that has more tokens than its text encoder reads."""
+
+_TOKENIZER = ("path", "max_length", "pad_id", "start_id", "end_id", "overflow")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _T = TypeVar("_T")
 
@@ -69,6 +77,7 @@ class TokenizerEntry:
         pad_id: What fills up to `max_length`.
         start_id: First token of every prompt, or None.
         end_id: Last token of every prompt, or None.
+        overflow: What becomes of a longer prompt, a key of `OVERFLOWS`.
     """
 
     path: str
@@ -76,6 +85,7 @@ class TokenizerEntry:
     pad_id: int
     start_id: int | None
     end_id: int | None
+    overflow: str = "refuse"
 
     def __post_init__(self) -> None:
         check_path("path", self.path)
@@ -84,15 +94,17 @@ class TokenizerEntry:
         for key, value in (("start_id", self.start_id), ("end_id", self.end_id)):
             if value is not None:
                 check_int(key, value, 0, MAX_DIM - 1)
+        if self.overflow not in OVERFLOWS:
+            raise unexpected("overflow", self.overflow, f"one of {', '.join(OVERFLOWS)}")
 
     def to_json(self) -> dict[str, Any]:
         """The record of this tokenizer."""
-        return {key: getattr(self, key) for key in ("path", "max_length", "pad_id", "start_id", "end_id")}
+        return {key: getattr(self, key) for key in _TOKENIZER}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
-        return cls(**record_of(value, ("path", "max_length", "pad_id", "start_id", "end_id")))
+        return cls(**record_of(value, _TOKENIZER))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 from latentlink.engine._checks import (
     check_int,
     check_label,
     check_number,
+    check_pattern,
     check_text,
     inside,
     list_of,
@@ -18,11 +19,17 @@ from latentlink.engine._checks import (
     unexpected,
 )
 from latentlink.engine._entries import sorted_items
+from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
 
+UNCONDITIONAL = ("empty", "zeros")
+
 Constant: TypeAlias = str | int | float | bool | tuple[float, ...] | None
 """One number, or list of numbers, of a training schedule."""
+
+Condition: TypeAlias = tuple[tuple[float, ...], tuple[float, ...] | None]
+"""Numbers of a condition port: for prompts, and for unconditional rows or None where they are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,10 @@ class Sampling:
         width: Pixels, a multiple of `size_multiple`.
         height: Pixels, a multiple of `size_multiple`.
         size_multiple: What every picture's width and height must be a multiple of, in pixels.
+        unconditional: What guidance compares with where no negative prompt is given: the `empty` prompt's
+            embedding, or `zeros`.
+        conditions: For each condition port of the denoiser, by name, the numbers to send where the user says nothing,
+            and those for unconditional rows, None where they are the same.
     """
 
     schedule: Mapping[str, Constant]
@@ -46,6 +57,8 @@ class Sampling:
     width: int
     height: int
     size_multiple: int
+    unconditional: str = "empty"
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with inside("schedule"):
@@ -63,6 +76,11 @@ class Sampling:
             check_int(key, side, 1, MAX_SIDE)
             if side % self.size_multiple:
                 raise unexpected(key, side, f"a multiple of size_multiple, {self.size_multiple}")
+        if self.unconditional not in UNCONDITIONAL:
+            raise unexpected("unconditional", self.unconditional, f"one of {', '.join(UNCONDITIONAL)}")
+        with inside("conditions"):
+            conditions = {key: _condition(key, value) for key, value in sorted_items(self.conditions, 32)}
+        object.__setattr__(self, "conditions", conditions)
 
     def to_json(self) -> dict[str, Any]:
         """The record of these settings."""
@@ -76,13 +94,33 @@ class Sampling:
             "width": self.width,
             "height": self.height,
             "size_multiple": self.size_multiple,
+            "unconditional": self.unconditional,
+            "conditions": {
+                key: [None if value is None else list(value) for value in pair]
+                for key, pair in self.conditions.items()
+            },
         }
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
         keys = ("schedule", "sampler", "steps", "guidance", "width", "height", "size_multiple")
-        return cls(**record_of(value, keys))
+        return cls(**record_of(value, keys, ("unconditional", "conditions")))
+
+
+def _condition(key: str, value: object) -> Condition:
+    check_pattern("", key, NAME, "the name of a condition port")
+    pair = list_of(key, value, limit=2)
+    if len(pair) != 2 or pair[0] is None:
+        raise unexpected(key, value, "[numbers, numbers or null]")
+    read = [None if numbers is None else tuple(list_of(key, numbers, limit=64)) for numbers in pair]
+    for numbers in read:
+        for number in numbers or ():
+            check_number(key, number, -math.inf)
+    first, second = read
+    if not first or (second is not None and len(second) != len(first)):
+        raise unexpected(key, value, "two lists of equal length")
+    return first, second
 
 
 def _constant(key: str, value: object) -> Constant:

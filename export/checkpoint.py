@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.loading import load_network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,12 @@ class Checkpoint:
     Args:
         root: The directory.
         classes: Class name of every part, as `model_index.json` has them, absent parts left out.
+        index: What else it says, such as `force_zeros_for_empty_prompt`.
     """
 
     root: Path
     classes: Mapping[str, str]
+    index: Mapping[str, Any]
 
     @classmethod
     def open(cls, path: str | Path) -> Checkpoint:
@@ -48,7 +51,7 @@ class Checkpoint:
             for part, value in index.items()
             if isinstance(value, list) and len(value) == 2 and all(isinstance(item, str) for item in value)
         }
-        return cls(root=root.resolve(), classes=classes)
+        return cls(root=root.resolve(), classes=classes, index=index)
 
     @property
     def label(self) -> str:
@@ -62,9 +65,13 @@ class Checkpoint:
             CheckpointError: The part is missing or its config cannot be read.
         """
         name = "scheduler_config.json" if part == "scheduler" else "config.json"
-        return read_json(self.part(part) / name)
+        return read_json(self.folder(part) / name)
 
-    def part(self, part: str) -> Path:
+    def network(self, part: str, kind: Any) -> Any:
+        """A part's network, float32, in eval mode; see `load_network`."""
+        return load_network(kind, self.folder(part))
+
+    def folder(self, part: str) -> Path:
         """The folder of a part.
 
         Raises:

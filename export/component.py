@@ -33,13 +33,15 @@ class Tokenizer:
         start_id: First token of every prompt.
         end_id: Last token of every prompt.
         pad_id: What fills up to `max_length`.
+        overflow: What becomes of a longer prompt, see `latentlink.engine.manifest.TokenizerEntry`.
     """
 
     text: str
     max_length: int
-    start_id: int
-    end_id: int
+    start_id: int | None
+    end_id: int | None
     pad_id: int
+    overflow: str = "refuse"
 
     @property
     def sha256(self) -> str:
@@ -52,7 +54,7 @@ class Component:
     """A module and its ports.
 
     Args:
-        name: `text_encoder`, `denoiser`, `vae_decoder`, `vae_encoder`.
+        name: `text_encoder`, `text_encoder_2`, `denoiser`, `vae_decoder`, `vae_encoder`.
         module: float32, in eval mode; `forward` takes the inputs in order and returns the outputs in order.
         inputs: Ports of `forward`'s arguments, with free dimensions by name.
         outputs: Ports of what it returns.
@@ -60,6 +62,8 @@ class Component:
         tokenizer: For a component that reads tokens.
         spaces: Latent spaces that the ports name.
         embeddings: Text embeddings that the ports name.
+        precision: What the core computes in where it must not be what the export asks for.
+        reason: Why, for the manifest.
     """
 
     name: str
@@ -70,6 +74,8 @@ class Component:
     tokenizer: Tokenizer | None = None
     spaces: tuple[LatentSpace, ...] = ()
     embeddings: tuple[TextEmbedding, ...] = ()
+    precision: str | None = None
+    reason: str = ""
 
     def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
         """Inputs to trace and to compare with: the ports' shapes at `sizes`, values of the range they have in use."""
@@ -84,8 +90,12 @@ class Component:
             return torch.randint(0, self.vocabulary, shape, generator=generator, dtype=torch.int32)
         if port.kind == "guidance":
             return torch.full(shape, 5.0)
+        if port.kind == "mask":
+            return torch.randint(0, 2, shape, generator=generator).float()
+        if port.kind == "condition":
+            return torch.randint(1, 64, shape, generator=generator).float()
         if port.kind == "coefficients":
             # a step in mid-course: every column counts, and each picture of the batch has another row
-            row = torch.tensor([501.0, 0.9, 1.1, -0.7, 0.8, 0.6, -0.3, 0.2, -0.1, 0.05, 0.4])
-            return row + 0.01 * torch.arange(shape[0])[:, None]
+            row = [501.0, 0.9, 1.1, -0.7, 0.8, 0.6, -0.3, 0.2, -0.1, 0.05, 0.4, 0.15, 0.3, 0.5, 0.6]
+            return torch.tensor(row) + 0.01 * torch.arange(shape[0])[:, None]
         return torch.randn(shape, generator=generator).to(DTYPES[port.dtype])

@@ -27,8 +27,8 @@ ONNX = "onnx"
 # Two sizes to compare at, the first also to trace with: all free dimensions above 1 and different from each
 # other there, so that the exporter ties none of them; the smallest case afterwards.
 CASES: tuple[Mapping[str, int], ...] = (
-    {"B": 2, "N": 4, "S": 77, "rows": 2, "columns": 3},
-    {"B": 1, "N": 1, "S": 77, "rows": 1, "columns": 1},
+    {"B": 2, "N": 4, "S": 77, "L": 12, "rows": 2, "columns": 3},
+    {"B": 1, "N": 1, "S": 154, "L": 5, "rows": 1, "columns": 1},
 )
 
 
@@ -81,12 +81,15 @@ def export_checkpoint(
         # as dictionaries, for each value once and in order
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
-        made = recipe.components(source, options)
-        for number, name in enumerate(recipe.names):
+        reasons: dict[str, str] = {}
+        made, names = recipe.components(source, options), recipe.names(source, options)
+        for number, name in enumerate(names):
             if on_component:
-                on_component(number, len(recipe.names), name)
+                on_component(number, len(names), name)
             component = next(made)
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
+            if component.precision is not None:
+                reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
             spaces |= dict.fromkeys(component.spaces)
             embeddings |= dict.fromkeys(component.embeddings)
             del component
@@ -108,6 +111,7 @@ def export_checkpoint(
                     "latentlink": latentlink.__version__,
                     "torch": torch.__version__,
                     "interface_dtype": options.io_dtype,
+                    **reasons,
                 },
             ),
         )
@@ -115,6 +119,7 @@ def export_checkpoint(
 
 def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
+    precision = component.precision or options.dtype
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases = []
     for number, case in enumerate(CASES):
@@ -127,15 +132,15 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
     path.parent.mkdir(parents=True)
     example = component.example(_sizes(CASES[0], multiple, downscale), seed=0)
     write_onnx(
-        component.module.compute_in(DTYPES[options.dtype]),
+        component.module.compute_in(DTYPES[precision]),
         example,
         inputs=component.inputs,
         outputs=component.outputs,
         path=path,
     )
     parity = None
-    if options.dtype != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
-        parity = compare(path, cases, dtype=options.dtype)
+    if precision != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
+        parity = compare(path, cases, dtype=precision)
         if not parity.passed:
             raise CheckpointError(
                 f"{component.name} does not compute in ONNX what it computes in torch: relative difference "
@@ -153,10 +158,11 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
             start_id=component.tokenizer.start_id,
             end_id=component.tokenizer.end_id,
             pad_id=component.tokenizer.pad_id,
+            overflow=component.tokenizer.overflow,
         )
     engine = EngineEntry(
         target=ONNX,
-        precision=options.dtype,
+        precision=precision,
         path=path.relative_to(folder).as_posix(),
         fingerprint={},
         limits={},
@@ -171,7 +177,7 @@ def _sizes(case: Mapping[str, int], multiple: int, downscale: int) -> Mapping[st
     """Free dimensions of one case: pictures of `rows` by `columns` times the smallest side."""
     height, width = case["rows"] * multiple, case["columns"] * multiple
     return {
-        **{dim: case[dim] for dim in ("B", "N", "S")},
+        **{dim: case[dim] for dim in ("B", "N", "S", "L")},
         "H": height,
         "W": width,
         "h": height // downscale,

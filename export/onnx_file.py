@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 import torch
@@ -46,9 +47,9 @@ def write_onnx(
     opset = OPSET if plain is None else plain.opset
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            module,
+            _Positional(module),
             example,
-            dynamic_shapes=free,
+            dynamic_shapes=(free,),
             dynamo=True,
             opset_version=opset,
             optimize=True,
@@ -63,6 +64,17 @@ def write_onnx(
     _strip_notes(model)
     model.producer_name, model.producer_version = "latentlink", torch.__version__
     ir.save(model, path, external_data=path.name + WEIGHTS_SUFFIX)
+
+
+class _Positional(nn.Module):
+    """Any module with `*tensors` for arguments, so that all are traced alike."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *tensors: Tensor) -> Any:
+        return self.module(*tensors)
 
 
 def _name(values: Sequence[ir.Value], ports: Sequence[Port]) -> None:

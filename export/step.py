@@ -2,80 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from latentlink.export.typed import TypedModule
+from latentlink.ports import COEFFICIENTS, HISTORY, Port
 
 
 class Step(TypedModule):
     """One row of any sampler's table, per picture of the batch.
 
-    With `t, c_in, p, q, a, b0..b4, c = coefficients` and `m` the guided prediction of the model:
+    With the columns of `COEFFICIENTS` and `m` the guided prediction of the model:
 
-        D  = p*x + q*m(c_in*x, t)
-        x' = a*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
+        y  = x + (1 - mask) * ((keep - 1)*x + init*z + renoise*e)
+        D  = p*y + q*m(c_in*y, t)
+        x' = a*y + own*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
 
-    Guidance is `m = uncond + w * (cond - uncond)` (Ho and Salimans, 2022). It runs only where the text has two
-    rows a picture (`[2B, S, D]`, unconditional first); with one row a picture (`[B, S, D]`) the same graph does
+    Classifier-free guidance is `m = uncond + w * (cond - uncond)` (Ho and Salimans, 2022). It runs only where the text
+    has two rows a picture (`[2B, S, D]`, unconditional first); with one row a picture (`[B, S, D]`) the same graph does
     half of the work, and `w` has no effect.
 
     Args:
-        predict: The denoiser, `(latent [N, C, h, w], timestep float32 [N], text [N, S, D]) -> [N, C, h, w]`.
+        predict: The denoiser, `(latent [N, C, h, w], timestep float32 [N], *conditioning) -> [N, C, h, w]`. The
+            conditioning is: what the text and the condition ports carry, in their order, and w where it is embedded.
+        ports: Of the inputs, in the order of `forward`'s arguments.
         interface_dtype: What crosses between engines. The step's own arithmetic is float32.
     """
 
-    def __init__(self, predict: nn.Module, interface_dtype: torch.dtype) -> None:
+    def __init__(self, predict: nn.Module, ports: Sequence[Port], interface_dtype: torch.dtype) -> None:
         super().__init__(predict)
         self.interface_dtype = interface_dtype
+        self.roles = tuple(_role(port) for port in ports)
 
-    def forward(
-        self,
-        latent: Tensor,
-        history1: Tensor,
-        history2: Tensor,
-        history3: Tensor,
-        history4: Tensor,
-        noise: Tensor,
-        text: Tensor,
-        guidance: Tensor,
-        coefficients: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """Run the step.
 
         Args:
-            latent: x, interface dtype `[B, C, h, w]`.
-            history1: D1 of the formula, the newest earlier D, shape of `latent`; `history2..4` are older.
-            history2: D2.
-            history3: D3.
-            history4: D4.
-            noise: Standard normal, shape of `latent`.
-            text: Interface dtype `[B or 2B, S, D]`, unconditional rows first.
-            guidance: w, float32 `[B]`.
-            coefficients: float32 `[B, 11]`.
+            tensors: What the ports say: latents interface dtype `[B, C, h, w]`, the mask float32 `[B, 1, h, w]`,
+                text interface dtype `[N, S, D]`, conditions float32 `[N, k]`, guidance float32 `[B]`, coefficients
+                float32 `[B, 15]`.
 
         Returns:
-            x' and D, both of `latent`'s shape and dtype.
+            x' and D, both of the latents' shape and dtype.
         """
-        x = latent.float()
-        columns = [column[:, None, None, None] for column in coefficients.unbind(1)]
-        _, c_in, p, q, a, b0, b1, b2, b3, b4, c = columns
-        batch, rows = latent.shape[0], text.shape[0]
-        # Row n of the text belongs to picture n mod B. Gathers leave B and the rows independent free
-        # dimensions for the exporter, where chunk or repeat would tie them.
-        picture = torch.arange(rows, device=text.device) % torch.full((1,), batch, device=text.device)
-        prediction = self.run((c_in * x)[picture], coefficients[:, 0][picture], text.to(self.compute_dtype))
-        first = torch.arange(batch, device=text.device)
-        uncond, cond = prediction[first], prediction[first + (rows - batch)]
-        guided = uncond + guidance[:, None, None, None] * (cond - uncond)
-        denoised = p * x + q * guided
-        after = (
-            a * x
-            + b0 * denoised
-            + b1 * history1.float()
-            + b2 * history2.float()
-            + b3 * history3.float()
-            + b4 * history4.float()
-            + c * noise.float()
-        )
+        return self.after(self.core(*self.before(*tensors)), *tensors)
+
+    def before(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """What the model reads, one row a prediction: latent and text in the core's dtype, all else float32."""
+        given = dict(zip(self.roles, tensors, strict=True))
+        column = self._columns(given)
+        y = column["c_in"] * self._blended(given, column)
+        if "masked" in given:
+            y = torch.cat([y, given["mask"], given["masked"].float()], dim=1)
+        timestep = given["coefficients"][:, COEFFICIENTS.index("t")]
+        prompts = [(role, tensor) for role, tensor in given.items() if role.startswith(("text", "condition"))]
+        conditioning = [tensor.to(self.compute_dtype) if role.startswith("text") else tensor for role, tensor in prompts]
+        if "cfg" in given:
+            # Row n of the text belongs to picture n mod B. Gathers leave B and the rows independent free
+            # dimensions for the exporter, where chunk or repeat would tie them.
+            batch, rows = y.shape[0], prompts[0][1].shape[0]
+            picture = torch.arange(rows, device=y.device) % torch.full((1,), batch, device=y.device)
+            y, timestep = y[picture], timestep[picture]
+        if "embedded" in given:
+            conditioning.append(given["embedded"])
+        return (y.to(self.compute_dtype), timestep, *conditioning)
+
+    def after(self, prediction: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        """x' and D from the model's prediction, one row for each of `before`'s."""
+        given = dict(zip(self.roles, tensors, strict=True))
+        column = self._columns(given)
+        x, y = given["x"].float(), self._blended(given, column)
+        guided = prediction.float()
+        if "cfg" in given:
+            batch, rows = x.shape[0], guided.shape[0]
+            first = torch.arange(batch, device=x.device)
+            uncond, cond = guided[first], guided[first + (rows - batch)]
+            guided = uncond + given["cfg"][:, None, None, None] * (cond - uncond)
+        denoised = column["p"] * y + column["q"] * guided
+        after = column["a"] * y + column["own"] * x + column["b0"] * denoised + column["c"] * given["noise"].float()
+        for age in range(1, HISTORY + 1):
+            after = after + column[f"b{age}"] * given[f"history{age}"].float()
         return after.to(self.interface_dtype), denoised.to(self.interface_dtype)
+
+    def _columns(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: values[:, None, None, None]
+            for name, values in zip(COEFFICIENTS, given["coefficients"].unbind(1), strict=True)
+        }
+
+    def _blended(self, given: dict[str, Tensor], column: dict[str, Tensor]) -> Tensor:
+        """y: x where the mask says repaint, the picture at this row's noise level where it says keep."""
+        x = given["x"].float()
+        if "init" not in given:
+            return x
+        picture = column["init"] * given["init"].float() + column["renoise"] * given["initnoise"].float()
+        return x + (1 - given["mask"]) * ((column["keep"] - 1) * x + picture)
+
+
+def _role(port: Port) -> str:
+    """What a port is to the step: its slot, its kind, or the kind of guidance."""
+    if port.kind in ("text", "condition"):
+        return port.tensor
+    return {"latent": port.slot, "guidance": port.name}.get(port.kind, port.kind)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import DTYPES, Component
+from latentlink.export.identity import latent_space
+from latentlink.export.recipes.options import Options
 from latentlink.export.typed import TypedModule
+from latentlink.ports import image_port, latent_port, mask_port
 from latentlink.spaces import LatentSpace
+
+# force_upcast is true by class default, so the configs of these say it without meaning it.
+FITS_FLOAT16 = ("sd",)
 
 
 class Affine(nn.Module):
@@ -65,9 +76,102 @@ class Encoder(TypedModule):
         self.affine = Affine(space)
         self.interface_dtype = interface_dtype
 
-    def forward(self, image: Tensor, noise: Tensor) -> Tensor:
-        """uint8 RGB `[B, H, W, 3]` and standard normal noise `[B, C, h, w]` (zeros: the mode) to z `[B, C, h, w]`."""
-        picture = image.permute(0, 3, 1, 2).float() / 255 * 2 - 1
+    def forward(self, image: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+        """Encode.
+
+        Args:
+            image: uint8 RGB `[B, H, W, 3]`.
+            mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden (mid-grey, which no 8-bit value is).
+            noise: Standard normal `[B, C, h, w]`; zeros give the posterior's mode.
+
+        Returns:
+            z `[B, C, h, w]`, interface dtype.
+        """
+        picture = (image.permute(0, 3, 1, 2).float() / 255 * 2 - 1) * (1 - mask)
         mean, log_variance = self.run(picture).chunk(2, dim=1)
         raw = mean + torch.exp(0.5 * log_variance.clamp(-30, 20)) * noise.float()
         return self.affine.from_raw(raw).to(self.interface_dtype)
+
+
+class RawDecode(nn.Module):
+    """The decoding half of an `AutoencoderKL`: raw latent `[B, C, h, w]` to picture `[B, 3, H, W]`."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
+
+    def forward(self, raw: Tensor) -> Tensor:
+        picture: Tensor = self.decoder(raw if self.post_quant_conv is None else self.post_quant_conv(raw))
+        return picture
+
+
+class RawMoments(nn.Module):
+    """The encoding half of an `AutoencoderKL`: picture `[B, 3, H, W]` to mean and log-variance `[B, 2C, h, w]`."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.encoder, self.quant_conv = vae.encoder, vae.quant_conv
+
+    def forward(self, picture: Tensor) -> Tensor:
+        hidden = self.encoder(picture)
+        moments: Tensor = hidden if self.quant_conv is None else self.quant_conv(hidden)
+        return moments
+
+
+def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
+    """Decoder and encoder of an `AutoencoderKL`.
+
+    One that overflows float16 says so with `force_upcast` (the published SDXL VAE's activations pass 65,504); it is
+    then exported in float32 whatever the rest computes in.
+    """
+    latent = latent_port(space, options.io_dtype)
+    upcast = options.dtype == "float16" and bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
+    precision = "float32" if upcast else None
+    reason = "its config sets force_upcast: activations pass 65,504, the largest float16" if upcast else ""
+    yield Component(
+        name="vae_decoder",
+        module=Decoder(RawDecode(vae), space).eval(),
+        inputs=(latent,),
+        outputs=(image_port(),),
+        spaces=(space,),
+        precision=precision,
+        reason=reason,
+    )
+    yield Component(
+        name="vae_encoder",
+        module=Encoder(RawMoments(vae), space, DTYPES[options.io_dtype]).eval(),
+        inputs=(image_port(), mask_port(1), latent.at("noise")),
+        outputs=(latent,),
+        spaces=(space,),
+        precision=precision,
+        reason=reason,
+    )
+
+
+def load_vae(checkpoint: Checkpoint, options: Options, *, candidate: LatentSpace | None) -> tuple[Any, LatentSpace]:
+    """A checkpoint's `AutoencoderKL` and the space it defines.
+
+    Args:
+        checkpoint: Where it lies.
+        options: Of the export; the user may have named the space.
+        candidate: The known space that the rest of the checkpoint speaks for, if any.
+
+    Raises:
+        CheckpointError: The VAE cannot be read, or the evidence for its space does not suffice.
+    """
+    from diffusers import AutoencoderKL
+
+    vae = checkpoint.network("vae", AutoencoderKL)
+    space = latent_space(
+        config=checkpoint.config("vae"),
+        vae_state=vae.state_dict(),
+        candidate=candidate if candidate and _of_published_size(checkpoint.config("vae")) else None,
+        asked=options.space,
+        label=checkpoint.label,
+    )
+    return vae, space
+
+
+def _of_published_size(config: Mapping[str, Any]) -> bool:
+    """Whether the VAE has the widths of every published one of its class."""
+    return list(config.get("block_out_channels", ())) == [128, 256, 512, 512]

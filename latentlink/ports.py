@@ -18,12 +18,18 @@ from latentlink.spaces import DIGEST, NAME, LatentSpace, TextEmbedding, digest
 Dim: TypeAlias = int | str
 """One dimension of a port's shape: a fixed size, or the name of a free one."""
 
-KINDS = ("latent", "text", "image", "tokens", "coefficients", "guidance")
+KINDS = ("latent", "text", "image", "tokens", "coefficients", "guidance", "mask", "condition")
 DTYPES = ("float32", "float16", "bfloat16", "uint8", "int32", "int64")
 LAYOUT = re.compile(r"[a-z][1-9][0-9]{0,8}(_[a-z][1-9][0-9]{0,8})*")
 
-COEFFICIENTS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c")
-"""Columns of a step's row: `D = p*x + q*model(c_in*x, t)`, `x' = a*x + b0*D + b1*D1 + .. + b4*D4 + c*noise`."""
+COEFFICIENTS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c", "own", "keep", "init", "renoise")
+"""Columns of a step's row:
+
+    y  = x + (1 - mask) * ((keep - 1)*x + init*z + renoise*e)      z a picture's latent, e its noise
+    D  = p*y + q*model(c_in*y, t)
+    x' = a*y + own*x + b0*D + b1*D1 + .. + b4*D4 + c*noise
+
+Where nothing is blended in, keep is 1 and own, init and renoise are 0, so that y is x."""
 
 HISTORY = 4
 """Earlier D's that a step can read."""
@@ -128,15 +134,22 @@ def latent_port(space: LatentSpace, dtype: str = "float32") -> Port:
     )
 
 
-def text_port(embedding: TextEmbedding, dtype: str = "float32") -> Port:
-    """Embeddings of prompts: `[N, S, width]`, N prompts (negative ones first) of S tokens."""
+def text_port(embedding: TextEmbedding, dtype: str = "float32", *, rows: str = "N", tokens: str = "S") -> Port:
+    """Embeddings of prompts: `[N, S, width]`, N prompts (negative ones first) of S tokens; pooled ones `[N, width]`.
+
+    Args:
+        embedding: What the numbers are.
+        dtype: What crosses between engines.
+        rows: Name of the first dimension.
+        tokens: Name of the second; encoders of unlike lengths need different names in one denoiser.
+    """
     return Port(
         kind="text",
         name=embedding.name,
         layout=(("d", embedding.width),),
         dtype=dtype,
         digest=embedding.digest,
-        shape=("N", "S", embedding.width),
+        shape=(rows, embedding.width) if embedding.pooled else (rows, tokens, embedding.width),
     )
 
 
@@ -164,8 +177,35 @@ def image_port() -> Port:
     )
 
 
+def mask_port(downscale: int) -> Port:
+    """Where to paint, float32 0 or 1: `[B, 1, h, w]` beside latents, `[B, 1, H, W]` (downscale 1) beside pictures."""
+    return Port(
+        kind="mask",
+        name="repaint",
+        layout=(("f", downscale),),
+        dtype="float32",
+        digest=digest({"one": "repaint", "zero": "keep"}),
+        shape=("B", 1, "H", "W") if downscale == 1 else ("B", 1, "h", "w"),
+    )
+
+
+def condition_port(name: str, size: int, *, rows: str = "N") -> Port:
+    """Numbers that a denoiser was trained to be told, such as the original picture's size: float32 `[N, size]`.
+
+    What to send where the user says nothing stands in the manifest.
+    """
+    return Port(
+        kind="condition",
+        name=name,
+        layout=(("k", size),),
+        dtype="float32",
+        digest=digest({"condition": name}),
+        shape=(rows, size),
+    )
+
+
 def coefficients_port() -> Port:
-    """A step's row for each picture: float32 `[B, 11]`, columns as in `COEFFICIENTS`."""
+    """A step's row for each picture: float32 `[B, 15]`, columns as in `COEFFICIENTS`."""
     return Port(
         kind="coefficients",
         name="step",
@@ -176,13 +216,24 @@ def coefficients_port() -> Port:
     )
 
 
-def guidance_port() -> Port:
-    """Guidance scale w for each picture: float32 `[B]`; `uncond + w * (cond - uncond)` (Ho and Salimans, 2022)."""
+GUIDANCE = {
+    "cfg": "uncond + w * (cond - uncond)",
+    "embedded": "w is an input of the network",
+}
+"""How a denoiser is guided, by the name of its guidance port; one that is not guided has no such port."""
+
+
+def guidance_port(how: str = "cfg") -> Port:
+    """Guidance scale w for each picture, float32 `[B]`.
+
+    `cfg`: classifier-free guidance (Ho and Salimans, 2022), which reads two rows of text a picture where w is above 1.
+    `embedded`: a guidance-distilled network reads w itself (Meng et al., 2023), and one row of text a picture.
+    """
     return Port(
         kind="guidance",
-        name="cfg",
+        name=how,
         layout=(("k", 1),),
         dtype="float32",
-        digest=digest({"formula": "uncond + w * (cond - uncond)"}),
+        digest=digest({"formula": GUIDANCE[how]}),
         shape=("B",),
     )

@@ -148,7 +148,7 @@ class TextEmbedding:
     Args:
         name: Name as in the symbol, for example `clip_l`.
         width: Numbers a token.
-        output: Which of the encoder's outputs it is: `last`, `penultimate`, ...
+        output: Which of the encoder's outputs it is: `last`, `penultimate`, `pooled` (one vector a prompt), ...
         weights: SHA-256 of the encoder's weights where `name` is not a well-known encoder, else None.
     """
 
@@ -169,10 +169,15 @@ class TextEmbedding:
         """8 hex digits over what the width cannot show."""
         return digest({"output": self.output, "weights": self.weights})
 
+    @property
+    def pooled(self) -> bool:
+        """Whether it is one vector a prompt, and not one a token."""
+        return self.output == "pooled"
+
     def numbers(self) -> str:
         """What tells this embedding from others: `768 wide, last layer`."""
         tail = f", encoder {self.weights[:8]}" if self.weights else ""
-        return f"{self.width} wide, {self.output} layer{tail}"
+        return f"{self.width} wide, {self.output}{'' if self.pooled else ' layer'}{tail}"
 
     def to_json(self) -> dict[str, Any]:
         """A record that `from_json` reads back."""

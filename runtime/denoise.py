@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import Cancelled
-from latentlink.ports import HISTORY, Port
-from latentlink.runtime.samplers import SamplerTable
+from latentlink.ports import COEFFICIENTS, HISTORY, Port
+from latentlink.runtime.samplers import COLUMNS, SamplerTable
 from latentlink.runtime.sessions import Buffer, Session
 
 
@@ -37,6 +37,25 @@ class Progress:
     latents: Callable[[], NDArray[np.floating]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Around:
+    """A picture that stays as it is outside of a mask.
+
+    Args:
+        mask: float32 `[B, 1, h, w]`, 1 where to paint, 0 where to keep.
+        picture: Its latent, float32 `[B, C, h, w]`.
+        noise: What it is noised with for every row's level: the noise that the latent began with.
+    """
+
+    mask: NDArray[np.float32]
+    picture: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+    def over(self, x: NDArray[np.floating], signal: float, noise: float) -> NDArray[np.floating]:
+        """x inside the mask, the picture at a noise level outside of it."""
+        return self.mask * x + (1 - self.mask) * (signal * self.picture + noise * self.noise)
+
+
 OnStep = Callable[[Progress], object]
 """Called after every row. Returning False cancels; anything else goes on."""
 
@@ -49,6 +68,7 @@ def denoise(
     start: NDArray[np.float32],
     conditioning: Mapping[str, Buffer],
     noise: Callable[[], NDArray[np.float32]],
+    around: Around | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[NDArray[np.floating], float]:
     """Run every row of `table`.
@@ -60,6 +80,7 @@ def denoise(
         start: x before the first row, `[B, C, h, w]`.
         conditioning: Buffers that stay the same: text, guidance, and whatever else the engine reads.
         noise: Draws standard normal noise of `start`'s shape; called only for rows that draw.
+        around: A picture to keep outside of a mask, for a denoiser that blends.
         on_step: Called after each row.
 
     Returns:
@@ -80,8 +101,9 @@ def denoise(
     x, spare = session.upload(start.astype(dtype)), session.empty(start.shape, dtype)
     past = [session.upload(zeros) for _ in range(HISTORY + 1)]
     noise_buffer = session.upload(zeros)
+    constant = {**_blend_buffers(session, latent, start.shape, around), **conditioning}
     batch = start.shape[0]
-    rows = np.repeat(table.rows.astype(np.float32)[:, None], batch, axis=1)
+    rows = np.repeat(_coefficients(table, around is not None).astype(np.float32)[:, None], batch, axis=1)
     row_buffer = session.upload(rows[0])
 
     inside = 0.0
@@ -95,7 +117,7 @@ def denoise(
             noise_in: noise_buffer,
             coefficients: row_buffer,
             **dict(zip(history, past, strict=False)),
-            **conditioning,
+            **constant,
         }
         before = perf_counter()
         session.run(feeds, {x_out: spare, denoised_out: past[-1]})
@@ -114,7 +136,41 @@ def denoise(
         )
         if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
-    return _copy(x), inside
+    final = _copy(x)
+    if around is not None:
+        signal, level = table.levels[-1]
+        final = around.over(final, signal, level).astype(dtype)
+    return final, inside
+
+
+def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:
+    """The table's rows with the columns of blending, `[R, 15]`; the first row begins with x as it is."""
+    count = len(table.rows)
+    columns = dict(zip(COLUMNS, table.rows.T, strict=True))
+    columns |= {"own": np.zeros(count), "keep": np.ones(count), "init": np.zeros(count), "renoise": np.zeros(count)}
+    if blends:
+        columns["own"] = np.where(table.recovers, columns["a"], 0)
+        columns["a"] = np.where(table.recovers, 0, columns["a"])
+        columns["keep"][1:] = 0
+        columns["init"][1:], columns["renoise"][1:] = table.levels[1:-1].T
+    return np.stack([columns[name] for name in COEFFICIENTS], axis=1)
+
+
+def _blend_buffers(
+    session: Session, latent: Port, shape: tuple[int, ...], around: Around | None
+) -> dict[str, Buffer]:
+    """What a denoiser that blends reads of the picture around the mask; zeros where there is none."""
+    dtype = np.dtype(latent.dtype)
+    picture, noise = latent.at("init").tensor, latent.at("initnoise").tensor
+    if picture not in {port.tensor for port in session.inputs}:
+        return {}
+    mask = next(port.tensor for port in session.inputs if port.kind == "mask")
+    zeros = np.zeros(shape, dtype)
+    return {
+        picture: session.upload(zeros if around is None else around.picture.astype(dtype)),
+        noise: session.upload(zeros if around is None else around.noise.astype(dtype)),
+        mask: session.upload(np.zeros((shape[0], 1, *shape[2:]), np.float32) if around is None else around.mask),
+    }
 
 
 def _copy(buffer: Buffer) -> NDArray[np.floating]:

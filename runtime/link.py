@@ -72,6 +72,9 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
     latent = _port(denoiser, denoiser.session.outputs, "latent", "")
     for slot in ("x", "noise", *(f"history{age}" for age in range(1, HISTORY + 1))):
         _same(denoiser, _port(denoiser, denoiser.session.inputs, "latent", slot), latent)
+    for port in denoiser.session.inputs:
+        if port.kind == "latent":
+            _same(denoiser, port, latent)
     _same(denoiser, _port(denoiser, denoiser.session.outputs, "latent", "denoised"), latent)
 
     texts = {}

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Manifest
 from latentlink.errors import GuardError, LinkError, UsageError
+from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
 from latentlink.runtime.noise import noise_source
+from latentlink.runtime.pictures import as_list, pixels
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
 from latentlink.runtime.samplers import sampler_table
-from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions import Session
+from latentlink.runtime.start import Given, begin
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:
@@ -36,8 +39,8 @@ class Result:
     Args:
         images: The pictures, in the order of the prompts, each prompt's pictures together.
         latents: Their latents.
-        timings: Seconds by stage: `text_encoder`, `denoiser`, `vae_decoder`, `total`; `denoiser_engine` is the
-            part of `denoiser` that was spent inside the engine.
+        timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
+            `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
         request: What was asked, every default resolved; the seed too.
     """
 
@@ -95,46 +98,78 @@ class Pipeline:
         self,
         prompt: str | Sequence[str],
         *,
-        negative_prompt: str | Sequence[str] = "",
+        negative_prompt: str | Sequence[str] | None = None,
         seed: int | Sequence[int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
         sampler: str | None = None,
         spacing: str | None = None,
         sigmas: str | None = None,
+        shift: float | None = None,
         eta: float | None = None,
         width: int | None = None,
         height: int | None = None,
         num_images: int = 1,
         noise: str = "torch",
+        init_image: Image | Sequence[Image] | None = None,
+        mask_image: Image | Sequence[Image] | None = None,
+        init_latents: Latents | None = None,
+        strength: float | None = None,
+        denoising_start: float | None = None,
+        denoising_end: float | None = None,
+        conditions: Mapping[str, Sequence[float]] | None = None,
+        decode: bool = True,
         on_step: OnStep | None = None,
     ) -> Result:
         """Make pictures.
 
         Args:
-            prompt: What to draw; several prompts make one batch.
+            prompt: What to draw; several prompts make one batch. Where the model's text encoder reads prompts in
+                pieces, they may be of any length, and `(words:1.3)` weights words.
             negative_prompt: What to stay away from; one for all prompts or one each. Read where guidance is above 1.
             seed: One seed draws the noise of the whole batch from one generator, as diffusers does with one
                 `torch.Generator`; one seed a picture gives each its own. None takes a random one (see
                 `Result.request`).
             steps: Denoising steps; None takes the bundle's default, as for the following.
-            guidance: Scale of classifier-free guidance; 1 or less turns it off and halves the work.
+            guidance: Scale of classifier-free guidance, where 1 or less turns it off and halves the work; what the
+                network is told where guidance was distilled into it; without meaning for a model that is not guided.
             sampler: Name of a sampler, see `latentlink.runtime.samplers.SAMPLERS`.
             spacing: Timestep spacing: `leading`, `linspace` or `trailing`; None takes the sampler's.
             sigmas: Noise levels: `karras`, `exponential` or `beta`; None takes the training schedule's.
+            shift: Of the noise levels of a flow-matching model; None takes the model's.
             eta: Share of fresh noise of ddim and tcd, 0 to 1; None takes the sampler's.
-            width: Picture width in pixels.
-            height: Picture height in pixels.
+            width: Picture width in pixels; None takes that of `init_image` or `init_latents`, else the bundle's.
+            height: Picture height in pixels, likewise.
             num_images: Pictures a prompt.
             noise: `torch` (the noise of torch's CPU generator) or `philox`.
+            init_image: Picture to start from, resampled where its size is not the one asked; several for several
+                prompts.
+            mask_image: Of `init_image`: white where to paint, black where to keep.
+            init_latents: Latents of this bundle's space to start from, in the place of a picture.
+            strength: How far the start is noised, 0 to 1, and so the share of the steps that run. None is 0.8, and 1
+                with a mask.
+            denoising_start: Share of the way that `init_latents` have come already, 0 to 1; they are not noised.
+            denoising_end: Share of the way to stop at, leaving latents for another model of the same space.
+            conditions: What else the model is told, by name, such as an original size; `inspect` lists the names, and
+                `negative_NAME` is for the negative prompt.
+            decode: Whether to make pictures of the latents; without, `Result.images` is empty.
             on_step: Called after every row; returning False cancels.
 
         Raises:
             UsageError: An argument is out of range.
+            LinkError: `init_latents` are of another space.
             GuardError: The latent or the picture is not finite.
             Cancelled: `on_step` said so.
         """
         began = perf_counter()
+        given = Given(
+            images=[] if init_image is None else as_list(init_image),
+            masks=[] if mask_image is None else as_list(mask_image),
+            latents=None if init_latents is None else self._own(init_latents).array.astype(np.float32),
+        )
+        width, height = self._size(given, width, height)
+        if strength is None:
+            strength = 0.8 if (given.images or given.latents is not None) and not given.masks else 1.0
         request = resolve(
             self.manifest.sampling,
             prompt=prompt,
@@ -145,11 +180,16 @@ class Pipeline:
             sampler=sampler,
             spacing=spacing,
             sigmas=sigmas,
+            shift=shift,
             eta=eta,
             width=width,
             height=height,
             num_images=num_images,
             noise=noise,
+            strength=strength,
+            denoising_start=denoising_start,
+            denoising_end=denoising_end,
+            conditions=conditions or {},
         )
         check_limits(
             self.engines,
@@ -164,31 +204,38 @@ class Pipeline:
             steps=request.steps,
             spacing=request.spacing,
             sigmas=request.sigmas,
+            shift=request.shift,
             eta=request.eta,
+            strength=request.strength,
+            start=request.denoising_start,
+            end=request.denoising_end,
+            width=request.width,
+            height=request.height,
         )
-        batch = request.batch
-        shape = (
-            batch,
-            self.space.channels,
-            request.height // self.space.downscale,
-            request.width // self.space.downscale,
-        )
-        source = noise_source(request.noise, request.seed, batch)
-        session = self._linked.denoiser.session
-        conditioning = self._encode_prompts(request, session)
-        guided = next((port for port in session.inputs if port.kind == "guidance"), None)
-        if guided is not None:
-            conditioning[guided.tensor] = session.upload(np.full(batch, request.guidance, np.float32))
+        session, latent, shape = self._linked.denoiser.session, self._linked.latent, self._shape(request)
+        source = noise_source(request.noise, request.seed, request.batch)
+        feeds = conditioning(self._linked, self._prompts, request)
         encoded = perf_counter()
-
-        start = source(shape) * np.float32(table.start_scale)
+        start = begin(
+            given,
+            request,
+            table=table,
+            shape=shape,
+            latent=latent,
+            inputs=session.inputs,
+            draw=source,
+            encode=self._encode,
+        )
+        feeds |= {tensor: session.upload(array) for tensor, array in start.constant.items()}
+        started = perf_counter()
         array, inside = denoise(
             session,
-            latent=self._linked.latent,
+            latent=latent,
             table=table,
-            start=start,
-            conditioning=conditioning,
+            start=start.x,
+            conditioning=feeds,
             noise=lambda: source(shape),
+            around=start.around,
             on_step=on_step,
         )
         if not np.isfinite(array).all():
@@ -198,11 +245,12 @@ class Pipeline:
             )
         latents = Latents(array=array, space=self.space)
         denoised = perf_counter()
-        images = self.decode(latents)
+        images = self.decode(latents) if decode else []
         ended = perf_counter()
         timings = {
             "text_encoder": encoded - began,
-            "denoiser": denoised - encoded,
+            "vae_encoder": started - encoded,
+            "denoiser": denoised - started,
             "denoiser_engine": inside,
             "vae_decoder": ended - denoised,
             "total": ended - began,
@@ -217,13 +265,8 @@ class Pipeline:
         """
         from PIL import Image as Images
 
+        self._own(latents)
         latent = self._linked.latent
-        if latents.space.digest != latent.digest or latents.space.name != latent.name:
-            raise LinkError(
-                f'{self.name} reads latent space "{latent.name}" ({self.space.numbers()}), but these latents are of '
-                f'"{latents.space.name}" ({latents.space.numbers()}).',
-                remedy=f"Move them over: latentlink transfer LATENTS --from {latents.space.name} --to {self.name}.",
-            )
         session = self._linked.decoder.session
         reads, writes = _single(session, "latent", "image")
         pictures = []
@@ -242,45 +285,62 @@ class Pipeline:
         Raises:
             UsageError: The bundle has no VAE encoder, or a size does not fit.
         """
-        if self._linked.encoder is None:
-            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
-        session = self._linked.encoder.session
-        pixels = np.stack([np.asarray(image.convert("RGB")) for image in images])
-        _, height, width, _ = pixels.shape
-        downscale, latent = self.space.downscale, self._linked.latent
+        listed = as_list(images)
+        width, height = listed[0].size
+        downscale = self.space.downscale
         if height % downscale or width % downscale:
             raise UsageError(f"The picture is {width}x{height}; expected multiples of {downscale}.")
-        shape = (len(images), self.space.channels, height // downscale, width // downscale)
-        noise: NDArray[np.float32] = np.zeros(shape, np.float32)
-        if seed is not None:
-            noise = noise_source("torch", seed, len(images))(shape)
-        reads, writes = _single(session, "image", "latent")
-        done = session.run(
-            {
-                reads: session.upload(pixels),
-                latent.at("noise").tensor: session.upload(noise.astype(latent.dtype)),
-            },
-            {writes: None},
-        )
-        return Latents(array=done[writes].numpy().copy(), space=self.space)
+        shape = (len(listed), self.space.channels, height // downscale, width // downscale)
+        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seed, len(listed))(shape)
+        return Latents(array=self._encode(pixels(listed, width, height), None, noise), space=self.space)
 
-    def _encode_prompts(self, request: Request, session: Session) -> dict[str, Buffer]:
-        """Embeddings for every text port of the denoiser: `[B, S, D]`, or `[2B, S, D]` where guidance is on."""
-        wanted = [p for p in request.prompts for _ in range(request.num_images)]
-        if request.guidance > 1:
-            wanted = [n for n in request.negative_prompts for _ in range(request.num_images)] + wanted
-        distinct = list(dict.fromkeys(wanted))
-        rows = [distinct.index(prompt) for prompt in wanted]
-        buffers: dict[str, Buffer] = {}
-        written: dict[str, Mapping[str, Buffer]] = {}
-        for tensor, (engine, port) in self._linked.texts.items():
-            if engine.component not in written:
-                tokens = next(p.tensor for p in engine.session.inputs if p.kind == "tokens")
-                ids = engine.session.upload(self._prompts[engine.component].ids(distinct))
-                outputs: dict[str, Buffer | None] = {p.tensor: None for p in engine.session.outputs}
-                written[engine.component] = engine.session.run({tokens: ids}, outputs)
-            buffers[tensor] = session.upload(written[engine.component][port.tensor].numpy()[rows])
-        return buffers
+    def _encode(
+        self, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        """z `[B, C, h, w]` of pictures, one at a time; see `latentlink.runtime.start.Encode`."""
+        if self._linked.encoder is None:
+            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
+        session, latent = self._linked.encoder.session, self._linked.latent
+        reads, writes = _single(session, "image", "latent")
+        covers = next(port.tensor for port in session.inputs if port.kind == "mask")
+        if mask is None:
+            mask = np.zeros((len(picture), 1, *picture.shape[1:3]), np.float32)
+        rows = []
+        for number in range(len(picture)):
+            one = slice(number, number + 1)
+            feeds = {
+                reads: session.upload(picture[one]),
+                covers: session.upload(mask[one]),
+                latent.at("noise").tensor: session.upload(noise[one].astype(latent.dtype)),
+            }
+            rows.append(session.run(feeds, {writes: None})[writes].numpy().copy())
+        return np.concatenate(rows)
+
+    def _own(self, latents: Latents) -> Latents:
+        """The latents, if they are of the space that the denoiser writes."""
+        latent = self._linked.latent
+        if latents.space.digest != latent.digest or latents.space.name != latent.name:
+            raise LinkError(
+                f'{self.name} reads latent space "{latent.name}" ({self.space.numbers()}), but these latents are of '
+                f'"{latents.space.name}" ({latents.space.numbers()}).',
+                remedy=f"Move them over: latentlink transfer LATENTS --from {latents.space.name} --to {self.name}.",
+            )
+        return latents
+
+    def _size(self, given: Given, width: int | None, height: int | None) -> tuple[int | None, int | None]:
+        """The size asked, else that of what was given: of a picture, as much as the model can take."""
+        if given.latents is not None:
+            rows, columns = given.latents.shape[2:]
+            return columns * self.space.downscale, rows * self.space.downscale
+        if given.images and width is None and height is None:
+            multiple = self.manifest.sampling.size_multiple
+            width, height = (max(side // multiple, 1) * multiple for side in given.images[0].size)
+        return width, height
+
+    def _shape(self, request: Request) -> tuple[int, int, int, int]:
+        """Of the latent: `[B, C, h, w]`."""
+        downscale = self.space.downscale
+        return request.batch, self.space.channels, request.height // downscale, request.width // downscale
 
 
 def _single(session: Session, reads: str, writes: str) -> tuple[str, str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from latentlink.engine.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.noise import NOISES
 from latentlink.runtime.samplers import TrainingSchedule
+
+Numbers: TypeAlias = tuple[float, ...]
 
 MAX_BATCH = 1024
 MAX_SIDE = 16384
@@ -16,21 +20,29 @@ MAX_SIDE = 16384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A generation with nothing left open; `resolve` makes it."""
+    """A generation with nothing left open; `resolve` makes it.
+
+    A negative prompt of None is no prompt at all: zeros in the place of its embedding.
+    """
 
     prompts: tuple[str, ...]
-    negative_prompts: tuple[str, ...]
+    negative_prompts: tuple[str | None, ...]
     seed: int | tuple[int, ...]
     steps: int
     guidance: float
     sampler: str
     spacing: str | None
     sigmas: str | None
+    shift: float | None
     eta: float | None
     width: int
     height: int
     num_images: int
     noise: str
+    strength: float
+    denoising_start: float | None
+    denoising_end: float | None
+    conditions: Mapping[str, tuple[Numbers, Numbers]]
     schedule: TrainingSchedule
 
     @property
@@ -43,7 +55,7 @@ def resolve(
     defaults: Sampling,
     *,
     prompt: str | Sequence[str],
-    negative_prompt: str | Sequence[str],
+    negative_prompt: str | Sequence[str] | None,
     seed: int | Sequence[int],
     steps: int | None,
     guidance: float | None,
@@ -55,6 +67,10 @@ def resolve(
     height: int | None,
     num_images: int,
     noise: str,
+    strength: float,
+    denoising_start: float | None,
+    denoising_end: float | None,
+    conditions: Mapping[str, Sequence[float]],
 ) -> Request:
     """Fill in the bundle's defaults and check.
 
@@ -64,7 +80,11 @@ def resolve(
     prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
     if not prompts:
         raise UsageError("No prompt was given; expected at least one.")
-    negatives = (negative_prompt,) if isinstance(negative_prompt, str) else tuple(negative_prompt)
+    negatives: tuple[str | None, ...]
+    if negative_prompt is None:
+        negatives = (None if defaults.unconditional == "zeros" else "",)
+    else:
+        negatives = (negative_prompt,) if isinstance(negative_prompt, str) else tuple(negative_prompt)
     if len(negatives) == 1:
         negatives *= len(prompts)
     if len(negatives) != len(prompts):
@@ -81,6 +101,9 @@ def resolve(
     chosen = defaults.guidance if guidance is None else float(guidance)
     if not 0 <= chosen <= 1000:
         raise UsageError(f"guidance is {chosen}; expected 0 to 1000 (1 or less turns it off).")
+    for name, share in (("strength", strength), ("denoising_start", denoising_start), ("denoising_end", denoising_end)):
+        if share is not None and not 0 <= share <= 1:
+            raise UsageError(f"{name} is {share}; expected 0 to 1.")
     return Request(
         prompts=prompts,
         negative_prompts=negatives,
@@ -90,13 +113,39 @@ def resolve(
         sampler=sampler or defaults.sampler,
         spacing=spacing,
         sigmas=sigmas,
+        shift=shift,
         eta=eta,
         width=_side("width", defaults.width if width is None else width, defaults.size_multiple),
         height=_side("height", defaults.height if height is None else height, defaults.size_multiple),
         num_images=num_images,
         noise=noise,
+        strength=float(strength),
+        denoising_start=denoising_start,
+        denoising_end=denoising_end,
+        conditions=_conditions(defaults, conditions),
         schedule=TrainingSchedule.from_json(defaults.schedule),
     )
+
+
+def _conditions(
+    defaults: Sampling, asked: Mapping[str, Sequence[float]]
+) -> Mapping[str, tuple[Numbers, Numbers]]:
+    """For each condition the numbers of prompts and of unconditional rows; `negative_NAME` sets the latter alone."""
+    known = [*defaults.conditions, *(f"negative_{name}" for name in defaults.conditions)]
+    for name, numbers in asked.items():
+        if name not in known:
+            raise UsageError(
+                f"Unknown condition {name!r}; expected {'one of ' + ', '.join(known) if known else 'none'}."
+            )
+        count = len(defaults.conditions[name.removeprefix("negative_")][0])
+        if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+            raise UsageError(f"The condition {name} is {list(numbers)}; expected {count} numbers.")
+    resolved = {}
+    for name, (positive, negative) in defaults.conditions.items():
+        for_prompts = tuple(float(n) for n in asked.get(name, positive))
+        for_others = asked.get(f"negative_{name}", for_prompts if negative is None else negative)
+        resolved[name] = (for_prompts, tuple(float(n) for n in for_others))
+    return resolved
 
 
 def _between(name: str, value: int, least: int, most: int) -> int:

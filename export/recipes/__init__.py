@@ -9,7 +9,7 @@ from typing import Any
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes import sd1
+from latentlink.export.recipes import latent_diffusion, sd1, sd2, sdxl, sdxl_refiner
 from latentlink.export.recipes.options import Options
 
 
@@ -29,7 +29,7 @@ class Recipe:
     matches: Callable[[Checkpoint], bool]
     components: Callable[[Checkpoint, Options], Iterator[Component]]
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
-    names: tuple[str, ...]
+    names: Callable[[Checkpoint, Options], tuple[str, ...]]
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -37,8 +37,29 @@ RECIPES: Mapping[str, Recipe] = {
         title="Stable Diffusion 1.x",
         matches=sd1.matches,
         components=sd1.components,
-        sampling=sd1.sampling,
-        names=sd1.NAMES,
+        sampling=latent_diffusion.sampling,
+        names=lambda checkpoint, options: latent_diffusion.NAMES,
+    ),
+    "sd2": Recipe(
+        title="Stable Diffusion 2.x",
+        matches=sd2.matches,
+        components=sd2.components,
+        sampling=latent_diffusion.sampling,
+        names=lambda checkpoint, options: latent_diffusion.NAMES,
+    ),
+    "sdxl": Recipe(
+        title="Stable Diffusion XL",
+        matches=sdxl.matches,
+        components=sdxl.components,
+        sampling=sdxl.sampling,
+        names=lambda checkpoint, options: sdxl.NAMES,
+    ),
+    "sdxl-refiner": Recipe(
+        title="Stable Diffusion XL refiner",
+        matches=sdxl_refiner.matches,
+        components=sdxl_refiner.components,
+        sampling=sdxl_refiner.sampling,
+        names=lambda checkpoint, options: sdxl_refiner.NAMES,
     ),
 }
 

@@ -1,0 +1,1 @@
+"""Random-weight checkpoints of real families: the same classes, files and quirks, without the pictures."""

@@ -1,0 +1,156 @@
+"""Stable Diffusion 1 and its latent consistency model, small; and version 1.5 at its true size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from latentlink.bench.checkpoints import schedulers
+from latentlink.bench.checkpoints.layout import Checkpoint, Network, Tokenizer
+from latentlink.bench.checkpoints.text import CLIP_TOKENIZER, clip_l
+from latentlink.bench.checkpoints.tokenizers import END
+from latentlink.bench.checkpoints.vae import KL_SD
+
+FLAGS: Mapping[str, Any] = {
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+    "requires_safety_checker": False,
+}
+
+
+def _checkpoint(
+    unet: Network,
+    *,
+    vae: Network = KL_SD,
+    text_encoder: Network | None = None,
+    tokenizer: Tokenizer = CLIP_TOKENIZER,
+    pipeline: str = "StableDiffusionPipeline",
+    scheduler: schedulers.Config = schedulers.PNDM,
+) -> Checkpoint:
+    return Checkpoint(
+        pipeline=pipeline,
+        scheduler=scheduler,
+        networks={"text_encoder": text_encoder or clip_l(), "unet": unet, "vae": vae},
+        tokenizers={"tokenizer": tokenizer},
+        flags=FLAGS,
+    )
+
+
+def _unet(weights: str, **config: Any) -> Network:
+    return Network(
+        kind="UNet2DConditionModel",
+        weights=weights,
+        config={
+            "sample_size": 8,
+            "block_out_channels": (20, 28, 36),
+            "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            "layers_per_block": 1,
+            "cross_attention_dim": 36,
+            "attention_head_dim": 4,
+            "norm_num_groups": 4,
+            **config,
+        },
+    )
+
+
+def _own_tokens(vocabulary: int) -> dict[str, int]:
+    return {
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 77,
+        "bos_token_id": vocabulary - 2,
+        "eos_token_id": vocabulary - 1,
+        "pad_token_id": vocabulary - 1,
+    }
+
+
+# runwayml/stable-diffusion-v1-5's configs; the VAE's states no scaling_factor there either
+TRUE_SIZE = _checkpoint(
+    Network(
+        kind="UNet2DConditionModel",
+        weights="sd15",
+        config={"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    ),
+    vae=Network(
+        kind="AutoencoderKL",
+        weights="sd15",
+        absent=("scaling_factor",),
+        config={
+            "latent_channels": 4,
+            "block_out_channels": (128, 256, 512, 512),
+            "down_block_types": ("DownEncoderBlock2D",) * 4,
+            "up_block_types": ("UpDecoderBlock2D",) * 4,
+            "layers_per_block": 2,
+            "sample_size": 512,
+        },
+    ),
+    text_encoder=Network(
+        kind="CLIPTextModel",
+        weights="sd15",
+        config={
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "projection_dim": 768,
+            **_own_tokens(49408),
+        },
+    ),
+    tokenizer=Tokenizer(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
+)
+
+# one level less than any published model, and a scaling factor that no published VAE has
+SHALLOW = _checkpoint(
+    Network(
+        kind="UNet2DConditionModel",
+        weights="tiny",
+        config={
+            "sample_size": 8,
+            "block_out_channels": (24, 40),
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+            "layers_per_block": 1,
+            "cross_attention_dim": 36,
+            "attention_head_dim": 4,
+            "norm_num_groups": 4,
+        },
+    ),
+    vae=Network(
+        kind="AutoencoderKL",
+        weights="tiny",
+        config={
+            "latent_channels": 4,
+            "block_out_channels": (12, 20),
+            "down_block_types": ("DownEncoderBlock2D",) * 2,
+            "up_block_types": ("UpDecoderBlock2D",) * 2,
+            "layers_per_block": 1,
+            "norm_num_groups": 4,
+            "sample_size": 16,
+            "scaling_factor": 0.4321,
+        },
+    ),
+    text_encoder=Network(
+        kind="CLIPTextModel",
+        weights="tiny",
+        config={
+            "hidden_size": 36,
+            "intermediate_size": 56,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 3,
+            "projection_dim": 36,
+            **_own_tokens(700),
+        },
+    ),
+)
+
+CHECKPOINTS: Mapping[str, Checkpoint] = {
+    "sd15": TRUE_SIZE,
+    "tiny": SHALLOW,
+    "tiny-sd1": _checkpoint(_unet("sd1")),
+    "tiny-sd1-inpaint": _checkpoint(_unet("sd1-inpaint", in_channels=9), pipeline="StableDiffusionInpaintPipeline"),
+    "tiny-lcm": _checkpoint(
+        _unet("lcm", time_cond_proj_dim=20),
+        pipeline="LatentConsistencyModelPipeline",
+        scheduler=schedulers.LCM,
+    ),
+}

@@ -1,0 +1,96 @@
+"""The text encoders and their tokenizers.
+
+CLIP's configs name the tokens 0, 2 and 1 as first, last and padding, which they are not: so do the published ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latentlink.bench.checkpoints.layout import Network, Tokenizer
+from latentlink.bench.checkpoints.tokenizers import END
+
+VOCABULARY = 700
+
+
+def _clip(weights: str, kind: str, **config: Any) -> Network:
+    return Network(
+        kind=kind,
+        weights=weights,
+        config={
+            "vocab_size": VOCABULARY,
+            "max_position_embeddings": 77,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "pad_token_id": 1,
+            **config,
+        },
+    )
+
+
+def clip_l(kind: str = "CLIPTextModel") -> Network:
+    """CLIP ViT-L's text tower in small: the same weights in both classes, the projection apart."""
+    return _clip(
+        "clip-l",
+        kind,
+        hidden_size=36,
+        intermediate_size=56,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        projection_dim=36,
+        hidden_act="quick_gelu",
+    )
+
+
+def clip_g() -> Network:
+    """OpenCLIP ViT-bigG's text tower in small."""
+    return _clip(
+        "clip-g",
+        "CLIPTextModelWithProjection",
+        hidden_size=52,
+        intermediate_size=72,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        projection_dim=52,
+        hidden_act="gelu",
+    )
+
+
+def clip_h() -> Network:
+    """OpenCLIP ViT-H's text tower in small, published without its last layer."""
+    return _clip(
+        "clip-h",
+        "CLIPTextModel",
+        hidden_size=44,
+        intermediate_size=60,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        projection_dim=28,
+        hidden_act="gelu",
+    )
+
+
+T5_DIM = 92
+
+
+def t5() -> Network:
+    """T5 v1.1's encoder in small; like the published one, it has room for more tokens than its tokenizer has."""
+    return Network(
+        kind="T5EncoderModel",
+        weights="t5",
+        config={
+            "vocab_size": VOCABULARY + 12,
+            "d_model": T5_DIM,
+            "d_kv": 12,
+            "d_ff": 60,
+            "num_layers": 2,
+            "num_heads": 3,
+            "feed_forward_proj": "gated-gelu",
+            "tie_word_embeddings": False,
+        },
+    )
+
+
+CLIP_TOKENIZER = Tokenizer(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad=END, length=77)
+OPENCLIP_TOKENIZER = Tokenizer(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad="!", length=77)
+T5_TOKENIZER = Tokenizer(kind="T5TokenizerFast", vocabulary=VOCABULARY, pad="<pad>", length=512)

@@ -1,0 +1,60 @@
+"""Writing a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from latentlink.bench.checkpoints.layout import CONFIGS, Checkpoint, Network
+from latentlink.bench.checkpoints.tokenizers import write_json, write_tokenizer
+from latentlink.bench.checkpoints.weights import fill
+
+
+def write_checkpoint(checkpoint: Checkpoint, out: Path, *, seed: int, dtype: str) -> None:
+    """Write a diffusers directory, one network after the other: no more than one is ever in memory.
+
+    Args:
+        checkpoint: What to write.
+        out: Directory to make.
+        seed: Of the weights.
+        dtype: Of the weights: `float32`, or `float16` for half the disk.
+    """
+    import diffusers
+
+    for name, network in checkpoint.networks.items():
+        if network is not None:
+            _write_network(network, out / name, seed=seed, dtype=dtype)
+    for name, tokenizer in checkpoint.tokenizers.items():
+        if tokenizer is not None:
+            write_tokenizer(out / name, tokenizer)
+    (out / "scheduler").mkdir()
+    write_json(out / "scheduler" / "scheduler_config.json", checkpoint.scheduler)
+    # the pipelines ask for the version: some correct the configs of old ones
+    write_json(out / "model_index.json", {**checkpoint.index(), "_diffusers_version": diffusers.__version__})
+
+
+def _write_network(network: Network, folder: Path, *, seed: int, dtype: str) -> None:
+    import torch
+
+    # On the meta device nothing is initialised twice; only buffers that are stored have to be computed.
+    with torch.device("meta"):
+        module = _made(network)
+    if set(module.state_dict()) - {name for name, _ in module.named_parameters(remove_duplicate=False)}:
+        module = _made(network)
+    fill(module, network.weights, seed=seed, dtype=getattr(torch, dtype))
+    module.save_pretrained(folder)
+    if network.absent:
+        path = folder / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, {key: value for key, value in config.items() if key not in network.absent})
+
+
+def _made(network: Network) -> Any:
+    import diffusers
+    import transformers
+
+    if network.kind in CONFIGS:
+        config = getattr(transformers, CONFIGS[network.kind])(**network.config)
+        return getattr(transformers, network.kind)(config)
+    return getattr(diffusers, network.kind)(**network.config)

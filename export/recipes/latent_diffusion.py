@@ -1,0 +1,91 @@
+"""What Stable Diffusion 1 and 2 share: one CLIP text encoder, a UNet that reads it, an AutoencoderKL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.denoiser import denoiser
+from latentlink.export.recipes.options import Options
+from latentlink.export.schedule import default_sampler, training_schedule
+from latentlink.export.text import Hidden, Known, text_encoder
+from latentlink.export.tokenizer import clip_tokenizer
+from latentlink.export.unet import TextUNet, reads_mask
+from latentlink.export.vae import load_vae, vae_components
+from latentlink.spaces import KNOWN_SPACES
+
+NAMES = ("text_encoder", "vae_decoder", "vae_encoder", "denoiser")
+CLASSES = {"unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL"}
+SPACE = KNOWN_SPACES["sd"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What makes a checkpoint one of a published family, as far as configs can tell.
+
+    Args:
+        encoder: Its text encoder.
+        unet: What the UNet's config says.
+    """
+
+    encoder: Known
+    unet: Mapping[str, object]
+
+
+def fits(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are these, and no more than these."""
+    parts = {part: checkpoint.classes.get(part) for part in CLASSES}
+    return parts == CLASSES and "text_encoder_2" not in checkpoint.classes
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`: the family's defaults, and the size the UNet was trained at."""
+    unet, vae = checkpoint.config("unet"), checkpoint.config("vae")
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    side = int(unet.get("sample_size") or 64) * factor
+    distilled = unet.get("time_cond_proj_dim") is not None
+    return {
+        "schedule": training_schedule(checkpoint),
+        "sampler": default_sampler(checkpoint, "pndm"),
+        "steps": 4 if distilled else 50,
+        "guidance": 8.5 if distilled else 7.5,
+        "width": side,
+        "height": side,
+        "size_multiple": factor * 2 ** (len(unet["block_out_channels"]) - 1),
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options, published: Published) -> Iterator[Component]:
+    """The four components. Each is loaded when it is asked for."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    config = checkpoint.config("text_encoder")
+    encoder = text_encoder(
+        checkpoint,
+        "text_encoder",
+        network=CLIPTextModel,
+        known=published.encoder,
+        outputs=(Hidden(skip=options.clip_skip),),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), config.get("max_position_embeddings", 77)),
+        options=options,
+    )
+    texts = encoder.embeddings
+    yield encoder
+    del encoder
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in published.unet.items())
+    vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    yield denoiser(
+        TextUNet(checkpoint.network("unet", UNet2DConditionModel)),
+        options=options,
+        space=space,
+        texts=texts,
+        guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
+        repaints=reads_mask(unet_config, space.channels),
+    )

@@ -1,0 +1,28 @@
+"""Stable Diffusion 2.x (epsilon or v-prediction) and its inpainting models: OpenCLIP-H, cross attention 1024 wide.
+
+The checkpoints' text encoder has 23 of OpenCLIP-H's 24 layers, so its last one is the penultimate one of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.recipes import latent_diffusion
+from latentlink.export.recipes.options import Options
+from latentlink.export.text import CLIP_H
+
+PUBLISHED = latent_diffusion.Published(
+    encoder=CLIP_H, unet={"cross_attention_dim": 1024, "block_out_channels": [320, 640, 1280, 1280]}
+)
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are Stable Diffusion's and the UNet projects linearly."""
+    return latent_diffusion.fits(checkpoint) and bool(checkpoint.config("unet").get("use_linear_projection"))
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """The four components."""
+    return latent_diffusion.components(checkpoint, options, PUBLISHED)

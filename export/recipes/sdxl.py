@@ -1,0 +1,111 @@
+"""Stable Diffusion XL, its inpainting, Turbo, Lightning and latent consistency models (Podell et al., 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.denoiser import denoiser
+from latentlink.export.recipes.options import Options
+from latentlink.export.schedule import default_sampler, training_schedule
+from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.tokenizer import clip_tokenizer
+from latentlink.export.unet import SizedUNet, reads_mask
+from latentlink.export.vae import load_vae, vae_components
+from latentlink.spaces import KNOWN_SPACES
+
+CLASSES = {
+    "unet": "UNet2DConditionModel",
+    "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+    "vae": "AutoencoderKL",
+}
+NAMES = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
+
+# Height and width, or 0 for the picture's own; top and left.
+CONDITIONS = {"original_size": [0, 0], "crop": [0, 0], "target_size": [0, 0]}
+SIZES = (True, False, True)
+
+# Distilled models are told by their scheduler: (class, spacing) to steps and guidance.
+DISTILLED = {
+    ("EulerAncestralDiscreteScheduler", "trailing"): (1, 0.0),
+    ("EulerDiscreteScheduler", "trailing"): (4, 0.0),
+    ("LCMScheduler", None): (4, 8.0),
+}
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are this family's."""
+    return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`: the family's defaults, or those of the distilled models."""
+    unet, vae, scheduler = (checkpoint.config(part) for part in ("unet", "vae", "scheduler"))
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    side = int(unet.get("sample_size") or 128) * factor
+    kind = str(scheduler.get("_class_name"))
+    told = DISTILLED.get((kind, scheduler.get("timestep_spacing")), DISTILLED.get((kind, None)))
+    steps, guidance = told if told and scheduler.get("prediction_type") != "v_prediction" else (50, 5.0)
+    return {
+        "schedule": training_schedule(checkpoint),
+        "sampler": default_sampler(checkpoint, "euler"),
+        "steps": steps,
+        "guidance": guidance,
+        "width": side,
+        "height": side,
+        "size_multiple": factor * 2 ** (len(unet["block_out_channels"]) - 1),
+        "unconditional": "zeros" if checkpoint.index.get("force_zeros_for_empty_prompt", True) else "empty",
+        "conditions": {name: [value, None] for name, value in CONDITIONS.items()},
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """The five components. Each is loaded when it is asked for."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    hidden = Hidden(skip=options.clip_skip + 1, norm=False)
+    first = text_encoder(
+        checkpoint,
+        "text_encoder",
+        network=CLIPTextModel,
+        known=CLIP_L,
+        outputs=(hidden,),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), 77),
+        options=options,
+    )
+    texts = [embedding_of(first, hidden.output)]
+    yield first
+    del first
+    second = text_encoder(
+        checkpoint,
+        "text_encoder_2",
+        network=CLIPTextModelWithProjection,
+        known=CLIP_G,
+        outputs=(hidden, Pooled()),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
+        options=options,
+    )
+    texts += second.embeddings
+    yield second
+    del second
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    yield denoiser(
+        SizedUNet(
+            checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale
+        ),
+        options=options,
+        space=space,
+        texts=texts,
+        conditions={name: len(value) for name, value in CONDITIONS.items()},
+        guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
+        repaints=reads_mask(unet_config, space.channels),
+    )

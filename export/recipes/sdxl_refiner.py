@@ -1,0 +1,82 @@
+"""The Stable Diffusion XL refiner: one text encoder, told how good the picture should look (Podell et al., 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.denoiser import denoiser
+from latentlink.export.recipes import sdxl
+from latentlink.export.recipes.options import Options
+from latentlink.export.text import CLIP_G, Hidden, Pooled, text_encoder
+from latentlink.export.tokenizer import clip_tokenizer
+from latentlink.export.unet import SizedUNet
+from latentlink.export.vae import load_vae, vae_components
+from latentlink.spaces import KNOWN_SPACES
+
+CLASSES = {
+    "unet": "UNet2DConditionModel",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+    "vae": "AutoencoderKL",
+}
+NAMES = ("text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+UNET = {"cross_attention_dim": 1280, "block_out_channels": [384, 768, 1536, 1536]}
+
+# Each with the unconditional rows' own where those differ.
+CONDITIONS: Mapping[str, list[list[float] | None]] = {
+    "original_size": [[0, 0], None],
+    "crop": [[0, 0], None],
+    "aesthetic_score": [[6.0], [2.5]],
+}
+SIZES = (True, False, False)
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are this family's, and the first text encoder is absent."""
+    parts = {part: checkpoint.classes.get(part) for part in CLASSES}
+    return parts == CLASSES and "text_encoder" not in checkpoint.classes
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`."""
+    zeros = checkpoint.index.get("force_zeros_for_empty_prompt", True)
+    return {
+        **sdxl.sampling(checkpoint),
+        "unconditional": "zeros" if zeros else "empty",
+        "conditions": CONDITIONS,
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """The four components. Each is loaded when it is asked for."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextModelWithProjection
+
+    encoder = text_encoder(
+        checkpoint,
+        "text_encoder_2",
+        network=CLIPTextModelWithProjection,
+        known=CLIP_G,
+        outputs=(Hidden(skip=options.clip_skip + 1, norm=False), Pooled()),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
+        options=options,
+    )
+    texts = encoder.embeddings
+    yield encoder
+    del encoder
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    yield denoiser(
+        SizedUNet(
+            checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale
+        ),
+        options=options,
+        space=space,
+        texts=texts,
+        conditions={name: len(value or []) for name, (value, _) in CONDITIONS.items()},
+    )

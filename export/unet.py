@@ -1,0 +1,85 @@
+"""UNet denoisers as the step calls them: conditioning that a graph can compute is computed in the graph."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class TextUNet(nn.Module):
+    """A UNet that reads one text: `(latent, timestep, text[, w])`.
+
+    Args:
+        unet: `UNet2DConditionModel`.
+    """
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, latent: Tensor, timestep: Tensor, text: Tensor, *embedded: Tensor) -> Tensor:
+        prediction: Tensor = self.unet(
+            latent,
+            timestep,
+            encoder_hidden_states=text,
+            timestep_cond=guidance_embedding(self.unet, embedded),
+            return_dict=False,
+        )[0]
+        return prediction
+
+
+class SizedUNet(nn.Module):
+    """A UNet that is told of sizes (Podell et al., 2023): `(latent, timestep, *texts, pooled, *conditions[, w])`.
+
+    Texts are joined along their width. A size of 0 in a condition stands for the picture's own.
+
+    Args:
+        unet: `UNet2DConditionModel` with `addition_embed_type` "text_time".
+        texts: Number of texts before the pooled one.
+        sizes: For each condition, whether it is a size.
+        downscale: Pixels a latent element.
+    """
+
+    def __init__(self, unet: Any, *, texts: int, sizes: tuple[bool, ...], downscale: int) -> None:
+        super().__init__()
+        self.unet, self.texts, self.sizes, self.downscale = unet, texts, sizes, downscale
+
+    def forward(self, latent: Tensor, timestep: Tensor, *conditioning: Tensor) -> Tensor:
+        texts, (pooled, *rest) = conditioning[: self.texts], conditioning[self.texts :]
+        conditions, embedded = rest[: len(self.sizes)], rest[len(self.sizes) :]
+        sides = [torch.full((1, 1), side * self.downscale, dtype=torch.float32) for side in latent.shape[2:]]
+        picture = torch.cat(sides, dim=1)
+        ids = [
+            torch.where(value > 0, value, picture) if size else value
+            for value, size in zip(conditions, self.sizes, strict=True)
+        ]
+        prediction: Tensor = self.unet(
+            latent,
+            timestep,
+            encoder_hidden_states=torch.cat(texts, dim=-1),
+            timestep_cond=guidance_embedding(self.unet, embedded),
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": torch.cat(ids, dim=1)},
+            return_dict=False,
+        )[0]
+        return prediction
+
+
+def guidance_embedding(unet: Any, embedded: tuple[Tensor, ...] | list[Tensor]) -> Tensor | None:
+    """What a guidance-distilled UNet reads of w (float32 `[N]`): sines and cosines of `1000 * (w - 1)`, `[N, D]`.
+
+    Luo et al. 2023 (Latent Consistency Models), section 4.2; the frequencies are those of timesteps.
+    """
+    if not embedded:
+        return None
+    half = unet.config.time_cond_proj_dim // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
+    angles = 1000.0 * (embedded[0] - 1)[:, None] * frequencies[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=1).to(unet.dtype)
+
+
+def reads_mask(unet_config: Any, channels: int) -> bool:
+    """Whether a UNet reads a mask and the picture around it beside the latent: `2C + 1` input channels."""
+    return int(unet_config.get("in_channels", channels)) == 2 * channels + 1

@@ -1,0 +1,164 @@
+"""What a generation starts from: noise, a picture with noise, a picture around a mask, or latents half way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.ports import Port
+from latentlink.runtime.denoise import Around
+from latentlink.runtime.noise import Shape
+from latentlink.runtime.pictures import mask_pixels, pixels
+from latentlink.runtime.request import Request
+from latentlink.runtime.samplers import SamplerTable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Float32 = NDArray[np.float32]
+
+
+class Encode(Protocol):
+    """The VAE encoder: uint8 `[B, H, W, 3]`, mask float32 `[B, 1, H, W]`, noise `[B, C, h, w]` to z `[B, C, h, w]`."""
+
+    def __call__(self, picture: NDArray[np.uint8], mask: Float32 | None, noise: Float32) -> NDArray[np.floating]:
+        """Encode."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the user gave to start from.
+
+    Args:
+        images: Pictures: one, one a prompt, or one of each picture of the batch.
+        masks: White where to paint; one, or one for each of `images`.
+        latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    masks: list[Image] = field(default_factory=list)
+    latents: Float32 | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Start:
+    """The first x, and what stays through all rows.
+
+    Args:
+        x: float32 `[B, C, h, w]`.
+        around: For a denoiser that blends.
+        constant: By tensor name, for a denoiser that reads the mask and what is around it itself.
+    """
+
+    x: Float32
+    around: Around | None = None
+    constant: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+
+
+def begin(
+    given: Given,
+    request: Request,
+    *,
+    table: SamplerTable,
+    shape: Shape,
+    latent: Port,
+    inputs: tuple[Port, ...],
+    draw: Callable[[Shape], Float32],
+    encode: Encode,
+) -> Start:
+    """Make the start. Noise is drawn in the order of diffusers' pipelines, so that equal seeds give equal pictures.
+
+    Args:
+        given: What the user gave.
+        request: Everything else that was asked.
+        table: The sampler's rows.
+        shape: `[B, C, h, w]`.
+        latent: The denoiser's latent port.
+        inputs: The denoiser's inputs, which tell whether it reads masks itself.
+        draw: Draws noise of a shape from the request's seed.
+        encode: The VAE encoder.
+
+    Raises:
+        UsageError: What was given does not go together.
+    """
+    itself = latent.at("masked").tensor in {port.tensor for port in inputs}
+    _check(given, request, itself)
+    whole = request.strength == 1 and request.denoising_start is None
+    clean = given.latents
+    if given.images and not (given.masks and itself and whole):
+        clean = _encoded(given, request, None, shape, draw, encode)
+    noise = draw(shape) if request.denoising_start is None else np.zeros(shape, np.float32)
+    signal, level = table.levels[0]
+    if clean is None or (given.masks and whole):
+        x = noise * np.float32(table.start_scale)
+    elif request.denoising_start is not None:
+        x = clean
+    else:
+        x = np.asarray(np.float32(signal) * clean + np.float32(level) * noise)
+    if not given.masks:
+        return Start(x=x)
+    mask = mask_pixels(given.masks, request.width, request.height)
+    small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
+    # Drawn whether it is read or not, because diffusers draws it.
+    hidden = _encoded(given, request, mask, shape, draw, encode)
+    if itself:
+        port = next(port.tensor for port in inputs if port.kind == "mask")
+        return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
+    if clean is None:
+        raise UsageError("A mask needs the picture that it lies over.", remedy="Give init_image too.")
+    return Start(x=x, around=Around(mask=small, picture=clean, noise=noise))
+
+
+def _check(given: Given, request: Request, itself: bool) -> None:
+    if given.masks and not given.images:
+        raise UsageError("Received a mask without the picture that it lies over.", remedy="Give init_image too.")
+    if itself and not given.masks:
+        raise UsageError(
+            "This model paints inside a mask: it needs a picture and a mask.", remedy="Give init_image and mask_image."
+        )
+    if given.images and given.latents is not None:
+        raise UsageError("Received a picture and latents to start from; expected one of them.")
+    if request.denoising_start is not None and not given.images and given.latents is None:
+        raise UsageError(
+            f"denoising_start {request.denoising_start} needs latents to go on from.", remedy="Give init_latents."
+        )
+    if len(given.masks) not in (0, 1, len(given.images)):
+        raise UsageError(f"{len(given.masks)} masks for {len(given.images)} pictures; expected one, or one each.")
+    if given.images and len(given.images) not in (1, len(request.prompts), request.batch):
+        raise UsageError(
+            f"{len(given.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
+            "one each."
+        )
+
+
+def _encoded(
+    given: Given,
+    request: Request,
+    mask: Float32 | None,
+    shape: Shape,
+    draw: Callable[[Shape], Float32],
+    encode: Encode,
+) -> Float32:
+    """z of the given pictures `[B, C, h, w]`, sampled from the posterior."""
+    picture = pixels(given.images, request.width, request.height)
+    if not isinstance(request.seed, int):
+        # one generator a picture draws for each of them alone
+        picture = _spread(picture, request)
+        mask = mask if mask is None else _spread(mask, request)
+    if mask is not None:
+        mask = np.repeat(mask, len(picture) // len(mask), axis=0)
+    noise = draw((len(picture), *shape[1:]))
+    return _spread(encode(picture, mask, noise).astype(np.float32), request)
+
+
+def _spread(array: NDArray[np.generic], request: Request) -> NDArray[np.generic]:
+    """One for each picture of the batch: pictures of one prompt stand together."""
+    if len(array) == request.batch:
+        return array
+    return np.repeat(array, request.batch // len(array), axis=0)
