@@ -58,6 +58,11 @@ class Checkpoint:
         """The directory's name as a name of the vocabulary: lower case, words joined by '-'."""
         return re.sub(r"[^a-z0-9]+", "-", self.root.name.lower()).strip("-")[:48].strip("-") or "model"
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+        return frozenset()
+
     def config(self, part: str) -> Mapping[str, Any]:
         """`config.json` (or `scheduler_config.json`) of a part.
 

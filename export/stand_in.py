@@ -58,6 +58,11 @@ class StandIn(nn.Module):
         self.shapes = shapes
         self.returns = returns
         self.config = config
+        self.weights: Mapping[str, Tensor] = {}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The graph's weights, where they were given; as a part of a larger module it has none."""
+        return super().state_dict(*args, **kwargs) if args or kwargs else self.weights
 
     @property
     def dtype(self) -> torch.dtype:
@@ -146,7 +151,7 @@ def run_plain(
     parts = [
         session.run(
             list(outputs),
-            {name: array[row] if name in rowwise else array[row : row + 1] for name, array in feeds.items()},
+            {name: np.asarray(array[row]) if name in rowwise else array[row : row + 1] for name, array in feeds.items()},
         )
         for row in range(rows)
     ]
