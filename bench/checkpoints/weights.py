@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 def fill(module: torch.nn.Module, name: str, *, seed: int, dtype: torch.dtype) -> None:
     """Give every parameter of `module` random values of `dtype`, those that a new network keeps at zero included.
 
-    Matrices and kernels have the spread of PyTorch's own initialisation, 1/sqrt(3 * fan-in), biases 0.1, scales of
-    norms 1 +- 0.1. A parameter's values depend on `seed`, `name` and the parameter's own name alone, so that networks
-    of equal architecture and name are equal whatever stands beside them.
+    Matrices and kernels have the spread 1/sqrt(fan-in), with which the text moves the latents about as far as the
+    noise does and the steps do not amplify rounding errors; biases have 0.1, scales of norms 1 +- 0.1. A parameter's
+    values depend on `seed`, `name` and the parameter's own name alone, so that networks of equal architecture and
+    name are equal whatever stands beside them.
 
     Args:
         module: May be on the meta device: its parameters are replaced, one at a time. What is tied stays tied.
@@ -36,7 +37,7 @@ def fill(module: torch.nn.Module, name: str, *, seed: int, dtype: torch.dtype) -
         generator = torch.Generator().manual_seed(crc32(f"{seed}/{name}/{stem}".encode()))
         values = torch.randn(parameter.shape, generator=generator)
         if values.ndim > 1:
-            values /= math.sqrt(3 * math.prod(values.shape[1:]))
+            values /= math.sqrt(math.prod(values.shape[1:]))
         else:
             values = values * 0.1 + (1.0 if key.endswith("weight") else 0.0)
         filled[id(parameter)] = torch.nn.Parameter(values.to(dtype), requires_grad=False)

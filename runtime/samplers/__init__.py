@@ -1,35 +1,45 @@
 """Samplers as tables of numbers: a row for each call of the denoiser, all known before sampling starts.
 
-    schedule = TrainingSchedule.from_json({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
+    schedule = read_schedule({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     table = sampler_table("dpmpp_2m", schedule, steps=20, sigmas="karras")
     x = table.start_scale * noise
     for row in table.rows:  # what an engine does
         x, D = apply_row(row, x, model, history)
 
-One file a group of samplers; a sampler is a function `Plan -> list[Row]`. `registry.py` names them.
+One file a group of samplers; a sampler is a function `Plan -> list[Row]`. `registry.py` names those of models that were
+trained with a noise schedule, `flow_registry.py` those of models that predict flows.
 """
 
 from __future__ import annotations
 
+from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS, FlowSampler
+from latentlink.runtime.samplers.flow_schedule import FlowSchedule
 from latentlink.runtime.samplers.refusal import DATA_DEPENDENT
 from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
-from latentlink.runtime.samplers.resolve import sampler_table
+from latentlink.runtime.samplers.resolve import sampler_table, samplers_for
+from latentlink.runtime.samplers.schedule import Schedule, read_schedule
 from latentlink.runtime.samplers.spacing import SIGMAS, SPACINGS
 from latentlink.runtime.samplers.table import COLUMNS, SamplerTable, apply_row
 from latentlink.runtime.samplers.training import TrainingSchedule
 
 __all__ = [
     # making a table
+    "FlowSchedule",
     "SamplerTable",
+    "Schedule",
     "TrainingSchedule",
+    "read_schedule",
     "sampler_table",
     # what there is
     "COLUMNS",
     "DATA_DEPENDENT",
+    "FLOW_SAMPLERS",
+    "FlowSampler",
     "SAMPLERS",
     "SIGMAS",
     "SPACINGS",
     "Sampler",
+    "samplers_for",
     # the definition
     "apply_row",
 ]  # fmt: skip

@@ -6,14 +6,14 @@ from math import sqrt
 
 import numpy as np
 
-from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.plan import NoisePlan
 from latentlink.runtime.samplers.prediction import X0
 from latentlink.runtime.samplers.table import Row
 
 SIGMA_DATA = 0.5
 
 
-def lcm(plan: Plan) -> list[Row]:
+def lcm(plan: NoisePlan) -> list[Row]:
     """Luo et al. 2023 (Latent Consistency Models), multistep sampling.
 
     D = c_skip*x + c_out*x0, then noise to the next level.
@@ -36,13 +36,14 @@ def lcm(plan: Plan) -> list[Row]:
                 b=(sqrt(alpha_next),),
                 c=sqrt(1 - alpha_next),
                 step=step,
+                level=(sqrt(alpha), sqrt(1 - alpha)),
                 draws=not last,
             )
         )
     return rows
 
 
-def tcd(plan: Plan) -> list[Row]:
+def tcd(plan: NoisePlan) -> list[Row]:
     """Zheng et al. 2024 (Trajectory Consistency Distillation), strategic stochastic sampling.
 
     The model jumps to s = (1 - eta)*t', then noise brings it to t'. D is the predicted x0. The last step ends at
@@ -60,5 +61,6 @@ def tcd(plan: Plan) -> list[Row]:
         a = scale * sqrt(1 - alpha_s) / sqrt(1 - alpha)
         b0 = scale * sqrt(alpha_s) - a * sqrt(alpha)
         c = sqrt(1 - alpha_next / alpha_s) if noisy else 0.0
-        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, draws=noisy))
+        level = (sqrt(alpha), sqrt(1 - alpha))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, level=level, draws=noisy))
     return rows

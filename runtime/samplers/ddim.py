@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import sqrt
 
-from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.plan import NoisePlan
 from latentlink.runtime.samplers.prediction import X0
 from latentlink.runtime.samplers.table import Row
 
 
-def ddim(plan: Plan) -> list[Row]:
+def ddim(plan: NoisePlan) -> list[Row]:
     """Song et al. 2021 (Denoising Diffusion Implicit Models), eq. 12 and 16.
 
     x' = sqrt(alpha')*x0 + sqrt(1 - alpha' - sigma**2)*eps + sigma*noise, with eps = (x - sqrt(alpha)*x0) /
@@ -22,11 +22,12 @@ def ddim(plan: Plan) -> list[Row]:
         sigma = plan.eta * sqrt((1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next))
         a = sqrt(max(1 - alpha_next - sigma**2, 0.0)) / sqrt(1 - alpha)
         b0 = sqrt(alpha_next) - a * sqrt(alpha)
-        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=sigma, step=step, draws=plan.eta > 0))
+        level = (sqrt(alpha), sqrt(1 - alpha))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=sigma, step=step, level=level, draws=plan.eta > 0))
     return rows
 
 
-def ddpm(plan: Plan) -> list[Row]:
+def ddpm(plan: NoisePlan) -> list[Row]:
     """Ho et al. 2020 (Denoising Diffusion Probabilistic Models), eq. 6 and 7, with the smaller variance.
 
     No noise is drawn at t = 0. Where the last timestep is above 0 it is drawn and almost vanishes: the variance
@@ -44,5 +45,6 @@ def ddpm(plan: Plan) -> list[Row]:
         a = sqrt(alpha) * (1 - alpha_bar_next) / (1 - alpha_bar)
         variance = max((1 - alpha_bar_next) / (1 - alpha_bar) * beta, 1e-20)
         c = sqrt(variance) if t > 0 else 0.0
-        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, draws=t > 0))
+        level = (sqrt(alpha_bar), sqrt(1 - alpha_bar))
+        rows.append(Row(t=t, p=p, q=q, a=a, b=(b0,), c=c, step=step, level=level, draws=t > 0))
     return rows

@@ -18,16 +18,16 @@ def deis(plan: Plan) -> list[Row]:
     """
     rows = []
     for step, t, rho, rho_next in plan:
-        alpha, sigma = alpha_sigma(rho)
-        alpha_next, _ = alpha_sigma(rho_next)
+        alpha, sigma = level = alpha_sigma(plan.prediction, rho)
+        alpha_next, _ = alpha_sigma(plan.prediction, rho_next)
         p, q = EPSILON[plan.prediction](alpha, sigma)
         weights = [rho_next - rho]
         last = step == len(plan.timesteps) - 1
-        if step > 0 and not (last and len(plan.timesteps) < FEW_STEPS):
+        if step > plan.begin and not (last and len(plan.timesteps) < FEW_STEPS):
             before = float(plan.sigmas[step - 1])
             weights = [_integral(rho, rho_next, rho, before), _integral(rho, rho_next, before, rho)]
         b = [alpha_next * weight for weight in weights]
-        rows.append(Row(t=t, p=p, q=q, a=alpha_next / alpha, b=b, step=step))
+        rows.append(Row(t=t, p=p, q=q, a=alpha_next / alpha, b=b, step=step, level=level))
     return rows
 
 

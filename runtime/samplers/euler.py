@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.plan import NoisePlan, Plan
 from latentlink.runtime.samplers.prediction import derivative
 from latentlink.runtime.samplers.table import Row
 
@@ -16,7 +16,7 @@ def euler(plan: Plan) -> list[Row]:
     rows = []
     for step, t, sigma, sigma_next in plan:
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(sigma_next - sigma,), step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(sigma_next - sigma,), step=step, level=(1, sigma)))
     return rows
 
 
@@ -30,7 +30,8 @@ def euler_a(plan: Plan) -> list[Row]:
         c_in, p, q = derivative(plan.prediction, sigma)
         sigma_up = sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
         sigma_down = sqrt(sigma_next**2 - sigma_up**2)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(sigma_down - sigma,), c=sigma_up, step=step, draws=True))
+        b = (sigma_down - sigma,)
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=b, c=sigma_up, step=step, level=(1, sigma), draws=True))
     return rows
 
 
@@ -43,26 +44,30 @@ def heun(plan: Plan) -> list[Row]:
     for step, t, sigma, sigma_next in plan:
         h = sigma_next - sigma
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(h,), step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(h,), step=step, level=(1, sigma)))
         if sigma_next > 0:
             t_next = plan.next_timestep(step, after_last=0)
             c_in, p, q = derivative(plan.prediction, sigma_next)
-            rows.append(Row(t=t_next, c_in=c_in, p=p, q=q, a=1, b=(h / 2, h / 2 - h), step=step))
+            b, level = (h / 2, h / 2 - h), (1, sigma_next)
+            rows.append(Row(t=t_next, c_in=c_in, p=p, q=q, a=1, b=b, step=step, level=level, recovers=True))
     return rows
 
 
-def dpm2(plan: Plan) -> list[Row]:
+def dpm2(plan: NoisePlan) -> list[Row]:
     """DPM-Solver-2 (Lu et al. 2022, algorithm 1) in sigma: Euler to the midpoint in log(sigma), then one whole
     step with the derivative found there.
+
+    The picture around a mask is at the next level while the model sees the middle, as in diffusers.
     """
     rows = []
     for step, t, sigma, sigma_next in plan:
         middle = sqrt(sigma * sigma_next)
         to_middle, h = middle - sigma, sigma_next - sigma
         c_in, p, q = derivative(plan.prediction, sigma)
-        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(to_middle,), step=step))
+        rows.append(Row(t=t, c_in=c_in, p=p, q=q, a=1, b=(to_middle,), step=step, level=(1, sigma)))
         if sigma_next > 0:
             t_middle = float(plan.levels.timestep_of(np.array(middle)))
             c_in, p, q = derivative(plan.prediction, middle)
-            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b=(h, -to_middle), step=step))
+            b, level = (h, -to_middle), (1, sigma_next)
+            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b=b, step=step, level=level, recovers=True))
     return rows

@@ -1,4 +1,4 @@
-"""The samplers by name.
+"""The samplers of models that were trained with a noise schedule, by name.
 
 A name means what the scheduler class of diffusers beside it means, made by `from_config` from the checkpoint's config
 and run in its pipeline's loop. What the config does not say is the default of that class, and stands here.
@@ -18,7 +18,7 @@ from latentlink.runtime.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_2s
 from latentlink.runtime.samplers.euler import dpm2, euler, euler_a, heun
 from latentlink.runtime.samplers.levels import NoiseLevels
 from latentlink.runtime.samplers.linear_multistep import lms, pndm
-from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.plan import NoisePlan
 from latentlink.runtime.samplers.spacing import (
     SIGMAS,
     SPACINGS,
@@ -58,9 +58,10 @@ class Sampler:
         zero_snr: What becomes of `rescale_betas_zero_snr`, see `TrainingSchedule.levels`.
         scaled: Whether x is x0 + sigma*eps, which starts at sigma, and not at 1.
         eta: Default of `eta`; None where there is none.
+        calls: Calls of the denoiser a step; the last step of a two-call solver has one.
     """
 
-    rows: Callable[[Plan], list[Row]]
+    rows: Callable[[NoisePlan], list[Row]]
     grid: Callable[[NoiseLevels, GridRequest], Grid]
     summary: str
     paper: str
@@ -76,6 +77,7 @@ class Sampler:
     zero_snr: str = "ignored"
     scaled: bool = False
     eta: float | None = None
+    calls: int = 1
 
 
 SAMPLERS: Mapping[str, Sampler] = {
@@ -129,6 +131,7 @@ SAMPLERS: Mapping[str, Sampler] = {
         spacing="linspace",
         sigmas=tuple(SIGMAS),
         scaled=True,
+        calls=2,
     ),
     "dpm2": Sampler(
         rows=dpm2,
@@ -140,6 +143,7 @@ SAMPLERS: Mapping[str, Sampler] = {
         sigmas=tuple(SIGMAS),
         rounding={"karras": np.round},
         scaled=True,
+        calls=2,
     ),
     "lms": Sampler(
         rows=lms,

@@ -1,115 +1,159 @@
-"""From what was asked to a plan, and from the plan to a table."""
+"""From what was asked to a table."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
-from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.flow_plan import flow_plan
+from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
+from latentlink.runtime.samplers.flow_schedule import FlowSchedule
+from latentlink.runtime.samplers.noise_plan import noise_plan, start_scale
 from latentlink.runtime.samplers.refusal import one_of, refusal
-from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
-from latentlink.runtime.samplers.spacing import GridRequest
-from latentlink.runtime.samplers.table import SamplerTable
+from latentlink.runtime.samplers.registry import SAMPLERS
+from latentlink.runtime.samplers.schedule import Schedule
+from latentlink.runtime.samplers.span import Span
+from latentlink.runtime.samplers.table import Row, SamplerTable
 from latentlink.runtime.samplers.training import TrainingSchedule
 
-# The schedule that published consistency models were distilled on, and the scaling of their boundary condition.
-ORIGINAL_STEPS = 50
-TIMESTEP_SCALING = 10.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """A sampler with every choice made but where to begin.
+
+    Attributes:
+        rows: The rows from a step on.
+        calls: Calls of the denoiser a step.
+        start_scale: See `SamplerTable`.
+        rounds_up: See `Span.begin`.
+    """
+
+    rows: Callable[[int], list[Row]]
+    calls: int
+    start_scale: float
+    rounds_up: bool
 
 
 def sampler_table(
     sampler: str,
-    training: TrainingSchedule,
+    training: Schedule,
     *,
     steps: int,
     spacing: str | None = None,
     sigmas: str | None = None,
     eta: float | None = None,
+    shift: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    strength: float = 1.0,
+    start: float | None = None,
+    end: float | None = None,
 ) -> SamplerTable:
-    """Everything that `sampler` does in `steps` steps.
+    """Everything that `sampler` does in `steps` steps, or in the part of them that is asked for.
 
     Args:
-        sampler: A key of `SAMPLERS`.
+        sampler: A member of `samplers_for(training)`.
         training: What the denoiser was trained with.
-        steps: Steps, from 1; two-call solvers have about twice as many rows.
+        steps: Steps of a whole run, from 1; two-call solvers have about twice as many rows.
         spacing: "leading", "linspace" or "trailing"; None for what the checkpoint says, else the sampler's default.
-        sigmas: "karras", "exponential" or "beta"; None for the training schedule's own levels.
+            Models of flows have none.
+        sigmas: "karras", "exponential" or "beta"; None for the levels that belong to the checkpoint.
         eta: Amount of fresh noise, 0 to 1, of samplers that have it; None for the default.
+        shift: Of models of flows, the static shift of the levels, above 0; None for the checkpoint's, which may depend
+            on the picture's size.
+        width: The picture's, in pixels; read only where levels depend on it.
+        height: The picture's, in pixels; likewise.
+        strength: From 0 to 1, the share of the steps that is done, the last ones: for x that is a noisy picture.
+        start: Share of the training timesteps, from 0 to below 1, that another model has done; `strength` is then not
+            looked at.
+        end: Share of the training timesteps, above 0 to 1, after which another model takes over.
 
     Raises:
-        UsageError: A name is unknown, a value is out of range, or the combination is not possible.
+        UsageError: A name is unknown, a value is out of range, the combination is not possible, or nothing is left to
+            do.
     """
-    named = SAMPLERS[one_of(sampler, SAMPLERS, what="sampler")]
-    plan = _plan(sampler, named, training, steps, spacing, sigmas, eta)
-    scale = float(plan.sigmas[0]) if named.scaled else 1.0
-    if named.scaled and _spacing(sampler, named, training, spacing) == "leading":
-        # The first level is not the highest of training, so the noise there carries a unit of signal's variance.
-        scale = float(np.hypot(scale, 1))
-    return SamplerTable.of(named.rows(plan), start_scale=scale)
+    span = Span(strength=strength, start=start, end=end)
+    T = training.num_train_timesteps
+    if type(steps) is not int or not 1 <= steps <= T:
+        raise refusal(f"steps {steps!r}", f"a whole number from 1 to {T}", "10 to 50 are usual.")
+    if isinstance(training, FlowSchedule):
+        run = _flow_run(
+            sampler, training, steps, spacing=spacing, sigmas=sigmas, eta=eta, shift=shift, width=width, height=height
+        )
+    else:
+        run = _noise_run(sampler, training, steps, spacing=spacing, sigmas=sigmas, eta=eta, shift=shift)
+    begin = span.begin(run.rows(0), steps=steps, calls=run.calls, T=T, rounds_up=run.rounds_up)
+    rows = span.until_end(run.rows(begin), T=T)
+    if not rows:
+        raise refusal(
+            f"{steps} steps with strength {strength}, start {start} and end {end}, of which none is left",
+            "at least one step",
+            "Ask for more steps, or for a larger part of them.",
+        )
+    return SamplerTable.of(rows, start_scale=run.start_scale)
 
 
-def _plan(
+def samplers_for(training: Schedule) -> tuple[str, ...]:
+    """Names of the samplers that fit a model with this schedule."""
+    return tuple(FLOW_SAMPLERS if isinstance(training, FlowSchedule) else SAMPLERS)
+
+
+def _noise_run(
     sampler: str,
-    named: Sampler,
     training: TrainingSchedule,
     steps: int,
+    *,
     spacing: str | None,
     sigmas: str | None,
     eta: float | None,
-) -> Plan:
-    if type(steps) is not int or not 1 <= steps <= training.num_train_timesteps:
-        raise refusal(
-            f"steps {steps!r}",
-            f"a whole number from 1 to {training.num_train_timesteps}",
-            "10 to 50 are usual.",
-        )
-    if sigmas is not None:
-        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
-    levels = training.levels(named.zero_snr)
-    floored = named.floors_cosine and training.beta_schedule == "squaredcos_cap_v2"
-    request = GridRequest(
-        steps=steps,
-        spacing=_spacing(sampler, named, training, spacing),
-        offset=training.steps_offset or 0,
-        sigmas=sigmas,
-        rounding={**named.rounding, "karras": np.floor} if floored else named.rounding,
-        final=(None if named.ends_at_is_fixed else training.final_sigmas_type) or named.ends_at,
-        original_steps=training.original_inference_steps or ORIGINAL_STEPS,
-    )
-    grid = named.grid(levels, request)
-    if not np.isfinite(grid.sigmas[0]) and training.prediction_type == "epsilon":
-        raise refusal(
-            f"sampler {sampler!r} from timestep {grid.timesteps[0]:g}, which is pure noise, with a model that "
-            "predicts epsilon",
-            "a prediction that says something about the picture there",
-            "Use spacing 'leading', or sampler 'euler'.",
-        )
-    ends_at_one = named.ends_at_one if training.set_alpha_to_one is None else training.set_alpha_to_one
-    return Plan(
-        timesteps=grid.timesteps,
-        sigmas=grid.sigmas,
-        levels=levels,
-        final_alpha_bar=1.0 if ends_at_one else float(levels.alpha_bar[0]),
-        stride=training.num_train_timesteps // steps,
-        prediction=training.prediction_type,
-        eta=_eta(sampler, named, eta),
-        timestep_scaling=training.timestep_scaling or TIMESTEP_SCALING,
+    shift: float | None,
+) -> _Run:
+    named = SAMPLERS[_fitting(sampler, SAMPLERS, FLOW_SAMPLERS, predicts=training.prediction_type)]
+    _without(training.prediction_type, shift=shift)
+    plan = noise_plan(sampler, training, steps=steps, spacing=spacing, sigmas=sigmas, eta=eta)
+    return _Run(
+        rows=lambda begin: named.rows(replace(plan, begin=begin)),
+        calls=named.calls,
+        start_scale=start_scale(sampler, training, plan, spacing),
+        rounds_up=False,
     )
 
 
-def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, asked: str | None) -> str:
-    """What is asked for, else what the checkpoint says if the sampler can do that, else the sampler's default."""
-    if asked is not None:
-        return one_of(asked, named.spacings, what=f"spacing of sampler {sampler!r}")
-    said = training.timestep_spacing
-    return said if said in named.spacings else named.spacing or ""
+def _flow_run(
+    sampler: str,
+    training: FlowSchedule,
+    steps: int,
+    *,
+    spacing: str | None,
+    sigmas: str | None,
+    eta: float | None,
+    shift: float | None,
+    width: int | None,
+    height: int | None,
+) -> _Run:
+    named = FLOW_SAMPLERS[_fitting(sampler, FLOW_SAMPLERS, SAMPLERS, predicts="the flow")]
+    _without("the flow", spacing=spacing, eta=eta)
+    plan = flow_plan(sampler, training, steps=steps, sigmas=sigmas, shift=shift, width=width, height=height)
+    return _Run(
+        rows=lambda begin: named.rows(replace(plan, begin=begin)),
+        calls=named.calls,
+        start_scale=1.0,
+        rounds_up=True,
+    )
 
 
-def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
-    if asked is None:
-        return named.eta or 0.0
-    if named.eta is None:
-        having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
-        raise refusal(f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
-        raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
-    return float(asked)
+def _fitting(sampler: object, fitting: Collection[str], others: Collection[str], *, predicts: str) -> str:
+    if isinstance(sampler, str) and sampler in others and sampler not in fitting:
+        raise refusal(
+            f"sampler {sampler!r} with a model that predicts {predicts}",
+            f"one of {', '.join(fitting)}",
+            "Choose one of those, or leave sampler out for the checkpoint's own.",
+        )
+    return one_of(sampler, fitting, what="sampler")
+
+
+def _without(kind: str, **asked: object) -> None:
+    """Refuse settings that a kind of model does not have."""
+    for name, value in asked.items():
+        if value is not None:
+            raise refusal(f"{name} {value!r} with a model that predicts {kind}", f"no {name}", f"Leave {name} out.")

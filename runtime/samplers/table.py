@@ -25,6 +25,7 @@ class Row:
     D1 is the D of the row before, D2 of the one before that, and so on. `b` holds b0 and as many of the others as
     are not 0. `step` counts the steps that the user asked for, from 0; a two-call solver has two rows with the same
     number. `draws` says that fresh noise is taken from the generator, which some samplers do even where c is 0.
+    `level` and `recovers` are those of `SamplerTable`.
     """
 
     t: float
@@ -35,7 +36,9 @@ class Row:
     b: Sequence[float]
     c: float = 0.0
     step: int
+    level: tuple[float, float]
     draws: bool = False
+    recovers: bool = False
 
     def numbers(self) -> list[float]:
         """The row in the order of `COLUMNS`."""
@@ -51,26 +54,34 @@ class SamplerTable:
         rows: float64 `[R, 11]`, in the order of `COLUMNS`; R is the number of calls of the denoiser.
         draws: bool `[R]`, where fresh noise is drawn; true wherever c is not 0.
         step: int64 `[R]`, the user's step that a row belongs to, from 0 to `steps - 1`.
-        start_scale: The first x is `start_scale` times standard normal noise.
+        levels: float64 `[R, 2]`, (signal, noise): before a row, x stands for `signal*z + noise*eps` of a picture z. A
+            run that starts from a picture starts with that; a run with a mask keeps the rest of the picture at it.
+        recovers: bool `[R]`, where `a*x` stands for the x of an earlier row, recovered from this row's. A mask must
+            then leave this x alone: it changes what the model sees, not what `a` multiplies.
+        start_scale: The first x of a run that starts from noise is `start_scale` times standard normal noise.
     """
 
     rows: NDArray[np.float64]
     draws: NDArray[np.bool_]
     step: NDArray[np.int64]
+    levels: NDArray[np.float64]
+    recovers: NDArray[np.bool_]
     start_scale: float
 
     def __post_init__(self) -> None:
-        shape = self.rows.shape
-        if shape[1:] != (len(COLUMNS),) or not self.draws.shape == self.step.shape == shape[:1] != (0,):
+        R = len(self.rows)
+        arrays = {name: getattr(self, name) for name in ("rows", "draws", "step", "levels", "recovers")}
+        expected = {"rows": (R, len(COLUMNS)), "draws": (R,), "step": (R,), "levels": (R, 2), "recovers": (R,)}
+        if R == 0 or {name: array.shape for name, array in arrays.items()} != expected:
             raise ValueError(
-                f"Received rows {shape}, draws {self.draws.shape}, step {self.step.shape}; "
-                f"expected [R, {len(COLUMNS)}], [R] and [R], with R at least 1."
+                f"Received {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}; expected "
+                f"[R, {len(COLUMNS)}], [R], [R], [R, 2] and [R], with R at least 1."
             )
-        if not np.isfinite(self.rows).all():
+        if not (np.isfinite(self.rows).all() and np.isfinite(self.levels).all()):
             raise ValueError("Received coefficients that are not finite; expected numbers in every row.")
         if (self.rows[:, COLUMNS.index("c")][~self.draws] != 0).any():
             raise ValueError("Received a row with c and no draw; expected draws to be true wherever c is not 0.")
-        for array in (self.rows, self.draws, self.step):
+        for array in arrays.values():
             array.setflags(write=False)
 
     @property
@@ -80,7 +91,7 @@ class SamplerTable:
 
     @classmethod
     def of(cls, rows: Iterable[Row], *, start_scale: float) -> SamplerTable:
-        """The table of these rows.
+        """The table of these rows, whose steps are counted from the first row's.
 
         Raises:
             ValueError: A coefficient is not finite.
@@ -89,7 +100,9 @@ class SamplerTable:
         return cls(
             rows=np.array([row.numbers() for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
-            step=np.array([row.step for row in listed], dtype=np.int64),
+            step=np.array([row.step - listed[0].step for row in listed], dtype=np.int64),
+            levels=np.array([row.level for row in listed], dtype=np.float64).reshape(-1, 2),
+            recovers=np.array([row.recovers for row in listed], dtype=np.bool_),
             start_scale=float(start_scale),
         )
 
@@ -100,6 +113,9 @@ def apply_row(
     model: Callable[[NDArray[Any], float], NDArray[Any]],
     history: Sequence[NDArray[Any]],
     noise: NDArray[Any] | None = None,
+    *,
+    blend: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    recovers: bool = False,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """What an engine does with a row, in numpy: the definition, for tests and readers.
 
@@ -109,13 +125,16 @@ def apply_row(
         model: `(scaled latent, t) -> prediction` of x's shape.
         history: D1, D2, ... newest first; those that are missing have coefficient 0.
         noise: Standard normal, x's shape; None where the row draws nothing.
+        blend: Of a run with a mask, puts the picture at this row's level outside the mask; None without a mask.
+        recovers: The table's `recovers` of this row; without `blend` it changes nothing.
 
     Returns:
         x' and D.
     """
     t, c_in, p, q, a, b0, *older, c = (float(value) for value in row)
-    denoised = p * x + q * model(c_in * x, t)
-    after = a * x + b0 * denoised
+    seen = x if blend is None else blend(x)
+    denoised = p * seen + q * model(c_in * seen, t)
+    after = a * (x if recovers else seen) + b0 * denoised
     for b, earlier in zip(older, history, strict=False):
         after = after + b * earlier
     if noise is not None:

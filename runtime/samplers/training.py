@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
-from math import cos, isfinite, pi
+from math import cos, pi
 from typing import Any
 
 import numpy as np
 
-from latentlink.errors import UsageError
 from latentlink.runtime.samplers.levels import FloatArray, NoiseLevels, float32_values
 from latentlink.runtime.samplers.prediction import PREDICTIONS
-from latentlink.runtime.samplers.refusal import DATA_DEPENDENT, data_dependent, one_of, refusal
+from latentlink.runtime.samplers.refusal import refusal
+from latentlink.runtime.samplers.schedule_fields import Range, check_fields, known_keys, stated
 from latentlink.runtime.samplers.spacing import SPACINGS
 
 FINAL_SIGMAS = ("zero", "sigma_min")
@@ -21,8 +21,7 @@ FINAL_SIGMAS = ("zero", "sigma_min")
 # Keys of a checkpoint's scheduler config that change nothing at these values, and are refused at any other.
 _INERT: Mapping[str, object] = {"clip_sample": False, "thresholding": False, "variance_type": "fixed_small"}
 
-# name: (type, lowest, highest); strings are checked against their options instead.
-_RANGES: Mapping[str, tuple[type, float, float]] = {
+_RANGES: Mapping[str, Range] = {
     "num_train_timesteps": (int, 2, 100_000),
     "beta_start": (float, 1e-9, 0.999),
     "beta_end": (float, 1e-9, 0.999),
@@ -113,14 +112,7 @@ class TrainingSchedule:
     timestep_scaling: float | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is None and field.default is None:
-                continue
-            if field.name in _OPTIONS:
-                one_of(value, _OPTIONS[field.name], what=field.name)
-            else:
-                _check_number(field.name, value)
+        check_fields(self, _OPTIONS, _RANGES)
         if self.beta_start > self.beta_end:
             raise refusal(
                 f"beta_start {self.beta_start} above beta_end {self.beta_end}",
@@ -136,14 +128,7 @@ class TrainingSchedule:
             UsageError: A key is unknown or missing, a value has the wrong type or is out of range, or the config
                 asks for an update that depends on the picture.
         """
-        known = [field.name for field in fields(cls)]
-        kept = dict(data)
-        for key, inert in _INERT.items():
-            value = kept.pop(key, inert)
-            if value != inert:
-                raise data_dependent(key) if key in DATA_DEPENDENT else _refused_value(key, value, inert)
-        for key in kept:
-            one_of(key, known, what="schedule key")
+        kept = known_keys(cls, data, _INERT)
         missing = [key for key in ("beta_start", "beta_end", "beta_schedule") if key not in kept]
         if missing:
             raise refusal(
@@ -155,7 +140,7 @@ class TrainingSchedule:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that are not None."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return stated(self)
 
     def levels(self, zero_snr: str) -> NoiseLevels:
         """The noise level of every timestep.
@@ -187,18 +172,3 @@ def _zero_terminal_snr(betas: FloatArray) -> FloatArray:
     alpha_bar = float32_values(root**2)
     alphas = np.concatenate([alpha_bar[:1], float32_values(alpha_bar[1:] / alpha_bar[:-1])])
     return float32_values(1 - alphas)
-
-
-def _refused_value(key: str, value: object, expected: object) -> UsageError:
-    if isinstance(value, str) and value in DATA_DEPENDENT:
-        return data_dependent(value)
-    return refusal(f"{key} {value!r}", f"{key} {expected!r}", "No sampler here implements another value.")
-
-
-def _check_number(name: str, value: object) -> None:
-    kind, lowest, highest = _RANGES[name]
-    kinds = (int, float) if kind is float else (kind,)
-    if type(value) in kinds and isfinite(value) and lowest <= value <= highest:  # type: ignore[arg-type,operator]
-        return
-    expected = "true or false" if kind is bool else f"{kind.__name__} from {lowest:g} to {highest:g}"
-    raise refusal(f"{name} {value!r}", f"{name} as {expected}", "Check the checkpoint's scheduler config.")

@@ -1,0 +1,63 @@
+"""From what was asked of a model of flows to a plan."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
+from latentlink.runtime.samplers.flow_schedule import FlowSchedule
+from latentlink.runtime.samplers.flow_spacing import FlowGridRequest
+from latentlink.runtime.samplers.plan import Plan
+from latentlink.runtime.samplers.refusal import one_of, refusal
+
+
+def flow_plan(
+    sampler: str,
+    training: FlowSchedule,
+    *,
+    steps: int,
+    sigmas: str | None,
+    shift: float | None,
+    width: int | None,
+    height: int | None,
+) -> Plan:
+    """The plan of a whole run.
+
+    Args:
+        sampler: A key of `FLOW_SAMPLERS`.
+        training: What the denoiser was trained with.
+        steps: From 1 to T.
+        sigmas: A key of `SIGMAS`, or None.
+        shift: See `sampler_table`; so are the others.
+        width: In pixels, or None.
+        height: In pixels, or None.
+
+    Raises:
+        UsageError: A name is unknown, a value is out of range, or the combination is not possible.
+    """
+    named = FLOW_SAMPLERS[sampler]
+    if sigmas is not None:
+        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r} with a model of flows")
+    elif training.sigmas in named.sigmas:
+        sigmas = training.sigmas
+    dynamic = training.use_dynamic_shifting and shift is None
+    grid = named.grid(
+        FlowGridRequest(
+            steps=steps,
+            T=training.num_train_timesteps,
+            shift=training.dynamic_shift(width, height) if dynamic else _static_shift(training, shift),
+            dynamic=dynamic,
+            uniform=training.sigma_grid == "uniform",
+            terminal=training.shift_terminal,
+            sigmas=sigmas,
+        )
+    )
+    return Plan(timesteps=grid.timesteps, sigmas=grid.sigmas, prediction=training.prediction_type)
+
+
+def _static_shift(training: FlowSchedule, asked: float | None) -> float:
+    if asked is None:
+        return training.shift
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not (isfinite(asked) and 0 < asked <= 1000):
+        raise refusal(f"shift {asked!r}", "a number above 0 and at most 1000", "1 to 6 are usual.")
+    return float(asked)

@@ -1,0 +1,103 @@
+"""From what was asked of a model with a noise schedule to a plan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentlink.runtime.samplers.plan import NoisePlan
+from latentlink.runtime.samplers.refusal import one_of, refusal
+from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
+from latentlink.runtime.samplers.spacing import GridRequest
+from latentlink.runtime.samplers.training import TrainingSchedule
+
+# The schedule that published consistency models were distilled on, and the scaling of their boundary condition.
+ORIGINAL_STEPS = 50
+TIMESTEP_SCALING = 10.0
+
+
+def noise_plan(
+    sampler: str,
+    training: TrainingSchedule,
+    *,
+    steps: int,
+    spacing: str | None,
+    sigmas: str | None,
+    eta: float | None,
+) -> NoisePlan:
+    """The plan of a whole run.
+
+    Args:
+        sampler: A key of `SAMPLERS`.
+        training: What the denoiser was trained with.
+        steps: From 1 to T.
+        spacing: See `sampler_table`; so are the others.
+        sigmas: A key of `SIGMAS`, or None.
+        eta: From 0 to 1, or None.
+
+    Raises:
+        UsageError: A name is unknown, a value is out of range, or the combination is not possible.
+    """
+    named = SAMPLERS[sampler]
+    if sigmas is not None:
+        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
+    levels = training.levels(named.zero_snr)
+    floored = named.floors_cosine and training.beta_schedule == "squaredcos_cap_v2"
+    request = GridRequest(
+        steps=steps,
+        spacing=_spacing(sampler, named, training, spacing),
+        offset=training.steps_offset or 0,
+        sigmas=sigmas,
+        rounding={**named.rounding, "karras": np.floor} if floored else named.rounding,
+        final=(None if named.ends_at_is_fixed else training.final_sigmas_type) or named.ends_at,
+        original_steps=training.original_inference_steps or ORIGINAL_STEPS,
+    )
+    grid = named.grid(levels, request)
+    if not np.isfinite(grid.sigmas[0]) and training.prediction_type == "epsilon":
+        raise refusal(
+            f"sampler {sampler!r} from timestep {grid.timesteps[0]:g}, which is pure noise, with a model that "
+            "predicts epsilon",
+            "a prediction that says something about the picture there",
+            "Use spacing 'leading', or sampler 'euler'.",
+        )
+    ends_at_one = named.ends_at_one if training.set_alpha_to_one is None else training.set_alpha_to_one
+    return NoisePlan(
+        timesteps=grid.timesteps,
+        sigmas=grid.sigmas,
+        levels=levels,
+        final_alpha_bar=1.0 if ends_at_one else float(levels.alpha_bar[0]),
+        stride=training.num_train_timesteps // steps,
+        prediction=training.prediction_type,
+        eta=_eta(sampler, named, eta),
+        timestep_scaling=training.timestep_scaling or TIMESTEP_SCALING,
+    )
+
+
+def start_scale(sampler: str, training: TrainingSchedule, plan: NoisePlan, spacing: str | None) -> float:
+    """The standard deviation of the first x of a run that starts from noise."""
+    named = SAMPLERS[sampler]
+    if not named.scaled:
+        return 1.0
+    highest = float(plan.sigmas[0])
+    # The first level of "leading" is not the highest of training, so the noise there carries a unit of signal's
+    # variance.
+    leading = _spacing(sampler, named, training, spacing) == "leading"
+    return float(np.hypot(highest, 1)) if leading else highest
+
+
+def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, asked: str | None) -> str:
+    """What is asked for, else what the checkpoint says if the sampler can do that, else the sampler's default."""
+    if asked is not None:
+        return one_of(asked, named.spacings, what=f"spacing of sampler {sampler!r}")
+    said = training.timestep_spacing
+    return said if said in named.spacings else named.spacing or ""
+
+
+def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
+    if asked is None:
+        return named.eta or 0.0
+    if named.eta is None:
+        having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
+        raise refusal(f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
+        raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
+    return float(asked)

@@ -1,0 +1,74 @@
+"""The part of a run that is done: from a picture, and to or from a latent that another model takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from latentlink.runtime.samplers.refusal import refusal
+from latentlink.runtime.samplers.table import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Which rows of a whole run are done.
+
+    Attributes:
+        strength: Share of the steps, from 0 to 1, counted from the end; not looked at where `start` is given.
+        start: Share of the training timesteps, from 0 to below 1, that were done before; None for none.
+        end: Share of the training timesteps, above 0 to 1, after which to stop; None for no stop.
+
+    Raises:
+        UsageError: A value is out of range, or `start` is not below `end`.
+    """
+
+    strength: float = 1.0
+    start: float | None = None
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "start", "end"):
+            value = getattr(self, name)
+            if value is None and name != "strength":
+                continue
+            number = not isinstance(value, bool) and isinstance(value, int | float)
+            if not (number and isfinite(value) and 0 <= value <= 1):
+                raise refusal(f"{name} {value!r}", "a number from 0 to 1", f"Leave {name} out for a whole run.")
+        if self.start is not None and self.start >= (1.0 if self.end is None else self.end):
+            raise refusal(
+                f"start {self.start} with end {'1' if self.end is None else self.end}",
+                "a start below the end",
+                "Both are shares of the whole run.",
+            )
+
+    def begin(self, whole: Sequence[Row], *, steps: int, calls: int, T: int, rounds_up: bool) -> int:
+        """The first step that is done: what img2img pipelines of diffusers call t_start.
+
+        Args:
+            whole: Rows of the whole run.
+            steps: Its steps.
+            calls: Calls of the denoiser a step.
+            T: Timesteps of training.
+            rounds_up: Whether a step that `strength` cuts in two is done, as in the pipelines of models of flows.
+        """
+        if self.start is None:
+            kept = min(steps * self.strength, steps)
+            return int(steps - kept) if rounds_up else steps - int(kept)
+        if self.start == 0:
+            return 0
+        left = sum(row.t < _cutoff(self.start, T) for row in whole)
+        if calls == 2 and left % 2 == 0:
+            left += 1  # a step of two calls is not cut in two; the last one has one call
+        return (len(whole) - left) // calls
+
+    def until_end(self, rows: Sequence[Row], *, T: int) -> Sequence[Row]:
+        """Those of a run's rows that come before `end`, which can cut a step of two calls in two."""
+        if self.end is None:
+            return rows
+        return rows[: sum(row.t >= _cutoff(self.end, T) for row in rows)]
+
+
+def _cutoff(share: float, T: int) -> int:
+    """The timestep below which rows come after this share of the whole run (Podell et al. 2023, section 2.5)."""
+    return round(T - share * T)
