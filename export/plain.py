@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -80,18 +81,16 @@ class PlainGraph:
             raise CheckpointError(
                 f"{title} uses operators of opset {opset}; expected {OPSETS.start} to {OPSETS.stop - 1}.", remedy=AGAIN
             )
-        weights = model.graph.initializers
-        floats = {value.dtype for value in weights.values() if value.dtype is not None and value.dtype.is_floating_point()}
-        if not floats <= {ir.DataType.FLOAT, ir.DataType.FLOAT16}:
+        dtype = _bulk(model.graph.initializers)
+        if dtype not in (ir.DataType.FLOAT, ir.DataType.FLOAT16):
             raise CheckpointError(
-                f"{title} keeps weights in {', '.join(sorted(str(dtype) for dtype in floats))}; "
-                "expected FLOAT or FLOAT16.",
+                f"{title} keeps its weights in {dtype}; expected FLOAT or FLOAT16.",
                 remedy="Export it again with --dtype fp32 or fp16.",
             )
         return cls(
             path=path,
             opset=opset,
-            dtype="float16" if _bulk(weights) is ir.DataType.FLOAT16 else "float32",
+            dtype=DTYPES[dtype],
             inputs={
                 _named(value, title): _tensor(value, title)
                 for value in model.graph.inputs
@@ -136,11 +135,11 @@ def _check_weights_are_beside(path: Path, title: str) -> None:
 
 def _bulk(weights: Mapping[str, ir.Value]) -> ir.DataType:
     """The float type that most of the weights have: a float16 export keeps a few float32 constants."""
-    sizes = {ir.DataType.FLOAT: 0, ir.DataType.FLOAT16: 0}
+    sizes: Counter[ir.DataType] = Counter()
     for value in weights.values():
-        if value.dtype in sizes and value.const_value is not None:
-            sizes[value.dtype] += value.const_value.size
-    return max(sizes, key=sizes.__getitem__)
+        if value.const_value is not None and value.const_value.dtype.is_floating_point():
+            sizes[value.const_value.dtype] += value.const_value.size
+    return sizes.most_common(1)[0][0] if sizes else ir.DataType.FLOAT
 
 
 def _named(value: ir.Value, title: str) -> str:

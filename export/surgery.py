@@ -77,7 +77,8 @@ def _rename(graph: ir.Graph, prefix: str) -> None:
     for value in list(graph.initializers.values()):
         value.name = prefix + (value.name or "")
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        node.name = prefix + (node.name or "")
+        if node.name:
+            node.name = prefix + node.name
         for value in node.outputs:
             if value.name:
                 value.name = prefix + value.name
