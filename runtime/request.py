@@ -10,7 +10,7 @@ from typing import TypeAlias
 from latentlink.engine.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.noise import NOISES
-from latentlink.runtime.samplers import TrainingSchedule
+from latentlink.runtime.samplers import Schedule, read_schedule
 
 Numbers: TypeAlias = tuple[float, ...]
 
@@ -43,7 +43,7 @@ class Request:
     denoising_start: float | None
     denoising_end: float | None
     conditions: Mapping[str, tuple[Numbers, Numbers]]
-    schedule: TrainingSchedule
+    schedule: Schedule
 
     @property
     def batch(self) -> int:
@@ -62,6 +62,7 @@ def resolve(
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
+    shift: float | None,
     eta: float | None,
     width: int | None,
     height: int | None,
@@ -123,7 +124,7 @@ def resolve(
         denoising_start=denoising_start,
         denoising_end=denoising_end,
         conditions=_conditions(defaults, conditions),
-        schedule=TrainingSchedule.from_json(defaults.schedule),
+        schedule=read_schedule(defaults.schedule),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes import latent_diffusion, sd1, sd2, sdxl, sdxl_refiner
+from latentlink.export.recipes import flux1, latent_diffusion, sd1, sd2, sd3, sdxl, sdxl_refiner
 from latentlink.export.recipes.options import Options
 
 
@@ -60,6 +60,20 @@ RECIPES: Mapping[str, Recipe] = {
         components=sdxl_refiner.components,
         sampling=sdxl_refiner.sampling,
         names=lambda checkpoint, options: sdxl_refiner.NAMES,
+    ),
+    "sd3": Recipe(
+        title="Stable Diffusion 3 and 3.5",
+        matches=sd3.matches,
+        components=sd3.components,
+        sampling=sd3.sampling,
+        names=sd3.names,
+    ),
+    "flux1": Recipe(
+        title="FLUX.1",
+        matches=flux1.matches,
+        components=flux1.components,
+        sampling=flux1.sampling,
+        names=lambda checkpoint, options: flux1.NAMES,
     ),
 }
 

@@ -12,6 +12,8 @@ from latentlink.cli._options import replace_option, target_option
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from latentlink.runtime import Result
 
 
@@ -21,24 +23,42 @@ Examples:
   latentlink generate demo "a red circle on a blue background" -o out.png
   latentlink generate bundle "a lighthouse at dusk" -o out.png --seed 7 --steps 25 --sampler dpmpp_2m --sigmas karras
   latentlink generate bundle "a lighthouse" "a windmill" -o out.png --num-images 2    # out-1.png to out-4.png
-  latentlink generate bundle "a lighthouse" -o out.png --output-latents out.safetensors
+  latentlink generate bundle "a lighthouse in snow" -o out.png --init-image day.png --strength 0.6
+  latentlink generate bundle "a windmill" -o out.png --init-image day.png --mask-image white-where-to-paint.png
+  latentlink generate bundle "a (red:1.3) lighthouse" -o out.png --output-latents out.safetensors
+  latentlink generate base "a lighthouse" --output-latents half.safetensors --denoising-end 0.8     # no picture yet
+  latentlink generate refiner "a lighthouse" -o out.png --init-latents half.safetensors --denoising-start 0.8
 """
 )
 @click.argument("bundle")
 @click.argument("prompt", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Picture to write.")
-@click.option("--negative-prompt", default="", help="What to stay away from.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture to write.")
+@click.option("--negative-prompt", help="What to stay away from.")
 @click.option("--seed", type=int, help="The same seed gives the same picture; a random one is told.")
 @click.option("--steps", type=int, help="Denoising steps.")
 @click.option("--guidance", type=float, help="Classifier-free guidance; 1 turns it off.")
-@click.option("--sampler", help="ddim, ddpm, euler, euler_a, heun, dpm2, lms, pndm, dpmpp_2m, ...")
+@click.option("--sampler", help="ddim, euler, euler_a, heun, pndm, dpmpp_2m, unipc, lcm, flow_euler, ...")
 @click.option("--spacing", help="Timestep spacing: leading, linspace or trailing.")
 @click.option("--sigmas", help="Noise levels: karras, exponential or beta.")
+@click.option("--shift", type=float, help="Shift of the noise levels of a flow-matching model.")
 @click.option("--eta", type=float, help="Share of fresh noise of ddim and tcd, 0 to 1.")
 @click.option("--width", type=int, help="Pixels.")
 @click.option("--height", type=int, help="Pixels.")
 @click.option("--num-images", type=int, default=1, show_default=True, help="Pictures a prompt.")
 @click.option("--noise", default="torch", show_default=True, help="torch, or philox for the device-independent one.")
+@click.option("--init-image", type=click.Path(path_type=Path), help="Picture to start from.")
+@click.option("--mask-image", type=click.Path(path_type=Path), help="White where to paint over --init-image.")
+@click.option("--init-latents", type=click.Path(path_type=Path), help="Latents to start from; see --output-latents.")
+@click.option("--strength", type=float, help="How far the start is noised, 0 to 1.  [default: 0.8, with a mask 1]")
+@click.option("--denoising-start", type=float, help="Share of the way that --init-latents have come, 0 to 1.")
+@click.option("--denoising-end", type=float, help="Share of the way to stop at, 0 to 1.")
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    metavar="NAME=NUMBERS",
+    help="What else the model is told, as original_size=1024,1024; inspect lists the names.",
+)
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
 @replace_option
 @target_option
@@ -47,19 +67,27 @@ Examples:
 def command(
     bundle: str,
     prompt: tuple[str, ...],
-    output: Path,
-    negative_prompt: str,
+    output: Path | None,
+    negative_prompt: str | None,
     seed: int | None,
     steps: int | None,
     guidance: float | None,
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
+    shift: float | None,
     eta: float | None,
     width: int | None,
     height: int | None,
     num_images: int,
     noise: str,
+    init_image: Path | None,
+    mask_image: Path | None,
+    init_latents: Path | None,
+    strength: float | None,
+    denoising_start: float | None,
+    denoising_end: float | None,
+    conditions: tuple[str, ...],
     output_latents: Path | None,
     replace: dict[str, str],
     target: str,
@@ -69,7 +97,15 @@ def command(
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
     import latentlink
 
-    _check_output(output)
+    if output is None and output_latents is None:
+        raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
+    if output is not None:
+        _check_output(output)
+    pictures = {
+        name: None if path is None else _opened(path)
+        for name, path in (("init_image", init_image), ("mask_image", mask_image))
+    }
+    latents = None if init_latents is None else latentlink.Latents.load(init_latents)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(bundle, target=target, replace=replace, threads=threads) as pipe:
@@ -82,11 +118,19 @@ def command(
                 sampler=sampler,
                 spacing=spacing,
                 sigmas=sigmas,
+                shift=shift,
                 eta=eta,
                 width=width,
                 height=height,
                 num_images=num_images,
                 noise=noise,
+                **pictures,
+                init_latents=latents,
+                strength=strength,
+                denoising_start=denoising_start,
+                denoising_end=denoising_end,
+                conditions=_conditions(conditions),
+                decode=output is not None,
                 on_step=lambda at: bar.update(
                     task,
                     total=at.rows,
@@ -94,9 +138,10 @@ def command(
                     description="denoising" if at.row < at.rows else "decoding",
                 ),
             )
-    files = _save(result, output)
+    files = [] if output is None else _save(result, output)
     if output_latents is not None:
         result.latents.save(output_latents)
+        files.append(output_latents)
     if as_json:
         print_json(
             {
@@ -114,6 +159,36 @@ def command(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s."
     )
+
+
+def _opened(path: Path) -> Image:
+    """A picture from a file, read whole.
+
+    Raises:
+        UsageError: There is no file, or none that Pillow reads.
+    """
+    from PIL import Image as Images
+
+    try:
+        image = Images.open(path)
+        image.load()
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {str(path)!r}.") from None
+    except (OSError, ValueError, Images.DecompressionBombError) as error:
+        raise UsageError(f"{str(path)!r} is not a picture that Pillow reads ({error}).") from None
+    return image
+
+
+def _conditions(asked: tuple[str, ...]) -> dict[str, list[float]]:
+    """`original_size=1024,1024` as a name and its numbers."""
+    read = {}
+    for text in asked:
+        name, _, numbers = text.partition("=")
+        try:
+            read[name] = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            raise UsageError(f"{text!r} is not a condition; expected NAME=NUMBER,NUMBER.") from None
+    return read
 
 
 def _check_output(output: Path) -> None:

@@ -58,6 +58,11 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
         f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
         f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
     )
+    for name, (numbers, _) in sampling.conditions.items():
+        console.print(f"condition {name}: {', '.join(f'{number:g}' for number in numbers)} unless told otherwise")
+    for key, reason in manifest.provenance.items():
+        if key.startswith("precision."):
+            console.print(f"{key.removeprefix('precision.')} in {reason}")
     table = Table("component", "target", "precision", "size", "from torch", "here", box=None, pad_edge=False)
     for component, entry in manifest.components.items():
         for engine in entry.engines:

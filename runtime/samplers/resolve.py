@@ -13,7 +13,7 @@ from latentlink.runtime.samplers.refusal import one_of, refusal
 from latentlink.runtime.samplers.registry import SAMPLERS
 from latentlink.runtime.samplers.schedule import Schedule
 from latentlink.runtime.samplers.span import Span
-from latentlink.runtime.samplers.table import Row, SamplerTable
+from latentlink.runtime.samplers.table import CLEAN, Row, SamplerTable
 from latentlink.runtime.samplers.training import TrainingSchedule
 
 
@@ -83,14 +83,16 @@ def sampler_table(
     else:
         run = _noise_run(sampler, training, steps, spacing=spacing, sigmas=sigmas, eta=eta, shift=shift)
     begin = span.begin(run.rows(0), steps=steps, calls=run.calls, T=T, rounds_up=run.rounds_up)
-    rows = span.until_end(run.rows(begin), T=T)
+    whole = run.rows(begin)
+    rows = span.until_end(whole, T=T)
     if not rows:
         raise refusal(
             f"{steps} steps with strength {strength}, start {start} and end {end}, of which none is left",
             "at least one step",
             "Ask for more steps, or for a larger part of them.",
         )
-    return SamplerTable.of(rows, start_scale=run.start_scale)
+    level_after = whole[len(rows)].level if len(rows) < len(whole) else CLEAN
+    return SamplerTable.of(rows, start_scale=run.start_scale, level_after=level_after)
 
 
 def samplers_for(training: Schedule) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 COLUMNS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c")
 """Of a table's rows, in the order in which an engine reads them."""
 
+CLEAN = (1.0, 0.0)
+"""The level, (signal, noise), of a picture without noise."""
+
 _DS = 5  # D and four older ones
 
 
@@ -54,8 +57,9 @@ class SamplerTable:
         rows: float64 `[R, 11]`, in the order of `COLUMNS`; R is the number of calls of the denoiser.
         draws: bool `[R]`, where fresh noise is drawn; true wherever c is not 0.
         step: int64 `[R]`, the user's step that a row belongs to, from 0 to `steps - 1`.
-        levels: float64 `[R, 2]`, (signal, noise): before a row, x stands for `signal*z + noise*eps` of a picture z. A
-            run that starts from a picture starts with that; a run with a mask keeps the rest of the picture at it.
+        levels: float64 `[R + 1, 2]`, (signal, noise): before a row, and after the last one, x stands for
+            `signal*z + noise*eps` of a picture z. A run that starts from a picture starts with that; a run with a mask
+            keeps the rest of the picture at it.
         recovers: bool `[R]`, where `a*x` stands for the x of an earlier row, recovered from this row's. A mask must
             then leave this x alone: it changes what the model sees, not what `a` multiplies.
         start_scale: The first x of a run that starts from noise is `start_scale` times standard normal noise.
@@ -71,11 +75,11 @@ class SamplerTable:
     def __post_init__(self) -> None:
         R = len(self.rows)
         arrays = {name: getattr(self, name) for name in ("rows", "draws", "step", "levels", "recovers")}
-        expected = {"rows": (R, len(COLUMNS)), "draws": (R,), "step": (R,), "levels": (R, 2), "recovers": (R,)}
+        expected = {"rows": (R, len(COLUMNS)), "draws": (R,), "step": (R,), "levels": (R + 1, 2), "recovers": (R,)}
         if R == 0 or {name: array.shape for name, array in arrays.items()} != expected:
             raise ValueError(
                 f"Received {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}; expected "
-                f"[R, {len(COLUMNS)}], [R], [R], [R, 2] and [R], with R at least 1."
+                f"[R, {len(COLUMNS)}], [R], [R], [R + 1, 2] and [R], with R at least 1."
             )
         if not (np.isfinite(self.rows).all() and np.isfinite(self.levels).all()):
             raise ValueError("Received coefficients that are not finite; expected numbers in every row.")
@@ -90,8 +94,10 @@ class SamplerTable:
         return int(self.step[-1]) + 1
 
     @classmethod
-    def of(cls, rows: Iterable[Row], *, start_scale: float) -> SamplerTable:
-        """The table of these rows, whose steps are counted from the first row's.
+    def of(
+        cls, rows: Iterable[Row], *, start_scale: float, level_after: tuple[float, float] = CLEAN
+    ) -> SamplerTable:
+        """The table of these rows, whose steps are counted from the first row's; `level_after` the last one.
 
         Raises:
             ValueError: A coefficient is not finite.
@@ -101,7 +107,7 @@ class SamplerTable:
             rows=np.array([row.numbers() for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
             step=np.array([row.step - listed[0].step for row in listed], dtype=np.int64),
-            levels=np.array([row.level for row in listed], dtype=np.float64).reshape(-1, 2),
+            levels=np.array([*(row.level for row in listed), level_after], dtype=np.float64).reshape(-1, 2),
             recovers=np.array([row.recovers for row in listed], dtype=np.bool_),
             start_scale=float(start_scale),
         )

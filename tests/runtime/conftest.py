@@ -133,7 +133,7 @@ class Loops:
             return lambda x: np.asarray((1 - mask) * (level[0] * picture + level[1] * noise) + mask * x)
 
         # The first x is a noisy picture, or noise that a mask leaves alone.
-        blends = [None, *(blend_at(level) if masked else None for level in table.levels[1:])]
+        blends = [None, *(blend_at(level) if masked else None for level in table.levels[1:-1])]
         x = table.levels[0, 0] * picture + table.levels[0, 1] * noise if from_picture else noise * table.start_scale
         history: list[Array] = []
         after: list[Array] = []

@@ -1,0 +1,150 @@
+"""Stable Diffusion 3 and 3.5 (Esser et al., 2024): a flow-matching transformer that reads two CLIPs and T5.
+
+The network can do without T5, the largest part by far: where the checkpoint has none, or the user leaves
+`text_encoder_3` out, zeros stand in its place, as in diffusers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.denoiser import denoiser
+from latentlink.export.recipes.options import Options
+from latentlink.export.schedule import default_sampler, training_schedule
+from latentlink.export.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
+from latentlink.export.vae import load_vae, vae_components
+from latentlink.spaces import KNOWN_SPACES, TextEmbedding
+
+CLASSES = {
+    "transformer": "SD3Transformer2DModel",
+    "text_encoder": "CLIPTextModelWithProjection",
+    "text_encoder_2": "CLIPTextModelWithProjection",
+    "vae": "AutoencoderKL",
+}
+T5_LENGTH = 256
+JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim": 2048}
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are this family's, with or without T5."""
+    return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
+
+
+def names(checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
+    """The components: T5 only where it is there and wanted."""
+    third = ("text_encoder_3",) if _has_t5(checkpoint, options) else ()
+    return ("text_encoder", "text_encoder_2", *third, "vae_decoder", "vae_encoder", "denoiser")
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`."""
+    transformer, vae = checkpoint.config("transformer"), checkpoint.config("vae")
+    factor, patch = 2 ** (len(vae["block_out_channels"]) - 1), int(transformer.get("patch_size", 2))
+    side = int(transformer.get("sample_size", 128)) * factor
+    return {
+        "schedule": {**training_schedule(checkpoint), "token_side": factor * patch},
+        "sampler": default_sampler(checkpoint, "flow_euler"),
+        "steps": 28,
+        "guidance": 7.0,
+        "width": side,
+        "height": side,
+        "size_multiple": factor * patch,
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """The components. Each is loaded when it is asked for."""
+    from diffusers import SD3Transformer2DModel
+    from transformers import CLIPTextModelWithProjection, T5EncoderModel
+
+    hidden, t5 = Hidden(skip=options.clip_skip + 1, norm=False), _has_t5(checkpoint, options)
+    hiddens: list[TextEmbedding] = []
+    pooled: list[TextEmbedding] = []
+    for part, tokenizer, known in (("text_encoder", "tokenizer", CLIP_L), ("text_encoder_2", "tokenizer_2", CLIP_G)):
+        component = text_encoder(
+            checkpoint,
+            part,
+            network=CLIPTextModelWithProjection,
+            known=known,
+            outputs=(hidden, Pooled()),
+            tokenizer=clip_tokenizer(checkpoint.folder(tokenizer), 77, "truncate" if t5 else "refuse"),
+            options=options,
+        )
+        hiddens.append(embedding_of(component, hidden.output))
+        pooled.append(embedding_of(component, "pooled"))
+        yield component
+        del component
+    if t5:
+        component = text_encoder(
+            checkpoint,
+            "text_encoder_3",
+            network=T5EncoderModel,
+            known=T5_XXL,
+            outputs=(Hidden(),),
+            tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_3"), T5_LENGTH),
+            options=options,
+        )
+        hiddens += component.embeddings
+        yield component
+        del component
+    transformer = checkpoint.config("transformer")
+    known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    yield denoiser(
+        _Joint(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
+        options=options,
+        space=space,
+        texts=(*hiddens, *pooled),
+        tokens={hiddens[-1].name: "L"} if t5 else None,
+    )
+
+
+def _has_t5(checkpoint: Checkpoint, options: Options) -> bool:
+    return "text_encoder_3" in checkpoint.classes and "text_encoder_3" not in options.without
+
+
+class _Joint(nn.Module):
+    """`(latent, timestep, clip_l, clip_g[, t5], pooled_l, pooled_g)`: the texts are padded and joined in here."""
+
+    def __init__(self, transformer: Any, *, t5: bool) -> None:
+        super().__init__()
+        self.transformer, self.t5 = transformer, t5
+        # Its own crop starts at (most - side) // 2, which the exporter rewrites into the floor of a negative number,
+        # and ONNX cuts that off towards zero instead.
+        transformer.pos_embed.cropped_pos_embed = self._positions
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """The middle of the position table, for latents of that size: `[1, tokens, D]`."""
+        embed = self.transformer.pos_embed
+        most = embed.pos_embed_max_size
+        table = embed.pos_embed.reshape(most, most, -1)
+        rows, columns = (_middle(side // embed.patch_size, most) for side in (height, width))
+        return table[rows][:, columns].reshape(1, -1, table.shape[-1])
+
+    def forward(self, latent: Tensor, timestep: Tensor, *texts: Tensor) -> Tensor:
+        width = self.transformer.config.joint_attention_dim
+        clip = torch.cat(texts[:2], dim=-1)
+        clip = nn.functional.pad(clip, (0, width - clip.shape[-1]))
+        last = texts[2] if self.t5 else clip.new_zeros(clip.shape[0], T5_LENGTH, width)
+        prediction: Tensor = self.transformer(
+            latent,
+            timestep=timestep,
+            encoder_hidden_states=torch.cat([clip, last], dim=1),
+            pooled_projections=torch.cat(texts[-2:], dim=-1),
+            return_dict=False,
+        )[0]
+        return prediction
+
+
+def _middle(count: int, most: int) -> Tensor:
+    """The `count` numbers in the middle of 0 to `most`."""
+    return torch.arange(count) + (most - torch.full((1,), count)) // 2
