@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.plain import AGAIN, PlainGraph
@@ -29,7 +29,7 @@ class Network:
         shapes: Shapes of the outputs from the class's config and the inputs.
         returns: What the class returns, from its config and the outputs.
         result: The output without which the graph is of no use.
-        attributes: Attributes that tell a recipe what the network has, beside its config.
+        attributes: Parts that a recipe looks for, or prepares for its own tracing; in a graph they are done.
     """
 
     inputs: Mapping[str, tuple[int, ...]]
@@ -57,7 +57,7 @@ class Network:
             config=config,
         )
         for attribute in self.attributes:
-            setattr(module, attribute, None)
+            setattr(module, attribute, nn.Module())
         return module
 
 
@@ -207,6 +207,7 @@ NETWORKS: Mapping[str, Network] = {
         shapes=_spatial("out_hidden_states", "hidden_states"),
         returns=_tuple("out_hidden_states"),
         result="out_hidden_states",
+        attributes=("pos_embed",),
     ),
     "FluxTransformer2DModel": Network(
         inputs={

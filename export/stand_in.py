@@ -138,12 +138,30 @@ def run_plain(
 
     Returns:
         The outputs in order, rows together again.
+
+    Raises:
+        CheckpointError: ONNX Runtime cannot run it at these sizes.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.disable_prepacking", "1")
-    session = ort.InferenceSession(graph.path, options, providers=["CPUExecutionProvider"])
+    try:
+        session = ort.InferenceSession(graph.path, options, providers=["CPUExecutionProvider"])
+        return _results(session, graph, feeds, outputs)
+    except Exception as error:  # ONNX Runtime's own have no common base
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+        reason = " ".join(str(error).split("Status Message:")[-1].split())[:200]
+        raise CheckpointError(
+            f"{graph.title} does not run with {shapes}: {reason.rstrip('.')}.",
+            remedy="Where it runs at the size it was exported with, that size is fixed inside: export it again with "
+            "Optimum's --dynamo.",
+        ) from None
+
+
+def _results(
+    session: Any, graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> list[NDArray[Any]]:
     rowwise = {name for name, array in feeds.items() if array.ndim and not graph.inputs[name].shape}
     if not rowwise:
         return list(session.run(list(outputs), dict(feeds)))
@@ -151,7 +169,10 @@ def run_plain(
     parts = [
         session.run(
             list(outputs),
-            {name: np.asarray(array[row]) if name in rowwise else array[row : row + 1] for name, array in feeds.items()},
+            {
+                name: np.asarray(array[row]) if name in rowwise else array[row : row + 1]
+                for name, array in feeds.items()
+            },
         )
         for row in range(rows)
     ]

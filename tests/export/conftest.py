@@ -59,6 +59,8 @@ def _export(
             write.text(part, kind, hidden_states)
         elif part == "unet":
             write.unet(kind)
+        elif part == "transformer":
+            write.transformer(kind)
         elif part == "vae":
             write.vae(kind)
     for path in checkpoint.iterdir():
@@ -77,7 +79,7 @@ class _Writer:
 
         model = self.load(part, kind)
         dummy = DummyTextInputGenerator("feature-extraction", NormalizedTextConfig(model.config))
-        layers = model.config.num_hidden_layers + 1 if hidden_states else 0
+        layers = model.config.num_hidden_layers + 1 if hidden_states and part != "text_encoder_3" else 0
 
         def run(input_ids: Tensor) -> dict[str, Tensor]:
             done = model(input_ids=input_ids, output_hidden_states=True)
@@ -129,6 +131,67 @@ class _Writer:
         rows = {name: batch for name in ("text_embeds", "time_ids", "timestep_cond") if name in inputs}
         self.write("unet", model, run, inputs, free | rows)
 
+    def transformer(self, kind: Any) -> None:
+        from optimum.utils import (
+            DummyFluxTransformerTextInputGenerator,
+            DummyFluxTransformerVisionInputGenerator,
+            DummyTransformerTextInputGenerator,
+            DummyTransformerTimestepInputGenerator,
+            DummyTransformerVisionInputGenerator,
+            NormalizedConfig,
+        )
+
+        model = self.load("transformer", kind)
+        packed = kind.__name__.startswith("Flux")
+        normal = NormalizedConfig.with_args(
+            image_size="sample_size",
+            num_channels="in_channels",
+            vocab_size="attention_head_dim",
+            hidden_size="joint_attention_dim",
+            projection_size="pooled_projection_dim",
+            allow_new=True,
+        )(model.config)
+        task = "semantic-segmentation"
+        vision = (DummyFluxTransformerVisionInputGenerator if packed else DummyTransformerVisionInputGenerator)(
+            task, normal
+        )
+        text = (DummyFluxTransformerTextInputGenerator if packed else DummyTransformerTextInputGenerator)(task, normal)
+        step = DummyTransformerTimestepInputGenerator(task, normal)
+        inputs = {
+            "hidden_states": vision.generate("hidden_states"),
+            "encoder_hidden_states": text.generate("encoder_hidden_states"),
+            "pooled_projections": text.generate("pooled_projections"),
+            "timestep": step.generate("timestep"),
+        }
+        free: dict[str, Mapping[int, str]] = {
+            "hidden_states": SPATIAL,
+            "encoder_hidden_states": TOKENS,
+            "pooled_projections": {0: "batch_size"},
+            "timestep": {0: "step"},
+            "out_hidden_states": SPATIAL,
+        }
+        if packed:
+            tokens = {0: "batch_size", 1: "packed_height_width"}
+            inputs |= {"img_ids": vision.generate("img_ids"), "txt_ids": text.generate("txt_ids")}
+            free |= {
+                "hidden_states": tokens,
+                "out_hidden_states": tokens,
+                "img_ids": {0: "packed_height_width"},
+                "txt_ids": {0: "sequence_length"},
+            }
+            if model.config.guidance_embeds:
+                inputs["guidance"] = text.generate("guidance")
+                free["guidance"] = {0: "batch_size"}
+        self.write(
+            "transformer",
+            model,
+            lambda **named: {"out_hidden_states": model(**named, return_dict=False)[0]},
+            inputs,
+            free,
+            # the older exporter writes the number of tokens into rotary embeddings
+            dynamo=True,
+        )
+
     def vae(self, kind: Any) -> None:
         from optimum.utils import DummyVisionInputGenerator, NormalizedConfig
 
@@ -167,6 +230,7 @@ class _Writer:
         run: Callable[..., dict[str, Tensor]],
         inputs: Mapping[str, Tensor],
         free: Free,
+        dynamo: bool = False,
     ) -> None:
         """Trace, as `optimum.exporters.onnx.convert.export_pytorch` does."""
         inputs = {
@@ -191,9 +255,15 @@ class _Writer:
                 path,
                 input_names=list(inputs),
                 output_names=list(run(**inputs)),
-                dynamic_axes={name: dict(axes) for name, axes in free.items()},
                 opset_version=self.opset,
-                dynamo=False,
+                dynamo=dynamo,
+                external_data=dynamo,
+                verbose=False,
+                **(
+                    {"dynamic_shapes": (tuple(dict(free.get(name, {})) for name in inputs),)}
+                    if dynamo
+                    else {"dynamic_axes": {name: dict(axes) for name, axes in free.items()}}
+                ),
             )
         config = self.checkpoint / folder / "config.json"
         if config.is_file():
