@@ -1,6 +1,8 @@
 """LatentLink beside diffusers: the same checkpoint, seed, prompt and sampler, compared in latents and pictures.
 
-python -m latentlink.bench.parity CHECKPOINT BUNDLE [--seeds 10] [--steps 20] [--markdown docs/parity.md]
+python -m latentlink.bench.parity CHECKPOINT BUNDLE [--seeds 10] [--steps 20]
+
+docs/parity.md is made by `pytest tests/parity --write-table docs/parity.md`.
 """
 
 from __future__ import annotations
@@ -9,50 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
 import latentlink
+from latentlink.bench.case import Case, start_mask, start_picture
+from latentlink.bench.diffusers_schedulers import FLOW_SCHEDULERS, SCHEDULERS
+from latentlink.bench.diffusers_side import Diffusers, Reference
+from latentlink.runtime.pipeline import Result
 from latentlink.runtime.transfer import psnr
-
-SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ddim": ("DDIMScheduler", {}),
-    "ddpm": ("DDPMScheduler", {}),
-    "euler": ("EulerDiscreteScheduler", {}),
-    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
-    "heun": ("HeunDiscreteScheduler", {}),
-    "dpm2": ("KDPM2DiscreteScheduler", {}),
-    "lms": ("LMSDiscreteScheduler", {}),
-    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
-    "dpmpp_2m": ("DPMSolverMultistepScheduler", {}),
-    "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    "dpmpp_2s": ("DPMSolverSinglestepScheduler", {}),
-    "unipc": ("UniPCMultistepScheduler", {}),
-    "deis": ("DEISMultistepScheduler", {}),
-    "lcm": ("LCMScheduler", {}),
-    "tcd": ("TCDScheduler", {}),
-}
-"""diffusers' class for each sampler, and the options that make it that sampler."""
 
 # float32 on both sides: what is left is the order of sums, amplified by the steps. A picture is rounded to 8 bits,
 # where a difference of one level in one value of 400 already costs 74 dB, and one in every value 48 dB.
 MAX_RELATIVE = 1e-3
 MIN_PSNR = 45.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One generation."""
-
-    sampler: str
-    seed: int
-    guidance: float
-    num_images: int
-    width: int
-    height: int
-    steps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +40,29 @@ class Agreement:
     relative: float
     psnr: float
 
+    @property
+    def holds(self) -> bool:
+        """Whether both are within tolerance."""
+        return self.relative <= MAX_RELATIVE and self.psnr >= MIN_PSNR
 
-def cases(
-    *, samplers: Sequence[str], seeds: Sequence[int], sizes: Sequence[tuple[int, int]], steps: int
-) -> Iterator[Case]:
-    """Every sampler with every seed, guidance off and 5, one picture and three, every size."""
-    for sampler, seed, guidance, count, (width, height) in product(samplers, seeds, (1.0, 5.0), (1, 3), sizes):
-        yield Case(
-            sampler=sampler,
-            seed=seed,
-            guidance=guidance,
-            num_images=count,
-            width=width,
-            height=height,
-            steps=steps,
+    def __str__(self) -> str:
+        return f"latents {self.relative:.1e} apart, pictures {shown(self.psnr)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Both:
+    """What both systems made of one case."""
+
+    theirs: Reference
+    ours: Result
+
+    def agreement(self) -> Agreement:
+        """How far they are apart."""
+        reference = self.theirs.latents
+        pairs = zip(self.theirs.pictures, self.ours.images, strict=True)
+        return Agreement(
+            relative=float(np.linalg.norm(self.ours.latents.array - reference) / np.linalg.norm(reference)),
+            psnr=min(psnr(theirs, np.asarray(ours)) for theirs, ours in pairs),
         )
 
 
@@ -93,38 +75,20 @@ class Sides:
     """
 
     def __init__(self, checkpoint: str | Path, bundle: str | Path) -> None:
-        import torch
-        from diffusers import StableDiffusionPipeline
-
         self.ours = latentlink.load(bundle)
-        self.theirs: Any = StableDiffusionPipeline.from_pretrained(
-            str(checkpoint), safety_checker=None, dtype=torch.float32
-        )
-        self.theirs.set_progress_bar_config(disable=True)
-        self._config = self.theirs.scheduler.config
+        self.theirs = Diffusers(checkpoint)
 
-    def compare(self, case: Case, prompt: str) -> Agreement:
-        """Run a case on both."""
-        import diffusers
-        import torch
+    def run(self, case: Case, *, after: Both | None = None) -> Both:
+        """Run a case on both.
 
-        name, options = SCHEDULERS[case.sampler]
-        self.theirs.scheduler = getattr(diffusers, name).from_config(self._config, **options)
-        with torch.no_grad():
-            wanted = self.theirs(
-                prompt,
-                num_inference_steps=case.steps,
-                guidance_scale=case.guidance,
-                num_images_per_prompt=case.num_images,
-                generator=torch.Generator().manual_seed(case.seed),
-                output_type="latent",
-                width=case.width,
-                height=case.height,
-            ).images
-            decoded = self.theirs.vae.decode(wanted / self.theirs.vae.config.scaling_factor).sample
-        pictures = self.theirs.image_processor.postprocess(decoded, output_type="pil")
-        made = self.ours.generate(
-            prompt,
+        Args:
+            case: What to make.
+            after: What to go on from, each system from its own latents, where `case.denoising_start` is given.
+        """
+        given = case.kind != "text2img" and after is None
+        ours = self.ours.generate(
+            case.prompts,
+            negative_prompt=case.negative_prompt,
             seed=case.seed,
             steps=case.steps,
             guidance=case.guidance,
@@ -132,32 +96,64 @@ class Sides:
             sampler=case.sampler,
             width=case.width,
             height=case.height,
+            init_image=start_picture(case.width, case.height) if given else None,
+            mask_image=start_mask(case.width, case.height) if case.kind == "inpaint" else None,
+            init_latents=None if after is None else after.ours.latents,
+            strength=case.strength,
+            denoising_start=case.denoising_start,
+            denoising_end=case.denoising_end,
         )
-        reference = wanted.numpy()
-        return Agreement(
-            relative=float(np.linalg.norm(made.latents.array - reference) / np.linalg.norm(reference)),
-            psnr=min(psnr(np.asarray(a), np.asarray(b)) for a, b in zip(pictures, made.images, strict=True)),
+        theirs = self.theirs.run(case, latents=None if after is None else after.theirs.latents)
+        return Both(theirs=theirs, ours=ours)
+
+    def compare(self, case: Case) -> Agreement:
+        """Run a case on both and compare."""
+        return self.run(case).agreement()
+
+
+def cases(
+    *,
+    samplers: Sequence[str],
+    seeds: Sequence[int],
+    sizes: Sequence[tuple[int, int]],
+    steps: int,
+    prompts: Sequence[str] = ("a red circle on a blue background",),
+) -> Iterator[Case]:
+    """Every sampler with every seed, guidance off and 5, one picture and three, every size; a prompt a seed in turn."""
+    for sampler, seed, guidance, count, (width, height) in product(samplers, seeds, (1.0, 5.0), (1, 3), sizes):
+        yield Case(
+            sampler=sampler,
+            seed=seed,
+            guidance=guidance,
+            num_images=count,
+            width=width,
+            height=height,
+            steps=steps,
+            prompts=(prompts[seed % len(prompts)],),
         )
 
 
-def table(found: Mapping[str, Sequence[Agreement]]) -> str:
-    """The worst of every sampler, in Markdown."""
-    lines = ["| sampler | diffusers' class | cases | worst latents | worst picture |", "|---|---|--:|--:|--:|"]
-    for sampler, agreements in found.items():
+def shown(decibels: float) -> str:
+    """A PSNR as people read it."""
+    return "equal" if decibels == float("inf") else f"{decibels:.1f} dB"
+
+
+def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Agreement]]) -> str:
+    """The worst of every row, in Markdown.
+
+    Args:
+        columns: Titles of what a row is about.
+        found: By row, as many words as `columns`.
+    """
+    lines = [
+        f"| {' | '.join(columns)} | cases | worst latents | worst picture |",
+        f"|{'---|' * len(columns)}--:|--:|--:|",
+    ]
+    for row, agreements in found.items():
         relative = max(agreement.relative for agreement in agreements)
-        worst = min(agreement.psnr for agreement in agreements)
-        shown = "equal" if worst == float("inf") else f"{worst:.1f} dB"
-        lines.append(f"| {sampler} | {SCHEDULERS[sampler][0]} | {len(agreements)} | {relative:.1e} | {shown} |")
+        worst = shown(min(agreement.psnr for agreement in agreements))
+        lines.append(f"| {' | '.join(row)} | {len(agreements)} | {relative:.1e} | {worst} |")
     return "\n".join(lines) + "\n"
-
-
-HEAD = """# Parity with diffusers
-
-Final latents (norm of the difference over the norm of diffusers' latents) and pictures (PSNR of the worst one) of
-the demo model at equal seeds, float32, worst over {seeds} seeds, guidance 1 and 5, one picture and three, 64x64 and
-96x64, {steps} steps. Expected: at most 1e-3, at least 45 dB. Made by `python -m latentlink.bench.parity`.
-
-"""
 
 
 @click.command()
@@ -165,26 +161,22 @@ the demo model at equal seeds, float32, worst over {seeds} seeds, guidance 1 and
 @click.argument("bundle")
 @click.option("--seeds", default=10, show_default=True)
 @click.option("--steps", default=20, show_default=True)
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table here.")
-def main(checkpoint: str, bundle: str, seeds: int, steps: int, markdown: Path | None) -> None:
+@click.option("--width", type=int)
+@click.option("--height", type=int)
+def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None, height: int | None) -> None:
     """Print the worst agreement of every sampler; ends with 1 where one is out of tolerance."""
-    from latentlink.demo.grammar import scenes
-
-    captions = [scene.caption for scene in scenes() if scene.held_out]
     sides = Sides(checkpoint, bundle)
-    found: dict[str, list[Agreement]] = {}
-    with click.progressbar(
-        list(cases(samplers=[*SCHEDULERS], seeds=range(seeds), sizes=((64, 64), (96, 64)), steps=steps))
-    ) as listed:
-        for case in listed:
-            agreement = sides.compare(case, captions[case.seed % len(captions)])
-            found.setdefault(case.sampler, []).append(agreement)
-    text = table(found)
-    click.echo(text)
-    if markdown is not None:
-        markdown.write_text(HEAD.format(seeds=seeds, steps=steps) + text, encoding="utf-8")
-    passed = all(a.relative <= MAX_RELATIVE and a.psnr >= MIN_PSNR for several in found.values() for a in several)
-    raise SystemExit(0 if passed else 1)
+    schedulers = FLOW_SCHEDULERS if sides.theirs.flow else SCHEDULERS
+    sampling = sides.ours.manifest.sampling
+    size = (width or sampling.width, height or sampling.height)
+    found: dict[tuple[str, ...], list[Agreement]] = {}
+    listed = list(cases(samplers=[*schedulers], seeds=range(seeds), sizes=(size,), steps=steps))
+    with click.progressbar(listed) as going:
+        for case in going:
+            row = (case.sampler, schedulers[case.sampler][0])
+            found.setdefault(row, []).append(sides.compare(case))
+    click.echo(table(("sampler", "diffusers' class"), found))
+    raise SystemExit(0 if all(agreement.holds for several in found.values() for agreement in several) else 1)
 
 
 if __name__ == "__main__":

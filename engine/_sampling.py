@@ -96,8 +96,7 @@ class Sampling:
             "size_multiple": self.size_multiple,
             "unconditional": self.unconditional,
             "conditions": {
-                key: [None if value is None else list(value) for value in pair]
-                for key, pair in self.conditions.items()
+                key: [None if value is None else list(value) for value in pair] for key, pair in self.conditions.items()
             },
         }
 

@@ -58,7 +58,9 @@ class Step(TypedModule):
             y = torch.cat([y, given["mask"], given["masked"].float()], dim=1)
         timestep = given["coefficients"][:, COEFFICIENTS.index("t")]
         prompts = [(role, tensor) for role, tensor in given.items() if role.startswith(("text", "condition"))]
-        conditioning = [tensor.to(self.compute_dtype) if role.startswith("text") else tensor for role, tensor in prompts]
+        conditioning = [
+            tensor.to(self.compute_dtype) if role.startswith("text") else tensor for role, tensor in prompts
+        ]
         if "cfg" in given:
             # Row n of the text belongs to picture n mod B. Gathers leave B and the rows independent free
             # dimensions for the exporter, where chunk or repeat would tie them.

@@ -141,6 +141,6 @@ class _Encode(TypedModule):
             return last
         hidden: Tensor = done.hidden_states[-(output.skip + 1)]
         if output.norm:
-            clip = getattr(self.core, "text_model", self.core)
+            clip: Any = getattr(self.core, "text_model", self.core)
             hidden = clip.final_layer_norm(hidden)
         return hidden

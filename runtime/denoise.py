@@ -156,9 +156,7 @@ def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:
     return np.stack([columns[name] for name in COEFFICIENTS], axis=1)
 
 
-def _blend_buffers(
-    session: Session, latent: Port, shape: tuple[int, ...], around: Around | None
-) -> dict[str, Buffer]:
+def _blend_buffers(session: Session, latent: Port, shape: tuple[int, ...], around: Around | None) -> dict[str, Buffer]:
     """What a denoiser that blends reads of the picture around the mask; zeros where there is none."""
     dtype = np.dtype(latent.dtype)
     picture, noise = latent.at("init").tensor, latent.at("initnoise").tensor

@@ -128,9 +128,7 @@ def resolve(
     )
 
 
-def _conditions(
-    defaults: Sampling, asked: Mapping[str, Sequence[float]]
-) -> Mapping[str, tuple[Numbers, Numbers]]:
+def _conditions(defaults: Sampling, asked: Mapping[str, Sequence[float]]) -> Mapping[str, tuple[Numbers, Numbers]]:
     """For each condition the numbers of prompts and of unconditional rows; `negative_NAME` sets the latter alone."""
     known = [*defaults.conditions, *(f"negative_{name}" for name in defaults.conditions)]
     for name, numbers in asked.items():

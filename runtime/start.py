@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Float32 = NDArray[np.float32]
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 class Encode(Protocol):
@@ -89,18 +90,20 @@ def begin(
     """
     itself = latent.at("masked").tensor in {port.tensor for port in inputs}
     _check(given, request, itself)
-    whole = request.strength == 1 and request.denoising_start is None
-    clean = given.latents
-    if given.images and not (given.masks and itself and whole):
-        clean = _encoded(given, request, None, shape, draw, encode)
-    noise = draw(shape) if request.denoising_start is None else np.zeros(shape, np.float32)
+    handed_over = request.denoising_start is not None
+    from_noise = request.strength == 1 and not handed_over
+    latents = None if given.latents is None else _spread(given.latents, request)
+    picture = latents
+    if given.images and not (given.masks and itself and from_noise):
+        picture = _encoded(given, request, None, shape, draw, encode)
+    noise = draw(shape) if not handed_over or given.masks else np.zeros(shape, np.float32)
     signal, level = table.levels[0]
-    if clean is None or (given.masks and whole):
+    if picture is None or (given.masks and from_noise):
         x = noise * np.float32(table.start_scale)
-    elif request.denoising_start is not None:
-        x = clean
+    elif handed_over:
+        x = picture if latents is None else latents
     else:
-        x = np.asarray(np.float32(signal) * clean + np.float32(level) * noise)
+        x = np.asarray(np.float32(signal) * picture + np.float32(level) * noise)
     if not given.masks:
         return Start(x=x)
     mask = mask_pixels(given.masks, request.width, request.height)
@@ -110,9 +113,7 @@ def begin(
     if itself:
         port = next(port.tensor for port in inputs if port.kind == "mask")
         return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
-    if clean is None:
-        raise UsageError("A mask needs the picture that it lies over.", remedy="Give init_image too.")
-    return Start(x=x, around=Around(mask=small, picture=clean, noise=noise))
+    return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
 
 
 def _check(given: Given, request: Request, itself: bool) -> None:
@@ -122,11 +123,17 @@ def _check(given: Given, request: Request, itself: bool) -> None:
         raise UsageError(
             "This model paints inside a mask: it needs a picture and a mask.", remedy="Give init_image and mask_image."
         )
-    if given.images and given.latents is not None:
-        raise UsageError("Received a picture and latents to start from; expected one of them.")
+    if given.images and given.latents is not None and not (given.masks and request.denoising_start is not None):
+        raise UsageError(
+            "Received a picture and latents to start from; expected one, or both with a mask and denoising_start."
+        )
     if request.denoising_start is not None and not given.images and given.latents is None:
         raise UsageError(
             f"denoising_start {request.denoising_start} needs latents to go on from.", remedy="Give init_latents."
+        )
+    if given.latents is not None and len(given.latents) not in (1, request.batch):
+        raise UsageError(
+            f"{len(given.latents)} latents to start from for {request.batch} pictures; expected one, or one each."
         )
     if len(given.masks) not in (0, 1, len(given.images)):
         raise UsageError(f"{len(given.masks)} masks for {len(given.images)} pictures; expected one, or one each.")
@@ -157,7 +164,7 @@ def _encoded(
     return _spread(encode(picture, mask, noise).astype(np.float32), request)
 
 
-def _spread(array: NDArray[np.generic], request: Request) -> NDArray[np.generic]:
+def _spread(array: NDArray[_Number], request: Request) -> NDArray[_Number]:
     """One for each picture of the batch: pictures of one prompt stand together."""
     if len(array) == request.batch:
         return array

@@ -25,7 +25,8 @@ def weighted_parts(prompt: str) -> list[tuple[str, float]]:
         weight = float(found[2])
         if weight > MAX_WEIGHT:
             raise UsageError(
-                f"The weight in {found[0]!r} is {weight:g}; expected 0 to {MAX_WEIGHT:g}.", remedy="0.5 to 1.5 are usual."
+                f"The weight in {found[0]!r} is {weight:g}; expected 0 to {MAX_WEIGHT:g}.",
+                remedy=r"0.5 to 1.5 are usual; where it is no weight, write \( for the parenthesis.",
             )
         parts += [(prompt[end : found.start()], 1.0), (found[1], weight)]
         end = found.end()

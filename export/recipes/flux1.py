@@ -44,9 +44,10 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     vae = checkpoint.config("vae")
     multiple = 2 ** (len(vae["block_out_channels"]) - 1) * PATCH
     guided = _guided(checkpoint)
+    scheduler = checkpoint.config("scheduler")
     return {
-        "schedule": {**training_schedule(checkpoint), "token_side": multiple, "sigma_grid": "uniform"},
-        "sampler": default_sampler(checkpoint, "flow_euler"),
+        "schedule": {**training_schedule(scheduler), "token_side": multiple, "sigma_grid": "uniform"},
+        "sampler": default_sampler(scheduler, "flow_euler"),
         "steps": 28 if guided else 4,
         "guidance": 3.5 if guided else 0.0,
         "width": SIDE,

@@ -47,9 +47,10 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
     side = int(unet.get("sample_size") or 64) * factor
     distilled = unet.get("time_cond_proj_dim") is not None
+    scheduler = checkpoint.config("scheduler")
     return {
-        "schedule": training_schedule(checkpoint),
-        "sampler": default_sampler(checkpoint, "pndm"),
+        "schedule": training_schedule(scheduler),
+        "sampler": default_sampler(scheduler, "pndm"),
         "steps": 4 if distilled else 50,
         "guidance": 8.5 if distilled else 7.5,
         "width": side,

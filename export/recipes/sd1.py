@@ -16,7 +16,7 @@ PUBLISHED = latent_diffusion.Published(
 
 
 def matches(checkpoint: Checkpoint) -> bool:
-    """Whether the parts are Stable Diffusion's and the UNet projects by convolutions, which the second version gave up."""
+    """Whether the parts are Stable Diffusion's and the UNet projects by convolutions, as the first version does."""
     return latent_diffusion.fits(checkpoint) and not checkpoint.config("unet").get("use_linear_projection")
 
 

@@ -48,9 +48,10 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     transformer, vae = checkpoint.config("transformer"), checkpoint.config("vae")
     factor, patch = 2 ** (len(vae["block_out_channels"]) - 1), int(transformer.get("patch_size", 2))
     side = int(transformer.get("sample_size", 128)) * factor
+    scheduler = checkpoint.config("scheduler")
     return {
-        "schedule": {**training_schedule(checkpoint), "token_side": factor * patch},
-        "sampler": default_sampler(checkpoint, "flow_euler"),
+        "schedule": {**training_schedule(scheduler), "token_side": factor * patch},
+        "sampler": default_sampler(scheduler, "flow_euler"),
         "steps": 28,
         "guidance": 7.0,
         "width": side,
@@ -128,7 +129,8 @@ class _Joint(nn.Module):
         most = embed.pos_embed_max_size
         table = embed.pos_embed.reshape(most, most, -1)
         rows, columns = (_middle(side // embed.patch_size, most) for side in (height, width))
-        return table[rows][:, columns].reshape(1, -1, table.shape[-1])
+        middle: Tensor = table[rows][:, columns].reshape(1, -1, table.shape[-1])
+        return middle
 
     def forward(self, latent: Tensor, timestep: Tensor, *texts: Tensor) -> Tensor:
         width = self.transformer.config.joint_attention_dim

@@ -51,8 +51,8 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     told = DISTILLED.get((kind, scheduler.get("timestep_spacing")), DISTILLED.get((kind, None)))
     steps, guidance = told if told and scheduler.get("prediction_type") != "v_prediction" else (50, 5.0)
     return {
-        "schedule": training_schedule(checkpoint),
-        "sampler": default_sampler(checkpoint, "euler"),
+        "schedule": training_schedule(scheduler),
+        "sampler": default_sampler(scheduler, "euler"),
         "steps": steps,
         "guidance": guidance,
         "width": side,
@@ -99,9 +99,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     yield from vae_components(vae, space, options)
     del vae
     yield denoiser(
-        SizedUNet(
-            checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale
-        ),
+        SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale),
         options=options,
         space=space,
         texts=texts,

@@ -72,9 +72,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     yield from vae_components(vae, space, options)
     del vae
     yield denoiser(
-        SizedUNet(
-            checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale
-        ),
+        SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale),
         options=options,
         space=space,
         texts=texts,

@@ -20,7 +20,7 @@ class FlowGridRequest:
     Attributes:
         steps: N, at least 1.
         T: Timesteps of training.
-        shift: s of `shifted`.
+        shift: s of `static_shift`.
         dynamic: Whether s came from the picture's size; training's own levels are then not shifted.
         uniform: Whether levels go evenly down to 1/N before shifting, and not to the lowest of training.
         terminal: The last level above 0, or None for where shifting puts it.
@@ -35,8 +35,14 @@ class FlowGridRequest:
     terminal: float | None
     sigmas: str | None
 
+    def shifted(self, sigma: FloatArray) -> FloatArray:
+        """`static_shift`; of a dynamic shift, in other operations, as their last bit decides a whole timestep."""
+        if self.dynamic:
+            return self.shift / (self.shift + (1 / sigma - 1))
+        return static_shift(sigma, self.shift)
 
-def shifted(sigma: FloatArray, shift: float) -> FloatArray:
+
+def static_shift(sigma: FloatArray, shift: float) -> FloatArray:
     """Esser et al. 2024, eq. 23: levels of a picture with `shift**2` times as many pixels that look as noisy."""
     return shift * sigma / (1 + (shift - 1) * sigma)
 
@@ -53,8 +59,8 @@ def share_grid(request: FlowGridRequest) -> Grid:
     elif request.dynamic:
         lowest = 1 / T
     else:
-        lowest = float(shifted(np.array(1 / T), request.shift))
-    sigma = _to_terminal(shifted(np.linspace(1, lowest, N), request.shift), request.terminal)
+        lowest = float(static_shift(np.array(1 / T), request.shift))
+    sigma = _to_terminal(request.shifted(np.linspace(1, lowest, N)), request.terminal)
     if request.sigmas is not None:
         sigma = SIGMAS[request.sigmas](float(sigma[-1]), float(sigma[0]), N)
     sigma = float32_values(sigma)
@@ -67,7 +73,7 @@ def dpmpp_grid(request: FlowGridRequest) -> Grid:
     Levels are evenly spaced from 0 to 1 - 1/T, and the lowest is left out for the clean picture.
     """
     signal = np.linspace(1, 1 / request.T, request.steps + 1)
-    return _ratios(shifted(1 - signal, request.shift)[::-1][:-1], request)
+    return _ratios(static_shift(1 - signal, request.shift)[::-1][:-1], request)
 
 
 def unipc_grid(request: FlowGridRequest) -> Grid:
@@ -75,7 +81,7 @@ def unipc_grid(request: FlowGridRequest) -> Grid:
 
     Levels are evenly spaced from 1 to 1/T, and the lowest is left out for the clean picture.
     """
-    sigma = shifted(np.linspace(1, 1 / request.T, request.steps + 1)[:-1], request.shift)
+    sigma = request.shifted(np.linspace(1, 1 / request.T, request.steps + 1)[:-1])
     sigma = _to_terminal(sigma, request.terminal)
     return _ratios(np.minimum(sigma, 1 - _LEAST_SIGNAL), request)
 
@@ -90,4 +96,4 @@ def _to_terminal(sigma: FloatArray, terminal: float | None) -> FloatArray:
     """Signal scaled so that the last level is `terminal` (Lightricks 2024, LTX-Video); a lone 1 stays as it is."""
     if terminal is None or sigma[-1] == 1:
         return sigma
-    return np.asarray(1 - (1 - sigma) * ((1 - terminal) / (1 - sigma[-1])))
+    return np.asarray(1 - (1 - sigma) / ((1 - sigma[-1]) / (1 - terminal)))

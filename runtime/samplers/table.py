@@ -59,7 +59,8 @@ class SamplerTable:
         step: int64 `[R]`, the user's step that a row belongs to, from 0 to `steps - 1`.
         levels: float64 `[R + 1, 2]`, (signal, noise): before a row, and after the last one, x stands for
             `signal*z + noise*eps` of a picture z. A run that starts from a picture starts with that; a run with a mask
-            keeps the rest of the picture at it.
+            keeps the rest of the picture at it. After the last row that is the picture itself, or the level that the
+            run which goes on begins with.
         recovers: bool `[R]`, where `a*x` stands for the x of an earlier row, recovered from this row's. A mask must
             then leave this x alone: it changes what the model sees, not what `a` multiplies.
         start_scale: The first x of a run that starts from noise is `start_scale` times standard normal noise.
@@ -94,9 +95,7 @@ class SamplerTable:
         return int(self.step[-1]) + 1
 
     @classmethod
-    def of(
-        cls, rows: Iterable[Row], *, start_scale: float, level_after: tuple[float, float] = CLEAN
-    ) -> SamplerTable:
+    def of(cls, rows: Iterable[Row], *, start_scale: float, level_after: tuple[float, float] = CLEAN) -> SamplerTable:
         """The table of these rows, whose steps are counted from the first row's; `level_after` the last one.
 
         Raises:
@@ -107,7 +106,7 @@ class SamplerTable:
             rows=np.array([row.numbers() for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
             step=np.array([row.step - listed[0].step for row in listed], dtype=np.int64),
-            levels=np.array([*(row.level for row in listed), level_after], dtype=np.float64).reshape(-1, 2),
+            levels=np.array([*(row.level for row in listed), level_after], dtype=np.float64),
             recovers=np.array([row.recovers for row in listed], dtype=np.bool_),
             start_scale=float(start_scale),
         )

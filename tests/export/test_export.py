@@ -39,12 +39,13 @@ def test_channels_and_dtypes_are_static_while_batch_and_size_are_free(tiny_expor
 def test_the_bundle_makes_the_latents_that_diffusers_makes(
     tiny: Path, tiny_bundle: Path, width: int, height: int
 ) -> None:
-    from latentlink.bench.parity import Case, Sides
+    from latentlink.bench.case import Case
+    from latentlink.bench.parity import Sides
 
     sides = Sides(tiny, tiny_bundle)
     for guidance, count in ((1.0, 3), (5.0, 1)):
         case = Case(sampler="ddim", seed=3, guidance=guidance, num_images=count, width=width, height=height, steps=6)
-        found = sides.compare(case, "a red circle")
+        found = sides.compare(case)
         assert found.relative < 1e-5  # float32 on both sides, six steps
         assert found.psnr > 45
 

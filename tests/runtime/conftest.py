@@ -145,6 +145,7 @@ class Loops:
             history = [denoised, *history][:4]
             after.append(x)
         if masked:
+            # Also where the run stops early, unlike a runtime, as the loop of diffusers knows no noise to add there.
             after[-1] = blend_at(np.array([1.0, 0.0]))(x)
         return Run(timesteps=table.rows[:, 0], after=after)
 

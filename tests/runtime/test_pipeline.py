@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import latentlink
 from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
@@ -87,7 +88,14 @@ def test_on_step_cancels_by_returning_false(demo: Pipeline) -> None:
 
 def test_timings_name_every_stage(demo: Pipeline) -> None:
     timings = demo.generate(PROMPT, steps=2).timings
-    assert {*timings} == {"text_encoder", "denoiser", "denoiser_engine", "vae_decoder", "total"}
+    assert {*timings} == {
+        "text_encoder",
+        "vae_encoder",
+        "denoiser",
+        "denoiser_engine",
+        "vae_decoder",
+        "total",
+    }
     assert timings["denoiser_engine"] <= timings["denoiser"] <= timings["total"]
 
 
@@ -117,8 +125,17 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"seed": [1, 2]}, "2 seeds for 1 pictures"),
         ({"noise": "white"}, "Unknown noise 'white'"),
         ({"negative_prompt": ["a", "b"]}, "2 negative prompts for 1 prompts"),
-        ({"prompt": " ".join(["red"] * 80)}, "80 tokens"),
         ({"prompt": []}, "No prompt"),
+        ({"prompt": "a (red:11) circle"}, "The weight in '(red:11)' is 11"),
+        ({"strength": 1.5}, "strength is 1.5"),
+        ({"denoising_end": -1}, "denoising_end is -1"),
+        ({"denoising_start": 0.5}, "needs latents to go on from"),
+        ({"mask_image": Image.new("L", (64, 64))}, "without the picture that it lies over"),
+        ({"init_image": "a.png"}, "Received str for a picture"),
+        ({"init_image": [Image.new("RGB", (64, 64))] * 2}, "2 pictures to start from for 1 to make"),
+        ({"init_image": Image.new("RGB", (64, 64)), "mask_image": [Image.new("L", (64, 64))] * 2}, "2 masks for 1"),
+        ({"init_image": Image.new("RGB", (64, 64)), "strength": 0.0}, "none is left"),
+        ({"conditions": {"original_size": (64, 64)}}, "Unknown condition 'original_size'; expected none"),
     ],
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(demo: Pipeline, arguments: dict[str, object], says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from latentlink.runtime.samplers import (
     COLUMNS,
     DATA_DEPENDENT,
     SAMPLERS,
-    SamplerTable,
     TrainingSchedule,
     apply_row,
     sampler_table,
@@ -149,6 +149,18 @@ def test_what_depends_on_the_data_is_refused_by_name(name: str) -> None:
         ({"sampler": "ddim", "eta": 1.5}, "from 0 to 1"),
         ({"sampler": "ddim", "eta": float("nan")}, "from 0 to 1"),
         ({"sampler": "ddim", "eta": "1"}, "from 0 to 1"),
+        ({"shift": 3.0}, "no shift"),
+        ({"sampler": "flow_euler"}, "expected one of ddim, ddpm"),
+        ({"strength": 1.1}, "strength 1.1; expected a number from 0 to 1"),
+        ({"strength": float("nan")}, "from 0 to 1"),
+        ({"strength": True}, "from 0 to 1"),
+        ({"strength": 0.09}, "of which none is left"),
+        ({"start": -0.1}, "from 0 to 1"),
+        ({"end": "0.8"}, "from 0 to 1"),
+        ({"start": 1.0}, "a start below the end"),
+        ({"start": 0.8, "end": 0.8}, "a start below the end"),
+        ({"sampler": "dpmpp_2m", "start": 0.95}, "of which none is left"),
+        ({"end": 0.0}, "of which none is left"),
     ],
 )
 def test_a_refusal_says_what_came_and_what_was_expected(arguments: dict[str, Any], message: str) -> None:
@@ -177,12 +189,17 @@ def test_trailing_spacing_never_visits_a_timestep_below_zero(sampler: str, steps
 
 def test_rows_that_are_not_finite_or_draw_in_secret_are_refused() -> None:
     table = sampler_table("euler", SD15, steps=2)
-    rows, draws = table.rows.copy(), table.draws.copy()
+    rows, levels = table.rows.copy(), table.levels.copy()
     rows[0, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
-        SamplerTable(rows=rows, draws=draws, step=table.step, start_scale=1.0)
+        replace(table, rows=rows)
+    levels[0, 0] = np.inf
+    with pytest.raises(ValueError, match="not finite"):
+        replace(table, levels=levels)
     rows[0, 0], rows[0, -1] = 0, 1
     with pytest.raises(ValueError, match="draws to be true"):
-        SamplerTable(rows=rows, draws=draws, step=table.step, start_scale=1.0)
+        replace(table, rows=rows)
     with pytest.raises(ValueError, match=r"expected \[R, 11\]"):
-        SamplerTable(rows=rows[:, :5], draws=draws, step=table.step, start_scale=1.0)
+        replace(table, rows=table.rows[:, :5])
+    with pytest.raises(ValueError, match=r"\[R \+ 1, 2\]"):
+        replace(table, levels=table.levels[:-1])

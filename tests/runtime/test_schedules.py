@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentlink.runtime.samplers import SAMPLERS, TrainingSchedule, sampler_table
@@ -43,6 +43,7 @@ def test_zero_snr_is_finite_where_a_sampler_divides_by_it() -> None:
     assert schedule.levels("ignored").sigmas[-1] == pytest.approx(14.6146, rel=1e-5)
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(st.floats(1e-9, 1), st.sampled_from([(0.6, 0.6), (0.5, 0.5), (1.0, 1.0), (2.0, 5.0), (0.3, 1.7)]))
 def test_beta_quantile_equals_scipy(probability: float, shape: tuple[float, float]) -> None:
     stats = pytest.importorskip("scipy.stats")

@@ -1,0 +1,68 @@
+"""Every sampler on the demo model beside diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+
+import pytest
+
+from latentlink.bench.case import Case
+from latentlink.bench.diffusers_schedulers import FLOW_SCHEDULERS, SCHEDULERS
+from latentlink.bench.parity import Agreement, Sides, cases
+from latentlink.demo import checkpoint
+from latentlink.demo.grammar import scenes
+from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS
+
+
+def _captions() -> list[str]:
+    return [scene.caption for scene in scenes() if scene.held_out]
+
+
+def _covering_cases() -> Iterator[Case]:
+    for sampler, (seed, guidance, count, width) in product(SCHEDULERS, ((0, 1.0, 3, 64), (1, 5.0, 1, 96))):
+        yield Case(
+            sampler=sampler,
+            seed=seed,
+            guidance=guidance,
+            num_images=count,
+            width=width,
+            height=64,
+            steps=10,
+            prompts=("a large yellow star on a purple background",),
+        )
+
+
+def _every_case() -> Iterator[Case]:
+    return cases(samplers=[*SCHEDULERS], seeds=range(10), sizes=((64, 64), (96, 64)), steps=20, prompts=_captions())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        whole = metafunc.config.getoption("--write-table", default=None) is not None
+        listed: Sequence[Case] = [*(_every_case() if whole else _covering_cases())]
+        metafunc.parametrize("case", listed, ids=_named)
+
+
+def _named(case: Case) -> str:
+    return f"{case.sampler}-{case.seed}-{case.guidance:g}-{case.num_images}-{case.width}"
+
+
+@pytest.fixture(scope="module")
+def sides() -> Iterator[Sides]:
+    both = Sides(checkpoint("demo"), "demo")
+    yield both
+    both.ours.close()
+
+
+def test_every_sampler_is_compared() -> None:
+    assert {*SAMPLERS} == {*SCHEDULERS}
+    assert {*FLOW_SAMPLERS} == {*FLOW_SCHEDULERS}
+
+
+def test_latents_and_pictures_are_those_of_diffusers(
+    case: Case, sides: Sides, record: Callable[[tuple[str, ...], Agreement], None]
+) -> None:
+    found = sides.compare(case)
+    record((case.sampler, SCHEDULERS[case.sampler][0]), found)
+    assert found.holds, found

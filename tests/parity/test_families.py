@@ -1,0 +1,51 @@
+"""Every family, pipeline and sampler beside diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from latentlink.bench.case import Case
+from latentlink.bench.parity import Agreement, Sides
+from latentlink.bench.parity_suite import SUBJECTS, Subject
+
+pytestmark = pytest.mark.slow
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        whole = metafunc.config.getoption("--write-table", default=None) is not None
+        listed = [
+            pytest.param(subject, case, id=_named(subject, case))
+            for subject in SUBJECTS
+            for case in (subject.every_case() if whole else subject.covering_cases())
+        ]
+        metafunc.parametrize(("subject", "case"), listed)
+
+
+def _named(subject: Subject, case: Case) -> str:
+    negative = "-negative" if case.negative_prompt else ""
+    return f"{subject.name}-{case.sampler}-{case.width}x{case.height}-{case.num_images}{negative}"
+
+
+def test_latents_and_pictures_are_those_of_diffusers(
+    subject: Subject,
+    case: Case,
+    sides_of: Callable[[str], Sides],
+    record: Callable[[tuple[str, ...], Agreement], None],
+) -> None:
+    after = None if subject.after is None else sides_of(subject.after).run(subject.case_before(case))
+    found = sides_of(subject.checkpoint).run(case, after=after).agreement()
+    record((subject.family, subject.pipeline, case.sampler), found)
+    assert found.holds, found
+
+
+@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
+def test_the_covering_cases_have_every_value_and_every_sampler_at_every_size(subject: Subject) -> None:
+    whole, covering = [*subject.every_case()], [*subject.covering_cases()]
+    assert set(covering) <= set(whole)
+    for value in ("num_images", "negative_prompt"):
+        assert {getattr(case, value) for case in covering} == {getattr(case, value) for case in whole}
+    pairs = [{(case.sampler, case.width, case.height) for case in listed} for listed in (covering, whole)]
+    assert pairs[0] == pairs[1]

@@ -1,0 +1,28 @@
+"""Every denoiser with every other model's decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import latentlink
+from latentlink.bench.parity_suite import SPACES
+from latentlink.errors import LinkError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(("denoiser", "decoder"), [*product(SPACES, SPACES)])
+def test_a_denoiser_links_with_the_decoders_of_its_latent_space_and_no_other(
+    denoiser: str, decoder: str, bundle_of: Callable[[str], tuple[Path, Path]]
+) -> None:
+    ours, theirs = bundle_of(denoiser)[1], bundle_of(decoder)[1]
+    if SPACES[denoiser] == SPACES[decoder]:
+        with latentlink.load(ours, replace={"vae_decoder": theirs}) as pipe:
+            assert pipe.space.name == SPACES[denoiser]
+    else:
+        with pytest.raises(LinkError, match="vae_decoder"):
+            latentlink.load(ours, replace={"vae_decoder": theirs})

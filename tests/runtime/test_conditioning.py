@@ -1,0 +1,102 @@
+"""Prompts of any length, weights, and what stands for no negative prompt, on the demo bundle's own engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import latentlink
+from latentlink.engine.manifest import Sampling
+from latentlink.runtime import Pipeline
+from latentlink.runtime.conditioning import conditioning
+from latentlink.runtime.request import Request, resolve
+
+LONG = "a red circle on a blue background, " * 20
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Pipeline]:
+    with latentlink.load("demo") as pipe:
+        yield pipe
+
+
+def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance: float = 5.0) -> Request:
+    nothing = dict.fromkeys(("steps", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height"))
+    return resolve(
+        defaults,
+        prompt=prompt,
+        negative_prompt=negative,
+        seed=0,
+        guidance=guidance,
+        num_images=1,
+        noise="torch",
+        strength=1.0,
+        denoising_start=None,
+        denoising_end=None,
+        conditions={},
+        **nothing,  # type: ignore[arg-type]
+    )
+
+
+def text(pipe: Pipeline, prompt: str, negative: str | None = "", guidance: float = 1.0) -> NDArray[np.floating]:
+    made = conditioning(pipe._linked, pipe._prompts, request(pipe.manifest.sampling, prompt, negative, guidance))
+    return next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+
+
+def test_a_long_prompt_is_read_in_pieces_that_follow_each_other(demo: Pipeline) -> None:
+    ids = demo._prompts["text_encoder"].tokens([LONG], 3).ids
+    assert ids.shape == (1, 3, 77)
+    assert (ids[0, :, 0] == ids[0, 0, 0]).all()  # each piece has a start of its own
+    embedding = text(demo, LONG)
+    assert embedding.shape[:2] == (1, 3 * 77)
+    # the first piece is what the encoder makes of the first 75 tokens alone
+    tokenizer = demo._prompts["text_encoder"]._tokenizer
+    first = LONG[: tokenizer.encode(LONG, add_special_tokens=False).offsets[74][1]]
+    np.testing.assert_allclose(embedding[0, :77], text(demo, first)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_negative_prompt_is_padded_to_the_pieces_of_the_prompt(demo: Pipeline) -> None:
+    embedding = text(demo, LONG, "green", guidance=5.0)
+    assert embedding.shape[:2] == (2, 3 * 77)
+    np.testing.assert_allclose(embedding[0, 77:154], embedding[0, 154:], rtol=1e-4, atol=1e-5)
+
+
+def test_a_weight_moves_a_words_embedding_away_from_the_empty_prompts(demo: Pipeline) -> None:
+    plain, empty = text(demo, "a red circle")[0], text(demo, "")[0]
+    weighted = text(demo, "a (red:1.5) circle")[0]
+    ids = demo._prompts["text_encoder"]._tokenizer.encode("a red circle", add_special_tokens=False)
+    touched = [place + 1 for place, (start, end) in enumerate(ids.offsets) if 2 <= start < end <= 5]
+    assert touched
+    others = [place for place in range(77) if place not in touched]
+    np.testing.assert_allclose(weighted[others], plain[others], atol=1e-5)
+    wanted = empty[touched] + 1.5 * (plain[touched] - empty[touched])
+    np.testing.assert_allclose(weighted[touched], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_no_negative_prompt_is_zeros_where_the_model_was_trained_so(demo: Pipeline) -> None:
+    defaults = replace(demo.manifest.sampling, unconditional="zeros")
+    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle", None))
+    embedding = next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+    assert (embedding[0] == 0).all()
+    assert (embedding[1] != 0).any()
+    # an empty one that was given is a prompt
+    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle", ""))
+    embedding = next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+    assert (embedding[0] != 0).any()
+
+
+def test_a_bundle_that_names_conditions_its_denoiser_lacks_changes_nothing(demo: Pipeline) -> None:
+    defaults = replace(demo.manifest.sampling, conditions={"size": ((1.0, 2.0), None)})
+    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle"))
+    assert not [tensor for tensor in made if tensor.startswith("condition")]
+
+
+def test_resolved_conditions_follow_the_positive_ones_unless_the_model_says_otherwise(demo: Pipeline) -> None:
+    told = {"size": ((1.0, 2.0), None), "score": ((6.0,), (2.5,))}
+    defaults = replace(demo.manifest.sampling, conditions=told)
+    nothing = request(defaults, "a")
+    assert nothing.conditions == {"size": ((1.0, 2.0), (1.0, 2.0)), "score": ((6.0,), (2.5,))}
