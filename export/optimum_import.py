@@ -105,9 +105,7 @@ class OptimumDirectory(Checkpoint):
                 remedy="Which is it? Say so with --space: a known one, or a name for a space of its own.",
             )
         weights = PlainWeights((encoder or decoder).path, prefix="encoder.", refusal=refusal)
-        return VaeStandIn(
-            decoder_of(decoder, config), encoder and encoder_of(encoder, config), config, weights
-        ).eval()
+        return VaeStandIn(decoder_of(decoder, config), None if encoder is None else encoder_of(encoder, config), config, weights).eval()
 
     def _graph(self, folder: str) -> PlainGraph:
         graph = PlainGraph.read(Checkpoint.folder(self, folder) / FILE)

@@ -168,9 +168,7 @@ def _tuple(result: str) -> Returns:
 TOKENS = {"input_ids": (0,)}
 
 NETWORKS: Mapping[str, Network] = {
-    "CLIPTextModel": Network(
-        inputs=TOKENS, shapes=_text_shapes, returns=_text_returns, result="last_hidden_state"
-    ),
+    "CLIPTextModel": Network(inputs=TOKENS, shapes=_text_shapes, returns=_text_returns, result="last_hidden_state"),
     "CLIPTextModelWithProjection": Network(
         inputs=TOKENS,
         shapes=_text_shapes,

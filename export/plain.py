@@ -149,7 +149,7 @@ def _named(value: ir.Value, title: str) -> str:
 
 
 def _tensor(value: ir.Value, title: str) -> PlainTensor:
-    if value.dtype not in DTYPES or value.shape is None:
+    if value.dtype is None or value.dtype not in DTYPES or value.shape is None:
         raise CheckpointError(
             f"{title} has the tensor {value.name!r} of type {value.dtype} and shape {value.shape}; "
             f"expected a known shape and one of {', '.join(DTYPES.values())}.",

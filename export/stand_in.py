@@ -125,9 +125,7 @@ def plain_graph(module: nn.Module) -> PlainGraph | None:
     return next((part.graph for part in module.modules() if isinstance(part, StandIn)), None)
 
 
-def run_plain(
-    graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]
-) -> list[NDArray[Any]]:
+def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
     """Run a plain graph on the CPU.
 
     Args:

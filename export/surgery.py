@@ -12,7 +12,6 @@ from pathlib import Path
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from latentlink.errors import CheckpointError
 from latentlink.export.per_row import per_row
 from latentlink.export.plain import load
 from latentlink.export.stand_in import DOMAIN, OPERATOR

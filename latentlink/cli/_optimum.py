@@ -11,13 +11,14 @@ import click
 from optimum.commands.base import BaseOptimumCLICommand, CommandInfo
 
 from latentlink.cli.export import command
-from latentlink.errors import LatentLinkError
+from latentlink.errors import ExitStatus, LatentLinkError
 
 TASKS = ("text-to-image", "image-to-image", "inpainting")
 
 
 class ExportLatentLink(BaseOptimumCLICommand):
-    """Reads the command line with argparse, as Optimum does, and calls the click command's function."""
+    """Optimum reads its command line with argparse. The options are taken from the click command, which is then
+    given them as they were: defaults and types are said once, there."""
 
     COMMAND = CommandInfo(name="latentlink", help="Export a latent-diffusion model to typed ONNX components.")
 
@@ -28,46 +29,49 @@ class ExportLatentLink(BaseOptimumCLICommand):
             if isinstance(parameter, click.Option):
                 parser.add_argument(*parameter.opts, **_as_argparse(parameter))
             else:
-                name = str(parameter.name)
-                parser.add_argument(name, metavar=_ARGUMENTS.get(name, name.upper()), type=Path)
+                parser.add_argument(str(parameter.name), metavar=_METAVARS.get(str(parameter.name)))
         parser.add_argument(
             "--task",
             choices=("auto", *TASKS),
             default="auto",
-            help="What the model is for; refused where its pipeline is for something else. The components are the same.",
+            help="What the model is for; refused where its pipeline is for something else.",
         )
 
     def run(self) -> None:
         """Export; ends with the status that `latentlink export` would end with."""
-        values = {str(parameter.name): getattr(self.args, str(parameter.name)) for parameter in command.params}
+        options: list[str] = []
+        arguments: list[str] = []
+        for parameter in command.params:
+            value = getattr(self.args, str(parameter.name))
+            if not isinstance(parameter, click.Option):
+                arguments.append(value)
+            elif parameter.is_flag:
+                options += parameter.opts[:1] if value else []
+            elif value is not None:
+                for item in value if parameter.multiple else [value]:
+                    options += [parameter.opts[0], item]
         try:
             if self.args.task != "auto":
                 from latentlink.export.optimum_tasks import check_task
 
-                check_task(values["checkpoint"], self.args.task)
-            if command.callback is not None:
-                command.callback(**values)
+                check_task(Path(arguments[0]), self.args.task)
+            command.main(args=[*options, "--", *arguments], standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(ExitStatus.USAGE)
         except LatentLinkError as error:
             click.echo(f"optimum-cli: {error}", err=True)
             sys.exit(error.status)
 
 
-_ARGUMENTS = {"checkpoint": "MODEL"}
+_METAVARS = {"checkpoint": "MODEL", "out": "OUT"}
 
 
 def _as_argparse(option: click.Option) -> dict[str, Any]:
-    """What argparse needs to know of an option."""
+    """What argparse needs to know of an option to hand it on: its values stay text, and what is not given is None."""
+    known: dict[str, Any] = {"dest": option.name, "help": option.help}
     if option.is_flag:
-        return {"dest": option.name, "action": "store_true", "help": option.help}
-    kind = option.type
-    described: dict[str, Any] = {"dest": option.name, "help": option.help}
-    if isinstance(kind, click.Choice):
-        described["choices"] = tuple(kind.choices)
-    elif isinstance(kind, click.Path):
-        described["type"] = Path
-    elif isinstance(kind, click.types.IntParamType):
-        described["type"] = int
-    if option.multiple:
-        return described | {"action": "append", "default": []}
-    default = option.get_default(click.Context(command))
-    return described | {"default": default}
+        return known | {"action": "store_true"}
+    if isinstance(option.type, click.Choice):
+        known["choices"] = tuple(option.type.choices)
+    return known | ({"action": "append"} if option.multiple else {})

@@ -188,8 +188,9 @@ class _Writer:
             lambda **named: {"out_hidden_states": model(**named, return_dict=False)[0]},
             inputs,
             free,
-            # the older exporter writes the number of tokens into rotary embeddings
-            dynamo=True,
+            # The older exporter writes the number of tokens into rotary embeddings as a constant; the newer one
+            # cuts the middle out of a table of positions in the wrong place.
+            dynamo=packed,
         )
 
     def vae(self, kind: Any) -> None:

@@ -27,7 +27,10 @@ LATENT = latent_port(LatentSpace(name="demo", channels=3, downscale=2))
 PLAIN = """
 <ir_version: 9, opset_import: ["": 18]>
 main_graph (float[n, 3, h, w] x, float timestep) => (float[n, 3, h, w] mul, float[n, h, w, 3] unread)
-<float[1, 3, 1, 1] weight = {1, 2, 3}, int64[1] zero = {0}, int64[3] others = {1, 2, 3}, float limit = {4}, double half = {0.5}>
+<
+    float[1, 3, 1, 1] weight = {1, 2, 3}, int64[1] zero = {0}, int64[3] others = {1, 2, 3},
+    float limit = {4}, double half = {0.5}
+>
 {
     rows = Shape <start = 0, end = 1> (x)
     one = Unsqueeze (timestep, zero)
