@@ -1,110 +1,153 @@
-"""A checkpoint on disk: a diffusers directory, and the evidence it gives about itself."""
+"""A checkpoint: what it holds, and the evidence it gives about itself, whatever form it comes in."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from latentlink.errors import CheckpointError
-from latentlink.export.loading import load_network
+from latentlink.export.directory import Directory
+from latentlink.export.hub import is_hub_id, snapshot
+from latentlink.export.optimum_import import OptimumDirectory, is_optimum_directory
+from latentlink.export.single_file.source import SingleFile
+
+if TYPE_CHECKING:
+    from latentlink.export.recipes.options import Options
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A diffusers directory.
-
-    Args:
-        root: The directory.
-        classes: Class name of every part, as `model_index.json` has them, absent parts left out.
-        index: What else it says, such as `force_zeros_for_empty_prompt`.
-    """
-
-    root: Path
-    classes: Mapping[str, str]
-    index: Mapping[str, Any]
-
-    @classmethod
-    def open(cls, path: str | Path) -> Checkpoint:
-        """Read the index of a checkpoint; weights are not read yet.
-
-        Raises:
-            CheckpointError: There is no checkpoint at `path`.
-        """
-        root = Path(path)
-        if not root.exists():
-            raise CheckpointError(
-                f"There is no checkpoint at {str(path)!r}.",
-                remedy="Give the directory of a diffusers checkpoint (it holds model_index.json).",
-            )
-        if not root.is_dir() or not (root / "model_index.json").is_file():
-            raise CheckpointError(
-                f"{str(path)!r} is not a diffusers checkpoint: expected a directory with model_index.json.",
-                remedy="diffusers writes one with pipeline.save_pretrained(DIRECTORY).",
-            )
-        index = read_json(root / "model_index.json")
-        classes = {
-            part: value[1]
-            for part, value in index.items()
-            if isinstance(value, list) and len(value) == 2 and all(isinstance(item, str) for item in value)
-        }
-        return cls(root=root.resolve(), classes=classes, index=index)
+class Source(Protocol):
+    """One form that checkpoints come in."""
 
     @property
-    def label(self) -> str:
-        """The directory's name as a name of the vocabulary: lower case, words joined by '-'."""
-        return re.sub(r"[^a-z0-9]+", "-", self.root.name.lower()).strip("-")[:48].strip("-") or "model"
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part that is there."""
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, such as `force_zeros_for_empty_prompt`."""
 
     @property
     def absent(self) -> frozenset[str]:
         """Components that cannot be made of it and that a pipeline can do without."""
-        return frozenset()
 
     def config(self, part: str) -> Mapping[str, Any]:
-        """`config.json` (or `scheduler_config.json`) of a part.
+        """The config of a part, class defaults not filled in."""
+
+    def network(self, part: str, cls: Any) -> Any:
+        """A part as a `cls` in float32 and eval mode."""
+
+    def folder(self, part: str) -> Path:
+        """The folder with the files of a tokenizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A diffusers directory, a model of the Hub, a single `.safetensors` file, or graphs that Optimum exported.
+
+    Args:
+        root: The directory or file.
+        name: What it is called: of a file or directory its name, of a model of the Hub its id.
+        source: Reads it.
+        commit: Of a model of the Hub, the commit that was got.
+    """
+
+    root: Path
+    name: str
+    source: Source
+    commit: str | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, options: Options) -> Checkpoint:
+        """Read what a checkpoint holds; weights are not read yet.
+
+        Args:
+            path: A file or directory, or an id `org/name` of the Hub where no such path exists.
+            options: What the user answers where the checkpoint does not say it: prediction type, tokenizers.
+
+        Raises:
+            CheckpointError: There is no checkpoint at `path`, or it does not say enough about itself.
+        """
+        root, name, commit = Path(path), None, None
+        if not root.exists() and is_hub_id(str(path)):
+            root, name = snapshot(str(path)), str(path)
+            commit = root.name
+        root = root.resolve()
+        source: Source
+        if root.is_file():
+            source = SingleFile.open(root, options)
+        elif root.is_dir():
+            source = (OptimumDirectory if is_optimum_directory(root) else Directory).open(root, options)
+        else:
+            raise CheckpointError(
+                f"There is no checkpoint at {str(path)!r}.",
+                remedy="Give a diffusers directory (it holds model_index.json), a .safetensors file, or the id of a "
+                "model of the Hub.",
+            )
+        if (needless := _needless(source, options)) is not None:
+            raise CheckpointError(
+                f"{needless} was given, but {str(path)!r} holds a VAE alone.", remedy=f"Leave {needless} out."
+            )
+        return cls(root=root, name=name or root.name, source=source, commit=commit)
+
+    @property
+    def label(self) -> str:
+        """The checkpoint's name as a name of the vocabulary: lower case, words joined by '-'."""
+        bare = self.name.split("/")[-1].removesuffix(".safetensors")
+        return re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-")[:48].strip("-") or "model"
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part, parts named as in `model_index.json`, absent parts left out."""
+        return self.source.classes
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, or of a single file, the family's published one does."""
+        return self.source.index
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+        return self.source.absent
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """The config of a part as the checkpoint states it, class defaults not filled in.
+
+        Of a single file it says what shapes, keys and the user's answers are evidence for.
 
         Raises:
             CheckpointError: The part is missing or its config cannot be read.
         """
-        name = "scheduler_config.json" if part == "scheduler" else "config.json"
-        return read_json(self.folder(part) / name)
+        return self.source.config(part)
 
-    def network(self, part: str, kind: Any) -> Any:
-        """A part's network, float32, in eval mode; see `load_network`."""
-        return load_network(kind, self.folder(part))
+    def network(self, part: str, cls: Any) -> Any:
+        """A part in float32 and eval mode, every weight of it from the checkpoint.
 
-    def folder(self, part: str) -> Path:
-        """The folder of a part.
+        Args:
+            part: Its name as in `model_index.json`.
+            cls: Its class, of diffusers or transformers.
 
         Raises:
-            CheckpointError: It is missing.
+            CheckpointError: The part is missing, or its weights are not those of `cls`.
         """
-        folder = self.root / part
-        if not folder.is_dir():
-            raise CheckpointError(
-                f"The checkpoint {str(self.root)!r} has no folder {part!r}, which its model_index.json names.",
-                remedy="Get the whole checkpoint again.",
-            )
-        return folder
+        return self.source.network(part, cls)
+
+    def folder(self, part: str) -> Path:
+        """The folder with the files of a tokenizer. It stays as long as the checkpoint object does.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        return self.source.folder(part)
 
 
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object from a file of a checkpoint.
-
-    Raises:
-        CheckpointError: The file is missing or does not hold a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"The checkpoint lacks {path.parent.name}/{path.name}.", remedy="Get the whole checkpoint again."
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{str(path)!r} is not JSON: {error}.", remedy="Get the file again.") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{str(path)!r} holds no JSON object.", remedy="Get the file again.")
-    return value
+def _needless(source: Source, options: Options) -> str | None:
+    """The option that answers a question which a VAE alone does not raise."""
+    if {*source.classes} != {"vae"}:
+        return None
+    if options.prediction is not None:
+        return "--prediction"
+    return None if options.tokenizer is None else "--tokenizer"

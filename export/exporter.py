@@ -17,7 +17,6 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.onnx_file import write_onnx
-from latentlink.export.optimum_import import OptimumDirectory, is_optimum_directory
 from latentlink.export.parity import TORCH, Parity, compare
 from latentlink.export.plain import PlainGraph
 from latentlink.export.recipes import find_recipe
@@ -60,7 +59,8 @@ def export_checkpoint(
     """Export a checkpoint to typed ONNX components.
 
     Args:
-        checkpoint: A diffusers directory, or one of ONNX graphs in Optimum's layout.
+        checkpoint: A diffusers directory, a single `.safetensors` file, an id `org/name` of the Hub, or a directory of
+            ONNX graphs in Optimum's layout.
         out: Directory to make; an earlier export there is replaced when the new one is whole.
         family: Name of a recipe, or `auto`.
         options: What the components compute in and exchange.
@@ -76,8 +76,11 @@ def export_checkpoint(
         raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
     if options.io_dtype not in ("float32", "float16"):
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
-    source = _open(checkpoint, options)
+    source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
+    for part in options.without:
+        if part not in recipe.optional:
+            raise UsageError(f"{part!r} cannot be left out; of family {label} these can: {', '.join(recipe.optional)}.")
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
@@ -90,7 +93,7 @@ def export_checkpoint(
             if on_component:
                 on_component(number, len(names), name)
             component = next(made)
-            if name in source.absent:
+            if name in source.absent or name in options.without:
                 continue
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
@@ -112,7 +115,7 @@ def export_checkpoint(
                 components=entries,
                 sampling=sampling,
                 provenance={
-                    "checkpoint": source.root.name,
+                    "checkpoint": source.name if source.commit is None else f"{source.name}@{source.commit}",
                     "latentlink": latentlink.__version__,
                     "torch": torch.__version__,
                     "interface_dtype": options.io_dtype,
@@ -120,13 +123,6 @@ def export_checkpoint(
                 },
             ),
         )
-
-
-def _open(checkpoint: str | Path, options: Options) -> Checkpoint:
-    """A checkpoint, or a directory of plain graphs that is read as one."""
-    if is_optimum_directory(Path(checkpoint)):
-        return OptimumDirectory.read(checkpoint, options)
-    return Checkpoint.open(checkpoint)
 
 
 def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:

@@ -46,43 +46,72 @@ def latent_space(
     Raises:
         CheckpointError: The evidence contradicts itself or does not suffice.
     """
-    stated = config.get("scaling_factor")
+    channels, downscale = _layout(config)
+    stated = _stated(config)
     if asked is not None and asked in KNOWN_SPACES:
         known = KNOWN_SPACES[asked]
-        _agree(known, config, stated)
+        if (channels, downscale) != (known.channels, known.downscale) or _contradicts(known, stated):
+            numbers = "".join(f", {what} {value}" for what, value in stated.items()) or ", scaling none"
+            raise CheckpointError(
+                f"--space {known.name} means {known.numbers()}, but the VAE's config says {channels} channels, "
+                f"/{downscale}{numbers}.",
+                remedy="Leave --space out to keep what the config says, or name another space.",
+            )
         return known
-    if asked is None and candidate is not None and stated in (None, candidate.scaling):
+    if asked is None and candidate is not None and not _contradicts(candidate, stated):
         return candidate
-    if stated is None:
-        raise CheckpointError(
-            "The VAE's config states no scaling_factor, and the rest of the checkpoint does not say which latent "
-            f"space it is of the known ones ({', '.join(KNOWN_SPACES)}).",
-            remedy="Which is it? Say so with --space NAME, or write scaling_factor into vae/config.json.",
-        )
+    if "scaling" not in stated:
+        raise _question(channels, downscale)
     encoder = {k: v for k, v in vae_state.items() if k.startswith(("encoder.", "quant_conv."))}
     return LatentSpace(
-        name=asked or label,
-        channels=int(config.get("latent_channels", 4)),
-        downscale=2 ** (len(config["block_out_channels"]) - 1),
-        scaling=float(stated),
-        shift=float(config.get("shift_factor") or 0.0),
-        mean=tuple(config["latents_mean"]) if config.get("latents_mean") else None,
-        std=tuple(config["latents_std"]) if config.get("latents_std") else None,
-        weights=weights_sha256(encoder),
+        name=asked or label, channels=channels, downscale=downscale, **stated, weights=weights_sha256(encoder)
     )
 
 
-def _agree(known: LatentSpace, config: Mapping[str, Any], stated: float | None) -> None:
-    """Refuse a `--space` that the VAE's own config contradicts."""
+def _layout(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Channels and downscale of a VAE."""
+    widths = config.get("block_out_channels")
     channels = config.get("latent_channels", 4)
-    downscale = 2 ** (len(config["block_out_channels"]) - 1)
-    if (channels, downscale) != (known.channels, known.downscale) or stated not in (None, known.scaling):
-        scaling = "none" if stated is None else f"{stated:g}"
+    if not isinstance(widths, list | tuple) or not widths or type(channels) is not int:
         raise CheckpointError(
-            f"--space {known.name} means {known.numbers()}, but the VAE's config says {channels} channels, "
-            f"/{downscale}, scaling {scaling}.",
-            remedy="Leave --space out to keep what the config says, or name another space.",
+            f"The VAE's config has block_out_channels {widths!r} and latent_channels {channels!r}; expected a list and "
+            "an integer.",
+            remedy="Get the checkpoint again.",
         )
+    return channels, 2 ** (len(widths) - 1)
+
+
+def _stated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of the affine that a VAE's config states, as `LatentSpace` names them."""
+    stated: dict[str, Any] = {}
+    for key, name in (("scaling_factor", "scaling"), ("shift_factor", "shift")):
+        if (value := config.get(key)) is not None:
+            stated[name] = value
+    for key, name in (("latents_mean", "mean"), ("latents_std", "std")):
+        if value := config.get(key):
+            stated[name] = tuple(value)
+    return stated
+
+
+def _contradicts(space: LatentSpace, stated: Mapping[str, Any]) -> bool:
+    return any(getattr(space, name) != value for name, value in stated.items())
+
+
+def _question(channels: int, downscale: int) -> CheckpointError:
+    """Which of the known spaces that have such latents?"""
+    fitting = [s for s in KNOWN_SPACES.values() if (s.channels, s.downscale) == (channels, downscale)]
+    unsaid = "The VAE's config states no scaling_factor, and the rest of the checkpoint does not say its latent space; "
+    if not fitting:
+        return CheckpointError(
+            f"{unsaid}no known space has {channels} channels, /{downscale}.",
+            remedy="Give a diffusers directory with scaling_factor in the VAE's config.json, and a name with --space.",
+        )
+    known = "; ".join(f"{space.name} ({space.numbers()})" for space in fitting)
+    return CheckpointError(
+        f"{unsaid}known with {channels} channels, /{downscale}: {known}.",
+        remedy=f"Which is it? Say so with --space {'|'.join(space.name for space in fitting)}, or give a diffusers "
+        "directory with scaling_factor in the VAE's config.json.",
+    )
 
 
 def text_embedding(

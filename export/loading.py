@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from latentlink.errors import CheckpointError
+from latentlink.export.weights_files import weights_variant
 
 
 def load_network(network: Any, folder: Path) -> Any:
@@ -28,9 +29,10 @@ def load_network(network: Any, folder: Path) -> Any:
     of_transformers.disable_progress_bar()
     of_diffusers.set_verbosity(of_diffusers.CRITICAL)
     of_transformers.set_verbosity(of_transformers.CRITICAL)
+    variant = weights_variant(folder)
     try:
         loaded, found = network.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            folder, dtype=torch.float32, use_safetensors=True, variant=variant, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())

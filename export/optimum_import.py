@@ -13,17 +13,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoint import Checkpoint, read_json
+from latentlink.export.directory import Directory, read_json
 from latentlink.export.optimum_networks import NETWORKS
 from latentlink.export.optimum_vae import VaeStandIn, decoder_of, encoder_of
 from latentlink.export.plain import PlainGraph
 from latentlink.export.plain_weights import PlainWeights
-from latentlink.export.recipes.options import Options
+
+if TYPE_CHECKING:
+    from latentlink.export.recipes.options import Options
 
 FILE = "model.onnx"
 DENOISERS = ("unet", "transformer")
@@ -37,54 +39,74 @@ def is_optimum_directory(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimumDirectory(Checkpoint):
-    """Plain graphs with the configs of the networks they came from.
+class OptimumDirectory:
+    """Plain graphs with the configs of the networks they came from: one form that checkpoints come in.
 
     Args:
+        root: The directory.
+        directory: What it has in common with a diffusers directory: index, configs, tokenizers, scheduler.
         options: Of the export: the user may name the space, and says what the graphs compute in.
     """
 
+    root: Path
+    directory: Directory
     options: Options
 
     @classmethod
-    def read(cls, path: str | Path, options: Options) -> OptimumDirectory:
+    def open(cls, root: Path, options: Options) -> OptimumDirectory:
         """Read the index; the graphs are not read yet.
 
         Raises:
             CheckpointError: The index cannot be read.
         """
-        root = Path(path).resolve()
-        index = read_json(root / "model_index.json")
-        return cls(root=root, classes=_classes(index), index=index, options=options)
+        return cls(root=root, directory=Directory.open(root, options), options=options)
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part; the two graphs of the VAE are one part."""
+        return self.directory.classes
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes."""
+        return self.directory.index
 
     @property
     def absent(self) -> frozenset[str]:
         """Components that the directory can do without and does."""
         return frozenset() if (self.root / "vae_encoder").is_dir() else frozenset({"vae_encoder"})
 
+    def config(self, part: str) -> Mapping[str, Any]:
+        """The config of a part; of the VAE, that of its decoder.
+
+        Raises:
+            CheckpointError: It is missing or cannot be read.
+        """
+        return read_json(self.root / "vae_decoder" / "config.json") if part == "vae" else self.directory.config(part)
+
     def folder(self, part: str) -> Path:
-        """The folder of a part; of the VAE, that of its decoder.
+        """The folder of a tokenizer.
 
         Raises:
             CheckpointError: It is missing.
         """
-        return Checkpoint.folder(self, "vae_decoder" if part == "vae" else part)
+        return self.directory.folder(part)
 
-    def network(self, part: str, kind: Any) -> Any:
-        """A module that stands for the part's graph, and is called like a `kind`.
+    def network(self, part: str, cls: Any) -> Any:
+        """A module that stands for the part's graph, and is called like a `cls`.
 
         Raises:
             CheckpointError: The part is missing, or its graph is not one that can be imported.
         """
         if part == "vae":
-            return self._vae(kind)
-        if kind.__name__ not in NETWORKS:
+            return self._vae(cls)
+        if cls.__name__ not in NETWORKS:
             raise CheckpointError(
-                f"{part} is a {kind.__name__}; of Optimum's graphs these are read: {', '.join(NETWORKS)}.",
+                f"{part} is a {cls.__name__}; of Optimum's graphs these are read: {', '.join(NETWORKS)}.",
                 remedy="Export from the checkpoint's own weights instead.",
             )
         graph = self._graph(part)
-        module = NETWORKS[kind.__name__].stand_in(graph, _config(kind, self.config(part), graph))
+        module = NETWORKS[cls.__name__].stand_in(graph, _config(cls, self.config(part), graph))
         module.weights = PlainWeights(graph.path)
         return module.eval()
 
@@ -108,7 +130,7 @@ class OptimumDirectory(Checkpoint):
         return VaeStandIn(decoder_of(decoder, config), None if encoder is None else encoder_of(encoder, config), config, weights).eval()
 
     def _graph(self, folder: str) -> PlainGraph:
-        graph = PlainGraph.read(Checkpoint.folder(self, folder) / FILE)
+        graph = PlainGraph.read(self.root / folder / FILE)
         if self.options.dtype not in ("float32", graph.dtype):
             raise CheckpointError(
                 f"{graph.title} is in {graph.dtype}, but --dtype {self.options.dtype} was asked for; "
@@ -116,14 +138,6 @@ class OptimumDirectory(Checkpoint):
                 remedy="Leave --dtype out, or export again with Optimum's --dtype.",
             )
         return graph
-
-
-def _classes(index: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        part: value[1]
-        for part, value in index.items()
-        if isinstance(value, list) and len(value) == 2 and all(isinstance(item, str) for item in value)
-    }
 
 
 def _config(kind: Any, stated: Mapping[str, Any], graph: PlainGraph) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoint import read_json
+from latentlink.export.directory import read_json
 
 SERVES: Mapping[str, tuple[str, ...]] = {
     "text-to-image": ("text-to-image", "image-to-image", "inpainting"),
@@ -24,11 +24,11 @@ SERVES: Mapping[str, tuple[str, ...]] = {
 
 def library_of(folder: Path) -> str | None:
     """The library a local model belongs to, such as `diffusers` or `transformers`, or None where none is seen."""
-    from optimum.exporters.tasks import TasksManager
-
     try:
+        from optimum.exporters.tasks import TasksManager
+
         return str(TasksManager.infer_library_from_model(str(folder)))
-    except (ValueError, OSError):
+    except (ImportError, ValueError, OSError):  # it only words a refusal, and must not replace it
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes import flux1, latent_diffusion, sd1, sd2, sd3, sdxl, sdxl_refiner
+from latentlink.export.recipes import flux1, latent_diffusion, sd1, sd2, sd3, sdxl, sdxl_refiner, vae
 from latentlink.export.recipes.options import Options
 
 
@@ -23,6 +23,7 @@ class Recipe:
         components: The components, made one at a time so that only one is in memory.
         sampling: `sampling` of the manifest: training schedule and defaults.
         names: Names of all components in order, for progress bars.
+        optional: Components that a user may leave out.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Recipe:
     components: Callable[[Checkpoint, Options], Iterator[Component]]
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
     names: Callable[[Checkpoint, Options], tuple[str, ...]]
+    optional: tuple[str, ...] = ("vae_encoder",)
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -67,6 +69,7 @@ RECIPES: Mapping[str, Recipe] = {
         components=sd3.components,
         sampling=sd3.sampling,
         names=sd3.names,
+        optional=("vae_encoder", "text_encoder_3"),
     ),
     "flux1": Recipe(
         title="FLUX.1",
@@ -74,6 +77,13 @@ RECIPES: Mapping[str, Recipe] = {
         components=flux1.components,
         sampling=flux1.sampling,
         names=lambda checkpoint, options: flux1.NAMES,
+    ),
+    "vae": Recipe(
+        title="AutoencoderKL",
+        matches=vae.matches,
+        components=vae.components,
+        sampling=vae.sampling,
+        names=lambda checkpoint, options: vae.NAMES,
     ),
 }
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from latentlink.errors import UsageError
+
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,12 +18,23 @@ class Options:
         dtype: What the components compute in: `float32`, `float16` or `bfloat16`.
         io_dtype: What crosses between engines: `float32`, or `float16` to save memory.
         space: Latent space as the user named it, or None to decide from evidence.
+        prediction: What the denoiser predicts, one of `PREDICTIONS`, or None to decide from evidence.
+        tokenizer: Folder with the tokenizers of a checkpoint that holds none, or None.
         clip_skip: Layers of the CLIP text encoders that are left out at the end, beyond what the family leaves out.
         without: Parts to leave out, such as a large text encoder that the family can do without.
+
+    Raises:
+        UsageError: `prediction` is none of `PREDICTIONS`.
     """
 
     dtype: str = "float32"
     io_dtype: str = "float32"
     space: str | None = None
+    prediction: str | None = None
+    tokenizer: Path | None = None
     clip_skip: int = 0
     without: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prediction not in (None, *PREDICTIONS):
+            raise UsageError(f"Unknown prediction {self.prediction!r}; expected one of: {', '.join(PREDICTIONS)}.")

@@ -20,6 +20,9 @@ Examples:
   latentlink export stable-diffusion-v1-5 exported
   latentlink export my-model exported --dtype float16 --io-dtype float16
   latentlink export my-model exported --space sd
+  latentlink export org/name exported
+  latentlink export stable-diffusion-3 exported --without text_encoder_3
+  latentlink export v2-1.safetensors exported --prediction v_prediction --tokenizer my-tokenizer
 """
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
@@ -40,11 +43,44 @@ Examples:
     help="What crosses between engines. float32 keeps the sampler's state precise; float16 saves edge memory.",
 )
 @click.option("--space", help="The latent space, where the checkpoint does not say it: a known name or a new one.")
+@click.option(
+    "--prediction",
+    type=click.Choice(["epsilon", "v_prediction", "sample"]),
+    help="What the denoiser predicts, where the checkpoint does not say it.",
+)
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with the tokenizers of a single file: their files, or another checkpoint's directory.",
+)
+@click.option(
+    "--clip-skip",
+    type=click.IntRange(0, 11),
+    default=0,
+    show_default=True,
+    help="Layers of the CLIP text encoders to leave out at the end, beyond what the family leaves out.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="PART",
+    help="A part to leave out that the family can do without, such as text_encoder_3; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
 def command(
-    checkpoint: Path, out: Path, family: str, dtype: str, io_dtype: str, space: str | None, as_json: bool
+    checkpoint: Path,
+    out: Path,
+    family: str,
+    dtype: str,
+    io_dtype: str,
+    space: str | None,
+    prediction: str | None,
+    tokenizer: Path | None,
+    clip_skip: int,
+    without: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Export CHECKPOINT (a diffusers directory) to typed ONNX components in OUT.
+    """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name of the Hub) to typed ONNX in OUT.
 
     Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
     """
@@ -66,7 +102,15 @@ def command(
             checkpoint,
             out,
             family=family,
-            options=Options(dtype=dtype, io_dtype=io_dtype, space=space),
+            options=Options(
+                dtype=dtype,
+                io_dtype=io_dtype,
+                space=space,
+                prediction=prediction,
+                tokenizer=tokenizer,
+                clip_skip=clip_skip,
+                without=without,
+            ),
             on_component=lambda number, count, name: bar.update(
                 task, total=count, completed=number, description=f"exporting {name}"
             ),
@@ -85,6 +129,6 @@ def _line(name: str, parity: Parity | None) -> str:
     if parity is None:
         return f"  {name}: not compared, ONNX Runtime's CPU kernels have no bfloat16"
     return (
-        f"  {name}: differs from torch by {parity.relative:.1e} relative, {parity.max_abs:.1e} at most "
+        f"  {name}: differs from {'its plain graph' if parity.reference == 'onnx' else 'torch'} by {parity.relative:.1e} relative, {parity.max_abs:.1e} at most "
         f"(tolerance {parity.tolerance:.0e})"
     )

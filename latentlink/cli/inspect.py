@@ -54,10 +54,11 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     for space in manifest.spaces:
         console.print(f"latent space {space.name}: {space.numbers()}, digest {space.digest}")
     sampling = manifest.sampling
-    console.print(
-        f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
-        f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
-    )
+    if "denoiser" in manifest.components:
+        console.print(
+            f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
+            f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
+        )
     for name, (numbers, _) in sampling.conditions.items():
         console.print(f"condition {name}: {', '.join(f'{number:g}' for number in numbers)} unless told otherwise")
     for key, reason in manifest.provenance.items():

@@ -1,271 +1,220 @@
-"""Directories as Optimum exports them, made from a checkpoint without optimum-onnx.
-
-That package pins an old transformers. What it does to a checkpoint is done here: its names and free dimensions
-(`optimum/exporters/onnx/model_configs.py` of 0.1.0), torch's older exporter at opset 18, and dummy inputs from the
-generators that optimum itself has.
-"""
+"""Small random checkpoints of every family that is published as single files, as directories and as those files."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from safetensors.torch import save_file
 
-Free = Mapping[str, Mapping[int, str]]
-SPATIAL = {0: "batch_size", 2: "height", 3: "width"}
-TOKENS = {0: "batch_size", 1: "sequence_length"}
+VOCABULARY = 600
+
+VAE = {
+    "block_out_channels": (32, 32, 32, 64),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 1,
+    "latent_channels": 4,
+}
+VAE_16 = {**VAE, "latent_channels": 16, "use_quant_conv": False, "use_post_quant_conv": False}
+UNET = {
+    "sample_size": 8,
+    "layers_per_block": 1,
+    "block_out_channels": (64, 96),
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+}
+LINEAR_UNET = {**UNET, "block_out_channels": (64, 128), "attention_head_dim": (1, 2), "use_linear_projection": True}
+SIZED = {"addition_embed_type": "text_time", "addition_time_embed_dim": 256}
+T5 = {
+    "vocab_size": 90,
+    "d_model": 96,
+    "d_kv": 24,
+    "d_ff": 40,
+    "num_layers": 2,
+    "num_heads": 2,
+    "feed_forward_proj": "gated-gelu",
+    "tie_word_embeddings": False,
+}
 
 
-class ExportAsOptimum(Protocol):
-    """`(checkpoint, out, fixed=(), opset=18, dtype="float32", sampled=False) -> out`."""
-
-    def __call__(
-        self, checkpoint: Path, out: Path, *, opset: int = 18, dtype: str = "float32", hidden_states: bool = False
-    ) -> Path: ...
-
-
-@pytest.fixture(scope="session")
-def export_as_optimum() -> ExportAsOptimum:
-    """Writes a checkpoint's networks as plain graphs in Optimum's layout."""
-    return _export
-
-
-@pytest.fixture(scope="session")
-def tiny_onnx(tiny: Path) -> Path:
-    """The tiny checkpoint as Optimum exports it."""
-    return _export(tiny, tiny.parent / "tiny-onnx")
+def clip(width: int, act: str) -> dict[str, Any]:
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": width,
+        "projection_dim": width,
+        "intermediate_size": 72,
+        "num_hidden_layers": 2,
+        "num_attention_heads": width // 64,
+        "hidden_act": act,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
 
 
-def _export(
-    checkpoint: Path, out: Path, *, opset: int = 18, dtype: str = "float32", hidden_states: bool = False
-) -> Path:
+CLIP_L, CLIP_H, CLIP_G = clip(768, "quick_gelu"), clip(1024, "gelu"), clip(1280, "gelu")
+SDXL_TEXT = {"text_encoder": ("CLIPTextModel", CLIP_L), "text_encoder_2": ("CLIPTextModelWithProjection", CLIP_G)}
+
+# Class and constructor arguments of every network. Widths of texts are the published ones, which tell families apart.
+FAMILIES: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "sd1": {
+        "unet": ("UNet2DConditionModel", {**UNET, "cross_attention_dim": 768, "attention_head_dim": 8}),
+        "vae": ("AutoencoderKL", VAE),
+        "text_encoder": ("CLIPTextModel", CLIP_L),
+    },
+    "sd1-inpainting": {
+        "unet": (
+            "UNet2DConditionModel",
+            {**UNET, "cross_attention_dim": 768, "attention_head_dim": 8, "in_channels": 9},
+        ),
+        "vae": ("AutoencoderKL", VAE),
+        "text_encoder": ("CLIPTextModel", CLIP_L),
+    },
+    "sd2": {
+        "unet": ("UNet2DConditionModel", {**LINEAR_UNET, "cross_attention_dim": 1024}),
+        "vae": ("AutoencoderKL", VAE),
+        "text_encoder": ("CLIPTextModel", CLIP_H),
+    },
+    "sdxl": {
+        "unet": (
+            "UNet2DConditionModel",
+            {
+                **LINEAR_UNET,
+                **SIZED,
+                "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+                "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+                "transformer_layers_per_block": (1, 2),
+                "cross_attention_dim": 2048,
+                "projection_class_embeddings_input_dim": 2816,
+            },
+        ),
+        "vae": ("AutoencoderKL", VAE),
+        **SDXL_TEXT,
+    },
+    "sdxl-refiner": {
+        "unet": (
+            "UNet2DConditionModel",
+            {
+                **LINEAR_UNET,
+                **SIZED,
+                "block_out_channels": (64, 128, 128),
+                "attention_head_dim": (1, 2, 2),
+                "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+                "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+                "transformer_layers_per_block": 2,
+                "cross_attention_dim": 1280,
+                "projection_class_embeddings_input_dim": 2560,
+            },
+        ),
+        "vae": ("AutoencoderKL", VAE),
+        "text_encoder_2": ("CLIPTextModelWithProjection", CLIP_G),
+    },
+    "sd3": {
+        "transformer": (
+            "SD3Transformer2DModel",
+            {
+                "sample_size": 16,
+                "num_layers": 2,
+                "num_attention_heads": 2,
+                "attention_head_dim": 64,
+                "caption_projection_dim": 128,
+                "joint_attention_dim": 96,
+                "pooled_projection_dim": 2048,
+                "pos_embed_max_size": 12,
+                "qk_norm": "rms_norm",
+                "dual_attention_layers": (0,),
+            },
+        ),
+        "vae": ("AutoencoderKL", VAE_16),
+        "text_encoder": ("CLIPTextModelWithProjection", CLIP_L),
+        "text_encoder_2": ("CLIPTextModelWithProjection", CLIP_G),
+        "text_encoder_3": ("T5EncoderModel", T5),
+    },
+    "flux-dev": {
+        "transformer": (
+            "FluxTransformer2DModel",
+            {
+                "num_layers": 1,
+                "num_single_layers": 2,
+                "num_attention_heads": 1,
+                "joint_attention_dim": 96,
+                "pooled_projection_dim": 768,
+                "guidance_embeds": True,
+            },
+        ),
+        "vae": ("AutoencoderKL", VAE_16),
+        "text_encoder": ("CLIPTextModel", CLIP_L),
+        "text_encoder_2": ("T5EncoderModel", T5),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A checkpoint in both forms.
+
+    Args:
+        directory: As diffusers and transformers save it, a folder a part.
+        file: The same weights in the layout of the family's single files.
+        parts: Class and constructor arguments of every network.
+    """
+
+    directory: Path
+    file: Path
+    parts: Mapping[str, tuple[str, Mapping[str, Any]]] = field(repr=False)
+
+
+def network_class(name: str) -> Any:
     import diffusers
     import transformers
 
-    index = json.loads((checkpoint / "model_index.json").read_text())
-    write = _Writer(checkpoint, out, opset=opset, dtype=getattr(torch, dtype))
-    for part, value in index.items():
-        if not isinstance(value, list) or value[0] not in ("diffusers", "transformers") or part == "scheduler":
-            continue
-        kind = getattr(diffusers if value[0] == "diffusers" else transformers, value[1])
-        if part.startswith("text_encoder"):
-            write.text(part, kind, hidden_states)
-        elif part == "unet":
-            write.unet(kind)
-        elif part == "transformer":
-            write.transformer(kind)
-        elif part == "vae":
-            write.vae(kind)
-    for path in checkpoint.iterdir():
-        if path.name.startswith(("tokenizer", "scheduler")):
-            shutil.copytree(path, out / path.name)
-    shutil.copy(checkpoint / "model_index.json", out)
-    return out
+    return getattr(diffusers, name, None) or getattr(transformers, name)
 
 
-class _Writer:
-    def __init__(self, checkpoint: Path, out: Path, *, opset: int, dtype: torch.dtype) -> None:
-        self.checkpoint, self.out, self.opset, self.dtype = checkpoint, out, opset, dtype
+def make_network(name: str, arguments: Mapping[str, Any]) -> Any:
+    torch.manual_seed(7)
+    cls = network_class(name)
+    return cls(cls.config_class(**arguments)) if hasattr(cls, "config_class") else cls(**arguments)
 
-    def text(self, part: str, kind: Any, hidden_states: bool) -> None:
-        from optimum.utils import DummyTextInputGenerator, NormalizedTextConfig
 
-        model = self.load(part, kind)
-        dummy = DummyTextInputGenerator("feature-extraction", NormalizedTextConfig(model.config))
-        layers = model.config.num_hidden_layers + 1 if hidden_states and part != "text_encoder_3" else 0
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Published]:
+    """Makes the checkpoint of a family of `FAMILIES` when it is first asked for."""
+    from latentlink.bench.original_layout import original_state
 
-        def run(input_ids: Tensor) -> dict[str, Tensor]:
-            done = model(input_ids=input_ids, output_hidden_states=True)
-            named = {name: done[name] for name in ("text_embeds", "last_hidden_state", "pooler_output") if name in done}
-            return named | {f"hidden_states.{layer}": done.hidden_states[layer] for layer in range(layers)}
+    made: dict[str, Published] = {}
 
-        self.write(part, model, run, {"input_ids": dummy.generate("input_ids")}, {"input_ids": TOKENS})
-
-    def unet(self, kind: Any) -> None:
-        from optimum.utils import (
-            DummySeq2SeqDecoderTextInputGenerator,
-            DummyTimestepInputGenerator,
-            DummyVisionInputGenerator,
-            NormalizedConfig,
-        )
-
-        model = self.load("unet", kind)
-        second = self.checkpoint / "text_encoder_2" / "config.json"
-        if second.is_file():
-            width = json.loads(second.read_text())["projection_dim"]
-            model.register_to_config(text_encoder_projection_dim=width)
-        normal = NormalizedConfig.with_args(
-            image_size="sample_size",
-            num_channels="in_channels",
-            hidden_size="cross_attention_dim",
-            vocab_size="norm_num_groups",
-            allow_new=True,
-        )(model.config)
-        task = "semantic-segmentation"
-        vision = DummyVisionInputGenerator(task, normal)
-        step = DummyTimestepInputGenerator(task, normal)
-        text = DummySeq2SeqDecoderTextInputGenerator(task, normal)
-        inputs = {
-            "sample": vision.generate("sample"),
-            "timestep": step.generate("timestep"),
-            "encoder_hidden_states": text.generate("encoder_hidden_states")[0],
-        }
-        if model.config.addition_embed_type == "text_time":
-            inputs |= {name: step.generate(name) for name in ("text_embeds", "time_ids")}
-        if model.config.time_cond_proj_dim is not None:
-            inputs["timestep_cond"] = step.generate("timestep_cond")
-
-        def run(text_embeds: Any = None, time_ids: Any = None, **named: Tensor) -> dict[str, Tensor]:
-            added = None if text_embeds is None else {"text_embeds": text_embeds, "time_ids": time_ids}
-            return {"out_sample": model(**named, added_cond_kwargs=added, return_dict=False)[0]}
-
-        batch = {0: "batch_size"}
-        free = {"sample": SPATIAL, "encoder_hidden_states": TOKENS, "out_sample": SPATIAL}
-        rows = {name: batch for name in ("text_embeds", "time_ids", "timestep_cond") if name in inputs}
-        self.write("unet", model, run, inputs, free | rows)
-
-    def transformer(self, kind: Any) -> None:
-        from optimum.utils import (
-            DummyFluxTransformerTextInputGenerator,
-            DummyFluxTransformerVisionInputGenerator,
-            DummyTransformerTextInputGenerator,
-            DummyTransformerTimestepInputGenerator,
-            DummyTransformerVisionInputGenerator,
-            NormalizedConfig,
-        )
-
-        model = self.load("transformer", kind)
-        packed = kind.__name__.startswith("Flux")
-        normal = NormalizedConfig.with_args(
-            image_size="sample_size",
-            num_channels="in_channels",
-            vocab_size="attention_head_dim",
-            hidden_size="joint_attention_dim",
-            projection_size="pooled_projection_dim",
-            allow_new=True,
-        )(model.config)
-        task = "semantic-segmentation"
-        vision = (DummyFluxTransformerVisionInputGenerator if packed else DummyTransformerVisionInputGenerator)(
-            task, normal
-        )
-        text = (DummyFluxTransformerTextInputGenerator if packed else DummyTransformerTextInputGenerator)(task, normal)
-        step = DummyTransformerTimestepInputGenerator(task, normal)
-        inputs = {
-            "hidden_states": vision.generate("hidden_states"),
-            "encoder_hidden_states": text.generate("encoder_hidden_states"),
-            "pooled_projections": text.generate("pooled_projections"),
-            "timestep": step.generate("timestep"),
-        }
-        free: dict[str, Mapping[int, str]] = {
-            "hidden_states": SPATIAL,
-            "encoder_hidden_states": TOKENS,
-            "pooled_projections": {0: "batch_size"},
-            "timestep": {0: "step"},
-            "out_hidden_states": SPATIAL,
-        }
-        if packed:
-            tokens = {0: "batch_size", 1: "packed_height_width"}
-            inputs |= {"img_ids": vision.generate("img_ids"), "txt_ids": text.generate("txt_ids")}
-            free |= {
-                "hidden_states": tokens,
-                "out_hidden_states": tokens,
-                "img_ids": {0: "packed_height_width"},
-                "txt_ids": {0: "sequence_length"},
-            }
-            if model.config.guidance_embeds:
-                inputs["guidance"] = text.generate("guidance")
-                free["guidance"] = {0: "batch_size"}
-        self.write(
-            "transformer",
-            model,
-            lambda **named: {"out_hidden_states": model(**named, return_dict=False)[0]},
-            inputs,
-            free,
-            # The older exporter writes the number of tokens into rotary embeddings as a constant; the newer one
-            # cuts the middle out of a table of positions in the wrong place.
-            dynamo=packed,
-        )
-
-    def vae(self, kind: Any) -> None:
-        from optimum.utils import DummyVisionInputGenerator, NormalizedConfig
-
-        vae = self.load("vae", kind)
-        latents, pictures = (
-            DummyVisionInputGenerator("semantic-segmentation", NormalizedConfig.with_args(**names)(vae.config))
-            for names in (
-                {"num_channels": "latent_channels", "allow_new": True},
-                {"num_channels": "in_channels", "image_size": "sample_size", "allow_new": True},
+    def make(family: str) -> Published:
+        if family not in made:
+            root = tmp_path_factory.mktemp(family)
+            for part, (name, arguments) in FAMILIES[family].items():
+                network = make_network(name, arguments)
+                if family == "sd3" and part == "text_encoder":
+                    # the published model uses the pooled output of this encoder unprojected
+                    torch.nn.init.eye_(network.text_projection.weight)
+                network.save_pretrained(root / "checkpoint" / part)
+            save_file(original_state(root / "checkpoint"), root / "model.safetensors")
+            made[family] = Published(
+                directory=root / "checkpoint", file=root / "model.safetensors", parts=FAMILIES[family]
             )
-        )
-        self.write(
-            "vae_decoder",
-            vae,
-            lambda latent_sample: {"sample": vae.decode(z=latent_sample, return_dict=False)[0]},
-            {"latent_sample": latents.generate("latent_sample")},
-            {"latent_sample": SPATIAL, "sample": SPATIAL},
-        )
-        self.write(
-            "vae_encoder",
-            vae,
-            lambda sample: {"latent_parameters": vae.encode(x=sample, return_dict=False)[0].parameters},
-            {"sample": pictures.generate("sample")},
-            {"sample": SPATIAL, "latent_parameters": SPATIAL},
-        )
-        for half in ("vae_decoder", "vae_encoder"):
-            shutil.copy(self.checkpoint / "vae" / "config.json", self.out / half)
+        return made[family]
 
-    def load(self, part: str, kind: Any) -> Any:
-        return kind.from_pretrained(self.checkpoint / part, dtype=self.dtype).eval()
+    return make
 
-    def write(
-        self,
-        folder: str,
-        model: nn.Module,
-        run: Callable[..., dict[str, Tensor]],
-        inputs: Mapping[str, Tensor],
-        free: Free,
-        dynamo: bool = False,
-    ) -> None:
-        """Trace, as `optimum.exporters.onnx.convert.export_pytorch` does."""
-        inputs = {
-            name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor for name, tensor in inputs.items()
-        }
 
-        class Named(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = model  # its weights are parameters of what is traced
+@pytest.fixture(scope="session")
+def bare_vae(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Writes a VAE alone in the original layout, of the published depth (/8), with some number of channels."""
+    from latentlink.bench.original_layout import vae
 
-            def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-                return tuple(run(**dict(zip(inputs, tensors, strict=True))).values())
+    def make(channels: int) -> Path:
+        network = make_network("AutoencoderKL", {**(VAE if channels == 4 else VAE_16), "latent_channels": channels})
+        path = tmp_path_factory.mktemp("vae") / f"vae-{channels}.safetensors"
+        save_file({name: t.clone() for name, t in vae(network.state_dict(), network.config).items()}, path)
+        return path
 
-        path = self.out / folder / "model.onnx"
-        path.parent.mkdir(parents=True)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                Named().eval(),
-                tuple(inputs.values()),
-                path,
-                input_names=list(inputs),
-                output_names=list(run(**inputs)),
-                opset_version=self.opset,
-                dynamo=dynamo,
-                external_data=dynamo,
-                verbose=False,
-                **(
-                    {"dynamic_shapes": (tuple(dict(free.get(name, {})) for name in inputs),)}
-                    if dynamo
-                    else {"dynamic_axes": {name: dict(axes) for name, axes in free.items()}}
-                ),
-            )
-        config = self.checkpoint / folder / "config.json"
-        if config.is_file():
-            shutil.copy(config, path.parent)
+    return make

@@ -55,6 +55,31 @@ def test_what_the_user_names_is_taken_where_the_config_does_not_contradict() -> 
         decide(CONFIG | {"latent_channels": 16}, asked="sdxl")
 
 
+def test_the_question_lists_the_known_spaces_that_fit_with_their_numbers() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"sd \(4 channels, /8, scaling 0\.18215\); sdxl .*--space sd\|sdxl"
+    ) as four:
+        decide(CONFIG)
+    assert "flux1" not in str(four.value)
+    with pytest.raises(CheckpointError, match=r"sd3 \(.*shift 0\.0609\); flux1 .*--space sd3\|flux1"):
+        decide(CONFIG | {"latent_channels": 16})
+    with pytest.raises(CheckpointError, match="no known space has 7 channels, /8"):
+        decide(CONFIG | {"latent_channels": 7})
+
+
+@pytest.mark.parametrize("stated", [{"shift_factor": 0.0609}, {"latents_mean": [0.0] * 4, "latents_std": [1.0] * 4}])
+def test_a_shift_or_a_mean_that_is_not_the_familys_is_not_the_familys_space(stated: Mapping[str, Any]) -> None:
+    space = decide({**CONFIG, "scaling_factor": 0.18215, **stated}, candidate="sd")
+    assert (space.name, space.weights is None) == ("mine", False)
+    with pytest.raises(CheckpointError, match="--space sd means"):
+        decide({**CONFIG, **stated}, asked="sd")
+
+
+def test_a_config_without_the_vaes_levels_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="block_out_channels None"):
+        decide({"latent_channels": 4, "scaling_factor": 0.5})
+
+
 def test_a_new_name_is_given_to_a_space_of_its_own() -> None:
     assert decide(CONFIG | {"scaling_factor": 0.5}, asked="house").name == "house"
 

@@ -14,6 +14,7 @@ import pytest
 import transformers
 
 import latentlink
+from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
@@ -27,6 +28,12 @@ KINDS = {
     "vae": diffusers.AutoencoderKL,
 }
 NAMED = Options(space="tiny")
+
+
+@pytest.fixture(scope="module")
+def tiny_onnx(tiny: Path) -> Path:
+    """The tiny checkpoint as Optimum exports it."""
+    return write_optimum_layout(tiny, tiny.parent / "tiny-onnx")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def edit(path: Path, change: Callable[[onnx.ModelProto], None]) -> None:
 
 
 def read(directory: Path, part: str, options: Options = NAMED) -> Any:
-    return OptimumDirectory.read(directory, options).network(part, KINDS[part])
+    return OptimumDirectory.open(directory, options).network(part, KINDS[part])
 
 
 @pytest.mark.parametrize(("width", "height", "count", "guidance"), [(16, 16, 1, 1.0), (24, 8, 3, 5.0)])
@@ -116,7 +123,7 @@ def test_a_space_of_its_own_needs_a_name_from_the_user(tiny_onnx: Path, tmp_path
 
 def test_without_an_encoder_a_known_space_must_be_named(copy: Path) -> None:
     shutil.rmtree(copy / "vae_encoder")
-    directory = OptimumDirectory.read(copy, NAMED)
+    directory = OptimumDirectory.open(copy, NAMED)
     assert directory.absent == {"vae_encoder"}
     with pytest.raises(CheckpointError, match=r"no vae_encoder.*Name a known space"):
         list(directory.network("vae", diffusers.AutoencoderKL).state_dict())
@@ -134,7 +141,7 @@ def test_a_graph_is_imported_in_the_dtype_it_has(tiny_onnx: Path) -> None:
 
 def test_a_class_that_optimum_does_not_export_is_refused(tiny_onnx: Path) -> None:
     with pytest.raises(CheckpointError, match=r"unet is a UNet3DConditionModel"):
-        OptimumDirectory.read(tiny_onnx, NAMED).network("unet", diffusers.UNet3DConditionModel)
+        OptimumDirectory.open(tiny_onnx, NAMED).network("unet", diffusers.UNet3DConditionModel)
 
 
 @pytest.mark.parametrize("missing", ["unet/config.json", "vae_decoder/config.json", "text_encoder/model.onnx"])

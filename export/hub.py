@@ -1,0 +1,82 @@
+"""A model of the Hugging Face Hub as a local directory: from the cache, else downloaded. Never its pickles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from latentlink.errors import CheckpointError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+# A checkpoint's parts and a network that is published alone. Single files at the top, often several of the whole
+# model's size, are not fetched with them.
+FILES = ("*.json", "*.txt", "*.model", "*/*.safetensors", "diffusion_pytorch_model*.safetensors")
+
+# The same weights again in another precision, and other weights: fetched only where there are no plain ones.
+VARIANTS = ("*.fp16*", "*.bf16*", "*.fp32*", "*.ema*", "*.non_ema*")
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether `text` has the form `org/name` of a model of the Hub."""
+    return HUB_ID.fullmatch(text) is not None
+
+
+def snapshot(hub_id: str) -> Path:
+    """The directory of a model's newest commit: the cached one when offline.
+
+    Args:
+        hub_id: `org/name`.
+
+    Raises:
+        CheckpointError: It is neither cached nor reachable.
+    """
+    # HTTPError is that of whichever client the library is built on: it is there, and not in its types
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
+
+    try:
+        root = _fetch(hub_id, VARIANTS)
+        return _fetch(hub_id, ()) if _lacks_weights(root) else root
+    except LocalEntryNotFoundError:
+        reason = "it is not in the local cache, and the Hub cannot be reached"
+    except HTTPError as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+    except (OSError, ValueError) as error:
+        reason = f"the download failed: {error}"
+    raise CheckpointError(
+        f"There is no path {hub_id!r}, and no model of that id of the Hugging Face Hub was got: {reason}.",
+        remedy=f"Check the name; for a model that needs a login, fetch it first with: hf download {hub_id}",
+    )
+
+
+def _fetch(hub_id: str, without: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(FILES), ignore_patterns=list(without)))
+    except IncompleteSnapshotError as partial:
+        # offline, and some of the model's files were never fetched: whoever needs one of them will say so
+        return Path(partial.snapshot_path)
+
+
+def _lacks_weights(root: Path) -> bool:
+    """Whether some network of a snapshot has a config and no weights."""
+    folders = [path.parent for path in (*root.glob("config.json"), *root.glob("*/config.json"))]
+    return any(not [*folder.glob("*.safetensors")] for folder in folders)
+
+
+def cached(hub_ids: Sequence[str]) -> Path | None:
+    """The local cache's directory of the first of `hub_ids` that is in it. Nothing is downloaded."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
+
+    for hub_id in hub_ids:
+        try:
+            return Path(snapshot_download(hub_id, allow_patterns=list(FILES), local_files_only=True))
+        except IncompleteSnapshotError as partial:
+            return Path(partial.snapshot_path)
+        except LocalEntryNotFoundError:
+            continue
+    return None

@@ -1,0 +1,41 @@
+"""A VAE by itself, for its decoder to take another's place: `load(BUNDLE, replace={"vae_decoder": THIS})`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.recipes.options import Options
+from latentlink.export.vae import load_vae, vae_components
+
+CLASSES = {"vae": "AutoencoderKL"}
+NAMES = ("vae_decoder", "vae_encoder")
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether there is a VAE and nothing else."""
+    return dict(checkpoint.classes) == CLASSES
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`, of which a VAE has only its sizes."""
+    vae = checkpoint.config("vae")
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    side = max(int(vae.get("sample_size") or 512) // factor, 1) * factor
+    return {
+        "schedule": {},
+        "sampler": "none",
+        "steps": 1,
+        "guidance": 1.0,
+        "width": side,
+        "height": side,
+        "size_multiple": factor,
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """Decoder and encoder. No other part speaks for a known space, so the user or the config has to."""
+    vae, space = load_vae(checkpoint, options, candidate=None)
+    yield from vae_components(vae, space, options)

@@ -1,0 +1,131 @@
+"""A safetensors file: names and shapes first, tensors when they are asked for. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from latentlink.errors import CheckpointError
+
+# Where the parts of a whole model are, and names that say something about it: a network that stands in a file without a
+# prefix owns none of these.
+OWNED = (
+    "model.diffusion_model.",
+    "model_ema.",
+    "first_stage_model.",
+    "vae.",
+    "cond_stage_model.",
+    "conditioner.",
+    "text_encoders.",
+)
+SAYINGS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm_vpred.sigma_max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """Shapes of the tensors of one part, the part's prefix left out.
+
+    Args:
+        where: The part and its file, for errors.
+        table: Shape by name.
+    """
+
+    where: str
+    table: Mapping[str, tuple[int, ...]]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.table
+
+    def of(self, name: str, dims: int) -> tuple[int, ...]:
+        """The shape of a tensor with `dims` dimensions.
+
+        Raises:
+            CheckpointError: There is no such tensor, or it has another number of dimensions or a dimension of 0.
+        """
+        shape = self.table.get(name)
+        if shape is None:
+            raise CheckpointError(f"{self.where} lacks {name!r}.", remedy="Get the whole file again.")
+        if len(shape) != dims or 0 in shape:
+            raise CheckpointError(
+                f"{self.where}: {name!r} has the shape {list(shape)}; expected {dims} dimensions, none of them 0.",
+                remedy="Get the file again, or check that it is of the model that it is named after.",
+            )
+        return shape
+
+    def count(self, prefix: str) -> int:
+        """How many numbered children there are: names that begin `prefix0.`, `prefix1.` and so on.
+
+        Raises:
+            CheckpointError: The numbers leave one out.
+        """
+        number = re.compile(re.escape(prefix) + r"(\d{1,4})\.")
+        found = {int(match.group(1)) for match in map(number.match, self.table) if match}
+        gap = next((index for index in range(len(found)) if index not in found), None)
+        if gap is not None:
+            raise CheckpointError(f"{self.where} lacks {prefix}{gap}.", remedy="Get the whole file again.")
+        return len(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFile:
+    """A safetensors file whose header was read and found to agree with its size.
+
+    Args:
+        path: The file.
+        shapes: Shape of every tensor by name.
+        metadata: The header's own entries, such as those of the modelspec.
+    """
+
+    path: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> TensorFile:
+        """Read the header of a file.
+
+        Raises:
+            CheckpointError: It is no safetensors file: truncated, pickled, or with a header that lies.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+                metadata = dict(file.metadata() or {})
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{str(path)!r} is not a whole safetensors file: {str(error).rstrip('.')}.",
+                remedy="Get the file again; a pickled checkpoint (.ckpt, .pt, .bin) is not read, convert it first.",
+            ) from None
+        return cls(path=path, shapes=shapes, metadata=metadata)
+
+    def under(self, prefix: str, part: str) -> Shapes:
+        """Shapes of the tensors whose names begin with `prefix`; of `""`, those of a network without a prefix."""
+        return Shapes(
+            where=f"The {part} in {str(self.path)!r}",
+            table={name.removeprefix(prefix): self.shapes[name] for name in self._names(prefix)},
+        )
+
+    def read(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors that `under` tells the shapes of, in the file's dtypes.
+
+        Raises:
+            CheckpointError: The file has changed since it was opened, or has tensors that torch cannot hold.
+        """
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return {name.removeprefix(prefix): file.get_tensor(name) for name in self._names(prefix)}
+        except (SafetensorError, OSError, TypeError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise CheckpointError(
+                f"The tensors of {str(self.path)!r} cannot be read: {reason}.", remedy="Get the file again."
+            ) from None
+
+    def _names(self, prefix: str) -> list[str]:
+        if prefix:
+            return [name for name in self.shapes if name.startswith(prefix)]
+        return [name for name in self.shapes if not name.startswith(OWNED) and name not in SAYINGS]

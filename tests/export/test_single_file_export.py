@@ -1,0 +1,50 @@
+"""A single file the whole way to typed components, as the command line exports it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from latentlink.bench.random_checkpoint import write_tokenizer
+from latentlink.engine.bundle import Bundle
+
+if TYPE_CHECKING:
+    from tests.export.conftest import Published
+
+Made = Callable[[str], "Published"]
+
+
+def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "latentlink", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_single_file_is_exported_with_the_users_answers(published: Made, tmp_path: Path) -> None:
+    write_tokenizer(tmp_path / "clip", 600)
+    done = export(
+        *(published("sd1").file, tmp_path / "out", "--space", "sd", "--prediction", "v_prediction"),
+        *("--tokenizer", tmp_path / "clip"),
+    )
+    assert done.returncode == 0, done.stderr
+    manifest = Bundle.open(tmp_path / "out").manifest
+    assert [space.name for space in manifest.spaces] == ["sd"]
+    assert manifest.name == "model"
+    assert manifest.provenance["checkpoint"] == "model.safetensors"
+    assert manifest.sampling.schedule["prediction_type"] == "v_prediction"
+    assert manifest.sampling.sampler == "ddim"
+    for component in manifest.components.values():
+        assert component.engines[0].parity is not None
+
+
+def test_without_an_answer_about_the_space_nothing_is_written(published: Made, tmp_path: Path) -> None:
+    write_tokenizer(tmp_path / "clip", 600)
+    done = export(published("sd1").file, tmp_path / "out", "--tokenizer", tmp_path / "clip")
+    assert done.returncode == 2
+    assert "--space sd|sdxl" in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
