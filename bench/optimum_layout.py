@@ -116,8 +116,8 @@ class _Writer:
 
         batch = {0: "batch_size"}
         free = {"sample": SPATIAL, "encoder_hidden_states": TOKENS, "out_sample": SPATIAL}
-        rows = {name: batch for name in ("text_embeds", "time_ids", "timestep_cond") if name in inputs}
-        self.write("unet", model, run, inputs, free | rows)
+        free |= {name: batch for name in inputs if name in ("text_embeds", "time_ids", "timestep_cond")}
+        self.write("unet", model, run, inputs, free)
 
     def transformer(self, kind: Any) -> None:
         from optimum.utils import (

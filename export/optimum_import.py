@@ -127,7 +127,8 @@ class OptimumDirectory:
                 remedy="Which is it? Say so with --space: a known one, or a name for a space of its own.",
             )
         weights = PlainWeights((encoder or decoder).path, prefix="encoder.", refusal=refusal)
-        return VaeStandIn(decoder_of(decoder, config), None if encoder is None else encoder_of(encoder, config), config, weights).eval()
+        reads = None if encoder is None else encoder_of(encoder, config)
+        return VaeStandIn(decoder_of(decoder, config), reads, config, weights).eval()
 
     def _graph(self, folder: str) -> PlainGraph:
         graph = PlainGraph.read(self.root / folder / FILE)
