@@ -15,6 +15,9 @@ from latentlink.errors import CheckpointError
 from latentlink.export.plain import load
 
 
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
+
+
 class PlainWeights(Mapping[str, Tensor]):
     """Float weights of a graph, as a `state_dict` has them.
 
@@ -39,7 +42,7 @@ class PlainWeights(Mapping[str, Tensor]):
         return {
             self._prefix + name: value.const_value
             for name, value in load(self._path).graph.initializers.items()
-            if value.const_value is not None and value.const_value.dtype.is_floating_point()
+            if value.const_value is not None and value.const_value.dtype in FLOATS
         }
 
     def __getitem__(self, name: str) -> Tensor:

@@ -135,8 +135,9 @@ def test_clip_skip_needs_hidden_states_in_the_graph(copy: Path, tmp_path: Path) 
 
 
 def test_a_graph_is_imported_in_the_dtype_it_has(tiny_onnx: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"unet/model\.onnx is in float32, but --dtype float16"):
+    with pytest.raises(CheckpointError, match=r"unet/model\.onnx is in float32, but --dtype is float16"):
         read(tiny_onnx, "unet", Options(space="tiny", dtype="float16"))
+    assert read(tiny_onnx, "vae", Options(space="tiny", dtype="float16")).decoder.graph.dtype == "float32"
 
 
 def test_a_class_that_optimum_does_not_export_is_refused(tiny_onnx: Path) -> None:

@@ -106,9 +106,9 @@ def test_the_graph_computes_between_what_is_traced_around_it_with_a_scalar_of_ev
     graph: PlainGraph, tmp_path: Path
 ) -> None:
     session = ort.InferenceSession(spliced(graph, tmp_path / "out"), providers=["CPUExecutionProvider"])
-    x, timestep = np.random.default_rng(0).normal(size=(3, 3, 2, 7)).astype(np.float32), np.float32([1, 5, 9])
+    x, timestep = np.random.default_rng(0).normal(size=(3, 3, 2, 7)).astype(np.float32), np.array([1, 5, 9], np.float32)
     found = session.run(None, {LATENT.at("x").tensor: x, guidance_port().tensor: timestep})[0]
-    weight = np.float32([1, 2, 3])[None, :, None, None]
+    weight = np.array([1, 2, 3], np.float32)[None, :, None, None]
     wanted = 2 * x * weight + (timestep / 2)[:, None, None, None] + 1
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)  # float32, three operations
 
