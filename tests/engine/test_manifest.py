@@ -213,6 +213,10 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda r: r["files"][TOKENIZER].update(sha256="0" * 64),
         "components.text_encoder.tokenizer.path",
     ),
+    "an unknown overflow": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(overflow="wrap"),
+        "components.text_encoder.tokenizer.overflow",
+    ),
     "a pad_id below 0": (
         lambda r: r["components"]["text_encoder"]["tokenizer"].update(pad_id=-1),
         "tokenizer.pad_id",
@@ -222,6 +226,12 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "0 steps": (lambda r: r["sampling"].update(steps=0), "sampling.steps"),
     "guidance as text": (lambda r: r["sampling"].update(guidance="7.5"), "sampling.guidance"),
     "guidance infinity": (lambda r: r["sampling"].update(guidance=math.inf), "sampling.guidance"),
+    "an unknown unconditional": (lambda r: r["sampling"].update(unconditional="none"), "sampling.unconditional"),
+    "a condition without a pair": (lambda r: r["sampling"].update(conditions={"a": [[1]]}), "sampling.conditions.a"),
+    "a condition of nothing": (lambda r: r["sampling"].update(conditions={"a": [[], None]}), "sampling.conditions.a"),
+    "a condition of text": (lambda r: r["sampling"].update(conditions={"a": [["1"], None]}), "sampling.conditions.a"),
+    "unlike conditions": (lambda r: r["sampling"].update(conditions={"a": [[1], [1, 2]]}), "sampling.conditions.a"),
+    "a condition with a bad name": (lambda r: r["sampling"].update(conditions={"A b": [[1], None]}), "conditions"),
     "a width off the multiple": (lambda r: r["sampling"].update(width=100), "sampling.width"),
     "a provenance of a list": (lambda r: r["provenance"].update(a=[]), "provenance.a"),
     "a provenance of 1025 letters": (lambda r: r["provenance"].update(a="a" * 1025), "provenance.a"),

@@ -1,0 +1,142 @@
+"""Which recipe reads a checkpoint, what defaults it gives, and what may be left out. Nothing is traced here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latentlink.bench.random_checkpoint import make_checkpoint
+from latentlink.engine.manifest import Sampling
+from latentlink.errors import CheckpointError, UsageError
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.exporter import export_checkpoint
+from latentlink.export.recipes import find_recipe
+from latentlink.export.recipes.options import Options
+from latentlink.ports import Port
+
+Make = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    root = tmp_path_factory.mktemp("recipes")
+    return cache(lambda size: make_checkpoint(size, root / size))
+
+
+def defaults(path: Path) -> tuple[str, Sampling]:
+    checkpoint = Checkpoint.open(path, Options())
+    name, recipe = find_recipe(checkpoint, "auto")
+    return name, Sampling.from_json(recipe.sampling(checkpoint))
+
+
+@pytest.mark.parametrize(
+    ("size", "family", "sampler", "steps", "guidance"),
+    [
+        ("tiny-sd1", "sd1", "pndm", 50, 7.5),
+        ("tiny-lcm", "sd1", "lcm", 4, 8.5),
+        ("tiny-sd2", "sd2", "ddim", 50, 7.5),
+        ("tiny-sdxl", "sdxl", "euler", 50, 5.0),
+        ("tiny-sdxl-turbo", "sdxl", "euler_a", 1, 0.0),
+        ("tiny-sdxl-lightning", "sdxl", "euler", 4, 0.0),
+        ("tiny-lcm-sdxl", "sdxl", "lcm", 4, 8.0),
+        ("tiny-sdxl-refiner", "sdxl-refiner", "euler", 50, 5.0),
+        ("tiny-sd3", "sd3", "flow_euler", 28, 7.0),
+        ("tiny-sd3-no-t5", "sd3", "flow_euler", 28, 7.0),
+        ("tiny-flux-dev", "flux1", "flow_euler", 28, 3.5),
+        ("tiny-flux-schnell", "flux1", "flow_euler", 4, 0.0),
+    ],
+)
+def test_a_checkpoint_is_read_by_its_familys_recipe_with_its_defaults(
+    made: Make, size: str, family: str, sampler: str, steps: int, guidance: float
+) -> None:
+    name, sampling = defaults(made(size))
+    assert (name, sampling.sampler, sampling.steps, sampling.guidance) == (family, sampler, steps, guidance)
+
+
+def test_what_stands_for_no_negative_prompt_is_what_the_checkpoint_says(made: Make) -> None:
+    assert defaults(made("tiny-sdxl"))[1].unconditional == "zeros"
+    assert defaults(made("tiny-sdxl-refiner"))[1].unconditional == "empty"
+    assert defaults(made("tiny-sd1"))[1].unconditional == "empty"
+
+
+def test_conditions_have_their_defaults_as_data(made: Make) -> None:
+    assert defaults(made("tiny-sdxl"))[1].conditions == {
+        "crop": ((0, 0), None),
+        "original_size": ((0, 0), None),
+        "target_size": ((0, 0), None),
+    }
+    assert defaults(made("tiny-sdxl-refiner"))[1].conditions["aesthetic_score"] == ((6.0,), (2.5,))
+
+
+def components(path: Path, options: Options) -> dict[str, Component]:
+    checkpoint = Checkpoint.open(path, options)
+    return {made.name: made for made in find_recipe(checkpoint, "auto")[1].components(checkpoint, options)}
+
+
+def kinds(ports: tuple[Port, ...], kind: str) -> list[str]:
+    return [port.name for port in ports if port.kind == kind]
+
+
+def test_a_denoiser_has_the_ports_that_its_network_needs(made: Make) -> None:
+    refiner = components(made("tiny-sdxl-refiner"), Options(space="sdxl"))["denoiser"].inputs
+    assert kinds(refiner, "condition") == ["original_size", "crop", "aesthetic_score"]
+    assert kinds(refiner, "guidance") == ["cfg"]
+    inpaint = components(made("tiny-sd1-inpaint"), Options(space="sd"))["denoiser"].inputs
+    assert [port.slot for port in inpaint if port.slot == "masked" or port.slot.startswith("init")] == ["masked"]
+    assert kinds(components(made("tiny-lcm"), Options(space="sd"))["denoiser"].inputs, "guidance") == ["embedded"]
+    assert kinds(components(made("tiny-flux-dev"), Options(space="flux1"))["denoiser"].inputs, "guidance") == [
+        "embedded"
+    ]
+    assert not kinds(components(made("tiny-flux-schnell"), Options(space="flux1"))["denoiser"].inputs, "guidance")
+
+
+def test_t5_can_be_left_out_where_the_family_can_do_without(made: Make) -> None:
+    whole = components(made("tiny-sd3"), Options(space="sd3"))
+    without = components(made("tiny-sd3"), Options(space="sd3", without=("text_encoder_3",)))
+    assert set(whole) - set(without) == {"text_encoder_3"}
+    assert len(kinds(whole["denoiser"].inputs, "text")) == len(kinds(without["denoiser"].inputs, "text")) + 1
+    # with T5 the CLIPs may cut a long prompt off, because T5 reads all of it
+    tokenizers = [made["text_encoder"].tokenizer for made in (whole, without)]
+    assert [tokenizer and tokenizer.overflow for tokenizer in tokenizers] == ["truncate", "refuse"]
+
+
+def test_what_a_family_needs_cannot_be_left_out(made: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'text_encoder' cannot be left out; of family sd3 these can: vae_encoder"):
+        export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=Options(without=("text_encoder",)))
+
+
+def test_clip_skip_is_another_embedding(made: Make) -> None:
+    last, skipped = (
+        components(made("tiny-sd1"), Options(space="sd", clip_skip=skip))["text_encoder"].outputs[0] for skip in (0, 1)
+    )
+    assert last.symbol != skipped.symbol
+
+
+def vae_alone(made: Make, size: str, out: Path, **changes: Any) -> Path:
+    shutil.copytree(made(size) / "vae", out)
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(config | changes))
+    return out
+
+
+def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_reason(
+    made: Make, tmp_path: Path
+) -> None:
+    vae = vae_alone(made, "tiny-sdxl", tmp_path / "vae", force_upcast=True)
+    manifest = export_checkpoint(vae, tmp_path / "out", options=Options(space="sdxl", dtype="float16"))
+    assert {engine.precision for part in manifest.components.values() for engine in part.engines} == {"float32"}
+    assert "force_upcast" in manifest.provenance["precision.vae_decoder"]
+    assert "65,504" in manifest.provenance["precision.vae_decoder"]
+
+
+def test_a_vae_alone_that_does_not_say_its_space_is_a_question(made: Make, tmp_path: Path) -> None:
+    vae = vae_alone(made, "tiny-sd1", tmp_path / "vae")
+    with pytest.raises(CheckpointError, match=r"--space sd\|sdxl"):
+        export_checkpoint(vae, tmp_path / "out")
