@@ -14,7 +14,6 @@ from torch import Tensor
 from latentlink.errors import CheckpointError
 from latentlink.export.plain import load
 
-
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
 
