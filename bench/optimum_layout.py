@@ -236,6 +236,8 @@ class _Writer:
 
         path = self.out / folder / "model.onnx"
         path.parent.mkdir(parents=True)
+        # the older exporter mixes float16 and float32 in layer norms, and ONNX Runtime does not open that
+        dynamo = dynamo or self.dtype is torch.float16
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(

@@ -187,7 +187,7 @@ def _plain_precision(component: Component, plain: PlainGraph) -> str:
     if component.precision not in (None, plain.dtype):
         raise CheckpointError(
             f"{plain.title} is in {plain.dtype}, but the model needs {component.precision}: {component.reason}.",
-            remedy="Export it again with Optimum's --dtype fp32.",
+            remedy=f"Take the folder {plain.path.parent.name} from an export with Optimum's --dtype fp32.",
         )
     return plain.dtype
 

@@ -146,15 +146,24 @@ def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Seq
     options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         session = ort.InferenceSession(graph.path, options, providers=["CPUExecutionProvider"])
-        return _results(session, graph, feeds, outputs)
     except Exception as error:  # ONNX Runtime's own have no common base
-        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
-        reason = " ".join(str(error).split("Status Message:")[-1].split())[:200]
         raise CheckpointError(
-            f"{graph.title} does not run with {shapes}: {reason.rstrip('.')}.",
+            f"ONNX Runtime does not open {graph.title}: {_reason(error)}.",
+            remedy="Export it again with Optimum's --dynamo.",
+        ) from None
+    try:
+        return _results(session, graph, feeds, outputs)
+    except Exception as error:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
+        raise CheckpointError(
+            f"{graph.title} does not run with {shapes}: {_reason(error)}.",
             remedy="Where it runs at the size it was exported with, that size is fixed inside: export it again with "
             "Optimum's --dynamo.",
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split("Status Message:")[-1].split())[:300].rstrip(".")
 
 
 def _results(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.bench.random_checkpoint import make_checkpoint
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
+from latentlink.errors import CheckpointError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.recipes.options import Options
 
@@ -37,8 +39,19 @@ def test_an_imported_model_makes_the_latents_of_its_checkpoint(name: str, space:
 
 
 @pytest.mark.slow
-def test_graphs_in_half_precision_stay_in_it(tiny: Path, tmp_path: Path) -> None:
-    graphs = write_optimum_layout(tiny, tmp_path / "onnx", dtype="float16")
-    export_checkpoint(graphs, tmp_path / "export", options=Options(dtype="float16", space="tiny"))
-    for component in Bundle.open(tmp_path / "export").manifest.components.values():
-        assert component.engines[0].precision == "float16"
+def test_graphs_in_half_precision_stay_in_it_and_a_vae_that_overflows_is_taken_in_float32(
+    tiny: Path, tmp_path: Path
+) -> None:
+    half = write_optimum_layout(tiny, tmp_path / "half", dtype="float16")
+    options = Options(dtype="float16", space="tiny")
+    with pytest.raises(CheckpointError, match=r"vae_decoder/model\.onnx is in float16, but the model needs float32"):
+        export_checkpoint(half, tmp_path / "export", options=options)
+    full = write_optimum_layout(tiny, tmp_path / "full")
+    for folder in ("vae_decoder", "vae_encoder"):
+        shutil.rmtree(half / folder)
+        shutil.move(full / folder, half / folder)
+    export_checkpoint(half, tmp_path / "export", options=options)
+    components = Bundle.open(tmp_path / "export").manifest.components
+    found = {name: entry.engines[0].precision for name, entry in components.items()}
+    halves = dict.fromkeys(("vae_decoder", "vae_encoder"), "float32")
+    assert found == {"text_encoder": "float16", "denoiser": "float16"} | halves

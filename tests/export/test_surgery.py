@@ -167,3 +167,16 @@ def test_what_is_inside_a_graph_is_not_there_for_a_recipe(graph: PlainGraph) -> 
     assert not hasattr(module, "text_model")
     with pytest.raises(CheckpointError, match=r"needs 'final_layer_norm' of the network in unet/model\.onnx"):
         _ = module.final_layer_norm
+
+
+def test_a_graph_that_runs_at_one_size_only_is_refused_with_the_sizes_tried(tmp_path: Path) -> None:
+    graph = written(
+        tmp_path / "unet" / "model.onnx",
+        **{
+            "{1, 2, 3}, int64[1] zero": "{1, 2, 3}, int64[4] size = {2, 3, 4, 5}, int64[1] zero",
+            "weighted = Mul (x, weight)": "sized = Reshape (x, size) weighted = Mul (sized, weight)",
+        },
+    )
+    stand_in(graph)(torch.randn(2, 3, 4, 5), torch.tensor(1.0))
+    with pytest.raises(CheckpointError, match=r"unet/model\.onnx does not run with x \[2, 3, 4, 7\], timestep \[\]"):
+        stand_in(graph)(torch.randn(2, 3, 4, 7), torch.tensor(1.0))
