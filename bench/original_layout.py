@@ -7,16 +7,15 @@ It is the inverse of what `export/single_file/` reads, for random-weight checkpo
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from latentlink.export.single_file import flux as flux_names
 
 State = Mapping[str, Tensor]
 Rules = Iterable[tuple[str, str]]
@@ -107,12 +106,12 @@ def open_clip(state: State, config: Mapping[str, Any]) -> dict[str, Tensor]:
         (r"\.mlp\.fc2\.", ".mlp.c_proj."),
         (r"\.self_attn\.", ".attn."),
     )
-    renamed = _renamed(state, rules)
-    out = {name: tensor for name, tensor in renamed.items() if not re.search(r"\.attn\.[qkv]_proj\.", name)}
+    out = _renamed(state, rules)
     for layer in range(config["num_hidden_layers"]):
         attention = f"transformer.resblocks.{layer}.attn."
+        # OpenCLIP's fused layer is a parameter of its module, so its names end differently
         for kind in ("weight", "bias"):
-            out[f"{attention}in_proj_{kind}"] = torch.cat([renamed[f"{attention}{p}_proj.{kind}"] for p in "qkv"])
+            out[f"{attention}in_proj_{kind}"] = torch.cat([out.pop(f"{attention}{p}_proj.{kind}") for p in "qkv"])
     if "text_projection.weight" in out:
         out["text_projection"] = out.pop("text_projection.weight").T.contiguous()
     return out
@@ -123,46 +122,38 @@ def t5(state: State, config: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name != "encoder.embed_tokens.weight"}
 
 
-STREAMS = (("x_block", "", "to_out.0", "ff."), ("context_block", "_context", "to_add_out", "ff_context."))
+MMDIT = (
+    (r"^pos_embed\.pos_embed", "pos_embed"),
+    (r"^pos_embed\.proj\.", "x_embedder.proj."),
+    (r"^time_text_embed\.timestep_embedder\.linear_1\.", "t_embedder.mlp.0."),
+    (r"^time_text_embed\.timestep_embedder\.linear_2\.", "t_embedder.mlp.2."),
+    (r"^time_text_embed\.text_embedder\.linear_1\.", "y_embedder.mlp.0."),
+    (r"^time_text_embed\.text_embedder\.linear_2\.", "y_embedder.mlp.2."),
+    (r"^norm_out\.linear\.", "final_layer.adaLN_modulation.1."),
+    (r"^proj_out\.", "final_layer.linear."),
+    (r"^transformer_blocks\.", "joint_blocks."),
+    (r"\.(attn2?)\.norm_([qk])\.", r".x_block.\1.ln_\2."),
+    (r"\.attn\.norm_added_([qk])\.", r".context_block.attn.ln_\1."),
+    (r"\.(attn2?)\.to_out\.0\.", r".x_block.\1.proj."),
+    (r"\.attn\.to_add_out\.", ".context_block.attn.proj."),
+    (r"\.norm1\.linear\.", ".x_block.adaLN_modulation.1."),
+    (r"\.norm1_context\.linear\.", ".context_block.adaLN_modulation.1."),
+    (r"\.ff\.net\.0\.proj\.", ".x_block.mlp.fc1."),
+    (r"\.ff\.net\.2\.", ".x_block.mlp.fc2."),
+    (r"\.ff_context\.net\.0\.proj\.", ".context_block.mlp.fc1."),
+    (r"\.ff_context\.net\.2\.", ".context_block.mlp.fc2."),
+)
 
 
 def mmdit(state: State, config: Mapping[str, Any]) -> dict[str, Tensor]:
     """An SD3Transformer2DModel in Stability's layout."""
-    rules: list[tuple[str, str]] = [
-        (r"^pos_embed\.pos_embed", "pos_embed"),
-        (r"^pos_embed\.proj\.", "x_embedder.proj."),
-        (r"^time_text_embed\.timestep_embedder\.linear_1\.", "t_embedder.mlp.0."),
-        (r"^time_text_embed\.timestep_embedder\.linear_2\.", "t_embedder.mlp.2."),
-        (r"^time_text_embed\.text_embedder\.linear_1\.", "y_embedder.mlp.0."),
-        (r"^time_text_embed\.text_embedder\.linear_2\.", "y_embedder.mlp.2."),
-        (r"^norm_out\.linear\.", "final_layer.adaLN_modulation.1."),
-        (r"^proj_out\.", "final_layer.linear."),
-        (r"\.attn2\.norm_([qk])\.", r".x_block.attn2.ln_\1."),
-        (r"\.attn2\.to_out\.0\.", ".x_block.attn2.proj."),
-        (r"\.attn\.norm_([qk])\.", r".x_block.attn.ln_\1."),
-        (r"\.attn\.norm_added_([qk])\.", r".context_block.attn.ln_\1."),
-        *(
-            (rf"\.attn\.{proj}\.".replace("to_out.0", r"to_out\.0"), f".{side}.attn.proj.")
-            for side, _, proj, _ in STREAMS
-        ),
-        *((rf"\.norm1{mark}\.linear\.", f".{side}.adaLN_modulation.1.") for side, mark, _, _ in STREAMS),
-        *((rf"\.{ff}net\.0\.proj\.".replace("ff.", r"ff\."), f".{side}.mlp.fc1.") for side, _, _, ff in STREAMS),
-        *((rf"\.{ff}net\.2\.".replace("ff.", r"ff\."), f".{side}.mlp.fc2.") for side, _, _, ff in STREAMS),
-        (r"^transformer_blocks\.", "joint_blocks."),
-    ]
-    fused = {
-        "x_block.attn": ("attn.to_q", "attn.to_k", "attn.to_v"),
-        "context_block.attn": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-        "x_block.attn2": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
-    }
-    apart = {name for names in fused.values() for name in names}
-    out = _renamed({n: t for n, t in state.items() if n.split(".", 2)[-1].rpartition(".")[0] not in apart}, rules)
+    groups = {}
     for layer in range(config["num_layers"]):
-        for block, names in fused.items():
-            for kind in ("weight", "bias"):
-                pieces = [state.get(f"transformer_blocks.{layer}.{name}.{kind}") for name in names]
-                if pieces[0] is not None:
-                    out[f"joint_blocks.{layer}.{block}.qkv.{kind}"] = torch.cat([p for p in pieces if p is not None])
+        old, new = f"transformer_blocks.{layer}", f"joint_blocks.{layer}"
+        groups[f"{new}.x_block.attn.qkv"] = [f"{old}.attn.to_{p}" for p in "qkv"]
+        groups[f"{new}.x_block.attn2.qkv"] = [f"{old}.attn2.to_{p}" for p in "qkv"]
+        groups[f"{new}.context_block.attn.qkv"] = [f"{old}.attn.add_{p}_proj" for p in "qkv"]
+    out = _renamed(_fused(state, groups), MMDIT)
     last = config["num_layers"] - 1
     for name in ("final_layer", f"joint_blocks.{last}.context_block"):
         for kind in ("weight", "bias"):
@@ -171,20 +162,59 @@ def mmdit(state: State, config: Mapping[str, Any]) -> dict[str, Tensor]:
     return out
 
 
+FLUX = (
+    (r"^time_text_embed\.timestep_embedder\.", "time_in."),
+    (r"^time_text_embed\.text_embedder\.", "vector_in."),
+    (r"^time_text_embed\.guidance_embedder\.", "guidance_in."),
+    (r"_in\.linear_1\.", "_in.in_layer."),
+    (r"_in\.linear_2\.", "_in.out_layer."),
+    (r"^context_embedder\.", "txt_in."),
+    (r"^x_embedder\.", "img_in."),
+    (r"^norm_out\.linear\.", "final_layer.adaLN_modulation.1."),
+    (r"^proj_out\.", "final_layer.linear."),
+    (r"^single_transformer_blocks\.(\d+)\.norm\.linear\.", r"single_blocks.\1.modulation.lin."),
+    (r"^single_transformer_blocks\.(\d+)\.proj_out\.", r"single_blocks.\1.linear2."),
+    (r"^single_transformer_blocks\.(\d+)\.attn\.norm_q\.weight", r"single_blocks.\1.norm.query_norm.scale"),
+    (r"^single_transformer_blocks\.(\d+)\.attn\.norm_k\.weight", r"single_blocks.\1.norm.key_norm.scale"),
+    (r"^transformer_blocks\.", "double_blocks."),
+    (r"\.norm1\.linear\.", ".img_mod.lin."),
+    (r"\.norm1_context\.linear\.", ".txt_mod.lin."),
+    (r"\.attn\.norm_q\.weight", ".img_attn.norm.query_norm.scale"),
+    (r"\.attn\.norm_k\.weight", ".img_attn.norm.key_norm.scale"),
+    (r"\.attn\.norm_added_q\.weight", ".txt_attn.norm.query_norm.scale"),
+    (r"\.attn\.norm_added_k\.weight", ".txt_attn.norm.key_norm.scale"),
+    (r"\.attn\.to_out\.0\.", ".img_attn.proj."),
+    (r"\.attn\.to_add_out\.", ".txt_attn.proj."),
+    (r"\.ff\.net\.0\.proj\.", ".img_mlp.0."),
+    (r"\.ff\.net\.2\.", ".img_mlp.2."),
+    (r"\.ff_context\.net\.0\.proj\.", ".txt_mlp.0."),
+    (r"\.ff_context\.net\.2\.", ".txt_mlp.2."),
+)
+
+
 def flux(state: State, config: Mapping[str, Any]) -> dict[str, Tensor]:
     """A FluxTransformer2DModel in Black Forest Labs' layout."""
-    tables = [("", "", flux_names.NAMES)]
-    for original, (block, names) in flux_names.BLOCKS.items():
-        count = config["num_layers" if original == "double_blocks" else "num_single_layers"]
-        tables += [(f"{original}.{number}.", f"{block}.{number}.", names) for number in range(count)]
-    out = {}
-    for original, block, names in tables:
-        for old, new in names.items():
-            for kind in ("weight", "bias"):
-                pieces = [state[key] for target in new.split() if (key := f"{block}{target}.{kind}") in state]
-                if pieces:
-                    value = _halves_exchanged(pieces[0]) if new == "norm_out.linear" else torch.cat(pieces)
-                    out[f"{original}{old}.{'scale' if 'norm.' in old else kind}"] = value
+    groups = {}
+    for layer in range(config["num_layers"]):
+        old, new = f"transformer_blocks.{layer}.attn", f"double_blocks.{layer}"
+        groups[f"{new}.img_attn.qkv"] = [f"{old}.to_{p}" for p in "qkv"]
+        groups[f"{new}.txt_attn.qkv"] = [f"{old}.add_{p}_proj" for p in "qkv"]
+    for layer in range(config["num_single_layers"]):
+        old = f"single_transformer_blocks.{layer}"
+        groups[f"single_blocks.{layer}.linear1"] = [*(f"{old}.attn.to_{p}" for p in "qkv"), f"{old}.proj_mlp"]
+    out = _renamed(_fused(state, groups), FLUX)
+    for kind in ("weight", "bias"):
+        out[f"final_layer.adaLN_modulation.1.{kind}"] = _halves_exchanged(out[f"final_layer.adaLN_modulation.1.{kind}"])
+    return out
+
+
+def _fused(state: State, groups: Mapping[str, Sequence[str]]) -> dict[str, Tensor]:
+    """Layers of equal inputs as one layer under a new name, the rest as it is. Layers that are not there stay away."""
+    out = dict(state)
+    for name, layers in groups.items():
+        for kind in ("weight", "bias"):
+            if f"{layers[0]}.{kind}" in out:
+                out[f"{name}.{kind}"] = torch.cat([out.pop(f"{layer}.{kind}") for layer in layers])
     return out
 
 
@@ -237,17 +267,20 @@ def original_state(checkpoint: Path) -> dict[str, Tensor]:
     """All networks of a diffusers directory under the names of a single file, in the directory's dtypes."""
     from safetensors.torch import load_file
 
-    from latentlink.export.directory import read_json
-
     denoiser = checkpoint / ("unet" if (checkpoint / "unet").is_dir() else "transformer")
-    config = read_json(denoiser / "config.json")
+    config = _config(denoiser)
     layouts = {**EVERYWHERE, **LAYOUTS[config["_class_name"], config.get("cross_attention_dim")]}
     out: dict[str, Tensor] = {}
     for part, (prefix, write) in layouts.items():
         for weights in (checkpoint / part).glob("*.safetensors"):
-            original = write(load_file(weights), read_json(checkpoint / part / "config.json"))
+            original = write(load_file(weights), _config(checkpoint / part))
             out |= {prefix + name: tensor.clone() for name, tensor in original.items()}
     return out
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
 
 
 if __name__ == "__main__":

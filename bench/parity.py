@@ -72,10 +72,12 @@ class Sides:
     Args:
         checkpoint: A diffusers directory.
         bundle: The bundle made from it.
+        vae: Another bundle to take both halves of the VAE from.
     """
 
-    def __init__(self, checkpoint: str | Path, bundle: str | Path) -> None:
-        self.ours = latentlink.load(bundle)
+    def __init__(self, checkpoint: str | Path, bundle: str | Path, *, vae: str | Path | None = None) -> None:
+        halves = {} if vae is None else {"vae_decoder": vae, "vae_encoder": vae}
+        self.ours = latentlink.load(bundle, replace=halves)
         self.theirs = Diffusers(checkpoint)
 
     def run(self, case: Case, *, after: Both | None = None) -> Both:

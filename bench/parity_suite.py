@@ -79,7 +79,7 @@ class Subject:
         """One generation of this subject."""
         return Case(
             sampler=sampler,
-            seed=len(sampler) + batch,
+            seed=batch,
             guidance=self.guidance,
             width=size[0],
             height=size[1],
@@ -102,7 +102,7 @@ class Subject:
             yield self.case(sampler, size, batch, negative)
 
     def covering_cases(self) -> Iterator[Case]:
-        """Every sampler at every size; batches and negative prompts in turn, so that all pairs but theirs appear."""
+        """Every sampler at every size, with the batches and the negative prompts in turn."""
         for (row, sampler), (column, size) in product(enumerate(self.samplers), enumerate(SIZES)):
             negatives = self._negatives()
             batch = BATCHES[(row + column) % 2]
@@ -131,7 +131,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(checkpoint="tiny-sdxl", pipeline="text2img", samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="img2img", kind="img2img", strength=0.65, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_EULER),
-    Subject(checkpoint="tiny-sdxl", pipeline="first part", samplers=_EULER, end=0.7),
+    Subject(checkpoint="tiny-sdxl", pipeline="first part", samplers=_EULER, end=0.4),
     Subject(checkpoint="tiny-sdxl-v", pipeline="text2img", samplers=_EULER),
     Subject(checkpoint="tiny-sdxl-inpaint", pipeline="inpaint", kind="inpaint", strength=1.0, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl-refiner", pipeline="img2img", kind="img2img", strength=0.3, samplers=_EULER),
@@ -140,7 +140,7 @@ SUBJECTS: tuple[Subject, ...] = (
         pipeline="hand-over",
         kind="img2img",
         samplers=_EULER,
-        start=0.7,
+        start=0.4,
         after="tiny-sdxl",
     ),
     Subject(

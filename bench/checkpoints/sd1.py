@@ -42,9 +42,9 @@ def _unet(weights: str, **config: Any) -> Network:
         weights=weights,
         config={
             "sample_size": 8,
-            "block_out_channels": (20, 28, 36),
-            "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            "block_out_channels": (20, 28),
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
             "layers_per_block": 1,
             "cross_attention_dim": 36,
             "attention_head_dim": 4,
@@ -99,7 +99,7 @@ TRUE_SIZE = _checkpoint(
     tokenizer=Tokenizer(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
 )
 
-# one level less than any published model, and a scaling factor that no published VAE has
+# the VAE has two levels less than any published one, and a scaling factor that no published VAE has
 SHALLOW = _checkpoint(
     Network(
         kind="UNet2DConditionModel",

@@ -11,13 +11,6 @@ from latentlink.bench.checkpoints.text import CLIP_TOKENIZER, OPENCLIP_TOKENIZER
 from latentlink.bench.checkpoints.tokenizers import END
 from latentlink.bench.checkpoints.vae import KL_SDXL
 
-# parts of the base's UNet, at any size
-_UNET: Mapping[str, Any] = {
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-}
 TIME_DIM = 6
 POOLED = 52
 
@@ -27,12 +20,15 @@ def _unet(weights: str, **config: Any) -> Network:
         kind="UNet2DConditionModel",
         weights=weights,
         config={
-            **_UNET,
             "sample_size": 8,
-            "block_out_channels": (12, 20, 32),
+            "block_out_channels": (20, 28),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+            "use_linear_projection": True,
+            "addition_embed_type": "text_time",
             "layers_per_block": 1,
-            "transformer_layers_per_block": (1, 1, 2),
-            "attention_head_dim": (2, 4, 4),
+            "transformer_layers_per_block": (1, 2),
+            "attention_head_dim": (2, 4),
             "norm_num_groups": 4,
             "cross_attention_dim": 36 + POOLED,
             "addition_time_embed_dim": TIME_DIM,
@@ -82,11 +78,11 @@ REFINER = Checkpoint(
         "text_encoder_2": clip_g(),
         "unet": _unet(
             "sdxl-refiner",
-            block_out_channels=(12, 16, 24, 28),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=2,
-            attention_head_dim=(2, 4, 4, 4),
+            block_out_channels=(12, 20, 28),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=1,
+            attention_head_dim=(2, 4, 4),
             cross_attention_dim=POOLED,
             projection_class_embeddings_input_dim=POOLED + 5 * TIME_DIM,
         ),
@@ -110,9 +106,12 @@ TRUE_SIZE = _checkpoint(
         kind="UNet2DConditionModel",
         weights="sdxl",
         config={
-            **_UNET,
             "sample_size": 128,
             "block_out_channels": (320, 640, 1280),
+            "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            "use_linear_projection": True,
+            "addition_embed_type": "text_time",
             "layers_per_block": 2,
             "transformer_layers_per_block": (1, 2, 10),
             "attention_head_dim": (5, 10, 20),

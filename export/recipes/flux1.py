@@ -16,6 +16,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
@@ -28,7 +29,7 @@ CLASSES = {
     "text_encoder_2": "T5EncoderModel",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
 TRANSFORMER = {"in_channels": 64, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
 PATCH = 2
 SIDE = 1024
@@ -61,6 +62,11 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel
 
+    transformer = checkpoint.config("transformer")
+    known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
     first = text_encoder(
         checkpoint,
         "text_encoder",
@@ -85,11 +91,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     hidden = second.embeddings
     yield second
     del second
-    transformer = checkpoint.config("transformer")
-    known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         _Packed(checkpoint.network("transformer", FluxTransformer2DModel)),
         options=options,
@@ -130,3 +131,12 @@ class _Packed(nn.Module):
         )[0]
         patches = velocity.view(batch, rows, columns, channels, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5)
         return patches.reshape(batch, channels, height, width)
+
+
+RECIPE = Recipe(
+    title="FLUX.1",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

@@ -17,7 +17,7 @@ from latentlink.export.unet import TextUNet, reads_mask
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
-NAMES = ("text_encoder", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "denoiser")
 CLASSES = {"unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL"}
 SPACE = KNOWN_SPACES["sd"]
 
@@ -64,6 +64,11 @@ def components(checkpoint: Checkpoint, options: Options, published: Published) -
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in published.unet.items())
+    vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
     config = checkpoint.config("text_encoder")
     encoder = text_encoder(
         checkpoint,
@@ -77,11 +82,6 @@ def components(checkpoint: Checkpoint, options: Options, published: Published) -
     texts = encoder.embeddings
     yield encoder
     del encoder
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in published.unet.items())
-    vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         TextUNet(checkpoint.network("unet", UNet2DConditionModel)),
         options=options,

@@ -8,6 +8,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.recipes import latent_diffusion
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.text import CLIP_L
 
 PUBLISHED = latent_diffusion.Published(
@@ -23,3 +24,12 @@ def matches(checkpoint: Checkpoint) -> bool:
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The four components."""
     return latent_diffusion.components(checkpoint, options, PUBLISHED)
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion 1.x",
+    names=latent_diffusion.NAMES,
+    matches=matches,
+    components=components,
+    sampling=latent_diffusion.sampling,
+)

@@ -16,6 +16,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
@@ -28,6 +29,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "text_encoder_3", "denoiser")
 T5_LENGTH = 256
 JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim": 2048}
 
@@ -35,12 +37,6 @@ JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim"
 def matches(checkpoint: Checkpoint) -> bool:
     """Whether the parts are this family's, with or without T5."""
     return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
-
-
-def names(checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
-    """The components: T5 only where it is there and wanted."""
-    third = ("text_encoder_3",) if _has_t5(checkpoint, options) else ()
-    return ("text_encoder", "text_encoder_2", *third, "vae_decoder", "vae_encoder", "denoiser")
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
@@ -65,7 +61,12 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import SD3Transformer2DModel
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
-    hidden, t5 = Hidden(skip=options.clip_skip + 1, norm=False), _has_t5(checkpoint, options)
+    transformer = checkpoint.config("transformer")
+    known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    hidden, t5 = Hidden(skip=options.clip_skip + 1, norm=False), "text_encoder_3" in RECIPE.present(checkpoint, options)
     hiddens: list[TextEmbedding] = []
     pooled: list[TextEmbedding] = []
     for part, tokenizer, known in (("text_encoder", "tokenizer", CLIP_L), ("text_encoder_2", "tokenizer_2", CLIP_G)):
@@ -95,11 +96,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         hiddens += component.embeddings
         yield component
         del component
-    transformer = checkpoint.config("transformer")
-    known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         _Joint(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
         options=options,
@@ -107,10 +103,6 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         texts=(*hiddens, *pooled),
         tokens={hiddens[-1].name: "L"} if t5 else None,
     )
-
-
-def _has_t5(checkpoint: Checkpoint, options: Options) -> bool:
-    return "text_encoder_3" in checkpoint.classes and "text_encoder_3" not in options.without
 
 
 class _Joint(nn.Module):
@@ -150,3 +142,13 @@ class _Joint(nn.Module):
 def _middle(count: int, most: int) -> Tensor:
     """The `count` numbers in the middle of 0 to `most`."""
     return torch.arange(count) + (most - torch.full((1,), count)) // 2
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion 3 and 3.5",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+    optional=("vae_decoder", "vae_encoder", "text_encoder_3"),
+)

@@ -9,6 +9,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer
@@ -22,7 +23,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 
 # Height and width, or 0 for the picture's own; top and left.
@@ -66,8 +67,13 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The five components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+    from transformers import CLIPTextModel
 
+    unet_config = checkpoint.config("unet")
+    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
     first = text_encoder(
         checkpoint,
@@ -81,23 +87,10 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     texts = [embedding_of(first, hidden.output)]
     yield first
     del first
-    second = text_encoder(
-        checkpoint,
-        "text_encoder_2",
-        network=CLIPTextModelWithProjection,
-        known=CLIP_G,
-        outputs=(hidden, Pooled()),
-        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
-        options=options,
-    )
+    second = second_encoder(checkpoint, options)
     texts += second.embeddings
     yield second
     del second
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in UNET.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
-    yield from vae_components(vae, space, options)
-    del vae
     yield denoiser(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale),
         options=options,
@@ -107,3 +100,27 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
         repaints=reads_mask(unet_config, space.channels),
     )
+
+
+def second_encoder(checkpoint: Checkpoint, options: Options) -> Component:
+    """OpenCLIP-bigG, which the refiner shares: hidden states before the last layer, and the projected pooled vector."""
+    from transformers import CLIPTextModelWithProjection
+
+    return text_encoder(
+        checkpoint,
+        "text_encoder_2",
+        network=CLIPTextModelWithProjection,
+        known=CLIP_G,
+        outputs=(Hidden(skip=options.clip_skip + 1, norm=False), Pooled()),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
+        options=options,
+    )
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion XL",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

@@ -10,8 +10,7 @@ from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.recipes import sdxl
 from latentlink.export.recipes.options import Options
-from latentlink.export.text import CLIP_G, Hidden, Pooled, text_encoder
-from latentlink.export.tokenizer import clip_tokenizer
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.unet import SizedUNet
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
@@ -21,7 +20,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("text_encoder_2", "vae_decoder", "vae_encoder", "denoiser")
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 1280, "block_out_channels": [384, 768, 1536, 1536]}
 
 # Each with the unconditional rows' own where those differ.
@@ -52,25 +51,16 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextModelWithProjection
 
-    encoder = text_encoder(
-        checkpoint,
-        "text_encoder_2",
-        network=CLIPTextModelWithProjection,
-        known=CLIP_G,
-        outputs=(Hidden(skip=options.clip_skip + 1, norm=False), Pooled()),
-        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer_2"), 77),
-        options=options,
-    )
-    texts = encoder.embeddings
-    yield encoder
-    del encoder
     unet_config = checkpoint.config("unet")
     known = all(unet_config.get(key) == value for key, value in UNET.items())
     vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
     yield from vae_components(vae, space, options)
     del vae
+    encoder = sdxl.second_encoder(checkpoint, options)
+    texts = encoder.embeddings
+    yield encoder
+    del encoder
     yield denoiser(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale),
         options=options,
@@ -78,3 +68,12 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         texts=texts,
         conditions={name: len(value or []) for name, (value, _) in CONDITIONS.items()},
     )
+
+
+RECIPE = Recipe(
+    title="Stable Diffusion XL refiner",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

@@ -8,6 +8,7 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.recipes.options import Options
+from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.vae import load_vae, vae_components
 
 CLASSES = {"vae": "AutoencoderKL"}
@@ -39,3 +40,12 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """Decoder and encoder. No other part speaks for a known space, so the user or the config has to."""
     vae, space = load_vae(checkpoint, options, candidate=None)
     yield from vae_components(vae, space, options)
+
+
+RECIPE = Recipe(
+    title="AutoencoderKL",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)

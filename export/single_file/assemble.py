@@ -39,6 +39,8 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
         with init_empty_weights():
             network = cls(cls.config_class(**config)) if hasattr(cls, "config_class") else cls(**config)
         converted = convert(network)
+    except CheckpointError:
+        raise
     except KeyError as error:
         raise CheckpointError(f"{where} lacks the tensor {error}.", remedy="Get the whole file again.") from None
     except (ValueError, TypeError, IndexError, RuntimeError, AttributeError, ZeroDivisionError) as error:

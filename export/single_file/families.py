@@ -85,7 +85,7 @@ FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", stored=((LDM_PRE
 VAE = Slot(
     part="vae",
     cls="AutoencoderKL",
-    stored=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE), ("vae.", DIFFUSERS_VAE)),
+    stored=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE)),
 )
 VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", stored=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE.stored))
 
@@ -200,7 +200,7 @@ FAMILIES: tuple[Family, ...] = (
         trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
-        index={"force_zeros_for_empty_prompt": False, "requires_aesthetics_score": True},
+        index={"force_zeros_for_empty_prompt": False},
     ),
     Family(
         title="Stable Diffusion 3",

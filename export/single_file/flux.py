@@ -113,7 +113,10 @@ def _pieces(tensor: Tensor, count: int, width: int, name: str) -> tuple[Tensor, 
         return (tensor,)
     sizes = [width, width, width, MLP_RATIO * width][:count]
     if tensor.shape[0] != sum(sizes):
-        raise CheckpointError(f"{name!r} has {tensor.shape[0]} rows; expected {sum(sizes)}, {count} layers in one.")
+        raise CheckpointError(
+            f"The transformer's {name!r} has {tensor.shape[0]} rows; expected {sum(sizes)}, {count} layers in one.",
+            remedy="Get the file again.",
+        )
     return torch.split(tensor, sizes)
 
 

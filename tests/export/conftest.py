@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 VOCABULARY = 600
 
 VAE = {
-    "block_out_channels": (32, 32, 32, 64),
+    "block_out_channels": (32, 32, 64, 64),
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
     "layers_per_block": 1,

@@ -128,6 +128,16 @@ def test_a_weight_of_another_shape_is_named_with_both_shapes(published: Made, tm
         load_unet(file)
 
 
+def test_a_fused_layer_of_another_height_is_named_with_both(published: Made, tmp_path: Path) -> None:
+    from diffusers import FluxTransformer2DModel
+
+    key = f"{UNET}single_blocks.0.linear1.weight"
+    file = tmp_path / "m.safetensors"
+    changed(published("flux-dev").file, file, lambda state: state.update({key: torch.ones(5, 128)}))
+    with pytest.raises(CheckpointError, match=r"^The transformer's 'single_blocks.* has 5 rows; expected 896"):
+        Checkpoint.open(file, PLAIN).network("transformer", FluxTransformer2DModel)
+
+
 def test_quantised_weights_are_refused(published: Made, tmp_path: Path) -> None:
     key = f"{UNET}out.2.weight"
     file = changed(

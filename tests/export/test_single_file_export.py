@@ -12,6 +12,7 @@ import pytest
 
 from latentlink.bench.random_checkpoint import write_tokenizer
 from latentlink.engine.bundle import Bundle
+from latentlink.spaces import KNOWN_SPACES
 
 if TYPE_CHECKING:
     from tests.export.conftest import Published
@@ -40,6 +41,17 @@ def test_a_single_file_is_exported_with_the_users_answers(published: Made, tmp_p
     assert manifest.sampling.sampler == "ddim"
     for component in manifest.components.values():
         assert component.engines[0].parity is not None
+
+
+@pytest.mark.slow
+def test_a_vae_alone_is_exported_in_the_space_that_the_user_names(
+    bare_vae: Callable[[int], Path], tmp_path: Path
+) -> None:
+    done = export(bare_vae(16), tmp_path / "out", "--space", "flux1")
+    assert done.returncode == 0, done.stderr
+    manifest = Bundle.open(tmp_path / "out").manifest
+    assert {*manifest.components} == {"vae_decoder", "vae_encoder"}
+    assert [*manifest.spaces] == [KNOWN_SPACES["flux1"]]
 
 
 def test_without_an_answer_about_the_space_nothing_is_written(published: Made, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.loading import load_network
@@ -82,6 +84,22 @@ def test_a_network_computes_the_same_bits_from_the_file_as_from_the_directory(
     assert len(found) == len(wanted)
     for one, other in zip(found, wanted, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_clip_of_the_early_files_is_read_whose_names_leave_text_model_out(
+    published: Callable[[str], Published], tmp_path: Path
+) -> None:
+    from transformers import CLIPTextModel
+
+    prefix = "cond_stage_model.transformer."
+    state = load_file(published("sd1").file)
+    early = {name.replace(f"{prefix}text_model.", prefix): tensor for name, tensor in state.items()}
+    assert early.keys() != state.keys()
+    save_file(early, tmp_path / "early.safetensors")
+    found = Checkpoint.open(tmp_path / "early.safetensors", Options()).network("text_encoder", CLIPTextModel)
+    wanted = Checkpoint.open(published("sd1").file, Options()).network("text_encoder", CLIPTextModel)
+    for name, tensor in wanted.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor), name
 
 
 def test_flux_transformers_are_converted_as_diffusers_does_at_the_published_width() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -18,7 +21,7 @@ from latentlink.export.recipes.options import Options
 
 Rows: TypeAlias = dict[tuple[str, ...], list[Agreement]]
 DEMO, FAMILIES = ("sampler", "diffusers' class"), ("family", "pipeline", "sampler")
-FOUND: pytest.StashKey[dict[tuple[str, ...], Rows]] = pytest.StashKey()
+PROPERTY = "parity"
 
 PAGE = """# Parity with diffusers
 
@@ -38,57 +41,113 @@ distilled models. The first sampler of each is the checkpoint's own.
 {families}"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A checkpoint of the suite and what was made of it.
+
+    Args:
+        checkpoint: The diffusers directory.
+        bundle: Its text encoders and denoiser.
+        vae: Its VAE.
+    """
+
+    checkpoint: Path
+    bundle: Path
+    vae: Path
+
+
+class Found:
+    """What the cases found, by table and row; with several workers, what all of them did."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, ...], Rows] = {DEMO: {}, FAMILIES: {}}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        value: Any
+        for name, value in report.user_properties:
+            if report.when == "call" and name == PROPERTY:
+                row, numbers = value
+                columns = DEMO if len(row) == len(DEMO) else FAMILIES
+                self.rows[columns].setdefault(tuple(row), []).append(Agreement(**numbers))
+
+
+FOUND: pytest.StashKey[Found] = pytest.StashKey()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-table", type=Path, help="Run every case and write the page of docs/ here.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    found: dict[tuple[str, ...], Rows] = {DEMO: {}, FAMILIES: {}}
-    config.stash[FOUND] = found
+    config.stash[FOUND] = Found()
+    config.pluginmanager.register(config.stash[FOUND])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     out = session.config.getoption("--write-table", default=None)
-    if out is not None:
-        found = session.config.stash[FOUND]
+    if out is not None and not hasattr(session.config, "workerinput"):
+        found = session.config.stash[FOUND].rows
         page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, found[FAMILIES]))
         out.write_text(page, encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def record(pytestconfig: pytest.Config) -> Callable[[tuple[str, ...], Agreement], None]:
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Agreement], None]:
     """Keeps an agreement for the page; a row of two words is of the demo's table, one of three of the families'."""
 
     def keep(row: tuple[str, ...], agreement: Agreement) -> None:
-        columns = DEMO if len(row) == len(DEMO) else FAMILIES
-        pytestconfig.stash[FOUND][columns].setdefault(row, []).append(agreement)
+        request.node.user_properties.append((PROPERTY, [list(row), asdict(agreement)]))
 
     return keep
 
 
 @pytest.fixture(scope="session")
-def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Path]]:
-    """The folders of a checkpoint of the suite, and of the bundle made from it."""
-    root = tmp_path_factory.mktemp("families")
+def bundle_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Made]:
+    """A checkpoint of the suite, the bundle made from it, and the bundle of its latent space's VAE.
+
+    Checkpoints of one space have the same VAE, which is exported once. Workers share what they make.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if hasattr(request.config, "workerinput") else base) / "families"
+
+    def export(name: str, checkpoint: Path, options: Options) -> Path:
+        bundle = root / name / "bundle"
+        with _alone(root / f"{name}.lock"):
+            if not bundle.is_dir():
+                export_checkpoint(checkpoint, root / name / "export", options=options)
+                build_bundle(root / name / "export", bundle)
+        return bundle
 
     @cache
-    def made(size: str) -> tuple[Path, Path]:
-        checkpoint = make_checkpoint(size, root / size / "checkpoint")
-        export_checkpoint(checkpoint, root / size / "export", options=Options(space=SPACES[size]))
-        build_bundle(root / size / "export", root / size / "bundle")
-        return checkpoint, root / size / "bundle"
+    def made(size: str) -> Made:
+        checkpoint, space = root / size / "checkpoint", SPACES[size]
+        with _alone(root / f"{size}.lock"):
+            if not checkpoint.is_dir():
+                make_checkpoint(size, checkpoint)
+        vae = export(f"vae-{space}", checkpoint / "vae", Options(space=space))
+        bundle = export(size, checkpoint, Options(space=space, without=("vae_decoder", "vae_encoder")))
+        return Made(checkpoint=checkpoint, bundle=bundle, vae=vae)
 
     return made
 
 
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        flock(file, LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def sides_of(bundle_of: Callable[[str], tuple[Path, Path]]) -> Iterator[Callable[[str], Sides]]:
+def sides_of(bundle_of: Callable[[str], Made]) -> Iterator[Callable[[str], Sides]]:
     """Both systems, opened on a checkpoint of the suite."""
     opened: dict[str, Sides] = {}
 
     def of(size: str) -> Sides:
         if size not in opened:
-            opened[size] = Sides(*bundle_of(size))
+            made = bundle_of(size)
+            opened[size] = Sides(made.checkpoint, made.bundle, vae=made.vae)
         return opened[size]
 
     yield of

@@ -17,7 +17,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         whole = metafunc.config.getoption("--write-table", default=None) is not None
         listed = [
-            pytest.param(subject, case, id=_named(subject, case))
+            # one worker for a checkpoint, so that it is exported and opened once
+            pytest.param(subject, case, id=_named(subject, case), marks=pytest.mark.xdist_group(subject.checkpoint))
             for subject in SUBJECTS
             for case in (subject.every_case() if whole else subject.covering_cases())
         ]

@@ -38,7 +38,7 @@ def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance
         denoising_start=None,
         denoising_end=None,
         conditions={},
-        **nothing,  # type: ignore[arg-type]
+        **nothing,
     )
 
 
