@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from latentlink.errors import CheckpointError
 from latentlink.export.directory import Directory
 from latentlink.export.hub import is_hub_id, snapshot
+from latentlink.export.optimum_import import OptimumDirectory, is_optimum_directory
 from latentlink.export.single_file.source import SingleFile
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Source(Protocol):
     def index(self) -> Mapping[str, Any]:
         """What `model_index.json` says besides the classes, such as `force_zeros_for_empty_prompt`."""
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part, class defaults not filled in."""
 
@@ -40,7 +45,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A diffusers directory, a model of the Hub, or a single `.safetensors` file.
+    """A diffusers directory, a model of the Hub, a single `.safetensors` file, or graphs that Optimum exported.
 
     Args:
         root: The directory or file.
@@ -74,7 +79,7 @@ class Checkpoint:
         if root.is_file():
             source = SingleFile.open(root, options)
         elif root.is_dir():
-            source = Directory.open(root, options)
+            source = (OptimumDirectory if is_optimum_directory(root) else Directory).open(root, options)
         else:
             raise CheckpointError(
                 f"There is no checkpoint at {str(path)!r}.",
@@ -102,6 +107,11 @@ class Checkpoint:
     def index(self) -> Mapping[str, Any]:
         """What `model_index.json` says besides the classes, or of a single file, the family's published one does."""
         return self.source.index
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+        return self.source.absent
 
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part as the checkpoint states it, class defaults not filled in.

@@ -59,11 +59,15 @@ class Directory:
                 tokenizer=options.tokenizer,
             )
         if (root / "config.json").is_file():
-            name = str(read_json(root / "config.json").get("_class_name"))
+            name = read_json(root / "config.json").get("_class_name")
             if name in ALONE:
                 return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
+            # a large library, for nothing but this message
+            from latentlink.export.optimum_tasks import library_of
+
+            what = f"a model of {library_of(root) or 'an unknown library'}" if name is None else f"one {name}"
             raise CheckpointError(
-                f"{str(root)!r} holds one {name} and no model_index.json; expected a whole checkpoint or, alone, "
+                f"{str(root)!r} holds {what} and no model_index.json; expected a whole checkpoint or, alone, "
                 f"one of: {', '.join(ALONE)}.",
                 remedy="Give the directory above it if that holds model_index.json.",
             )
@@ -71,6 +75,11 @@ class Directory:
             f"{str(root)!r} is not a diffusers checkpoint: expected a directory with model_index.json.",
             remedy="diffusers writes one with pipeline.save_pretrained(DIRECTORY).",
         )
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """None: every part that it names must be there."""
+        return frozenset()
 
     def config(self, part: str) -> Mapping[str, Any]:
         """`config.json` (or `scheduler_config.json`) of a part.

@@ -17,9 +17,11 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.onnx_file import write_onnx
-from latentlink.export.parity import Parity, compare
+from latentlink.export.parity import TORCH, Parity, compare
+from latentlink.export.plain import PlainGraph
 from latentlink.export.recipes import find_recipe
 from latentlink.export.recipes.options import Options
+from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 ONNX = "onnx"
@@ -57,7 +59,8 @@ def export_checkpoint(
     """Export a checkpoint to typed ONNX components.
 
     Args:
-        checkpoint: A diffusers directory, a single `.safetensors` file, or an id `org/name` of the Hub.
+        checkpoint: A diffusers directory, a single `.safetensors` file, an id `org/name` of the Hub, or a directory of
+            ONNX graphs in Optimum's layout.
         out: Directory to make; an earlier export there is replaced when the new one is whole.
         family: Name of a recipe, or `auto`.
         options: What the components compute in and exchange.
@@ -89,7 +92,13 @@ def export_checkpoint(
         for number, name in enumerate(names):
             if on_component:
                 on_component(number, len(names), name)
+<<<<<<< HEAD
+            component = next(made)
+            if name in source.absent or name in options.without:
+                continue
+=======
             component = next(component for component in made if component.name == name)
+>>>>>>> main
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
@@ -122,7 +131,8 @@ def export_checkpoint(
 
 def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
-    precision = component.precision or options.dtype
+    plain = plain_graph(component.module)
+    precision = component.precision or options.dtype if plain is None else _plain_precision(component, plain)
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases = []
     for number, case in enumerate(CASES):
@@ -143,7 +153,7 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
     )
     parity = None
     if precision != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
-        parity = compare(path, cases, dtype=precision)
+        parity = compare(path, cases, dtype=precision, reference=TORCH if plain is None else "onnx")
         if not parity.passed:
             raise CheckpointError(
                 f"{component.name} does not compute in ONNX what it computes in torch: relative difference "
@@ -174,6 +184,16 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
     return ComponentEntry(
         inputs=component.inputs, outputs=component.outputs, engines=(engine,), tokenizer=tokenizer
     ), parity
+
+
+def _plain_precision(component: Component, plain: PlainGraph) -> str:
+    """What an imported graph computes in: it is what it is, and refused where its model overflows in it."""
+    if component.precision not in (None, plain.dtype):
+        raise CheckpointError(
+            f"{plain.title} is in {plain.dtype}, but the model needs {component.precision}: {component.reason}.",
+            remedy=f"Take the folder {plain.path.parent.name} from an export with Optimum's --dtype fp32.",
+        )
+    return plain.dtype
 
 
 def _sizes(case: Mapping[str, int], multiple: int, downscale: int) -> Mapping[str, int]:

@@ -13,6 +13,8 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
+from latentlink.export.stand_in import plain_graph
+from latentlink.export.surgery import splice
 from latentlink.ports import Port
 
 OPSET = 20
@@ -40,19 +42,23 @@ def write_onnx(
         path: Where the model goes; its folder exists.
     """
     free = tuple({axis: dim for axis, dim in enumerate(port.shape) if isinstance(dim, str)} for port in inputs)
+    # a plain graph keeps its own opset, and what is traced around it takes that
+    plain = plain_graph(module)
+    opset = OPSET if plain is None else plain.opset
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             _Positional(module),
             example,
             dynamic_shapes=(free,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=opset,
             optimize=True,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program")
     model = program.model
+    splice(model)
     _name(model.graph.inputs, inputs)
     _name(model.graph.outputs, outputs)
     _strip_notes(model)

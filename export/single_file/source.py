@@ -43,6 +43,11 @@ class SingleFile:
     tokenizer: Path | None
     _scratch: list[TemporaryDirectory[str]] = field(default_factory=list, repr=False, compare=False)
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """None: every part that it names must be there."""
+        return frozenset()
+
     @classmethod
     def open(cls, path: Path, options: Options) -> SingleFile:
         """Find out what a file holds.

@@ -70,7 +70,7 @@ def main() -> None:
     except LatentLinkError as error:
         _end(str(error), error.status)
     except ModuleNotFoundError as error:
-        extra = {"torch", "diffusers", "transformers", "onnx", "onnx_ir", "onnxscript"}
+        extra = {"torch", "diffusers", "transformers", "onnx", "onnx_ir", "onnxscript", "optimum"}
         if error.name is None or error.name.split(".")[0] not in extra:
             raise
         _end(

@@ -128,7 +128,8 @@ def command(
 def _line(name: str, parity: Parity | None) -> str:
     if parity is None:
         return f"  {name}: not compared, ONNX Runtime's CPU kernels have no bfloat16"
+    other = "its plain graph" if parity.reference == "onnx" else "torch"
     return (
-        f"  {name}: differs from torch by {parity.relative:.1e} relative, {parity.max_abs:.1e} at most "
+        f"  {name}: differs from {other} by {parity.relative:.1e} relative, {parity.max_abs:.1e} at most "
         f"(tolerance {parity.tolerance:.0e})"
     )

@@ -1,0 +1,77 @@
+"""`optimum-cli export latentlink`: `latentlink export` as a command of Optimum, with the same options and `--task`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import click
+from optimum.commands.base import BaseOptimumCLICommand, CommandInfo
+
+from latentlink.cli.export import command
+from latentlink.errors import ExitStatus, LatentLinkError
+
+TASKS = ("text-to-image", "image-to-image", "inpainting")
+
+
+class ExportLatentLink(BaseOptimumCLICommand):
+    """Optimum reads its command line with argparse. The options are taken from the click command, which is then
+    given them as they were: defaults and types are said once, there."""
+
+    COMMAND = CommandInfo(name="latentlink", help="Export a latent-diffusion model to typed ONNX components.")
+
+    @staticmethod
+    def parse_args(parser: ArgumentParser) -> None:
+        """Add the arguments and options of `latentlink export`, and `--task`."""
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                parser.add_argument(*parameter.opts, **_as_argparse(parameter))
+            else:
+                parser.add_argument(str(parameter.name), metavar=_METAVARS.get(str(parameter.name)))
+        parser.add_argument(
+            "--task",
+            choices=("auto", *TASKS),
+            default="auto",
+            help="What the model is for; refused where its pipeline is for something else.",
+        )
+
+    def run(self) -> None:
+        """Export; ends with the status that `latentlink export` would end with."""
+        options: list[str] = []
+        arguments: list[str] = []
+        for parameter in command.params:
+            value = getattr(self.args, str(parameter.name))
+            if not isinstance(parameter, click.Option):
+                arguments.append(value)
+            elif parameter.is_flag:
+                options += parameter.opts[:1] if value else []
+            elif value is not None:
+                for item in value if parameter.multiple else [value]:
+                    options += [parameter.opts[0], item]
+        try:
+            if self.args.task != "auto":
+                from latentlink.export.optimum_tasks import check_task
+
+                check_task(Path(arguments[0]), self.args.task)
+            command.main(args=[*options, "--", *arguments], standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(ExitStatus.USAGE)
+        except LatentLinkError as error:
+            click.echo(f"optimum-cli: {error}", err=True)
+            sys.exit(error.status)
+
+
+_METAVARS = {"checkpoint": "MODEL", "out": "OUT"}
+
+
+def _as_argparse(option: click.Option) -> dict[str, Any]:
+    """What argparse needs to know of an option to hand it on: its values stay text, and what is not given is None."""
+    known: dict[str, Any] = {"dest": option.name, "help": option.help}
+    if option.is_flag:
+        return known | {"action": "store_true"}
+    if isinstance(option.type, click.Choice):
+        known["choices"] = tuple(option.type.choices)
+    return known | ({"action": "append"} if option.multiple else {})
