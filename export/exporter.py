@@ -88,17 +88,12 @@ def export_checkpoint(
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
         reasons: dict[str, str] = {}
-        made, names = recipe.components(source, options), recipe.present(source, options)
+        made = recipe.components(source, options)
+        names = [name for name in recipe.present(source, options) if name not in source.absent]
         for number, name in enumerate(names):
             if on_component:
                 on_component(number, len(names), name)
-<<<<<<< HEAD
-            component = next(made)
-            if name in source.absent or name in options.without:
-                continue
-=======
             component = next(component for component in made if component.name == name)
->>>>>>> main
             entries[name], parity = _write(component, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
