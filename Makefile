@@ -11,8 +11,9 @@ demo: .venv/.base
 	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
 	@echo "The picture is $(CURDIR)/demo.png"
 
+# A worker a processor; what one exports for a checkpoint stays with it.
 test: .venv/.test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 # mypy sees the top-level folders as the one package they are installed as.
 check: .venv/.test
