@@ -61,7 +61,8 @@ class SizedUNet(nn.Module):
             timestep,
             encoder_hidden_states=torch.cat(texts, dim=-1),
             timestep_cond=guidance_embedding(self.unet, embedded),
-            added_cond_kwargs={"text_embeds": pooled, "time_ids": torch.cat(ids, dim=1)},
+            # the network joins both, and what it makes of the ids is float32 whatever it computes in
+            added_cond_kwargs={"text_embeds": pooled.float(), "time_ids": torch.cat(ids, dim=1)},
             return_dict=False,
         )[0]
         return prediction
