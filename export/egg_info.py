@@ -1,7 +1,7 @@
 """The package's metadata when it is built: its only top-level name is its own.
 
-One file is installed into Optimum's namespace `optimum.commands.register`. Without this, the metadata would name `optimum`
-as well, and libraries that look up which distribution provides Optimum would take this one for it.
+One file is installed into Optimum's namespace `optimum.commands.register`. Without this, the metadata would name
+`optimum` as well, and libraries that look up which distribution provides Optimum would take this one for it.
 """
 
 from __future__ import annotations
