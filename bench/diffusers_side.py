@@ -84,6 +84,9 @@ class Diffusers:
         arguments = _arguments(case)
         if latents is not None:
             arguments["image"] = torch.from_numpy(latents)
+        if getattr(pipeline, "transformer", None) and pipeline.transformer.config.get("guidance_embeds") is False:
+            # what its model card asks for; the pipeline's own default is that of the guided model
+            arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
         with torch.no_grad(), _StepsAsAsked(pipeline, case.steps):
             made = pipeline(**{name: value for name, value in arguments.items() if name in accepted}).images
