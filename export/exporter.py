@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +99,6 @@ def export_checkpoint(
             spaces |= dict.fromkeys(component.spaces)
             embeddings |= dict.fromkeys(component.embeddings)
             del component
-            gc.collect()
             if on_done:
                 on_done(Exported(name=name, parity=parity))
         return write_bundle(
@@ -146,6 +144,7 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
         outputs=component.outputs,
         path=path,
     )
+    component.module.release()  # before ONNX Runtime takes the same weights
     parity = None
     if precision != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
         parity = compare(path, cases, dtype=precision, reference=TORCH if plain is None else "onnx")

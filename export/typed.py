@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from typing import Self
 
 import torch
@@ -24,9 +26,23 @@ class TypedModule(nn.Module):
         """Convert the core's weights, in place. The arithmetic around the core stays float32."""
         self.core.to(dtype)
         self.compute_dtype = dtype
+        free_memory()
         return self
+
+    def release(self) -> None:
+        """Let go of the core and its weights; the module cannot run any more."""
+        self.core = nn.Identity()
+        free_memory()
 
     def run(self, tensor: Tensor, *others: Tensor) -> Tensor:
         """The core in its dtype, the result in float32. `others` are passed as they are."""
         result: Tensor = self.core(tensor.to(self.compute_dtype), *others)
         return result.float()
+
+
+def free_memory() -> None:
+    """Give back to the system what is no longer used: glibc keeps freed weights for later, gigabytes of them."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
