@@ -64,6 +64,9 @@ def write_onnx(
     _strip_notes(model)
     model.producer_name, model.producer_version = "latentlink", torch.__version__
     ir.save(model, path, external_data=path.name + WEIGHTS_SUFFIX)
+    # The rewriting rules of onnxscript remember the last graph they saw, and its weights with it.
+    for value in model.graph.initializers.values():
+        value.const_value = None
 
 
 class _Positional(nn.Module):
