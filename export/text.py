@@ -59,9 +59,18 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """One vector a prompt, that of its end token: projected where the model has a projection."""
+    """One vector a prompt, that of its end token.
 
-    output: str = "pooled"
+    Args:
+        projected: Whether the model's projection follows: another embedding, though it may be as wide.
+    """
+
+    projected: bool = True
+
+    @property
+    def output(self) -> str:
+        """Name of the output in the embedding's symbol."""
+        return "projected" if self.projected else "pooled"
 
 
 def text_encoder(
@@ -116,7 +125,7 @@ def embedding_of(component: Component, output: str) -> TextEmbedding:
 
 
 def _width(model: Any, output: Hidden | Pooled) -> int:
-    projected = isinstance(output, Pooled) and hasattr(model, "text_projection")
+    projected = isinstance(output, Pooled) and output.projected
     return int(model.config.projection_dim if projected else model.config.hidden_size)
 
 
@@ -134,7 +143,7 @@ class _Encode(TypedModule):
 
     def _read(self, done: Any, output: Hidden | Pooled) -> Tensor:
         if isinstance(output, Pooled):
-            pooled: Tensor = done.text_embeds if "text_embeds" in done else done.pooler_output
+            pooled: Tensor = done.text_embeds if output.projected else done.pooler_output
             return pooled
         if output.norm and output.skip == 0:
             last: Tensor = done.last_hidden_state

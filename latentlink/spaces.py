@@ -148,7 +148,8 @@ class TextEmbedding:
     Args:
         name: Name as in the symbol, for example `clip_l`.
         width: Numbers a token.
-        output: Which of the encoder's outputs it is: `last`, `penultimate`, `pooled` (one vector a prompt), ...
+        output: Which of the encoder's outputs it is: `last`, `penultimate`, ..., or one vector a prompt:
+            `pooled`, or `projected`, which is the pooled one after the encoder's projection.
         weights: SHA-256 of the encoder's weights where `name` is not a well-known encoder, else None.
     """
 
@@ -172,7 +173,7 @@ class TextEmbedding:
     @property
     def pooled(self) -> bool:
         """Whether it is one vector a prompt, and not one a token."""
-        return self.output == "pooled"
+        return self.output in ("pooled", "projected")
 
     def numbers(self) -> str:
         """What tells this embedding from others: `768 wide, last layer`."""

@@ -46,7 +46,7 @@ def _texts(
     if guided:
         wanted = [n for n in request.negative_prompts for _ in range(request.num_images)] + wanted
     distinct = list(dict.fromkeys(prompt for prompt in wanted if prompt is not None)) or [""]
-    rows = [distinct.index(prompt or "") if prompt is not None else 0 for prompt in wanted]
+    rows = [0 if prompt is None else distinct.index(prompt) for prompt in wanted]
     absent = [prompt is None for prompt in wanted]
     engines = {engine.component: engine for engine, _ in linked.texts.values()}
     # Encoders whose embeddings are joined must agree on the number of pieces.

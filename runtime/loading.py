@@ -85,6 +85,8 @@ def load(
         return Pipeline(
             name=str(bundle),
             manifest=own.manifest,
+            # what the denoiser was trained with goes with it, whichever bundle it came from
+            sampling=chosen["denoiser"][1].manifest.sampling,
             linked=linked,
             prompts=prompts,
             space=space,

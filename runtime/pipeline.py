@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.manifest import Manifest
+from latentlink.engine.manifest import Manifest, Sampling
 from latentlink.errors import GuardError, LinkError, UsageError
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
@@ -56,6 +56,7 @@ class Pipeline:
     Args:
         name: Name of the bundle, as the user gave it.
         manifest: Its manifest.
+        sampling: Training schedule and defaults of the denoiser, which may come from another bundle.
         linked: Its engines, linked.
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
@@ -67,6 +68,7 @@ class Pipeline:
         *,
         name: str,
         manifest: Manifest,
+        sampling: Sampling,
         linked: Linked,
         prompts: Mapping[str, Prompts],
         space: LatentSpace,
@@ -75,6 +77,7 @@ class Pipeline:
     ) -> None:
         self.name = name
         self.manifest = manifest
+        self.sampling = sampling
         self.space = space
         self.engines = tuple(engines)
         self.notes = tuple(notes)
@@ -128,8 +131,9 @@ class Pipeline:
                 pieces, they may be of any length, and `(words:1.3)` weights words.
             negative_prompt: What to stay away from; one for all prompts or one each. Read where guidance is above 1.
             seed: One seed draws the noise of the whole batch from one generator, as diffusers does with one
-                `torch.Generator`; one seed a picture gives each its own. None takes a random one (see
-                `Result.request`).
+                `torch.Generator`; one seed a picture gives each its own, so that it does not depend on the others
+                (but a prompt shorter than the longest of the batch is read in as many pieces). None takes a random
+                one (see `Result.request`).
             steps: Denoising steps; None takes the bundle's default, as for the following.
             guidance: Scale of classifier-free guidance, where 1 or less turns it off and halves the work; what the
                 network is told where guidance was distilled into it; without meaning for a model that is not guided.
@@ -168,10 +172,14 @@ class Pipeline:
             latents=None if init_latents is None else self._own(init_latents).array.astype(np.float32),
         )
         width, height = self._size(given, width, height)
+        if strength is not None and denoising_start is not None:
+            raise UsageError(
+                f"strength {strength} and denoising_start {denoising_start} both say where to begin; expected one."
+            )
         if strength is None:
             strength = 0.8 if (given.images or given.latents is not None) and not given.masks else 1.0
         request = resolve(
-            self.manifest.sampling,
+            self.sampling,
             prompt=prompt,
             negative_prompt=negative_prompt,
             seed=secrets.randbits(32) if seed is None else seed,
@@ -333,7 +341,7 @@ class Pipeline:
             rows, columns = given.latents.shape[2:]
             return columns * self.space.downscale, rows * self.space.downscale
         if given.images and width is None and height is None:
-            multiple = self.manifest.sampling.size_multiple
+            multiple = self.sampling.size_multiple
             width, height = (max(side // multiple, 1) * multiple for side in given.images[0].size)
         return width, height
 

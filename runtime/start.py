@@ -108,11 +108,12 @@ def begin(
         return Start(x=x)
     mask = mask_pixels(given.masks, request.width, request.height)
     small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
-    # Drawn whether it is read or not, because diffusers draws it.
-    hidden = _encoded(given, request, mask, shape, draw, encode)
     if itself:
+        hidden = _encoded(given, request, mask, shape, draw, encode)
         port = next(port.tensor for port in inputs if port.kind == "mask")
         return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
+    # diffusers samples what is around the mask here too, so that its later noise is that much further on
+    draw((len(given.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
     return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
 
 
@@ -122,6 +123,11 @@ def _check(given: Given, request: Request, itself: bool) -> None:
     if itself and not given.masks:
         raise UsageError(
             "This model paints inside a mask: it needs a picture and a mask.", remedy="Give init_image and mask_image."
+        )
+    if request.strength < 1 and not given.images and given.latents is None:
+        raise UsageError(
+            f"strength {request.strength:g} needs something to start from; expected a picture or latents.",
+            remedy="Give init_image or init_latents, or leave strength out.",
         )
     if given.images and given.latents is not None and not (given.masks and request.denoising_start is not None):
         raise UsageError(

@@ -72,7 +72,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         "text_encoder",
         network=CLIPTextModel,
         known=CLIP_L,
-        outputs=(Pooled(),),
+        outputs=(Pooled(projected=False),),
         tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), 77, "truncate"),
         options=options,
     )

@@ -80,7 +80,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
             options=options,
         )
         hiddens.append(embedding_of(component, hidden.output))
-        pooled.append(embedding_of(component, "pooled"))
+        pooled.append(embedding_of(component, Pooled().output))
         yield component
         del component
     if t5:

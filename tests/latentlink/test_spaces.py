@@ -92,3 +92,10 @@ def test_a_text_embedding_is_told_apart_by_its_encoders_weights() -> None:
     one = TextEmbedding(name="mine", width=64, weights="a" * 64)
     assert one.digest != replace(one, weights="b" * 64).digest
     assert TextEmbedding.from_json(one.to_json()) == one
+
+
+def test_a_pooled_vector_and_its_projection_are_two_embeddings_though_equally_wide() -> None:
+    pooled, projected = (TextEmbedding(name="clip_l", width=768, output=output) for output in ("pooled", "projected"))
+    assert pooled.pooled
+    assert projected.pooled
+    assert pooled.digest != projected.digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 
 import latentlink
 from latentlink.engine.manifest import Sampling
+from latentlink.errors import BundleError
+from latentlink.ports import condition_port, text_port, tokens_port
 from latentlink.runtime import Pipeline
-from latentlink.runtime.conditioning import conditioning
+from latentlink.runtime.conditioning import _condition, _encode, conditioning
 from latentlink.runtime.request import Request, resolve
+from latentlink.spaces import TextEmbedding
 
 LONG = "a red circle on a blue background, " * 20
 
@@ -93,6 +97,59 @@ def test_a_bundle_that_names_conditions_its_denoiser_lacks_changes_nothing(demo:
     defaults = replace(demo.manifest.sampling, conditions={"size": ((1.0, 2.0), None)})
     made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle"))
     assert not [tensor for tensor in made if tensor.startswith("condition")]
+
+
+def test_a_conditions_unconditional_row_comes_first(demo: Pipeline) -> None:
+    defaults = replace(demo.manifest.sampling, conditions={"score": ((6.0,), (2.5,))})
+    guided = request(defaults, "a")
+    port = condition_port("score", 1)
+    np.testing.assert_array_equal(_condition(demo._linked.denoiser, port, guided, guided=True), [[2.5], [6.0]])
+    np.testing.assert_array_equal(_condition(demo._linked.denoiser, port, guided, guided=False), [[6.0]])
+
+
+def test_a_condition_that_the_manifest_does_not_know_is_damage(demo: Pipeline) -> None:
+    with pytest.raises(BundleError, match="reads the condition 'score' of 1 numbers, but the manifest's sampling has"):
+        asked = request(demo.manifest.sampling, "a")
+        _condition(demo._linked.denoiser, condition_port("score", 1), asked, guided=False)
+
+
+class Recorder:
+    """A text encoder that writes, for every row of tokens, its second token: for each of them, and pooled."""
+
+    def __init__(self) -> None:
+        hidden = TextEmbedding(name="words", width=1)
+        self.inputs = (tokens_port("words", 77, "0" * 64),)
+        self.outputs = (text_port(hidden), text_port(replace(hidden, output="pooled")))
+
+    def upload(self, array: NDArray[Any]) -> Any:
+        return array
+
+    def run(self, inputs: dict[str, Any], outputs: dict[str, None]) -> dict[str, Any]:
+        (tokens,) = inputs.values()
+        pooled = tokens[:, 1:2].astype(np.float32)
+        hidden = np.repeat(pooled[:, None], tokens.shape[1], axis=1)
+        return {name: Written(array) for name, array in zip(outputs, (hidden, pooled), strict=True)}
+
+
+class Written:
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+
+    def numpy(self) -> NDArray[Any]:
+        return self._array
+
+
+def test_the_pooled_vector_is_that_of_the_first_piece(demo: Pipeline) -> None:
+    prompts = demo._prompts["text_encoder"]
+    session = Recorder()
+    engine = replace(demo._linked.denoiser, component="text_encoder", session=session)  # type: ignore[arg-type]
+    made = _encode(engine, prompts, [LONG], 3)
+    ids = prompts.tokens([LONG], 3).ids[0]
+    assert ids[0, 1] != ids[1, 1]
+    hidden, pooled = (made[port.tensor] for port in session.outputs)
+    assert hidden.shape == (1, 3 * 77, 1)
+    assert pooled.tolist() == [[ids[0, 1]]]
+    assert hidden[0, ::77, 0].tolist() == ids[:, 1].tolist()
 
 
 def test_resolved_conditions_follow_the_positive_ones_unless_the_model_says_otherwise(demo: Pipeline) -> None:

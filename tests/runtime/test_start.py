@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,10 @@ from PIL import Image
 
 import latentlink
 from latentlink.errors import LinkError, UsageError
-from latentlink.runtime import Pipeline
+from latentlink.ports import COEFFICIENTS
+from latentlink.runtime import Pipeline, bundle_path
+from latentlink.runtime.denoise import _coefficients
+from latentlink.runtime.samplers import COLUMNS, read_schedule, sampler_table
 
 PROMPT = "a red circle on a blue background"
 OTHER = "a green square on a yellow background"
@@ -87,6 +93,42 @@ def test_latents_of_another_space_are_refused_with_the_transfer(demo: Pipeline) 
         half = other.generate(PROMPT, seed=1, steps=4, denoising_end=0.5, decode=False).latents
     with pytest.raises(LinkError, match="latentlink transfer"):
         demo.generate(PROMPT, init_latents=half, denoising_start=0.5)
+
+
+def test_a_strength_without_anything_to_start_from_is_refused(demo: Pipeline) -> None:
+    with pytest.raises(UsageError, match=r"strength 0\.5 needs something to start from"):
+        demo.generate(PROMPT, strength=0.5)
+
+
+def test_two_ways_to_say_where_to_begin_are_refused(demo: Pipeline) -> None:
+    half = demo.generate(PROMPT, seed=1, steps=4, denoising_end=0.5, decode=False).latents
+    with pytest.raises(UsageError, match="both say where to begin"):
+        demo.generate(PROMPT, init_latents=half, denoising_start=0.5, strength=0.5)
+
+
+def test_the_mask_reaches_the_step_from_the_second_row_on(demo: Pipeline) -> None:
+    table = sampler_table("unipc", read_schedule(demo.sampling.schedule), steps=4)
+    rows = dict(zip(COEFFICIENTS, _coefficients(table, blends=True).T, strict=True))
+    np.testing.assert_array_equal(rows["keep"], [1, 0, 0, 0])
+    np.testing.assert_array_equal(rows["init"], [0, *table.levels[1:4, 0]])
+    np.testing.assert_array_equal(rows["renoise"], [0, *table.levels[1:4, 1]])
+    # what recovers an earlier x multiplies the x that no picture was blended into
+    assert table.recovers.tolist() == [False, True, True, True]
+    assert (rows["a"][1:] == 0).all()
+    assert (rows["own"][1:] == table.rows[1:, COLUMNS.index("a")]).all()
+    plain = dict(zip(COEFFICIENTS, _coefficients(table, blends=False).T, strict=True))
+    assert (plain["keep"] == 1).all()
+    assert not (plain["own"].any() or plain["init"].any() or plain["renoise"].any())
+
+
+def test_a_denoiser_of_another_bundle_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bundle_path("demo"), other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["sampling"]["schedule"]["prediction_type"] = "v_prediction"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    with latentlink.load("demo", replace={"denoiser": other}) as pipe:
+        assert pipe.sampling.schedule["prediction_type"] == "v_prediction"
 
 
 def test_latents_that_are_no_batch_of_this_size_are_refused(demo: Pipeline) -> None:
