@@ -51,6 +51,7 @@ class Subject:
         start: `denoising_start` of a hand-over.
         end: `denoising_end`.
         after: Checkpoint that makes the latents of a hand-over.
+        prompts: As of `Case`.
     """
 
     checkpoint: str
@@ -64,6 +65,7 @@ class Subject:
     start: float | None = None
     end: float | None = None
     after: str | None = None
+    prompts: tuple[str, ...] = ("a red circle on a blue background",)
 
     @property
     def family(self) -> str:
@@ -85,6 +87,7 @@ class Subject:
             height=size[1],
             steps=self.steps,
             num_images=batch,
+            prompts=self.prompts,
             negative_prompt=negative,
             kind=self.kind,
             strength=self.strength,
@@ -119,8 +122,11 @@ _EULER_A = ("euler_a", "euler", "ddim", "dpmpp_2m")
 _LCM = ("lcm", "tcd", "euler", "ddim")
 _FLOW = ("flow_euler", "flow_heun", "dpmpp_2m", "unipc")
 
+_PROMPTS = ("a red circle on a blue background", "a windmill", "")
+
 SUBJECTS: tuple[Subject, ...] = (
     Subject(checkpoint="tiny-sd1", pipeline="text2img", samplers=_PNDM),
+    Subject(checkpoint="tiny-sd1", pipeline="three prompts", samplers=_PNDM, prompts=_PROMPTS),
     Subject(checkpoint="tiny-sd1", pipeline="img2img", kind="img2img", strength=0.65, samplers=_PNDM),
     Subject(checkpoint="tiny-sd1", pipeline="inpaint", kind="inpaint", strength=1.0, samplers=_PNDM),
     Subject(checkpoint="tiny-sd1-inpaint", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_PNDM),
@@ -129,6 +135,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(checkpoint="tiny-sd2", pipeline="img2img", kind="img2img", strength=0.5, samplers=_DDIM),
     Subject(checkpoint="tiny-sd2-base", pipeline="text2img", samplers=_PNDM),
     Subject(checkpoint="tiny-sdxl", pipeline="text2img", samplers=_EULER),
+    Subject(checkpoint="tiny-sdxl", pipeline="three prompts", samplers=_EULER, prompts=_PROMPTS),
     Subject(checkpoint="tiny-sdxl", pipeline="img2img", kind="img2img", strength=0.65, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_EULER),
     Subject(checkpoint="tiny-sdxl", pipeline="first part", samplers=_EULER, end=0.4),
@@ -171,11 +178,20 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
     Subject(checkpoint="tiny-lcm-sdxl", pipeline="text2img", samplers=_LCM, guidance=8.0, steps=4, guided=False),
     Subject(checkpoint="tiny-sd3", pipeline="text2img", samplers=_FLOW),
+    Subject(checkpoint="tiny-sd3", pipeline="three prompts", samplers=_FLOW, prompts=_PROMPTS),
     Subject(checkpoint="tiny-sd3", pipeline="img2img", kind="img2img", strength=0.65, samplers=_FLOW),
     Subject(checkpoint="tiny-sd3", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_FLOW),
     Subject(checkpoint="tiny-sd3-no-t5", pipeline="text2img", samplers=_FLOW),
     Subject(checkpoint="tiny-sd35", pipeline="text2img", samplers=_FLOW),
     Subject(checkpoint="tiny-flux-dev", pipeline="text2img", samplers=_FLOW, guidance=3.5, guided=False),
+    Subject(
+        checkpoint="tiny-flux-dev",
+        pipeline="three prompts",
+        samplers=_FLOW,
+        guidance=3.5,
+        guided=False,
+        prompts=_PROMPTS,
+    ),
     Subject(
         checkpoint="tiny-flux-dev",
         pipeline="img2img",
