@@ -287,7 +287,7 @@ class Pipeline:
         """Pictures to latents of this bundle's space.
 
         Args:
-            images: Pictures of equal size, its sides multiples of the bundle's `size_multiple`.
+            images: Pictures; the first one's size, its sides multiples of the space's downscale, is everyone's.
             seed: Sample the posterior with this seed's noise; None takes its mode.
 
         Raises:
