@@ -116,7 +116,7 @@ def _only(engines: Sequence[Engine], what: str, *, reads: str, writes: str | Non
         raise LinkError(
             f"A pipeline has one {what}, but {len(found)} of the engines given do its work "
             f"({', '.join(engine.title for engine in engines)}).",
-            remedy="Build the bundle again from a whole export; parts of a model go into another bundle with replace.",
+            remedy=f"Take one from another bundle (--replace {what}=BUNDLE), or build this one from a whole export.",
         )
     return found[0]
 
