@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Manifest
 from latentlink.errors import GuardError, LinkError, UsageError
+from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
 from latentlink.runtime.latents import Latents
@@ -285,23 +286,26 @@ class Pipeline:
             pictures.append(Images.fromarray(done[writes].numpy()[0]))
         return pictures
 
-    def encode(self, images: Sequence[Image], *, seed: int | None = None) -> Latents:
+    def encode(self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None) -> Latents:
         """Pictures to latents of this bundle's space.
 
         Args:
             images: Pictures of equal size, its sides multiples of the bundle's `size_multiple`.
-            seed: Sample the posterior with this seed's noise; None takes its mode.
+            seed: Sample the posterior with this seed's noise, or with that of one seed a picture; None takes its mode.
 
         Raises:
-            UsageError: The bundle has no VAE encoder, or a size does not fit.
+            UsageError: The bundle has no VAE encoder, a size does not fit, or an argument is not of its type.
         """
         listed = as_list(images)
         width, height = listed[0].size
+        if other := next((image.size for image in listed if image.size != listed[0].size), None):
+            raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
         downscale = self.space.downscale
         if height % downscale or width % downscale:
             raise UsageError(f"The picture is {width}x{height}; expected multiples of {downscale}.")
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
-        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seed, len(listed))(shape)
+        count = len(listed)
+        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
         return Latents(array=self._encode(pixels(listed, width, height), None, noise), space=self.space)
 
     def _encode(

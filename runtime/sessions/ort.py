@@ -106,7 +106,7 @@ class OrtSession:
             if "Failed to allocate memory" in str(error):
                 raise MemoryError(str(error)) from None
             raise BundleError(
-                f"The engine {self._title} failed: {error}",
+                f"The engine {self._title} failed: {' '.join(str(error).split())}",
                 remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
             ) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
