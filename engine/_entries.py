@@ -73,7 +73,7 @@ class TokenizerEntry:
 
     Args:
         path: A `tokenizer.json` of the bundle.
-        max_length: Tokens of a prompt, start and end included.
+        max_length: Tokens of a prompt, start and end included; at least one more than these.
         pad_id: What fills up to `max_length`.
         start_id: First token of every prompt, or None.
         end_id: Last token of every prompt, or None.
@@ -90,11 +90,14 @@ class TokenizerEntry:
     def __post_init__(self) -> None:
         check_path("path", self.path)
         check_int("max_length", self.max_length, 1, 1 << 20)
+        ends = (self.start_id is not None) + (self.end_id is not None)
+        if self.max_length <= ends:
+            raise unexpected("max_length", self.max_length, f"more than the {ends} tokens that begin and end a prompt")
         check_int("pad_id", self.pad_id, 0, MAX_DIM - 1)
         for key, value in (("start_id", self.start_id), ("end_id", self.end_id)):
             if value is not None:
                 check_int(key, value, 0, MAX_DIM - 1)
-        if self.overflow not in OVERFLOWS:
+        if not isinstance(self.overflow, str) or self.overflow not in OVERFLOWS:
             raise unexpected("overflow", self.overflow, f"one of {', '.join(OVERFLOWS)}")
 
     def to_json(self) -> dict[str, Any]:

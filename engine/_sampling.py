@@ -47,7 +47,8 @@ class Sampling:
         unconditional: What guidance compares with where no negative prompt is given: the `empty` prompt's
             embedding, or `zeros`.
         conditions: For each condition port of the denoiser, by name, the numbers to send where the user says nothing,
-            and those for unconditional rows, None where they are the same.
+            and those for unconditional rows, None where they are the same. No name begins with `negative_`, with which
+            users name the latter.
     """
 
     schedule: Mapping[str, Constant]
@@ -109,6 +110,8 @@ class Sampling:
 
 def _condition(key: str, value: object) -> Condition:
     check_pattern("", key, NAME, "the name of a condition port")
+    if key.startswith("negative_"):
+        raise unexpected("", key, "a name that does not begin with negative_, which stands for unconditional rows")
     pair = list_of(key, value, limit=2)
     if len(pair) != 2 or pair[0] is None:
         raise unexpected(key, value, "[numbers, numbers or null]")

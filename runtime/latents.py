@@ -32,11 +32,17 @@ class Latents:
     space: LatentSpace
 
     def __post_init__(self) -> None:
+        if not isinstance(self.array, np.ndarray) or not isinstance(self.space, LatentSpace):
+            raise UsageError(
+                f"Received Latents of {type(self.array).__name__} and {type(self.space).__name__}; expected a numpy "
+                "array and a LatentSpace."
+            )
         shape = self.array.shape
-        if len(shape) != 4 or shape[1] != self.space.channels or self.array.dtype not in (np.float32, np.float16):
+        fits = len(shape) == 4 and shape[1] == self.space.channels and min(shape) > 0
+        if not fits or self.array.dtype not in (np.float32, np.float16):
             raise UsageError(
                 f"Latents of {self.space.name!r} are float32 or float16 [B, {self.space.channels}, h, w], "
-                f"but {self.array.dtype} {list(shape)} was given."
+                f"none of them 0, but {self.array.dtype} {list(shape)} was given."
             )
 
     @property

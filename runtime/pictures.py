@@ -15,29 +15,55 @@ if TYPE_CHECKING:
 
 
 def as_list(images: Image | Sequence[Image]) -> list[Image]:
-    """One picture or several, as a list.
+    """One picture or several, as a list; those of 16 bits are scaled to 8.
 
     Raises:
-        UsageError: There is none, or something else is among them.
+        UsageError: There is none, something else is among them, or one whose white is unknown (modes `I` and `F`).
     """
     from PIL import Image as Images
 
-    listed = [images] if isinstance(images, Images.Image) else list(images)
-    if not listed or not all(isinstance(image, Images.Image) for image in listed):
-        found = type(listed[0]).__name__ if listed else "none"
-        raise UsageError(f"Received {found} for a picture; expected PIL.Image.Image, or several of them.")
+    listed: list[Image] = []
+    for image in images if isinstance(images, list | tuple) else [images]:
+        if not isinstance(image, Images.Image):
+            raise UsageError(
+                f"Received {type(image).__name__} for a picture; expected PIL.Image.Image, or several of them."
+            )
+        listed.append(_eight_bit(image))
+    if not listed:
+        raise UsageError("Received no picture; expected PIL.Image.Image, or several of them.")
     return listed
 
 
 def pixels(images: Sequence[Image], width: int, height: int) -> NDArray[np.uint8]:
-    """uint8 RGB `[B, height, width, 3]`; other sizes are resampled with Lanczos' filter, as diffusers does."""
+    """uint8 RGB `[B, height, width, 3]`; other sizes are resampled with Lanczos' filter.
+
+    Transparency is dropped, which shows the colours that lie under it. Both are what diffusers does.
+    """
     return np.stack([np.asarray(_sized(image.convert("RGB"), width, height)) for image in images])
 
 
 def mask_pixels(masks: Sequence[Image], width: int, height: int) -> NDArray[np.float32]:
-    """float32 `[B, 1, height, width]`: 1 where a mask is at least half white, 0 elsewhere."""
+    """float32 `[B, 1, height, width]`: 1 where a mask's luminance is at least half, 0 elsewhere.
+
+    Transparency is dropped, as in `pixels`.
+    """
     grey = np.stack([np.asarray(_sized(mask.convert("L"), width, height)) for mask in masks])
     return (grey >= 128).astype(np.float32)[:, None]
+
+
+def _eight_bit(image: Image) -> Image:
+    """A picture of 16 bits as one of 8, which Pillow would clip; others are left alone."""
+    from PIL import Image as Images
+
+    if image.mode in ("I", "F"):
+        raise UsageError(
+            f"Received a picture of mode {image.mode!r}, in which any number may be white; expected 8 or 16 bits.",
+            remedy="Scale it to 0 to 255 and convert it to mode 'L'.",
+        )
+    if not image.mode.startswith("I;16"):
+        return image
+    # 65535 / 257 = 255
+    return Images.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
 
 
 def _sized(image: Image, width: int, height: int) -> Image:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Manifest, Sampling
 from latentlink.errors import GuardError, LinkError, UsageError
+from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
 from latentlink.runtime.latents import Latents
@@ -25,11 +26,15 @@ from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
 from latentlink.runtime.samplers import sampler_table
 from latentlink.runtime.sessions import Session
+from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+STRENGTH = 0.8
+"""How far a start without a mask is noised where nothing is said, as in diffusers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +125,7 @@ class Pipeline:
         strength: float | None = None,
         denoising_start: float | None = None,
         denoising_end: float | None = None,
-        conditions: Mapping[str, Sequence[float]] | None = None,
+        conditions: Mapping[str, float | Sequence[float]] | None = None,
         decode: bool = True,
         on_step: OnStep | None = None,
     ) -> Result:
@@ -142,7 +147,8 @@ class Pipeline:
             sigmas: Noise levels: `karras`, `exponential` or `beta`; None takes the training schedule's.
             shift: Of the noise levels of a flow-matching model; None takes the model's.
             eta: Share of fresh noise of ddim and tcd, 0 to 1; None takes the sampler's.
-            width: Picture width in pixels; None takes that of `init_image` or `init_latents`, else the bundle's.
+            width: Picture width in pixels; None takes that of `init_image` or `init_latents`, else the bundle's. Beside
+                latents it can only be their own, as they are not resampled.
             height: Picture height in pixels, likewise.
             num_images: Pictures a prompt.
             noise: `torch` (the noise of torch's CPU generator) or `philox`.
@@ -151,16 +157,16 @@ class Pipeline:
             mask_image: Of `init_image`: white where to paint, black where to keep.
             init_latents: Latents of this bundle's space to start from, in the place of a picture.
             strength: How far the start is noised, 0 to 1, and so the share of the steps that run. None is 0.8, and 1
-                with a mask.
+                with a mask or where there is but one step.
             denoising_start: Share of the way that `init_latents` have come already, 0 to 1; they are not noised.
             denoising_end: Share of the way to stop at, leaving latents for another model of the same space.
             conditions: What else the model is told, by name, such as an original size; `inspect` lists the names, and
-                `negative_NAME` is for the negative prompt.
+                `negative_NAME` is for the negative prompt. One number, or a list of them.
             decode: Whether to make pictures of the latents; without, `Result.images` is empty.
             on_step: Called after every row; returning False cancels.
 
         Raises:
-            UsageError: An argument is out of range.
+            UsageError: An argument is not of its type or out of range, or the pipeline was closed.
             LinkError: `init_latents` are of another space.
             GuardError: The latent or the picture is not finite.
             Cancelled: `on_step` said so.
@@ -171,13 +177,13 @@ class Pipeline:
             masks=[] if mask_image is None else as_list(mask_image),
             latents=None if init_latents is None else self._own(init_latents).array.astype(np.float32),
         )
-        width, height = self._size(given, width, height)
         if strength is not None and denoising_start is not None:
             raise UsageError(
                 f"strength {strength} and denoising_start {denoising_start} both say where to begin; expected one."
             )
-        if strength is None:
-            strength = 0.8 if (given.images or given.latents is not None) and not given.masks else 1.0
+        width, height = size_of(
+            given, width, height, multiple=self.sampling.size_multiple, downscale=self.space.downscale
+        )
         request = resolve(
             self.sampling,
             prompt=prompt,
@@ -197,7 +203,8 @@ class Pipeline:
             strength=strength,
             denoising_start=denoising_start,
             denoising_end=denoising_end,
-            conditions=conditions or {},
+            conditions={} if conditions is None else conditions,
+            default_strength=STRENGTH if (given.images or given.latents is not None) and not given.masks else None,
         )
         check_limits(
             self.engines,
@@ -283,23 +290,26 @@ class Pipeline:
             pictures.append(Images.fromarray(done[writes].numpy()[0]))
         return pictures
 
-    def encode(self, images: Sequence[Image], *, seed: int | None = None) -> Latents:
+    def encode(self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None) -> Latents:
         """Pictures to latents of this bundle's space.
 
         Args:
-            images: Pictures; the first one's size, its sides multiples of the space's downscale, is everyone's.
-            seed: Sample the posterior with this seed's noise; None takes its mode.
+            images: Pictures of equal size, its sides multiples of the space's downscale.
+            seed: Sample the posterior with this seed's noise, or with that of one seed a picture; None takes its mode.
 
         Raises:
-            UsageError: The bundle has no VAE encoder, or a size does not fit.
+            UsageError: The bundle has no VAE encoder, a size does not fit, or an argument is not of its type.
         """
         listed = as_list(images)
         width, height = listed[0].size
+        if other := next((image.size for image in listed if image.size != listed[0].size), None):
+            raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
         downscale = self.space.downscale
         if height % downscale or width % downscale:
             raise UsageError(f"The picture is {width}x{height}; expected multiples of {downscale}.")
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
-        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seed, len(listed))(shape)
+        count = len(listed)
+        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
         return Latents(array=self._encode(pixels(listed, width, height), None, noise), space=self.space)
 
     def _encode(
@@ -324,26 +334,25 @@ class Pipeline:
             rows.append(session.run(feeds, {writes: None})[writes].numpy().copy())
         return np.concatenate(rows)
 
-    def _own(self, latents: Latents) -> Latents:
-        """The latents, if they are of the space that the denoiser writes."""
-        latent = self._linked.latent
-        if latents.space.digest != latent.digest or latents.space.name != latent.name:
+    def _own(self, latents: object) -> Latents:
+        """The latents, if they are finite numbers of the space that the denoiser writes."""
+        if not isinstance(latents, Latents):
+            raise UsageError(
+                f"Received {type(latents).__name__} for latents; expected latentlink.Latents.",
+                remedy="Latents(array=..., space=...) says which space an array is in.",
+            )
+        if latents.space != self.space:
+            ours, theirs = self.space.to_json(), latents.space.to_json()
+            differ = ", ".join(key for key in ours if ours[key] != theirs[key])
             raise LinkError(
-                f'{self.name} reads latent space "{latent.name}" ({self.space.numbers()}), but these latents are of '
-                f'"{latents.space.name}" ({latents.space.numbers()}).',
+                f'{self.name} reads latent space "{self.space.name}" ({self.space.numbers()}), but these latents are '
+                f'of "{latents.space.name}" ({latents.space.numbers()}), which differs in {differ}.',
                 remedy=f"Move them over: latentlink transfer LATENTS --from {latents.space.name} --to {self.name}.",
             )
+        bad = np.count_nonzero(~np.isfinite(latents.array))
+        if bad:
+            raise UsageError(f"The latents hold {bad} values that are not finite; expected numbers.")
         return latents
-
-    def _size(self, given: Given, width: int | None, height: int | None) -> tuple[int | None, int | None]:
-        """The size asked, else that of what was given: of a picture, as much as the model can take."""
-        if given.latents is not None:
-            rows, columns = given.latents.shape[2:]
-            return columns * self.space.downscale, rows * self.space.downscale
-        if given.images and width is None and height is None:
-            multiple = self.sampling.size_multiple
-            width, height = (max(side // multiple, 1) * multiple for side in given.images[0].size)
-        return width, height
 
     def _shape(self, request: Request) -> tuple[int, int, int, int]:
         """Of the latent: `[B, C, h, w]`."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from latentlink.engine.manifest import Sampling
 from latentlink.errors import UsageError
+from latentlink.runtime.checks import number, prompts, seeds, whole
 from latentlink.runtime.noise import NOISES
 from latentlink.runtime.samplers import Schedule, read_schedule
 
@@ -68,93 +70,111 @@ def resolve(
     height: int | None,
     num_images: int,
     noise: str,
-    strength: float,
+    strength: float | None,
     denoising_start: float | None,
     denoising_end: float | None,
-    conditions: Mapping[str, Sequence[float]],
+    conditions: Mapping[str, float | Sequence[float]],
+    default_strength: float | None = None,
 ) -> Request:
     """Fill in the bundle's defaults and check.
 
+    Args:
+        defaults: Of the bundle.
+        strength: None is the default, or as much more as makes one step.
+        default_strength: Of what the run starts from; None is 1.
+
+    The others are those of `Pipeline.generate`.
+
     Raises:
-        UsageError: A value is out of range.
+        UsageError: A value is not of its type, or out of range.
     """
-    prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
-    if not prompts:
+    asked = prompts("prompt", prompt)
+    if not asked:
         raise UsageError("No prompt was given; expected at least one.")
     negatives: tuple[str | None, ...]
     if negative_prompt is None:
         negatives = (None if defaults.unconditional == "zeros" else "",)
     else:
-        negatives = (negative_prompt,) if isinstance(negative_prompt, str) else tuple(negative_prompt)
+        negatives = prompts("negative prompt", negative_prompt)
     if len(negatives) == 1:
-        negatives *= len(prompts)
-    if len(negatives) != len(prompts):
-        raise UsageError(f"{len(negatives)} negative prompts for {len(prompts)} prompts; expected one, or one each.")
-    batch = len(prompts) * _between("num_images", num_images, 1, MAX_BATCH)
+        negatives *= len(asked)
+    if len(negatives) != len(asked):
+        raise UsageError(f"{len(negatives)} negative prompts for {len(asked)} prompts; expected one, or one each.")
+    num_images = whole("num_images", num_images, 1, MAX_BATCH)
+    batch = len(asked) * num_images
     if batch > MAX_BATCH:
         raise UsageError(f"{batch} pictures in one batch; expected at most {MAX_BATCH}.")
-    if not isinstance(seed, int):
-        seed = tuple(seed)
-        if len(seed) != batch:
-            raise UsageError(f"{len(seed)} seeds for {batch} pictures; expected one, or one a picture.")
-    if noise not in NOISES:
+    if not isinstance(noise, str) or noise not in NOISES:
         raise UsageError(f"Unknown noise {noise!r}; expected one of: {', '.join(NOISES)}.")
-    chosen = defaults.guidance if guidance is None else float(guidance)
-    if not 0 <= chosen <= 1000:
-        raise UsageError(f"guidance is {chosen}; expected 0 to 1000 (1 or less turns it off).")
-    for name, share in (("strength", strength), ("denoising_start", denoising_start), ("denoising_end", denoising_end)):
-        if share is not None and not 0 <= share <= 1:
-            raise UsageError(f"{name} is {share}; expected 0 to 1.")
+    steps = whole("steps", defaults.steps if steps is None else steps, 1, 1000)
+    if strength is None:
+        strength = 1.0 if default_strength is None else max(default_strength, 1 / steps)
     return Request(
-        prompts=prompts,
+        prompts=asked,
         negative_prompts=negatives,
-        seed=seed,
-        steps=_between("steps", defaults.steps if steps is None else steps, 1, 1000),
-        guidance=chosen,
-        sampler=sampler or defaults.sampler,
+        seed=seeds(seed, batch),
+        steps=steps,
+        guidance=number(
+            "guidance",
+            defaults.guidance if guidance is None else guidance,
+            "0 to 1000 (1 or less turns it off)",
+            0,
+            1000,
+        ),
+        sampler=defaults.sampler if sampler is None else sampler,
         spacing=spacing,
         sigmas=sigmas,
-        shift=shift,
-        eta=eta,
+        shift=None if shift is None else number("shift", shift, "a number above 0"),
+        eta=None if eta is None else number("eta", eta, "0 to 1"),
         width=_side("width", defaults.width if width is None else width, defaults.size_multiple),
         height=_side("height", defaults.height if height is None else height, defaults.size_multiple),
         num_images=num_images,
         noise=noise,
-        strength=float(strength),
-        denoising_start=denoising_start,
-        denoising_end=denoising_end,
+        strength=_share("strength", strength),
+        denoising_start=None if denoising_start is None else _share("denoising_start", denoising_start),
+        denoising_end=None if denoising_end is None else _share("denoising_end", denoising_end),
         conditions=_conditions(defaults, conditions),
         schedule=read_schedule(defaults.schedule),
     )
 
 
-def _conditions(defaults: Sampling, asked: Mapping[str, Sequence[float]]) -> Mapping[str, tuple[Numbers, Numbers]]:
+def _conditions(defaults: Sampling, asked: object) -> Mapping[str, tuple[Numbers, Numbers]]:
     """For each condition the numbers of prompts and of unconditional rows; `negative_NAME` sets the latter alone."""
+    if not isinstance(asked, Mapping):
+        raise UsageError(f"Received {type(asked).__name__} for conditions; expected a mapping of names to numbers.")
     known = [*defaults.conditions, *(f"negative_{name}" for name in defaults.conditions)]
+    read = {}
     for name, numbers in asked.items():
         if name not in known:
             raise UsageError(
                 f"Unknown condition {name!r}; expected {'one of ' + ', '.join(known) if known else 'none'}."
             )
-        count = len(defaults.conditions[name.removeprefix("negative_")][0])
-        if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
-            raise UsageError(f"The condition {name} is {list(numbers)}; expected {count} numbers.")
+        read[name] = _numbers(name, numbers, len(defaults.conditions[name.removeprefix("negative_")][0]))
     resolved = {}
     for name, (positive, negative) in defaults.conditions.items():
-        for_prompts = tuple(float(n) for n in asked.get(name, positive))
-        for_others = asked.get(f"negative_{name}", for_prompts if negative is None else negative)
-        resolved[name] = (for_prompts, tuple(float(n) for n in for_others))
+        for_prompts = read.get(name, tuple(map(float, positive)))
+        for_others = for_prompts if negative is None else tuple(map(float, negative))
+        resolved[name] = (for_prompts, read.get(f"negative_{name}", for_others))
     return resolved
 
 
-def _between(name: str, value: int, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise UsageError(f"{name} is {value!r}; expected a whole number from {least} to {most}.")
-    return value
+def _numbers(name: str, value: object, count: int) -> Numbers:
+    """The numbers of one condition; a single one needs no list."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    listed = value if isinstance(value, Sequence) else [value]
+    expected = f"{count} finite {'number' if count == 1 else 'numbers'}"
+    if len(listed) != count:
+        raise UsageError(f"The condition {name} is {value!r}; expected {expected}.")
+    return tuple(number(f"The condition {name}", one, expected) for one in listed)
+
+
+def _share(name: str, value: object) -> float:
+    return number(name, value, "0 to 1", 0, 1)
 
 
 def _side(name: str, value: int, multiple: int) -> int:
-    _between(name, value, 1, MAX_SIDE)
+    value = whole(name, value, 1, MAX_SIDE)
     if value % multiple:
         down, up = value // multiple * multiple, -(-value // multiple) * multiple
         near = f"{down} or {up}" if down else f"{up}"

@@ -1,13 +1,19 @@
-"""Weights in prompts: `a (red:1.3) circle` reads "a", " red" and " circle", the middle one with weight 1.3."""
+"""Weights in prompts: `a (red:1.3) circle` reads "a", " red" and " circle", the middle one with weight 1.3.
+
+A weight is a number with a decimal point, or exactly 0, 1 or 2. Everything else after a colon is text, so that
+`(16:9)` and `(at 10:30)` stay what they are.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from latentlink.errors import UsageError
 
-# Parentheses count only around `words:number`; all others, and escaped ones, are text.
-_WEIGHTED = re.compile(r"(?<!\\)\(((?:[^()\\]|\\.)*):\s*([0-9]*\.?[0-9]+)\s*\)")
+# An escaped character is one mark, so that it neither opens, closes nor ends anything.
+_MARK = re.compile(r"\\.|[():]", re.DOTALL)
+_NUMBER = re.compile(r"\s*([0-9]+\.[0-9]*|\.[0-9]+|[012])\s*")
 _ESCAPED = re.compile(r"\\([()\\])")
 
 MAX_WEIGHT = 10.0
@@ -21,14 +27,35 @@ def weighted_parts(prompt: str) -> list[tuple[str, float]]:
     """
     parts: list[tuple[str, float]] = []
     end = 0
-    for found in _WEIGHTED.finditer(prompt):
-        weight = float(found[2])
+    for opens, colon, closes in _groups(prompt):
+        found = _NUMBER.fullmatch(prompt, colon + 1, closes)
+        if found is None:
+            continue
+        weight = float(found[1])
         if weight > MAX_WEIGHT:
             raise UsageError(
-                f"The weight in {found[0]!r} is {weight:g}; expected 0 to {MAX_WEIGHT:g}.",
+                f"The weight in {prompt[max(opens, closes - 60) : closes + 1]!r} is {weight:g}; expected 0 to "
+                f"{MAX_WEIGHT:g}.",
                 remedy=r"0.5 to 1.5 are usual; where it is no weight, write \( for the parenthesis.",
             )
-        parts += [(prompt[end : found.start()], 1.0), (found[1], weight)]
-        end = found.end()
+        parts += [(prompt[end:opens], 1.0), (prompt[opens + 1 : colon], weight)]
+        end = closes + 1
     parts.append((prompt[end:], 1.0))
     return [(_ESCAPED.sub(r"\1", text), weight) for text, weight in parts if text] or [("", 1.0)]
+
+
+def _groups(prompt: str) -> Iterator[tuple[int, int, int]]:
+    """Places of `(`, the last `:` and `)` of every innermost pair of parentheses that has a colon.
+
+    One pass, whatever the prompt is.
+    """
+    opens = colon = -1
+    for mark in _MARK.finditer(prompt):
+        if mark[0] == "(":
+            opens, colon = mark.start(), -1
+        elif mark[0] == ":":
+            colon = mark.start()
+        elif mark[0] == ")":
+            if 0 <= opens < colon:
+                yield opens, colon, mark.start()
+            opens = -1

@@ -36,7 +36,7 @@ def test_a_picture_its_seed_and_its_latents_are_written(tmp_path: Path) -> None:
     done = run("generate", "demo", PROMPT, "-o", out, "--steps", "4", "--output-latents", latents, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["files"] == [str(out)]
+    assert report["files"] == [str(out), str(latents)]
     again = tmp_path / "again.png"
     run("generate", "demo", PROMPT, "-o", again, "--steps", "4", "--seed", str(report["seed"]))
     assert again.read_bytes() == out.read_bytes()
@@ -90,6 +90,20 @@ def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
     assert "onnxruntime 9.0.0 or later" in text
 
 
+def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
+    from latentlink.runtime import bundle_path
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(bundle_path("demo"), copy)
+    manifest = copy / "manifest.json"
+    record = json.loads(manifest.read_text())
+    record["sampling"]["conditions"] = {"original_size": [[0, 0], None], "score": [[6.0], [2.5]]}
+    manifest.write_text(json.dumps(record))
+    shown = run("inspect", copy).stdout.splitlines()
+    assert "condition original_size: 0, 0 by default" in shown
+    assert "condition score: 6 by default, 2.5 for the negative prompt" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -98,9 +112,12 @@ def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "many"], "many"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--sampler", "ddimm"], "Did you mean 'ddim'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--width", "65"], "multiple of 16"),
-        (["generate", "demo", "red " * 80, "-o", "x.png"], "80 tokens"),
+        (["generate", "demo", "a (red:12.0) circle", "-o", "x.png"], "The weight in '(red:12.0)' is 12"),
+        (["generate", "demo", "a \udcff circle", "-o", "x.png"], "which is no text"),  # the byte FF
         (["generate", "demo", PROMPT, "-o", "x.xyz"], "x.xyz"),
+        (["generate", "demo", PROMPT, "-o", "x.psd"], "x.psd"),
         (["generate", "demo", PROMPT, "-o", "nodir/x.png"], "nodir"),
+        (["generate", "demo", PROMPT, "--output-latents", "nodir/x.safetensors"], "There is no directory 'nodir'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--replace", "vae_decoder"], "COMPONENT=BUNDLE"),
         (["generate", "demo", PROMPT], "--output"),
         (["export", "nowhere", "out"], "no checkpoint"),

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from latentlink.cli._console import console, print_json, progress
 from latentlink.cli._options import replace_option, target_option
+from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from latentlink.runtime import Result
 
 
 @click.command(
@@ -36,7 +31,9 @@ Examples:
 @click.option("--negative-prompt", help="What to stay away from.")
 @click.option("--seed", type=int, help="The same seed gives the same picture; a random one is told.")
 @click.option("--steps", type=int, help="Denoising steps.")
-@click.option("--guidance", type=float, help="Classifier-free guidance; 1 turns it off.")
+@click.option(
+    "--guidance", type=float, help="Classifier-free guidance, 1 turns it off; or what a distilled model is told."
+)
 @click.option("--sampler", help="ddim, euler, euler_a, heun, pndm, dpmpp_2m, unipc, lcm, flow_euler, ...")
 @click.option("--spacing", help="Timestep spacing: leading, linspace or trailing.")
 @click.option("--sigmas", help="Noise levels: karras, exponential or beta.")
@@ -100,9 +97,11 @@ def command(
     if output is None and output_latents is None:
         raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
     if output is not None:
-        _check_output(output)
+        check_picture(output)
+    if output_latents is not None:
+        check_place(output_latents)
     pictures = {
-        name: None if path is None else _opened(path)
+        name: None if path is None else opened(path)
         for name, path in (("init_image", init_image), ("mask_image", mask_image))
     }
     latents = None if init_latents is None else latentlink.Latents.load(init_latents)
@@ -138,7 +137,7 @@ def command(
                     description="denoising" if at.row < at.rows else "decoding",
                 ),
             )
-    files = [] if output is None else _save(result, output)
+    files = [] if output is None else save(result.images, output)
     if output_latents is not None:
         result.latents.save(output_latents)
         files.append(output_latents)
@@ -161,24 +160,6 @@ def command(
     )
 
 
-def _opened(path: Path) -> Image:
-    """A picture from a file, read whole.
-
-    Raises:
-        UsageError: There is no file, or none that Pillow reads.
-    """
-    from PIL import Image as Images
-
-    try:
-        image = Images.open(path)
-        image.load()
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {str(path)!r}.") from None
-    except (OSError, ValueError, Images.DecompressionBombError) as error:
-        raise UsageError(f"{str(path)!r} is not a picture that Pillow reads ({error}).") from None
-    return image
-
-
 def _conditions(asked: tuple[str, ...]) -> dict[str, list[float]]:
     """`original_size=1024,1024` as a name and its numbers."""
     read = {}
@@ -189,34 +170,3 @@ def _conditions(asked: tuple[str, ...]) -> dict[str, list[float]]:
         except ValueError:
             raise UsageError(f"{text!r} is not a condition; expected NAME=NUMBER,NUMBER.") from None
     return read
-
-
-def _check_output(output: Path) -> None:
-    """Say what is wrong with the output before the work, not after it."""
-    from PIL import Image
-
-    Image.init()
-    if output.suffix.lower() not in Image.EXTENSION:
-        raise UsageError(f"{str(output)!r} has no ending that Pillow writes; expected .png, .jpg or .webp, say.")
-    if not output.parent.is_dir():
-        raise UsageError(f"There is no directory {str(output.parent)!r} to write {output.name} to.")
-
-
-def _save(result: Result, output: Path) -> list[Path]:
-    """Write the pictures, each whole or not at all: OUT.png, or OUT-1.png, OUT-2.png where there are several."""
-    from latentlink.engine.files import atomic_file
-
-    many = len(result.images) > 1
-    names = [
-        output.with_stem(f"{output.stem}-{number}") if many else output for number in range(1, len(result.images) + 1)
-    ]
-    for name, image in zip(names, result.images, strict=True):
-        with atomic_file(name) as part, part.open("wb") as file:
-            image.save(file, format=_format(name))
-    return names
-
-
-def _format(path: Path) -> str:
-    from PIL import Image
-
-    return Image.EXTENSION[path.suffix.lower()]

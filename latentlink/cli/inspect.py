@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,9 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
             f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
         )
-    for name, (numbers, _) in sampling.conditions.items():
-        console.print(f"condition {name}: {', '.join(f'{number:g}' for number in numbers)} unless told otherwise")
+    for name, (numbers, negative) in sampling.conditions.items():
+        others = "" if negative is None else f", {_numbers(negative)} for the negative prompt"
+        console.print(f"condition {name}: {_numbers(numbers)} by default{others}")
     for key, reason in manifest.provenance.items():
         if key.startswith("precision."):
             console.print(f"{key.removeprefix('precision.')} in {reason}")
@@ -78,6 +80,10 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:
                 console.print(f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False)
+
+
+def _numbers(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def _shape(port: Port) -> str:

@@ -43,6 +43,8 @@ def one_of(name: object, options: Collection[str], *, what: str) -> str:
         return name
     if isinstance(name, str) and name in DATA_DEPENDENT:
         raise data_dependent(name)
+    if not options:
+        raise refusal(f"{name!r} for the {what}", "nothing, as it has none", "Leave it out.")
     close = get_close_matches(str(name).lower(), options, n=1, cutoff=0.5)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Choose another {what}."
-    raise refusal(f"{what} {name!r}", f"one of {', '.join(options) or 'none'}", remedy)
+    raise refusal(f"{what} {name!r}", f"one of {', '.join(options)}", remedy)

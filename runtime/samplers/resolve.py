@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from math import ceil
 
 from latentlink.runtime.samplers.flow_plan import flow_plan
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
@@ -86,10 +87,13 @@ def sampler_table(
     whole = run.rows(begin)
     rows = span.until_end(whole, T=T)
     if not rows:
+        part = "for a larger part of them"
+        if start is None and end is None:
+            part = f"for a strength of at least {ceil(100 / steps) / 100:g}"
         raise refusal(
-            f"{steps} steps with strength {strength}, start {start} and end {end}, of which none is left",
+            f"{steps} {'step' if steps == 1 else 'steps'} with {span}, of which none is left",
             "at least one step",
-            "Ask for more steps, or for a larger part of them.",
+            f"Ask for more steps, or {part}.",
         )
     level_after = whole[len(rows)].level if len(rows) < len(whole) else CLEAN
     return SamplerTable.of(rows, start_scale=run.start_scale, level_after=level_after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from latentlink.runtime.samplers.refusal import refusal
 from latentlink.runtime.samplers.table import Row
@@ -28,19 +27,25 @@ class Span:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("strength", "start", "end"):
-            value = getattr(self, name)
-            if value is None and name != "strength":
-                continue
-            number = not isinstance(value, bool) and isinstance(value, int | float)
-            if not (number and isfinite(value) and 0 <= value <= 1):
-                raise refusal(f"{name} {value!r}", "a number from 0 to 1", f"Leave {name} out for a whole run.")
+        _check_share("strength", self.strength)
+        if self.start is not None:
+            _check_share("denoising_start", self.start)
+        if self.end is not None:
+            _check_share("denoising_end", self.end)
         if self.start is not None and self.start >= (1.0 if self.end is None else self.end):
             raise refusal(
-                f"start {self.start} with end {'1' if self.end is None else self.end}",
+                f"denoising_start {self.start} with {'the end' if self.end is None else 'denoising_end'} at "
+                f"{1 if self.end is None else self.end}",
                 "a start below the end",
                 "Both are shares of the whole run.",
             )
+
+    def __str__(self) -> str:
+        """What was asked, in the words of `Pipeline.generate`."""
+        parts = [f"denoising_start {self.start}" if self.start is not None else f"strength {self.strength}"]
+        if self.end is not None:
+            parts.append(f"denoising_end {self.end}")
+        return " and ".join(parts)
 
     def begin(self, whole: Sequence[Row], *, steps: int, calls: int, T: int, rounds_up: bool) -> int:
         """The first step that is done: what img2img pipelines of diffusers call t_start.
@@ -67,6 +72,12 @@ class Span:
         if self.end is None:
             return rows
         return rows[: sum(row.t >= _cutoff(self.end, T) for row in rows)]
+
+
+def _check_share(name: str, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 <= value <= 1):  # type: ignore[operator]
+        raise refusal(f"{name} {value!r}", "a number from 0 to 1", f"Leave {name} out for a whole run.")
 
 
 def _cutoff(share: float, T: int) -> int:

@@ -49,6 +49,11 @@ class Session(Protocol):
 
         Returns:
             The outputs by tensor name.
+
+        Raises:
+            UsageError: It was closed.
+            BundleError: The engine failed.
+            MemoryError: There is not enough for this size.
         """
         ...
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from latentlink.errors import BundleError, PreflightError, SymbolError
+from latentlink.errors import BundleError, PreflightError, SymbolError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
 
@@ -39,6 +39,7 @@ class OrtSession:
     outputs: tuple[Port, ...]
 
     def __init__(self, path: Path, provider: str, threads: int | None) -> None:
+        self._title = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
         if provider not in ort.get_available_providers():
             raise PreflightError(
                 f"The engine {path.name} needs {provider}, but this onnxruntime {ort.__version__} has "
@@ -56,16 +57,17 @@ class OrtSession:
         # The graph was optimised when it was built. What the builder left is the layout for this very
         # processor; it is done here.
         try:
-            self._session = ort.InferenceSession(path, options, providers=[provider])
+            session = ort.InferenceSession(path, options, providers=[provider])
         except Exception as error:  # onnxruntime raises a class of its own for every status
             raise BundleError(
-                f"ONNX Runtime cannot open {path.parent.parent.name}/{path.parent.name}/{path.name}: {error}",
+                f"ONNX Runtime cannot open {self._title}: {error}",
                 remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
             ) from None
-        if self._session.get_providers()[0] != provider:
-            raise PreflightError(f"{provider} was asked for, but ONNX Runtime took {self._session.get_providers()[0]}.")
-        self.inputs = tuple(_port(arg, path) for arg in self._session.get_inputs())
-        self.outputs = tuple(_port(arg, path) for arg in self._session.get_outputs())
+        if session.get_providers()[0] != provider:
+            raise PreflightError(f"{provider} was asked for, but ONNX Runtime took {session.get_providers()[0]}.")
+        self.inputs = tuple(_port(arg, path) for arg in session.get_inputs())
+        self.outputs = tuple(_port(arg, path) for arg in session.get_outputs())
+        self._session: ort.InferenceSession | None = session
         self._device = "cpu"
 
     def upload(self, array: NDArray[Any]) -> Buffer:
@@ -84,20 +86,34 @@ class OrtSession:
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; see `Session.run`."""
-        binding = self._session.io_binding()
-        for name, buffer in inputs.items():
-            binding.bind_ortvalue_input(name, cast(ort.OrtValue, buffer))
-        for name, wanted in outputs.items():
-            if wanted is None:
-                binding.bind_output(name, self._device)
-            else:
-                binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
-        self._session.run_with_iobinding(binding)
+        if self._session is None:
+            raise UsageError(
+                f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
+            )
+        try:
+            binding = self._session.io_binding()
+            for name, buffer in inputs.items():
+                binding.bind_ortvalue_input(name, cast(ort.OrtValue, buffer))
+            for name, wanted in outputs.items():
+                if wanted is None:
+                    binding.bind_output(name, self._device)
+                else:
+                    binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
+            self._session.run_with_iobinding(binding)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if "Failed to allocate memory" in str(error):
+                raise MemoryError(str(error)) from None
+            raise BundleError(
+                f"The engine {self._title} failed: {' '.join(str(error).split())}",
+                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
+            ) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
     def close(self) -> None:
         """Give back the session's memory."""
-        self.__dict__.pop("_session", None)
+        self._session = None
 
 
 def _port(arg: Any, path: Path) -> Port:

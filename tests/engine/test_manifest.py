@@ -217,6 +217,14 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda r: r["components"]["text_encoder"]["tokenizer"].update(overflow="wrap"),
         "components.text_encoder.tokenizer.overflow",
     ),
+    "an overflow that is a list": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(overflow=[]),
+        "components.text_encoder.tokenizer.overflow",
+    ),
+    "a tokenizer without room between start and end": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(max_length=2, start_id=0, end_id=1),
+        "tokenizer.max_length: received 2, expected more than the 2 tokens",
+    ),
     "a pad_id below 0": (
         lambda r: r["components"]["text_encoder"]["tokenizer"].update(pad_id=-1),
         "tokenizer.pad_id",
@@ -227,6 +235,10 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "guidance as text": (lambda r: r["sampling"].update(guidance="7.5"), "sampling.guidance"),
     "guidance infinity": (lambda r: r["sampling"].update(guidance=math.inf), "sampling.guidance"),
     "an unknown unconditional": (lambda r: r["sampling"].update(unconditional="none"), "sampling.unconditional"),
+    "a condition named as the negative one of another": (
+        lambda r: r["sampling"].update(conditions={"negative_a": [[1], None]}),
+        "sampling.conditions: received 'negative_a', expected a name that does not begin with negative_",
+    ),
     "a condition without a pair": (lambda r: r["sampling"].update(conditions={"a": [[1]]}), "sampling.conditions.a"),
     "a condition of nothing": (lambda r: r["sampling"].update(conditions={"a": [[], None]}), "sampling.conditions.a"),
     "a condition of text": (lambda r: r["sampling"].update(conditions={"a": [["1"], None]}), "sampling.conditions.a"),

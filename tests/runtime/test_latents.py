@@ -26,10 +26,17 @@ def test_a_file_keeps_values_dtype_and_space(tmp_path: Path, dtype: type) -> Non
     assert read.space == SD
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 5), (1, 16, 3, 5)])
+@pytest.mark.parametrize("shape", [(4, 3, 5), (1, 16, 3, 5), (0, 4, 3, 5), (1, 4, 0, 5)])
 def test_an_array_that_is_no_latent_of_the_space_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=r"\[B, 4, h, w\]"):
         Latents(array=np.zeros(shape, np.float32), space=SD)
+
+
+def test_what_is_no_array_or_no_space_is_refused() -> None:
+    with pytest.raises(UsageError, match="Latents of list and LatentSpace"):
+        Latents(array=[[1.0]], space=SD)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="Latents of ndarray and str"):
+        Latents(array=ARRAY, space="sd")  # type: ignore[arg-type]
 
 
 def write(path: Path, space: LatentSpace, symbol: str) -> Path:

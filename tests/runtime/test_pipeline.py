@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,13 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"noise": "white"}, "Unknown noise 'white'"),
         ({"negative_prompt": ["a", "b"]}, "2 negative prompts for 1 prompts"),
         ({"prompt": []}, "No prompt"),
-        ({"prompt": "a (red:11) circle"}, "The weight in '(red:11)' is 11"),
+        ({"prompt": "a (red:11.0) circle"}, "The weight in '(red:11.0)' is 11"),
+        ({"sampler": ""}, "sampler ''"),
+        ({"sampler": []}, "sampler []"),
+        ({"sigmas": "karras", "sampler": "ddim"}, "'karras' for the sigmas of sampler 'ddim'; expected nothing"),
+        ({"conditions": []}, "Received list for conditions"),
+        ({"init_latents": np.zeros((1, 4, 8, 8))}, "Received ndarray for latents"),
+        ({"steps": 2, "denoising_start": 0.999, "init_image": Image.new("RGB", (64, 64))}, "denoising_start 0.999, of"),
         ({"strength": 1.5}, "strength is 1.5"),
         ({"denoising_end": -1}, "denoising_end is -1"),
         ({"denoising_start": 0.5}, "needs latents to go on from"),
@@ -135,6 +142,7 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"init_image": [Image.new("RGB", (64, 64))] * 2}, "2 pictures to start from for 1 to make"),
         ({"init_image": Image.new("RGB", (64, 64)), "mask_image": [Image.new("L", (64, 64))] * 2}, "2 masks for 1"),
         ({"init_image": Image.new("RGB", (64, 64)), "strength": 0.0}, "none is left"),
+        ({"init_image": Image.new("RGB", (64, 64)), "strength": 0.5, "steps": 1}, "or for a strength of at least 1"),
         ({"conditions": {"original_size": (64, 64)}}, "Unknown condition 'original_size'; expected none"),
     ],
 )
@@ -229,11 +237,25 @@ def test_decode_undoes_encode(demo: Pipeline) -> None:
     assert 10 * np.log10(255**2 / np.mean(difference**2)) > 26
 
 
-def test_a_picture_of_the_wrong_size_is_not_encoded(demo: Pipeline) -> None:
-    from PIL import Image
+@pytest.mark.parametrize(
+    ("images", "seed", "says"),
+    [
+        (Image.new("RGB", (70, 64)), None, "70x64"),
+        ([Image.new("RGB", (64, 64)), Image.new("RGB", (64, 32))], None, "64x64 and 64x32; expected one size"),
+        (Image.new("RGB", (64, 64)), 1.5, "seed is 1.5"),
+        ("a.png", None, "Received str for a picture"),
+    ],
+)
+def test_what_is_no_picture_of_the_models_is_not_encoded(demo: Pipeline, images: Any, seed: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        demo.encode(images, seed=seed)
 
-    with pytest.raises(UsageError, match="70x64"):
-        demo.encode([Image.new("RGB", (70, 64))])
+
+def test_a_seed_samples_the_posterior(demo: Pipeline) -> None:
+    picture = Image.new("RGB", (64, 64), "red")
+    mode, one, again = (demo.encode(picture, seed=seed).array for seed in (None, 1, np.int64(1)))  # type: ignore[arg-type]
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, mode)
 
 
 def test_a_latent_that_is_not_finite_is_never_returned_as_a_picture(

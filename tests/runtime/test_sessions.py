@@ -27,6 +27,7 @@ def doubler(path: Path, *, reads: str, writes: str, elem: int = TensorProto.FLOA
         [helper.make_tensor_value_info(reads, elem, shape)],
         [helper.make_tensor_value_info(writes, elem, shape)],
     )
+    path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
     return path
 
@@ -87,6 +88,42 @@ def test_a_provider_that_is_not_there_is_an_error_and_not_the_cpu(tmp_path: Path
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ort-cpu"):
         open_session(tmp_path / "m.onnx", "abacus")
+
+
+def test_what_onnxruntime_raises_is_told_as_the_engines_failure(tmp_path: Path) -> None:
+    x, y = LATENT.at("x").tensor, LATENT.tensor
+    path = doubler(tmp_path / "denoiser" / "ort-cpu" / "m.onnx", reads=x, writes=y)
+    session = open_session(path, "ort-cpu")
+    five_channels = session.upload(np.ones((1, 5, 1, 1), np.float32))
+    with pytest.raises(BundleError, match=r"The engine denoiser/ort-cpu/m\.onnx failed: .*invalid dimensions"):
+        session.run({x: five_channels}, {y: None})
+    with pytest.raises(BundleError, match="failed"):
+        session.run({"z": five_channels}, {y: None})
+
+
+def test_want_of_memory_is_not_the_engines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = LATENT.at("x").tensor, LATENT.tensor
+    session = OrtSession(doubler(tmp_path / "m.onnx", reads=x, writes=y), "CPUExecutionProvider", None)
+    buffer = session.upload(np.ones((1, 4, 1, 1), np.float32))
+
+    class Full:
+        def io_binding(self) -> None:
+            # the words of its arena (bfc_arena.cc)
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1099511627776")
+
+    monkeypatch.setattr(session, "_session", Full())
+    with pytest.raises(MemoryError):
+        session.run({x: buffer}, {y: None})
+
+
+def test_a_closed_engine_says_so(tmp_path: Path) -> None:
+    x, y = LATENT.at("x").tensor, LATENT.tensor
+    session = open_session(doubler(tmp_path / "m.onnx", reads=x, writes=y), "ort-cpu")
+    buffer = session.upload(np.ones((1, 4, 1, 1), np.float32))
+    session.close()
+    session.close()
+    with pytest.raises(UsageError, match=r"m\.onnx is closed"):
+        session.run({x: buffer}, {y: None})
 
 
 def test_a_port_keeps_the_shape_that_the_engine_has() -> None:

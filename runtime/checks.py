@@ -1,0 +1,94 @@
+"""Checks of what a user gives: each returns the value in one known type, or says what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from latentlink.errors import UsageError
+
+MAX_PROMPT = 20_000
+
+
+def whole(name: str, value: object, least: int, most: int) -> int:
+    """A whole number from `least` to `most`, of Python or numpy.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    given = _of_python(value)
+    if type(given) is not int or not least <= given <= most:
+        raise UsageError(f"{name} is {given!r}; expected a whole number from {least} to {most}.")
+    return given
+
+
+def number(name: str, value: object, expected: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """A finite number from `least` to `most`, of Python or numpy; `expected` names the range.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    # Only what float32 holds is finite for an engine.
+    limit = float(np.finfo(np.float32).max)
+    given = _of_python(value)
+    if type(given) not in (int, float) or not max(least, -limit) <= given <= min(most, limit):
+        raise UsageError(f"{name} is {given!r}; expected {expected}.")
+    return float(given)
+
+
+def _of_python(value: object) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def prompts(name: str, value: object) -> tuple[str, ...]:
+    """One prompt or several, each of at most `MAX_PROMPT` characters.
+
+    Raises:
+        UsageError: It is something else, or a prompt is too long or holds half of a surrogate pair.
+    """
+    listed: Sequence[object] | np.ndarray
+    if isinstance(value, str):
+        listed = (value,)
+    elif isinstance(value, bytes | bytearray) or not isinstance(value, Sequence | np.ndarray):
+        raise _no_prompt(name, value)
+    else:
+        listed = np.atleast_1d(value) if isinstance(value, np.ndarray) else value
+    return tuple(_prompt(name, one) for one in listed)
+
+
+def _prompt(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _no_prompt(name, value)
+    if len(value) > MAX_PROMPT:
+        raise UsageError(f"The {name} has {len(value)} characters; expected at most {MAX_PROMPT}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"The {name} holds {value[error.start]!a} at character {error.start + 1}, which is no text; expected "
+            "Unicode characters.",
+            remedy="Give it in UTF-8.",
+        ) from None
+    return str(value)
+
+
+def _no_prompt(name: str, value: object) -> UsageError:
+    return UsageError(f"Received {type(value).__name__} for a {name}; expected text, or a list of texts.")
+
+
+def seeds(value: object, batch: int) -> int | tuple[int, ...]:
+    """One seed, or one for each picture of the batch.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
+        return whole("seed", value, -(2**63), 2**64 - 1)
+    if len(value) != batch:
+        raise UsageError(f"{len(value)} seeds for {batch} pictures; expected one, or one a picture.")
+    return tuple(whole("seed", one, -(2**63), 2**64 - 1) for one in value)

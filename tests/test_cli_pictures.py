@@ -1,0 +1,72 @@
+"""Pictures as the commands read and write them: turned as their EXIF says, and refused before the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentlink.cli._pictures import check_picture, check_place, opened
+from latentlink.errors import UsageError
+
+ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright
+
+
+def test_a_picture_is_turned_as_its_camera_was(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    sideways = Image.new("RGB", (4, 2), "black")
+    sideways.putpixel((0, 0), (255, 255, 255))
+    sideways.save(tmp_path / "a.png", exif=exif)
+    upright = opened(tmp_path / "a.png")
+    assert upright.size == (2, 4)
+    assert upright.getpixel((1, 0)) == (255, 255, 255)
+
+
+def png(tmp_path: Path) -> bytearray:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("broken", ["cut short", "a chunk's name overwritten", "no picture"])
+def test_a_broken_picture_is_refused(tmp_path: Path, broken: str) -> None:
+    data = png(tmp_path)
+    if broken == "cut short":
+        data = data[: len(data) // 2]
+    elif broken == "no picture":
+        data = bytearray(b"text")
+    else:
+        name = data.index(b"IDAT")
+        data[name : name + 4] = b"\0\0\0\0"
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(UsageError, match="not a picture that Pillow reads"):
+        opened(tmp_path / "a.png")
+
+
+def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There is no file '.*nowhere\.png'"):
+        opened(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.JPG", "x.webp", "x.tiff", "x.gif"])
+def test_endings_of_formats_with_colours_are_taken(tmp_path: Path, name: str) -> None:
+    check_picture(tmp_path / name)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["x", "x.xyz", "x.psd", "x.mpg", "x.xbm", "x.wmf"])
+def test_endings_that_fail_only_when_a_picture_is_saved_are_refused_before(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no ending that Pillow writes colours with"):
+        check_picture(tmp_path / name)
+
+
+def test_a_file_can_only_be_written_into_a_folder_that_is_there(tmp_path: Path) -> None:
+    check_place(tmp_path / "x.safetensors")
+    with pytest.raises(UsageError, match="There is no directory"):
+        check_place(tmp_path / "nodir" / "x.safetensors")
+    with pytest.raises(UsageError, match="is a folder"):
+        check_place(tmp_path)
