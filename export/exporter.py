@@ -16,10 +16,10 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.onnx_file import write_onnx
+from latentlink.export.options import Options
 from latentlink.export.parity import TORCH, Parity, compare
 from latentlink.export.plain import PlainGraph
 from latentlink.export.recipes import find_recipe
-from latentlink.export.recipes.options import Options
 from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.identity import latent_space
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.typed import TypedModule
 from latentlink.ports import image_port, latent_port, mask_port
 from latentlink.spaces import LatentSpace

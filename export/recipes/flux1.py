@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder

@@ -9,7 +9,7 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import Hidden, Known, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer

@@ -8,7 +8,7 @@ from typing import Any
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder

@@ -8,8 +8,8 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
+from latentlink.export.options import Options
 from latentlink.export.recipes import sdxl
-from latentlink.export.recipes.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.unet import SizedUNet
 from latentlink.export.vae import load_vae, vae_components

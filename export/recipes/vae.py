@@ -7,7 +7,7 @@ from typing import Any
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.vae import load_vae, vae_components
 

@@ -17,8 +17,8 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.exporter import export_checkpoint
+from latentlink.export.options import Options
 from latentlink.export.recipes import find_recipe
-from latentlink.export.recipes.options import Options
 from latentlink.ports import Port
 
 Make = Callable[[str], Path]
