@@ -20,6 +20,7 @@ from latentlink.export.options import Options
 from latentlink.export.parity import TORCH, Parity, compare
 from latentlink.export.plain import PlainGraph
 from latentlink.export.recipes import find_recipe
+from latentlink.export.schedule import other_sampler
 from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 
@@ -86,7 +87,7 @@ def export_checkpoint(
         # as dictionaries, for each value once and in order
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
-        reasons: dict[str, str] = {}
+        reasons = _sampler_reason(source, sampling)
         made = recipe.components(source, options)
         names = [name for name in recipe.present(source, options) if name not in source.absent]
         for number, name in enumerate(names):
@@ -120,6 +121,14 @@ def export_checkpoint(
                 },
             ),
         )
+
+
+def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
+    """Why the default sampler is not the checkpoint's own, where it is not."""
+    if "scheduler" not in source.classes:
+        return {}
+    reason = other_sampler(source.config("scheduler"), sampling.sampler)
+    return {} if reason is None else {"sampler": reason}
 
 
 def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:
