@@ -78,9 +78,7 @@ def export_checkpoint(
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
-    for part in options.without:
-        if part not in recipe.optional:
-            raise UsageError(f"{part!r} cannot be left out; of family {label} these can: {', '.join(recipe.optional)}.")
+    recipe.check(source, options)
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
@@ -89,7 +87,7 @@ def export_checkpoint(
         embeddings: dict[TextEmbedding, None] = {}
         reasons = _sampler_reason(source, sampling)
         made = recipe.components(source, options)
-        names = [name for name in recipe.present(source, options) if name not in source.absent]
+        names = recipe.present(source, options)
         for number, name in enumerate(names):
             if on_component:
                 on_component(number, len(names), name)

@@ -32,4 +32,5 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=latent_diffusion.sampling,
+    clip_skip=0,
 )
