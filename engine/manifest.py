@@ -111,6 +111,7 @@ class Manifest:
             for path in self.files:
                 check_path("", path)
             check_distinct(self.files)
+        self._check_conditions()
         if self.files:
             self._check_listed()
 
@@ -118,6 +119,18 @@ class Manifest:
         for number, engine in enumerate(component.engines):
             if self.kind == "export" and engine.target != "onnx":
                 raise unexpected(f"engines[{number}].target", engine.target, "onnx, as the kind is export")
+
+    def _check_conditions(self) -> None:
+        """Refuse defaults for other conditions, or for more or fewer numbers, than the components' ports take."""
+        ports = {
+            port.name: port.shape[-1]
+            for component in self.components.values()
+            for port in component.inputs
+            if port.kind == "condition"
+        }
+        told = {name: len(numbers) for name, (numbers, _) in self.sampling.conditions.items()}
+        if told != ports:
+            raise unexpected("sampling.conditions", _sizes(told), f"those of the condition ports, {_sizes(ports)}")
 
     def _check_listed(self) -> None:
         """Refuse an engine or tokenizer that is not among the files, and a tokenizer of another encoder."""
@@ -216,6 +229,10 @@ class Manifest:
         except RecursionError:
             raise ManifestError("", "received values nested without end, expected flat records") from None
         return cls.from_json(value)
+
+
+def _sizes(conditions: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} [{size}]" for name, size in sorted(conditions.items())) or "none"
 
 
 def _check_version(value: object) -> None:

@@ -15,7 +15,7 @@ from latentlink.export.optimum_import import OptimumDirectory, is_optimum_direct
 from latentlink.export.single_file.source import SingleFile
 
 if TYPE_CHECKING:
-    from latentlink.export.recipes.options import Options
+    from latentlink.export.options import Options
 
 
 class Source(Protocol):

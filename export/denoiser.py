@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from latentlink.export.component import DTYPES, Component
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.step import Step
 from latentlink.ports import (
     HISTORY,

@@ -14,7 +14,7 @@ from latentlink.export.loading import load_network
 from latentlink.export.tokenizer_folders import find_tokenizer, kind_of_class
 
 if TYPE_CHECKING:
-    from latentlink.export.recipes.options import Options
+    from latentlink.export.options import Options
 
 PART = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -16,10 +16,11 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.onnx_file import write_onnx
+from latentlink.export.options import Options
 from latentlink.export.parity import TORCH, Parity, compare
 from latentlink.export.plain import PlainGraph
 from latentlink.export.recipes import find_recipe
-from latentlink.export.recipes.options import Options
+from latentlink.export.schedule import other_sampler
 from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 
@@ -77,18 +78,16 @@ def export_checkpoint(
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
-    for part in options.without:
-        if part not in recipe.optional:
-            raise UsageError(f"{part!r} cannot be left out; of family {label} these can: {', '.join(recipe.optional)}.")
+    recipe.check(source, options)
     sampling = Sampling.from_json(recipe.sampling(source))
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
         # as dictionaries, for each value once and in order
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
-        reasons: dict[str, str] = {}
+        reasons = _sampler_reason(source, sampling)
         made = recipe.components(source, options)
-        names = [name for name in recipe.present(source, options) if name not in source.absent]
+        names = recipe.present(source, options)
         for number, name in enumerate(names):
             if on_component:
                 on_component(number, len(names), name)
@@ -120,6 +119,14 @@ def export_checkpoint(
                 },
             ),
         )
+
+
+def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
+    """Why the default sampler is not the checkpoint's own, where it is not."""
+    if "scheduler" not in source.classes:
+        return {}
+    reason = other_sampler(source.config("scheduler"), sampling.sampler)
+    return {} if reason is None else {"sampler": reason}
 
 
 def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:

@@ -46,7 +46,7 @@ def latent_space(
     Raises:
         CheckpointError: The evidence contradicts itself or does not suffice.
     """
-    channels, downscale = _layout(config)
+    channels, downscale = vae_layout(config)
     stated = _stated(config)
     if asked is not None and asked in KNOWN_SPACES:
         known = KNOWN_SPACES[asked]
@@ -68,17 +68,54 @@ def latent_space(
     )
 
 
-def _layout(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Channels and downscale of a VAE."""
+def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Channels of a VAE's latent, and pixels a latent element along one side.
+
+    Args:
+        config: As it stands in the checkpoint.
+
+    Raises:
+        CheckpointError: It says no such numbers.
+    """
     widths = config.get("block_out_channels")
     channels = config.get("latent_channels", 4)
-    if not isinstance(widths, list | tuple) or not widths or type(channels) is not int:
+    if not isinstance(widths, list | tuple) or not widths or not all(_is_size(n) for n in (*widths, channels)):
         raise CheckpointError(
-            f"The VAE's config has block_out_channels {widths!r} and latent_channels {channels!r}; expected a list and "
-            "an integer.",
+            f"The VAE's config has block_out_channels {widths!r} and latent_channels {channels!r}; expected a list "
+            "of whole numbers and a whole number, all above 0.",
             remedy="Get the checkpoint again.",
         )
     return channels, 2 ** (len(widths) - 1)
+
+
+def check_vae_config(config: Mapping[str, Any]) -> None:
+    """Refuse a VAE's config whose latent cannot be described, before a network is made of it.
+
+    Raises:
+        CheckpointError: A number of its layout or of its affine is none, or lists do not have one for each channel.
+    """
+    channels, _ = vae_layout(config)
+    for key in ("scaling_factor", "shift_factor"):
+        if (value := config.get(key)) is not None and not _is_number(value):
+            raise _malformed(key, value, "a number")
+    for key in ("latents_mean", "latents_std"):
+        value = config.get(key)
+        if value and not (isinstance(value, list | tuple) and len(value) == channels and all(map(_is_number, value))):
+            raise _malformed(key, value, f"{channels} numbers, one a channel")
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _malformed(key: str, value: object, expected: str) -> CheckpointError:
+    return CheckpointError(
+        f"The VAE's config has {key} {value!r}; expected {expected}.", remedy="Get the checkpoint again."
+    )
 
 
 def _stated(config: Mapping[str, Any]) -> dict[str, Any]:

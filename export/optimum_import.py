@@ -25,7 +25,7 @@ from latentlink.export.plain import PlainGraph
 from latentlink.export.plain_weights import PlainWeights
 
 if TYPE_CHECKING:
-    from latentlink.export.recipes.options import Options
+    from latentlink.export.options import Options
 
 FILE = "model.onnx"
 DENOISERS = ("unet", "transformer")

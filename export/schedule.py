@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.solver import solver
 
 FLOW = "flow_prediction"
 
@@ -24,6 +25,9 @@ KEYS = (
     "final_sigmas_type",
     "original_inference_steps",
     "timestep_scaling",
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
 )
 
 # The same of a model that predicts flows. Recipes add what only the pipeline knows: token_side and sigma_grid.
@@ -43,29 +47,7 @@ FLOW_KEYS = (
 )
 
 # Classes that know no other prediction, and therefore do not say it in their config.
-FLOW_SAMPLERS = {
-    "FlowMatchEulerDiscreteScheduler": "flow_euler",
-    "FlowMatchHeunDiscreteScheduler": "flow_heun",
-}
-
-# The sampler that a checkpoint's own scheduler class is.
-SAMPLERS = {
-    "DDIMScheduler": "ddim",
-    "DDPMScheduler": "ddpm",
-    "DEISMultistepScheduler": "deis",
-    "DPMSolverMultistepScheduler": "dpmpp_2m",
-    "DPMSolverSinglestepScheduler": "dpmpp_2s",
-    "EulerAncestralDiscreteScheduler": "euler_a",
-    "EulerDiscreteScheduler": "euler",
-    "HeunDiscreteScheduler": "heun",
-    "KDPM2DiscreteScheduler": "dpm2",
-    "LCMScheduler": "lcm",
-    "LMSDiscreteScheduler": "lms",
-    "PNDMScheduler": "pndm",
-    "TCDScheduler": "tcd",
-    "UniPCMultistepScheduler": "unipc",
-    **FLOW_SAMPLERS,
-}
+FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
 # What no table of coefficients has, and why.
 REFUSED = {
@@ -92,6 +74,13 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         CheckpointError: The config asks for something that depends on the data, or that no sampler does.
     """
+    kind = str(config.get("_class_name"))
+    if kind.startswith("EDM"):
+        raise CheckpointError(
+            f"The checkpoint's scheduler is {kind}, which preconditions the network's input and output by sigma_data; "
+            "expected a model that predicts epsilon, v, the picture or a flow.",
+            remedy="No sampler here can run such a model.",
+        )
     for key, why in REFUSED.items():
         if config.get(key):
             raise CheckpointError(
@@ -106,6 +95,12 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
                 "beta_end and beta_schedule, or from shift."
             )
     if not _predicts_flow(config):
+        if config.get("use_flow_sigmas"):
+            raise CheckpointError(
+                "The checkpoint's scheduler sets use_flow_sigmas with prediction_type "
+                f"{config.get('prediction_type', 'epsilon')!r}; expected levels of flows with {FLOW!r} alone.",
+                remedy="Correct scheduler/scheduler_config.json.",
+            )
         return {key: config[key] for key in KEYS if config.get(key) is not None}
     # Classes that are made for other models too say "flow_shift".
     stated = {**config, "shift": config.get("flow_shift", config.get("shift"))}
@@ -113,9 +108,21 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def default_sampler(config: Mapping[str, Any], otherwise: str) -> str:
-    """The sampler that the scheduler's class is, or `otherwise` where no sampler is that class."""
-    return SAMPLERS.get(str(config.get("_class_name")), otherwise)
+    """The sampler that the scheduler is, or `otherwise` where no sampler is of its class.
+
+    Raises:
+        CheckpointError: The class is there, but not with all of its settings.
+    """
+    return solver(config, flow=_predicts_flow(config)) or otherwise
+
+
+def other_sampler(config: Mapping[str, Any], chosen: str) -> str | None:
+    """What to say where `chosen` takes the place of a scheduler that no sampler is; None where it does not."""
+    if solver(config, flow=_predicts_flow(config)) is not None:
+        return None
+    kind = config.get("_class_name") or "scheduler without a class"
+    return f"the checkpoint's {kind} is no sampler here; {chosen} is the default"
 
 
 def _predicts_flow(config: Mapping[str, Any]) -> bool:
-    return config.get("prediction_type") == FLOW or config.get("_class_name") in FLOW_SAMPLERS
+    return config.get("prediction_type") == FLOW or config.get("_class_name") in FLOW_CLASSES

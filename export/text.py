@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component, Tokenizer
 from latentlink.export.identity import text_embedding
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.typed import TypedModule
 from latentlink.ports import text_port, tokens_port
 from latentlink.spaces import TextEmbedding

@@ -10,14 +10,17 @@ from torch import Tensor, nn
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
-from latentlink.export.identity import latent_space
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import check_vae_config, latent_space
+from latentlink.export.options import Options
 from latentlink.export.typed import TypedModule
 from latentlink.ports import image_port, latent_port, mask_port
-from latentlink.spaces import LatentSpace
+from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 # force_upcast is true by class default, so the configs of these say it without meaning it.
 FITS_FLOAT16 = ("sd",)
+
+# Of these it is known what does not fit.
+OVERFLOWS = {KNOWN_SPACES["sdxl"]: "activations of the published one pass 65,504, the largest float16"}
 
 
 class Affine(nn.Module):
@@ -121,13 +124,13 @@ class RawMoments(nn.Module):
 def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
     """Decoder and encoder of an `AutoencoderKL`.
 
-    One that overflows float16 says so with `force_upcast` (the published SDXL VAE's activations pass 65,504); it is
-    then exported in float32 whatever the rest computes in.
+    One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
+    where the rest computes in float16.
     """
     latent = latent_port(space, options.io_dtype)
     upcast = options.dtype == "float16" and bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
     precision = "float32" if upcast else None
-    reason = "its config sets force_upcast: activations pass 65,504, the largest float16" if upcast else ""
+    reason = _upcast_reason(vae.config, space) if upcast else ""
     yield Component(
         name="vae_decoder",
         module=Decoder(RawDecode(vae), space).eval(),
@@ -148,6 +151,13 @@ def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[C
     )
 
 
+def _upcast_reason(config: Mapping[str, Any], space: LatentSpace) -> str:
+    # diffusers notes which values of a config are its class's defaults
+    unsaid = "force_upcast" in config.get("_use_default_values", ())
+    said = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"
+    return f"{said}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{said}, so float16 may overflow"
+
+
 def load_vae(checkpoint: Checkpoint, options: Options, *, candidate: LatentSpace | None) -> tuple[Any, LatentSpace]:
     """A checkpoint's `AutoencoderKL` and the space it defines.
 
@@ -161,6 +171,7 @@ def load_vae(checkpoint: Checkpoint, options: Options, *, candidate: LatentSpace
     """
     from diffusers import AutoencoderKL
 
+    check_vae_config(checkpoint.config("vae"))
     vae = checkpoint.network("vae", AutoencoderKL)
     space = latent_space(
         config=checkpoint.config("vae"),

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder
@@ -42,8 +43,7 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`: those of dev where guidance is embedded, else of schnell."""
-    vae = checkpoint.config("vae")
-    multiple = 2 ** (len(vae["block_out_channels"]) - 1) * PATCH
+    multiple = vae_layout(checkpoint.config("vae"))[1] * PATCH
     guided = _guided(checkpoint)
     scheduler = checkpoint.config("scheduler")
     return {

@@ -9,11 +9,12 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import Hidden, Known, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer
-from latentlink.export.unet import TextUNet, reads_mask
+from latentlink.export.unet import TextUNet, reads_mask, trained_size, unet_config
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
@@ -43,18 +44,19 @@ def fits(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`: the family's defaults, and the size the UNet was trained at."""
-    unet, vae = checkpoint.config("unet"), checkpoint.config("vae")
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    side = int(unet.get("sample_size") or 64) * factor
-    distilled = unet.get("time_cond_proj_dim") is not None
-    scheduler = checkpoint.config("scheduler")
+    unet, scheduler = unet_config(checkpoint), checkpoint.config("scheduler")
+    _, factor = vae_layout(checkpoint.config("vae"))
+    height, width = trained_size(unet, 64)
+    # A consistency model either reads its guidance or has it in its weights.
+    guided = unet.get("time_cond_proj_dim") is not None
+    distilled = guided or scheduler.get("_class_name") == "LCMScheduler"
     return {
         "schedule": training_schedule(scheduler),
         "sampler": default_sampler(scheduler, "pndm"),
         "steps": 4 if distilled else 50,
-        "guidance": 8.5 if distilled else 7.5,
-        "width": side,
-        "height": side,
+        "guidance": 8.5 if guided else 1.0 if distilled else 7.5,
+        "width": width * factor,
+        "height": height * factor,
         "size_multiple": factor * 2 ** (len(unet["block_out_channels"]) - 1),
     }
 
@@ -64,8 +66,8 @@ def components(checkpoint: Checkpoint, options: Options, published: Published) -
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in published.unet.items())
+    unet = unet_config(checkpoint)
+    known = all(unet.get(key) == value for key, value in published.unet.items())
     vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None)
     yield from vae_components(vae, space, options)
     del vae
@@ -87,6 +89,6 @@ def components(checkpoint: Checkpoint, options: Options, published: Published) -
         options=options,
         space=space,
         texts=texts,
-        guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
-        repaints=reads_mask(unet_config, space.channels),
+        guidance="embedded" if unet.get("time_cond_proj_dim") is not None else "cfg",
+        repaints=reads_mask(unet, space.channels),
     )

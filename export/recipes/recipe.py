@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from latentlink.errors import UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Recipe:
         names: Names of all components in order. A text encoder that a checkpoint lacks is left out.
         optional: Components that a user may leave out: halves of a VAE, which bundles can share, and what the network
             can do without.
+        clip_skip: Layers of its CLIP text encoders that the family itself leaves out at the end; None where its
+            denoiser reads no hidden states of CLIP.
     """
 
     title: str
@@ -31,11 +34,46 @@ class Recipe:
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
     names: tuple[str, ...]
     optional: tuple[str, ...] = ("vae_decoder", "vae_encoder")
+    clip_skip: int | None = None
 
     def present(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
         """The components that are there and wanted, in order."""
         return tuple(
             name
             for name in self.names
-            if name not in options.without and (name in checkpoint.classes or not name.startswith("text_encoder"))
+            if name not in options.without
+            and name not in checkpoint.absent
+            and (name in checkpoint.classes or not name.startswith("text_encoder"))
         )
+
+    def check(self, checkpoint: Checkpoint, options: Options) -> None:
+        """Refuse options that this family or checkpoint cannot follow, before any work is done.
+
+        Raises:
+            UsageError: A part cannot be left out, nothing would be left, or there are not so many layers to leave out.
+        """
+        for part in options.without:
+            if part not in self.optional:
+                raise UsageError(f"{part!r} cannot be left out; of {self.title} these can: {', '.join(self.optional)}.")
+        if not self.present(checkpoint, options):
+            raise UsageError(
+                f"Nothing is left of {self.title} without {', '.join(options.without)}; expected at least one part.",
+                remedy="Leave out fewer.",
+            )
+        if options.clip_skip == 0:
+            return
+        if self.clip_skip is None:
+            raise UsageError(
+                f"A clip_skip of {options.clip_skip} was given, but {self.title} reads no hidden states of CLIP.",
+                remedy="Leave it out.",
+            )
+        for part, cls in checkpoint.classes.items():
+            if not cls.startswith("CLIPText"):
+                continue
+            most = int(checkpoint.config(part).get("num_hidden_layers", 12)) - self.clip_skip
+            if options.clip_skip > most:
+                raise UsageError(
+                    f"A clip_skip of {options.clip_skip} was given, but {part} has {most + self.clip_skip} layers, of "
+                    f"which {self.title} leaves out {self.clip_skip}; expected at most {most}.",
+                    remedy="Leave out fewer layers.",
+                )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
+from latentlink.export.options import Options
 from latentlink.export.recipes import latent_diffusion
-from latentlink.export.recipes.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.text import CLIP_L
 
@@ -32,4 +32,5 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=latent_diffusion.sampling,
+    clip_skip=0,
 )

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
@@ -41,8 +42,8 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
-    transformer, vae = checkpoint.config("transformer"), checkpoint.config("vae")
-    factor, patch = 2 ** (len(vae["block_out_channels"]) - 1), int(transformer.get("patch_size", 2))
+    transformer = checkpoint.config("transformer")
+    (_, factor), patch = vae_layout(checkpoint.config("vae")), int(transformer.get("patch_size", 2))
     side = int(transformer.get("sample_size", 128)) * factor
     scheduler = checkpoint.config("scheduler")
     return {
@@ -151,4 +152,5 @@ RECIPE = Recipe(
     components=components,
     sampling=sampling,
     optional=("vae_decoder", "vae_encoder", "text_encoder_3"),
+    clip_skip=1,
 )

@@ -8,12 +8,13 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer
-from latentlink.export.unet import SizedUNet, reads_mask
+from latentlink.export.unet import SizedUNet, reads_mask, trained_size, unet_config
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
@@ -30,12 +31,9 @@ UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 CONDITIONS = {"original_size": [0, 0], "crop": [0, 0], "target_size": [0, 0]}
 SIZES = (True, False, True)
 
-# Distilled models are told by their scheduler: (class, spacing) to steps and guidance.
-DISTILLED = {
-    ("EulerAncestralDiscreteScheduler", "trailing"): (1, 0.0),
-    ("EulerDiscreteScheduler", "trailing"): (4, 0.0),
-    ("LCMScheduler", None): (4, 8.0),
-}
+# Steps and guidance. Models that were distilled to sample from the last timestep are told by their scheduler's class.
+DEFAULT = (50, 5.0)
+TRAILING = {"EulerAncestralDiscreteScheduler": (1, 0.0), "EulerDiscreteScheduler": (4, 0.0)}
 
 
 def matches(checkpoint: Checkpoint) -> bool:
@@ -43,25 +41,40 @@ def matches(checkpoint: Checkpoint) -> bool:
     return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
 
 
-def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The manifest's `sampling`: the family's defaults, or those of the distilled models."""
-    unet, vae, scheduler = (checkpoint.config(part) for part in ("unet", "vae", "scheduler"))
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    side = int(unet.get("sample_size") or 128) * factor
-    kind = str(scheduler.get("_class_name"))
-    told = DISTILLED.get((kind, scheduler.get("timestep_spacing")), DISTILLED.get((kind, None)))
-    steps, guidance = told if told and scheduler.get("prediction_type") != "v_prediction" else (50, 5.0)
+def sampling(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, Any]:
+    """The manifest's `sampling`: the family's defaults, or those of the distilled models.
+
+    Args:
+        checkpoint: The checkpoint.
+        repaints: See `unet_config`.
+    """
+    unet, scheduler = unet_config(checkpoint, repaints=repaints), checkpoint.config("scheduler")
+    _, factor = vae_layout(checkpoint.config("vae"))
+    height, width = trained_size(unet, 128)
+    steps, guidance = _steps_and_guidance(unet, scheduler)
     return {
         "schedule": training_schedule(scheduler),
         "sampler": default_sampler(scheduler, "euler"),
         "steps": steps,
         "guidance": guidance,
-        "width": side,
-        "height": side,
+        "width": width * factor,
+        "height": height * factor,
         "size_multiple": factor * 2 ** (len(unet["block_out_channels"]) - 1),
         "unconditional": "zeros" if checkpoint.index.get("force_zeros_for_empty_prompt", True) else "empty",
         "conditions": {name: [value, None] for name, value in CONDITIONS.items()},
     }
+
+
+def _steps_and_guidance(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -> tuple[int, float]:
+    kind = str(scheduler.get("_class_name"))
+    if kind == "LCMScheduler":
+        # a consistency model either reads its guidance or has it in its weights
+        return 4, 1.0 if unet.get("time_cond_proj_dim") is None else 8.0
+    # Others that start from pure noise are sampled so because of what they predict or were trained down to.
+    whole = scheduler.get("prediction_type") == "v_prediction" or scheduler.get("rescale_betas_zero_snr")
+    if whole or scheduler.get("timestep_spacing") != "trailing":
+        return DEFAULT
+    return TRAILING.get(kind, DEFAULT)
 
 
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
@@ -69,8 +82,8 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    unet = unet_config(checkpoint)
+    known = all(unet.get(key) == value for key, value in UNET.items())
     vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
     yield from vae_components(vae, space, options)
     del vae
@@ -97,8 +110,8 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
         space=space,
         texts=texts,
         conditions={name: len(value) for name, value in CONDITIONS.items()},
-        guidance="embedded" if unet_config.get("time_cond_proj_dim") is not None else "cfg",
-        repaints=reads_mask(unet_config, space.channels),
+        guidance="embedded" if unet.get("time_cond_proj_dim") is not None else "cfg",
+        repaints=reads_mask(unet, space.channels),
     )
 
 
@@ -123,4 +136,5 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
+    clip_skip=1,
 )

@@ -8,10 +8,10 @@ from typing import Any
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
+from latentlink.export.options import Options
 from latentlink.export.recipes import sdxl
-from latentlink.export.recipes.options import Options
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.unet import SizedUNet
+from latentlink.export.unet import SizedUNet, unet_config
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
@@ -40,20 +40,15 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
-    zeros = checkpoint.index.get("force_zeros_for_empty_prompt", True)
-    return {
-        **sdxl.sampling(checkpoint),
-        "unconditional": "zeros" if zeros else "empty",
-        "conditions": CONDITIONS,
-    }
+    return {**sdxl.sampling(checkpoint, repaints=False), "conditions": CONDITIONS}
 
 
 def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
 
-    unet_config = checkpoint.config("unet")
-    known = all(unet_config.get(key) == value for key, value in UNET.items())
+    unet = unet_config(checkpoint, repaints=False)
+    known = all(unet.get(key) == value for key, value in UNET.items())
     vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
     yield from vae_components(vae, space, options)
     del vae
@@ -76,4 +71,5 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
+    clip_skip=1,
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
-from latentlink.export.recipes.options import Options
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.vae import load_vae, vae_components
 
@@ -23,7 +24,7 @@ def matches(checkpoint: Checkpoint) -> bool:
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`, of which a VAE has only its sizes."""
     vae = checkpoint.config("vae")
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    _, factor = vae_layout(vae)
     side = max(int(vae.get("sample_size") or 512) // factor, 1) * factor
     return {
         "schedule": {},

@@ -23,7 +23,7 @@ from latentlink.export.tokenizer_folders import (
 )
 
 if TYPE_CHECKING:
-    from latentlink.export.recipes.options import Options
+    from latentlink.export.options import Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

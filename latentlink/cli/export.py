@@ -85,7 +85,7 @@ def command(
     Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
     """
     from latentlink.export.exporter import Exported, export_checkpoint
-    from latentlink.export.recipes.options import Options
+    from latentlink.export.options import Options
 
     done: list[Exported] = []
     began = perf_counter()

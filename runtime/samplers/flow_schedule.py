@@ -9,7 +9,7 @@ from typing import Any
 
 from latentlink.runtime.samplers.prediction import FLOW
 from latentlink.runtime.samplers.refusal import refusal
-from latentlink.runtime.samplers.schedule_fields import Range, check_fields, known_keys, stated
+from latentlink.runtime.samplers.schedule_fields import Range, check_fields, known_keys, own_sigmas, stated
 
 # Keys of a checkpoint's scheduler config that change nothing at these values, and are refused at any other.
 _INERT: Mapping[str, object] = {"invert_sigmas": False, "stochastic_sampling": False, "final_sigmas_type": "zero"}
@@ -83,12 +83,7 @@ class FlowSchedule:
 
     def __post_init__(self) -> None:
         check_fields(self, _OPTIONS, _RANGES)
-        if self.use_karras_sigmas + self.use_exponential_sigmas + self.use_beta_sigmas > 1:
-            raise refusal(
-                "more than one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas",
-                "at most one that is true",
-                "Check the checkpoint's scheduler config.",
-            )
+        own_sigmas(self)
         if self.use_dynamic_shifting and self.base_image_seq_len >= self.max_image_seq_len:
             raise refusal(
                 f"base_image_seq_len {self.base_image_seq_len} with max_image_seq_len {self.max_image_seq_len}",
@@ -119,12 +114,7 @@ class FlowSchedule:
     @property
     def sigmas(self) -> str | None:
         """The checkpoint's own kind of levels, a key of `SIGMAS`; None for evenly spaced ones."""
-        said = {
-            "karras": self.use_karras_sigmas,
-            "exponential": self.use_exponential_sigmas,
-            "beta": self.use_beta_sigmas,
-        }
-        return next((name for name, used in said.items() if used), None)
+        return own_sigmas(self)
 
     def dynamic_shift(self, width: int | None, height: int | None) -> float:
         """s for a picture of this size (Esser et al. 2024, section 5.3.2, made linear in the tokens).

@@ -40,6 +40,8 @@ def noise_plan(
     named = SAMPLERS[sampler]
     if sigmas is not None:
         one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
+    elif training.sigmas in named.sigmas:
+        sigmas = training.sigmas
     levels = training.levels(named.zero_snr)
     floored = named.floors_cosine and training.beta_schedule == "squaredcos_cap_v2"
     request = GridRequest(

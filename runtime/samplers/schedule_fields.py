@@ -57,6 +57,25 @@ def known_keys(cls: type[Any], data: Mapping[str, Any], inert: Mapping[str, obje
     return kept
 
 
+def own_sigmas(schedule: Any) -> str | None:
+    """The checkpoint's own kind of levels, a key of `SIGMAS`; None for evenly spaced ones.
+
+    Args:
+        schedule: A dataclass with the fields `use_karras_sigmas`, `use_exponential_sigmas` and `use_beta_sigmas`.
+
+    Raises:
+        UsageError: More than one of them is true.
+    """
+    used = [name for name in ("karras", "exponential", "beta") if getattr(schedule, f"use_{name}_sigmas")]
+    if len(used) > 1:
+        raise refusal(
+            "more than one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas",
+            "at most one that is true",
+            "Check the checkpoint's scheduler config.",
+        )
+    return used[0] if used else None
+
+
 def stated(schedule: Any) -> dict[str, Any]:
     """The fields of a dataclass that are not None."""
     return {key: value for key, value in asdict(schedule).items() if value is not None}

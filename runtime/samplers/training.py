@@ -13,7 +13,7 @@ import numpy as np
 from latentlink.runtime.samplers.levels import FloatArray, NoiseLevels, float32_values
 from latentlink.runtime.samplers.prediction import PREDICTIONS
 from latentlink.runtime.samplers.refusal import refusal
-from latentlink.runtime.samplers.schedule_fields import Range, check_fields, known_keys, stated
+from latentlink.runtime.samplers.schedule_fields import Range, check_fields, known_keys, own_sigmas, stated
 from latentlink.runtime.samplers.spacing import SPACINGS
 
 FINAL_SIGMAS = ("zero", "sigma_min")
@@ -30,6 +30,9 @@ _RANGES: Mapping[str, Range] = {
     "timestep_scaling": (float, 1e-6, 1e6),
     "set_alpha_to_one": (bool, 0, 1),
     "rescale_betas_zero_snr": (bool, 0, 1),
+    "use_karras_sigmas": (bool, 0, 1),
+    "use_exponential_sigmas": (bool, 0, 1),
+    "use_beta_sigmas": (bool, 0, 1),
 }
 
 
@@ -93,9 +96,12 @@ class TrainingSchedule:
         final_sigmas_type: Whether samplers in sigma end at 0 or at the sigma of t = 0.
         original_inference_steps: Steps of the schedule that a consistency model was distilled on.
         timestep_scaling: Of a consistency model's boundary condition.
+        use_karras_sigmas: Whether "karras" is the checkpoint's own `sigmas`; at most one of the three is true.
+        use_exponential_sigmas: Whether "exponential" is.
+        use_beta_sigmas: Whether "beta" is.
 
     Raises:
-        UsageError: A value has the wrong type or is out of range.
+        UsageError: A value has the wrong type or is out of range, or values contradict each other.
     """
 
     num_train_timesteps: int = 1000
@@ -110,9 +116,13 @@ class TrainingSchedule:
     final_sigmas_type: str | None = None
     original_inference_steps: int | None = None
     timestep_scaling: float | None = None
+    use_karras_sigmas: bool | None = None
+    use_exponential_sigmas: bool | None = None
+    use_beta_sigmas: bool | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, _OPTIONS, _RANGES)
+        own_sigmas(self)
         if self.beta_start > self.beta_end:
             raise refusal(
                 f"beta_start {self.beta_start} above beta_end {self.beta_end}",
@@ -141,6 +151,11 @@ class TrainingSchedule:
     def to_json(self) -> dict[str, Any]:
         """The fields that are not None."""
         return stated(self)
+
+    @property
+    def sigmas(self) -> str | None:
+        """The checkpoint's own kind of levels, a key of `SIGMAS`; None for those of the spaced timesteps."""
+        return own_sigmas(self)
 
     def levels(self, zero_snr: str) -> NoiseLevels:
         """The noise level of every timestep.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from latentlink.engine.manifest import EngineEntry, FileEntry, Manifest, Sampling
 from latentlink.errors import BundleError
+from latentlink.ports import condition_port
 
 FILES = {
     "engines/denoiser/ort-cpu/model.onnx": FileEntry(sha256="a" * 64, size=1),
@@ -244,6 +245,10 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a condition of text": (lambda r: r["sampling"].update(conditions={"a": [["1"], None]}), "sampling.conditions.a"),
     "unlike conditions": (lambda r: r["sampling"].update(conditions={"a": [[1], [1, 2]]}), "sampling.conditions.a"),
     "a condition with a bad name": (lambda r: r["sampling"].update(conditions={"A b": [[1], None]}), "conditions"),
+    "a condition without a port": (
+        lambda r: r["sampling"].update(conditions={"a": [[1], None]}),
+        "sampling.conditions",
+    ),
     "a width off the multiple": (lambda r: r["sampling"].update(width=100), "sampling.width"),
     "a provenance of a list": (lambda r: r["provenance"].update(a=[]), "provenance.a"),
     "a provenance of 1025 letters": (lambda r: r["provenance"].update(a="a" * 1025), "provenance.a"),
@@ -266,6 +271,31 @@ def test_a_manifest_is_refused_with_the_key_named_when_it_has(broken: str, recor
     assert named in caught.value.message
     assert "latentlink build EXPORTED BUNDLE" in caught.value.remedy
     assert len(caught.value.message) < 1000
+
+
+def told(small: Manifest, conditions: dict[str, Any]) -> Manifest:
+    """The manifest of a denoiser with a condition of two numbers, and defaults for these conditions."""
+    denoiser = small.components["denoiser"]
+    sized = replace(denoiser, inputs=(*denoiser.inputs, condition_port("size", 2)))
+    return replace(
+        small,
+        components={**small.components, "denoiser": sized},
+        sampling=replace(small.sampling, conditions=conditions),
+    )
+
+
+def test_conditions_are_those_of_the_ports(small_manifest: Manifest) -> None:
+    assert told(small_manifest, {"size": ((1.0, 2.0), None)}).sampling.conditions == {"size": ((1.0, 2.0), None)}
+
+
+@pytest.mark.parametrize(
+    "conditions", [{}, {"other": ((1.0, 2.0), None)}, {"size": ((1.0,), None)}, {"size": ((1.0, 2.0, 3.0), None)}]
+)
+def test_conditions_other_than_those_of_the_ports_are_refused(
+    small_manifest: Manifest, conditions: dict[str, Any]
+) -> None:
+    with pytest.raises(BundleError, match=r"sampling\.conditions: received .*, expected .*size \[2\]"):
+        told(small_manifest, conditions)
 
 
 UNSAFE = (

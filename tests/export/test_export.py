@@ -14,7 +14,7 @@ from latentlink.engine.build import Shapes, build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 
 def test_every_component_agrees_with_torch_and_the_manifest_keeps_the_figures(tiny_export: Path) -> None:

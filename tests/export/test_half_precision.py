@@ -8,7 +8,7 @@ import pytest
 
 from latentlink.bench.random_checkpoint import make_checkpoint
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.hub import FILES, is_hub_id, snapshot
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLAIN = Options()

@@ -14,7 +14,7 @@ import torch
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 PLAIN = Options()
 INDEX = "diffusion_pytorch_model.safetensors.index.json"

@@ -15,7 +15,7 @@ from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 
 @pytest.mark.slow

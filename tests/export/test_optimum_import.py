@@ -20,7 +20,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.optimum_import import OptimumDirectory, is_optimum_directory
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 KINDS = {
     "text_encoder": transformers.CLIPTextModel,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -17,8 +18,8 @@ from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.exporter import export_checkpoint
+from latentlink.export.options import Options
 from latentlink.export.recipes import find_recipe
-from latentlink.export.recipes.options import Options
 from latentlink.ports import Port
 
 Make = Callable[[str], Path]
@@ -108,8 +109,55 @@ def test_t5_can_be_left_out_where_the_family_can_do_without(made: Make) -> None:
 
 
 def test_what_a_family_needs_cannot_be_left_out(made: Make, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'text_encoder' cannot be left out; of family sd3 these can: vae_decoder"):
+    with pytest.raises(
+        UsageError, match=r"'text_encoder' cannot be left out; of Stable Diffusion 3 and 3\.5 these can: vae_dec"
+    ):
         export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=Options(without=("text_encoder",)))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"without": ("vae_decoder", "vae_encoder")}, "Nothing is left of AutoencoderKL without vae_decoder, vae_enc"),
+        ({"clip_skip": 1, "space": "sd"}, "AutoencoderKL reads no hidden states of CLIP"),
+    ],
+)
+def test_what_a_vae_alone_cannot_do_is_refused_before_the_work(
+    made: Make, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    vae = vae_alone(made, "tiny-sd1", tmp_path / "vae")
+    with pytest.raises(UsageError, match=said):
+        export_checkpoint(vae, tmp_path / "out", options=Options(**options))
+
+
+def check(path: Path, options: Options) -> None:
+    checkpoint = Checkpoint.open(path, options)
+    find_recipe(checkpoint, "auto")[1].check(checkpoint, options)
+
+
+def test_a_bundle_may_leave_both_halves_of_its_vae_to_another(made: Make) -> None:
+    check(made("tiny-sd1"), Options(without=("vae_decoder", "vae_encoder")))
+
+
+def test_clip_skip_is_refused_where_no_hidden_state_of_clip_is_read(made: Make) -> None:
+    with pytest.raises(UsageError, match=r"clip_skip of 1 was given, but FLUX\.1 reads no hidden states of CLIP"):
+        check(made("tiny-flux-dev"), Options(clip_skip=1))
+
+
+@pytest.mark.parametrize(
+    ("size", "own"), [("tiny-sd1", 0), ("tiny-sdxl", 1), ("tiny-sdxl-refiner", 1), ("tiny-sd3", 1)]
+)
+def test_clip_skip_leaves_out_no_more_layers_than_there_are(made: Make, size: str, own: int) -> None:
+    texts = [folder for folder in made(size).glob("text_encoder*") if "T5" not in (folder / "config.json").read_text()]
+    layers = min(json.loads((folder / "config.json").read_text())["num_hidden_layers"] for folder in texts)
+    check(made(size), Options(clip_skip=layers - own))
+    with pytest.raises(UsageError, match=f"has {layers} layers, .* leaves out {own}; expected at most {layers - own}"):
+        check(made(size), Options(clip_skip=layers - own + 1))
+
+
+def test_clip_skip_is_a_number_of_layers() -> None:
+    with pytest.raises(UsageError, match="clip_skip -1; expected a whole number"):
+        Options(clip_skip=-1)
 
 
 def test_clip_skip_is_another_embedding(made: Make) -> None:
@@ -119,11 +167,16 @@ def test_clip_skip_is_another_embedding(made: Make) -> None:
     assert last.symbol != skipped.symbol
 
 
-def vae_alone(made: Make, size: str, out: Path, **changes: Any) -> Path:
-    shutil.copytree(made(size) / "vae", out)
-    config = json.loads((out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps(config | changes))
+def changed(folder: Path, out: Path, **changes: Any) -> Path:
+    """A copy of a part's folder with other values in its config; those that become None are left out of it."""
+    shutil.copytree(folder, out)
+    config = json.loads((out / "config.json").read_text()) | changes
+    (out / "config.json").write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
     return out
+
+
+def vae_alone(made: Make, size: str, out: Path, **changes: Any) -> Path:
+    return changed(made(size) / "vae", out, **changes)
 
 
 def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_reason(
@@ -134,6 +187,24 @@ def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_
     assert {engine.precision for part in manifest.components.values() for engine in part.engines} == {"float32"}
     assert "force_upcast" in manifest.provenance["precision.vae_decoder"]
     assert "65,504" in manifest.provenance["precision.vae_decoder"]
+
+
+@pytest.mark.parametrize(
+    ("size", "config", "reason"),
+    [
+        ("tiny-sdxl", {"force_upcast": True}, "its config sets force_upcast, and activations .* pass 65,504"),
+        ("tiny-sd3", {"force_upcast": True}, "its config sets force_upcast, so float16 may overflow$"),
+        ("tiny-sd3", {"force_upcast": None}, "its config does not say that it fits float16, so float16 may overflow$"),
+        ("tiny-sd3", {"force_upcast": False}, "^$"),
+    ],
+)
+def test_a_vae_says_why_it_is_in_float32(
+    made: Make, tmp_path: Path, size: str, config: dict[str, Any], reason: str
+) -> None:
+    options = Options(space=size.removeprefix("tiny-"), dtype="float16")
+    made_of = components(changed(made(size) / "vae", tmp_path / "vae", **config), options)
+    assert re.search(reason, made_of["vae_decoder"].reason)
+    assert made_of["vae_decoder"].precision == ("float32" if made_of["vae_decoder"].reason else None)
 
 
 def test_a_vae_alone_that_does_not_say_its_space_is_a_question(made: Make, tmp_path: Path) -> None:

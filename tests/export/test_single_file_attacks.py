@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 if TYPE_CHECKING:
     from tests.export.conftest import Published

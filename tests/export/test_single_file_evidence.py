@@ -14,7 +14,7 @@ from torch import Tensor
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.identity import latent_space
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 if TYPE_CHECKING:

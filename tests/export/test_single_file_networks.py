@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.loading import load_network
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.single_file.flux import convert_flux
 
 if TYPE_CHECKING:

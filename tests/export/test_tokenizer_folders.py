@@ -12,7 +12,7 @@ import pytest
 from latentlink.bench.random_checkpoint import write_tokenizer
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 from latentlink.export.tokenizer import clip_tokenizer
 from latentlink.export.tokenizer_folders import kind_of_folder, pad_token
 

@@ -17,7 +17,7 @@ from latentlink.bench.parity_suite import SPACES
 from latentlink.bench.random_checkpoint import make_checkpoint
 from latentlink.engine.build import build_bundle
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.recipes.options import Options
+from latentlink.export.options import Options
 
 Rows: TypeAlias = dict[tuple[str, ...], list[Agreement]]
 DEMO, FAMILIES = ("sampler", "diffusers' class"), ("family", "pipeline", "sampler")

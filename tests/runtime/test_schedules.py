@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latentlink.errors import UsageError
 from latentlink.runtime.samplers import SAMPLERS, TrainingSchedule, sampler_table
 from latentlink.runtime.samplers.beta_quantile import beta_quantile
 from latentlink.runtime.samplers.levels import NoiseLevels
@@ -157,3 +158,18 @@ def test_levels_are_what_they_say() -> None:
     levels = NoiseLevels(alpha_bar=np.array([0.5, 0.2]))
     np.testing.assert_allclose(levels.sigmas, [1.0, 2.0])
     np.testing.assert_allclose(levels.sigma_at(np.array([0.5])), [1.5])
+
+
+@pytest.mark.parametrize("kind", ["karras", "exponential", "beta"])
+def test_a_checkpoints_own_kind_of_levels_is_the_default_where_a_sampler_has_it(kind: str) -> None:
+    own, plain = TrainingSchedule.from_json({**SD15, f"use_{kind}_sigmas": True}), TrainingSchedule.from_json(SD15)
+    for sampler, named in SAMPLERS.items():
+        expected = sampler_table(sampler, plain, steps=8, sigmas=kind if kind in named.sigmas else None)
+        np.testing.assert_array_equal(sampler_table(sampler, own, steps=8).rows, expected.rows)
+    other = sampler_table("euler", plain, steps=8, sigmas="exponential").rows
+    np.testing.assert_array_equal(sampler_table("euler", own, steps=8, sigmas="exponential").rows, other)
+
+
+def test_a_checkpoint_has_at_most_one_kind_of_levels_of_its_own() -> None:
+    with pytest.raises(UsageError, match="more than one of use_karras_sigmas"):
+        TrainingSchedule.from_json({**SD15, "use_karras_sigmas": True, "use_beta_sigmas": True})

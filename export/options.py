@@ -24,7 +24,7 @@ class Options:
         without: Parts to leave out, such as a large text encoder that the family can do without.
 
     Raises:
-        UsageError: `prediction` is none of `PREDICTIONS`.
+        UsageError: `prediction` is none of `PREDICTIONS`, or `clip_skip` is no number of layers.
     """
 
     dtype: str = "float32"
@@ -36,5 +36,7 @@ class Options:
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if type(self.clip_skip) is not int or self.clip_skip < 0:
+            raise UsageError(f"Received clip_skip {self.clip_skip!r}; expected a whole number of layers from 0.")
         if self.prediction not in (None, *PREDICTIONS):
             raise UsageError(f"Unknown prediction {self.prediction!r}; expected one of: {', '.join(PREDICTIONS)}.")

@@ -1,0 +1,127 @@
+"""Which sampler a checkpoint's scheduler is: its class, and the settings of that class that change what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from latentlink.errors import CheckpointError
+
+Allowed = Mapping[str, tuple[object, ...]]
+"""For a setting, the values with which the sampler here computes the same; the first one is the class's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solver:
+    """What a scheduler class of diffusers is here.
+
+    Args:
+        sampler: Its name.
+        allowed: Of settings that change the update.
+        unsaid: Defaults of the class that are not among those values.
+        at_sigma_min: As `allowed`, where `final_sigmas_type` is "sigma_min"; ending at zero overrides them.
+        algorithms: Other samplers that the class is by its `algorithm_type`, with a noise schedule.
+        flow: Whether a sampler of that name fits models of flows.
+        noise: Whether one fits models with a noise schedule.
+    """
+
+    sampler: str
+    allowed: Allowed = field(default_factory=dict)
+    unsaid: Mapping[str, object] = field(default_factory=dict)
+    at_sigma_min: Allowed = field(default_factory=dict)
+    algorithms: Mapping[str, str] = field(default_factory=dict)
+    flow: bool = False
+    noise: bool = True
+
+
+# The classes take each other's names for their own defaults.
+_MIDPOINT = ("midpoint", "logrho", "bh1", "bh2")
+_NOT_LEARNED = (None, "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log")
+_DPM: Allowed = {
+    "solver_order": (2,),
+    "solver_type": _MIDPOINT,
+    "lambda_min_clipped": (-inf,),
+    "variance_type": _NOT_LEARNED,
+}
+
+SOLVERS: Mapping[str, Solver] = {
+    "DDIMScheduler": Solver(sampler="ddim"),
+    "DDPMScheduler": Solver(sampler="ddpm", allowed={"variance_type": ("fixed_small", "fixed_small_log")}),
+    "DEISMultistepScheduler": Solver(
+        sampler="deis",
+        allowed={
+            "solver_order": (2,),
+            "algorithm_type": ("deis", "dpmsolver", "dpmsolver++"),
+            "lower_order_final": (True,),
+        },
+    ),
+    "DPMSolverMultistepScheduler": Solver(
+        sampler="dpmpp_2m",
+        allowed={**_DPM, "algorithm_type": ("dpmsolver++", "deis"), "use_lu_lambdas": (False,)},
+        at_sigma_min={"lower_order_final": (True,), "euler_at_final": (False,)},
+        algorithms={"sde-dpmsolver++": "dpmpp_2m_sde"},
+        flow=True,
+    ),
+    "DPMSolverSinglestepScheduler": Solver(
+        sampler="dpmpp_2s",
+        allowed={**_DPM, "algorithm_type": ("dpmsolver++", "deis")},
+        at_sigma_min={"lower_order_final": (False,)},
+    ),
+    "EulerAncestralDiscreteScheduler": Solver(sampler="euler_a"),
+    "EulerDiscreteScheduler": Solver(
+        sampler="euler", allowed={"timestep_type": ("discrete",), "interpolation_type": ("linear",)}
+    ),
+    "FlowMatchEulerDiscreteScheduler": Solver(sampler="flow_euler", flow=True, noise=False),
+    "FlowMatchHeunDiscreteScheduler": Solver(sampler="flow_heun", flow=True, noise=False),
+    "HeunDiscreteScheduler": Solver(sampler="heun"),
+    "KDPM2DiscreteScheduler": Solver(sampler="dpm2"),
+    "LCMScheduler": Solver(sampler="lcm"),
+    "LMSDiscreteScheduler": Solver(sampler="lms"),
+    "PNDMScheduler": Solver(sampler="pndm", allowed={"skip_prk_steps": (True,)}, unsaid={"skip_prk_steps": False}),
+    "TCDScheduler": Solver(sampler="tcd"),
+    "UniPCMultistepScheduler": Solver(
+        sampler="unipc",
+        allowed={
+            "solver_order": (2,),
+            "solver_type": ("bh2", "midpoint", "heun", "logrho"),
+            "predict_x0": (True,),
+            "lower_order_final": (True,),
+            "disable_corrector": ([],),
+            "solver_p": (None,),
+        },
+        flow=True,
+    ),
+}
+
+
+def solver(config: Mapping[str, Any], *, flow: bool) -> str | None:
+    """The sampler that a checkpoint's scheduler is, or None where no sampler is its class.
+
+    Args:
+        config: `scheduler_config.json`.
+        flow: Whether the model predicts flows.
+
+    Raises:
+        CheckpointError: The class is there, but not with this setting.
+    """
+    kind = str(config.get("_class_name"))
+    found = SOLVERS.get(kind)
+    if found is None or not (found.flow if flow else found.noise):
+        return None
+    sampler, allowed = found.sampler, dict(found.allowed)
+    if config.get("final_sigmas_type") == "sigma_min":
+        allowed |= found.at_sigma_min
+    if not flow and config.get("algorithm_type") in found.algorithms:
+        sampler = found.algorithms[config["algorithm_type"]]
+        del allowed["algorithm_type"]
+    for key, values in allowed.items():
+        value = config.get(key, found.unsaid.get(key, values[0]))
+        if value not in values:
+            raise CheckpointError(
+                f"The checkpoint's {kind} has {key} {value!r}, which sampler {sampler!r} does not compute; "
+                f"expected {' or '.join(repr(value) for value in values)}.",
+                remedy="Correct scheduler/scheduler_config.json, or put another scheduler there.",
+            )
+    return sampler
