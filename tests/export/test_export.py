@@ -13,6 +13,7 @@ import latentlink
 from latentlink.engine.build import Shapes, build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError, UsageError
+from latentlink.export import exporter
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 
@@ -133,6 +134,21 @@ def test_a_data_dependent_scheduler_is_refused_by_name(tiny: Path, tmp_path: Pat
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: True}))
     with pytest.raises(CheckpointError, match=key):
         export_checkpoint(other, tmp_path / "out")
+
+
+def test_a_sampler_that_stands_in_for_the_checkpoints_own_is_said_in_the_manifest(
+    tiny: Path, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = shutil.copytree(tiny, tmp_path / "checkpoint")
+    path = checkpoint / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "KDPM2AncestralDiscreteScheduler"}))
+    # components are those of the earlier export, as nothing about them is of interest here
+    done = Bundle.open(tiny_export).manifest.components
+    monkeypatch.setattr(exporter, "_write", lambda component, *_: (done[component.name], None))
+    monkeypatch.setattr(exporter, "write_bundle", lambda _, manifest: manifest)
+    manifest = export_checkpoint(checkpoint, tmp_path / "out")
+    assert manifest.sampling.sampler == "pndm"
+    assert "KDPM2AncestralDiscreteScheduler is no sampler here; pndm" in manifest.provenance["sampler"]
 
 
 def test_a_directory_that_is_not_an_export_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:
