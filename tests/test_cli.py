@@ -78,6 +78,7 @@ def test_a_damaged_bundle_ends_with_4(tmp_path: Path) -> None:
 
 
 def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
+    from latentlink.ports import condition_port
     from latentlink.runtime import bundle_path
 
     copy = tmp_path / "bundle"
@@ -98,6 +99,10 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
     manifest = copy / "manifest.json"
     record = json.loads(manifest.read_text())
     record["sampling"]["conditions"] = {"original_size": [[0, 0], None], "score": [[6.0], [2.5]]}
+    record["components"]["denoiser"]["inputs"] += [
+        {"tensor": port.tensor, "shape": list(port.shape)}
+        for port in (condition_port("original_size", 2), condition_port("score", 1))
+    ]
     manifest.write_text(json.dumps(record))
     shown = run("inspect", copy).stdout.splitlines()
     assert "condition original_size: 0, 0 by default" in shown
