@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from latentlink.ports import condition_port
+
 PROMPT = "a red circle on a blue background"
 
 
@@ -78,7 +80,6 @@ def test_a_damaged_bundle_ends_with_4(tmp_path: Path) -> None:
 
 
 def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
-    from latentlink.ports import condition_port
     from latentlink.runtime import bundle_path
 
     copy = tmp_path / "bundle"
