@@ -29,6 +29,9 @@ SPACES: Mapping[str, str] = {
 }
 """Every random checkpoint of the suite, and the latent space that its VAE stands for."""
 
+VARIANTS = ("tiny-sd2-base", "tiny-sdxl-v", "tiny-sdxl-turbo", "tiny-sdxl-lightning")
+"""Checkpoints with the graphs of another and a scheduler of their own: exported only where every case is run."""
+
 SQUARE, WIDE = (64, 64), (128, 64)
 SIZES = (SQUARE, WIDE)
 BATCHES = (1, 3)

@@ -8,7 +8,7 @@ import pytest
 
 from latentlink.bench.case import Case
 from latentlink.bench.parity import Agreement, Sides
-from latentlink.bench.parity_suite import SUBJECTS, Subject
+from latentlink.bench.parity_suite import SUBJECTS, VARIANTS, Subject
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             # one worker for a checkpoint, so that it is exported and opened once
             pytest.param(subject, case, id=_named(subject, case), marks=pytest.mark.xdist_group(subject.checkpoint))
             for subject in SUBJECTS
+            if whole or subject.checkpoint not in VARIANTS
             for case in (subject.every_case() if whole else subject.covering_cases())
         ]
         metafunc.parametrize(("subject", "case"), listed)

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 
 import latentlink
-from latentlink.bench.parity_suite import SPACES
+from latentlink.bench.parity_suite import SPACES, VARIANTS
 from latentlink.errors import LinkError
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("denoiser", "decoder"), [*product(SPACES, SPACES)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    whole = metafunc.config.getoption("--write-table", default=None) is not None
+    listed = [size for size in SPACES if whole or size not in VARIANTS]
+    metafunc.parametrize(("denoiser", "decoder"), [*product(listed, listed)])
+
+
 def test_a_denoiser_links_with_the_decoders_of_its_latent_space_and_no_other(
     denoiser: str, decoder: str, bundle_of: Callable[[str], Any]
 ) -> None:
