@@ -91,7 +91,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         found = session.config.stash[FOUND].rows
         # workers report as they go; the page is in the order of the suite
         order = [(one.family, one.pipeline, sampler) for one in SUBJECTS for sampler in one.samplers]
-        families = {row: found[FAMILIES][row] for row in order if row in found[FAMILIES]}
+        families: Rows = {row: found[FAMILIES][row] for row in order if row in found[FAMILIES]}
         page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, families))
         out.write_text(page, encoding="utf-8")
 
