@@ -95,6 +95,7 @@ def test_both_kinds_of_tokenizer_pad_as_published(checkpoint: Callable[[str], Pa
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
 def test_prompts_guidance_and_starts_change_what_diffusers_makes(
     subject: Subject, checkpoint: Callable[[str], Path]

@@ -20,7 +20,13 @@ from latentlink.export.options import Options
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "space"), [("tiny-sdxl", "sdxl"), ("tiny-lcm", "sd"), ("tiny-sd3", "sd3"), ("tiny-flux-dev", "flux1")]
+    ("name", "space"),
+    [
+        ("tiny-sdxl", "sdxl"),
+        pytest.param("tiny-lcm", "sd", marks=pytest.mark.exhaustive),
+        pytest.param("tiny-sd3", "sd3", marks=pytest.mark.exhaustive),
+        pytest.param("tiny-flux-dev", "flux1", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_an_imported_model_makes_the_latents_of_its_checkpoint(name: str, space: str, tmp_path: Path) -> None:
     checkpoint = make_checkpoint(name, tmp_path / name)
