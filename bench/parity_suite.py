@@ -24,6 +24,8 @@ SPACES: Mapping[str, str] = {
     "tiny-sd3": "sd3",
     "tiny-sd3-no-t5": "sd3",
     "tiny-sd35": "sd3",
+    "tiny-flux-dev": "flux1",
+    "tiny-flux-schnell": "flux1",
 }
 """Every random checkpoint of the suite, and the latent space that its VAE stands for."""
 
@@ -184,4 +186,32 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(checkpoint="tiny-sd3", pipeline="inpaint", kind="inpaint", strength=0.85, samplers=_FLOW),
     Subject(checkpoint="tiny-sd3-no-t5", pipeline="text2img", samplers=_FLOW),
     Subject(checkpoint="tiny-sd35", pipeline="text2img", samplers=_FLOW),
+    Subject(checkpoint="tiny-flux-dev", pipeline="text2img", samplers=_FLOW, guidance=3.5, guided=False),
+    Subject(
+        checkpoint="tiny-flux-dev",
+        pipeline="three prompts",
+        samplers=_FLOW,
+        guidance=3.5,
+        guided=False,
+        prompts=_PROMPTS,
+    ),
+    Subject(
+        checkpoint="tiny-flux-dev",
+        pipeline="img2img",
+        kind="img2img",
+        strength=0.65,
+        samplers=_FLOW,
+        guidance=3.5,
+        guided=False,
+    ),
+    Subject(
+        checkpoint="tiny-flux-dev",
+        pipeline="inpaint",
+        kind="inpaint",
+        strength=0.85,
+        samplers=_FLOW,
+        guidance=3.5,
+        guided=False,
+    ),
+    Subject(checkpoint="tiny-flux-schnell", pipeline="text2img", samplers=_FLOW, guidance=0.0, steps=4, guided=False),
 )

@@ -53,7 +53,7 @@ def test_checkpoints_of_one_space_have_one_vae(size: str, checkpoint: Callable[[
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize(("first", "second"), [("tiny-sd1", "tiny-sdxl")])
+@pytest.mark.parametrize(("first", "second"), [("tiny-sd1", "tiny-sdxl"), ("tiny-sd3", "tiny-flux-dev")])
 def test_two_spaces_may_differ_in_the_weights_and_the_affine_alone(
     first: str, second: str, checkpoint: Callable[[str], Path]
 ) -> None:

@@ -25,11 +25,14 @@ from latentlink.export.options import Options
         ("tiny-sdxl", "sdxl"),
         pytest.param("tiny-lcm", "sd", marks=pytest.mark.exhaustive),
         pytest.param("tiny-sd3", "sd3", marks=pytest.mark.exhaustive),
+        pytest.param("tiny-flux-dev", "flux1", marks=pytest.mark.exhaustive),
     ],
 )
 def test_an_imported_model_makes_the_latents_of_its_checkpoint(name: str, space: str, tmp_path: Path) -> None:
     checkpoint = make_checkpoint(name, tmp_path / name)
-    graphs = write_optimum_layout(checkpoint, tmp_path / "onnx", hidden_states=not name.startswith("tiny-lcm"))
+    graphs = write_optimum_layout(
+        checkpoint, tmp_path / "onnx", hidden_states=not name.startswith(("tiny-lcm", "tiny-flux"))
+    )
     latents = []
     for number, source in enumerate((checkpoint, graphs)):
         export_checkpoint(source, tmp_path / f"export{number}", options=Options(space=space))

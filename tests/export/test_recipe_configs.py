@@ -97,7 +97,7 @@ def test_a_unet_that_reads_what_no_port_carries_is_refused(
         sampling(changed(size, unet=config))
 
 
-@pytest.mark.parametrize("size", ["tiny-sd1", "tiny-sdxl", "tiny-sd3"])
+@pytest.mark.parametrize("size", ["tiny-sd1", "tiny-sdxl", "tiny-sd3", "tiny-flux-dev"])
 @pytest.mark.parametrize("config", [{"block_out_channels": []}, {"latent_channels": "4"}])
 def test_a_vae_without_a_layout_is_refused(changed: Changed, size: str, config: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"VAE's config has block_out_channels .* and latent_channels"):

@@ -50,6 +50,8 @@ def defaults(path: Path) -> tuple[str, Sampling]:
         ("tiny-sdxl-refiner", "sdxl-refiner", "euler", 50, 5.0),
         ("tiny-sd3", "sd3", "flow_euler", 28, 7.0),
         ("tiny-sd3-no-t5", "sd3", "flow_euler", 28, 7.0),
+        ("tiny-flux-dev", "flux1", "flow_euler", 28, 3.5),
+        ("tiny-flux-schnell", "flux1", "flow_euler", 4, 0.0),
     ],
 )
 def test_a_checkpoint_is_read_by_its_familys_recipe_with_its_defaults(
@@ -90,6 +92,10 @@ def test_a_denoiser_has_the_ports_that_its_network_needs(made: Make) -> None:
     inpaint = components(made("tiny-sd1-inpaint"), Options(space="sd"))["denoiser"].inputs
     assert [port.slot for port in inpaint if port.slot == "masked" or port.slot.startswith("init")] == ["masked"]
     assert kinds(components(made("tiny-lcm"), Options(space="sd"))["denoiser"].inputs, "guidance") == ["embedded"]
+    assert kinds(components(made("tiny-flux-dev"), Options(space="flux1"))["denoiser"].inputs, "guidance") == [
+        "embedded"
+    ]
+    assert not kinds(components(made("tiny-flux-schnell"), Options(space="flux1"))["denoiser"].inputs, "guidance")
 
 
 def test_t5_can_be_left_out_where_the_family_can_do_without(made: Make) -> None:
@@ -131,6 +137,11 @@ def check(path: Path, options: Options) -> None:
 
 def test_a_bundle_may_leave_both_halves_of_its_vae_to_another(made: Make) -> None:
     check(made("tiny-sd1"), Options(without=("vae_decoder", "vae_encoder")))
+
+
+def test_clip_skip_is_refused_where_no_hidden_state_of_clip_is_read(made: Make) -> None:
+    with pytest.raises(UsageError, match=r"clip_skip of 1 was given, but FLUX\.1 reads no hidden states of CLIP"):
+        check(made("tiny-flux-dev"), Options(clip_skip=1))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""FLUX.1 dev and schnell (Black Forest Labs, 2024): a flow-matching transformer over packed latents.
+
+Packing into tokens, their rotary positions and the embedding of guidance are inside the denoiser's graph; what crosses
+its ports is the latent as the VAE has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentlink.export.checkpoint import Checkpoint
+from latentlink.export.component import Component
+from latentlink.export.denoiser import denoiser
+from latentlink.export.identity import vae_layout
+from latentlink.export.options import Options
+from latentlink.export.recipes.recipe import Recipe
+from latentlink.export.schedule import default_sampler, training_schedule
+from latentlink.export.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder
+from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
+from latentlink.export.vae import load_vae, vae_components
+from latentlink.spaces import KNOWN_SPACES
+
+CLASSES = {
+    "transformer": "FluxTransformer2DModel",
+    "text_encoder": "CLIPTextModel",
+    "text_encoder_2": "T5EncoderModel",
+    "vae": "AutoencoderKL",
+}
+NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
+TRANSFORMER = {"in_channels": 64, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
+PATCH = 2
+SIDE = 1024
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the parts are this family's."""
+    return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
+
+
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`: those of dev where guidance is embedded, else of schnell."""
+    multiple = vae_layout(checkpoint.config("vae"))[1] * PATCH
+    guided = _guided(checkpoint)
+    scheduler = checkpoint.config("scheduler")
+    return {
+        "schedule": {**training_schedule(scheduler), "token_side": multiple, "sigma_grid": "uniform"},
+        "sampler": default_sampler(scheduler, "flow_euler"),
+        "steps": 28 if guided else 4,
+        "guidance": 3.5 if guided else 0.0,
+        "width": SIDE,
+        "height": SIDE,
+        "size_multiple": multiple,
+    }
+
+
+def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+    """The five components. Each is loaded when it is asked for."""
+    from diffusers import FluxTransformer2DModel
+    from transformers import CLIPTextModel, T5EncoderModel
+
+    transformer = checkpoint.config("transformer")
+    known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
+    yield from vae_components(vae, space, options)
+    del vae
+    first = text_encoder(
+        checkpoint,
+        "text_encoder",
+        network=CLIPTextModel,
+        known=CLIP_L,
+        outputs=(Pooled(projected=False),),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), 77, "truncate"),
+        options=options,
+    )
+    pooled = first.embeddings
+    yield first
+    del first
+    second = text_encoder(
+        checkpoint,
+        "text_encoder_2",
+        network=T5EncoderModel,
+        known=T5_XXL,
+        outputs=(Hidden(),),
+        tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_2"), 512 if _guided(checkpoint) else 256),
+        options=options,
+    )
+    hidden = second.embeddings
+    yield second
+    del second
+    yield denoiser(
+        _Packed(checkpoint.network("transformer", FluxTransformer2DModel)),
+        options=options,
+        space=space,
+        texts=(*hidden, *pooled),
+        guidance="embedded" if _guided(checkpoint) else None,
+    )
+
+
+def _guided(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.config("transformer").get("guidance_embeds", False))
+
+
+class _Packed(nn.Module):
+    """`(latent [B, C, h, w], timestep [B], text [B, S, D], pooled [B, P][, w [B]])` to the velocity `[B, C, h, w]`."""
+
+    def __init__(self, transformer: Any) -> None:
+        super().__init__()
+        self.transformer = transformer
+
+    def forward(self, latent: Tensor, timestep: Tensor, text: Tensor, pooled: Tensor, *guidance: Tensor) -> Tensor:
+        batch, channels, height, width = latent.shape
+        rows, columns = height // PATCH, width // PATCH
+        tokens = latent.view(batch, channels, rows, PATCH, columns, PATCH).permute(0, 2, 4, 1, 3, 5)
+        tokens = tokens.reshape(batch, rows * columns, channels * PATCH**2)
+        y = torch.arange(rows, dtype=torch.float32)[:, None].expand(rows, columns).reshape(-1)
+        x = torch.arange(columns, dtype=torch.float32)[None].expand(rows, columns).reshape(-1)
+        velocity: Tensor = self.transformer(
+            hidden_states=tokens,
+            # the network multiplies by 1000 again
+            timestep=timestep / 1000,
+            guidance=guidance[0] if guidance else None,
+            pooled_projections=pooled,
+            encoder_hidden_states=text,
+            txt_ids=torch.zeros(text.shape[1], 3),
+            img_ids=torch.stack([torch.zeros_like(y), y, x], dim=1),
+            return_dict=False,
+        )[0]
+        patches = velocity.view(batch, rows, columns, channels, PATCH, PATCH).permute(0, 3, 1, 4, 2, 5)
+        return patches.reshape(batch, channels, height, width)
+
+
+RECIPE = Recipe(
+    title="FLUX.1",
+    names=NAMES,
+    matches=matches,
+    components=components,
+    sampling=sampling,
+)
