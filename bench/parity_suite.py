@@ -29,8 +29,16 @@ SPACES: Mapping[str, str] = {
 }
 """Every random checkpoint of the suite, and the latent space that its VAE stands for."""
 
-VARIANTS = ("tiny-sd2-base", "tiny-sdxl-v", "tiny-sdxl-turbo", "tiny-sdxl-lightning")
-"""Checkpoints with the graphs of another and a scheduler of their own: exported only where every case is run."""
+VARIANTS = (
+    "tiny-sd2-base",
+    "tiny-sdxl-v",
+    "tiny-sdxl-turbo",
+    "tiny-sdxl-lightning",
+    "tiny-lcm-sdxl",
+    "tiny-sd3-no-t5",
+    "tiny-sd35",
+)
+"""Checkpoints that share most of their graphs with another: exported only where every case is run."""
 
 SQUARE, WIDE = (64, 64), (128, 64)
 SIZES = (SQUARE, WIDE)
