@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Manifest, Sampling
 from latentlink.errors import GuardError, LinkError, UsageError
+from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
@@ -25,7 +25,6 @@ from latentlink.runtime.pictures import as_list, pixels
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
 from latentlink.runtime.samplers import sampler_table
-from latentlink.runtime.sessions import Session
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
 from latentlink.spaces import LatentSpace
@@ -87,6 +86,7 @@ class Pipeline:
         self.engines = tuple(engines)
         self.notes = tuple(notes)
         self._linked = linked
+        self._vae = Autoencoder(name=name, linked=linked)
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -239,7 +239,7 @@ class Pipeline:
             latent=latent,
             inputs=session.inputs,
             draw=source,
-            encode=self._encode,
+            encode=self._vae.encode,
         )
         feeds |= {tensor: session.upload(array) for tensor, array in start.constant.items()}
         started = perf_counter()
@@ -277,18 +277,9 @@ class Pipeline:
 
         Raises:
             LinkError: The latents are of another space.
+            UsageError: They are no latents, or hold values that are not finite.
         """
-        from PIL import Image as Images
-
-        self._own(latents)
-        latent = self._linked.latent
-        session = self._linked.decoder.session
-        reads, writes = _single(session, "latent", "image")
-        pictures = []
-        for row in latents.array.astype(latent.dtype):
-            done = session.run({reads: session.upload(row[None])}, {writes: None})
-            pictures.append(Images.fromarray(done[writes].numpy()[0]))
-        return pictures
+        return self._vae.decode(self._own(latents).array)
 
     def encode(self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None) -> Latents:
         """Pictures to latents of this bundle's space.
@@ -310,29 +301,7 @@ class Pipeline:
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
-        return Latents(array=self._encode(pixels(listed, width, height), None, noise), space=self.space)
-
-    def _encode(
-        self, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
-    ) -> NDArray[np.floating]:
-        """z `[B, C, h, w]` of pictures, one at a time; see `latentlink.runtime.start.Encode`."""
-        if self._linked.encoder is None:
-            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
-        session, latent = self._linked.encoder.session, self._linked.latent
-        reads, writes = _single(session, "image", "latent")
-        covers = next(port.tensor for port in session.inputs if port.kind == "mask")
-        if mask is None:
-            mask = np.zeros((len(picture), 1, *picture.shape[1:3]), np.float32)
-        rows = []
-        for number in range(len(picture)):
-            one = slice(number, number + 1)
-            feeds = {
-                reads: session.upload(picture[one]),
-                covers: session.upload(mask[one]),
-                latent.at("noise").tensor: session.upload(noise[one].astype(latent.dtype)),
-            }
-            rows.append(session.run(feeds, {writes: None})[writes].numpy().copy())
-        return np.concatenate(rows)
+        return Latents(array=self._vae.encode(pixels(listed, width, height), None, noise), space=self.space)
 
     def _own(self, latents: object) -> Latents:
         """The latents, if they are finite numbers of the space that the denoiser writes."""
@@ -358,11 +327,3 @@ class Pipeline:
         """Of the latent: `[B, C, h, w]`."""
         downscale = self.space.downscale
         return request.batch, self.space.channels, request.height // downscale, request.width // downscale
-
-
-def _single(session: Session, reads: str, writes: str) -> tuple[str, str]:
-    """Tensor names of the linking input of kind `reads` and output of kind `writes`."""
-    return (
-        next(p.tensor for p in session.inputs if p.kind == reads and not p.slot),
-        next(p.tensor for p in session.outputs if p.kind == writes and not p.slot),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,8 @@ Float32 = NDArray[np.float32]
 _Number = TypeVar("_Number", bound=np.generic)
 
 
-class Encode(Protocol):
-    """The VAE encoder: uint8 `[B, H, W, 3]`, mask float32 `[B, 1, H, W]`, noise `[B, C, h, w]` to z `[B, C, h, w]`."""
-
-    def __call__(self, picture: NDArray[np.uint8], mask: Float32 | None, noise: Float32) -> NDArray[np.floating]:
-        """Encode."""
-        ...
+Encode: TypeAlias = Callable[[NDArray[np.uint8], Float32 | None, Float32], NDArray[np.floating]]
+"""`Autoencoder.encode`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
