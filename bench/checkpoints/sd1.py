@@ -7,8 +7,9 @@ from typing import Any
 
 from latentlink.bench.checkpoints import schedulers
 from latentlink.bench.checkpoints.layout import Checkpoint, Network, Tokenizer
-from latentlink.bench.checkpoints.text import CLIP_TOKENIZER, clip_l
+from latentlink.bench.checkpoints.text import CLIP_L_SIZES, CLIP_TOKENIZER, clip_l
 from latentlink.bench.checkpoints.tokenizers import END
+from latentlink.bench.checkpoints.unet import small_unet
 from latentlink.bench.checkpoints.vae import KL_SD
 
 FLAGS: Mapping[str, Any] = {
@@ -33,24 +34,6 @@ def _checkpoint(
         networks={"text_encoder": text_encoder or clip_l(), "unet": unet, "vae": vae},
         tokenizers={"tokenizer": tokenizer},
         flags=FLAGS,
-    )
-
-
-def _unet(weights: str, **config: Any) -> Network:
-    return Network(
-        kind="UNet2DConditionModel",
-        weights=weights,
-        config={
-            "sample_size": 8,
-            "block_out_channels": (20, 28),
-            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-            "layers_per_block": 1,
-            "cross_attention_dim": 36,
-            "attention_head_dim": 4,
-            "norm_num_groups": 4,
-            **config,
-        },
     )
 
 
@@ -88,11 +71,7 @@ TRUE_SIZE = _checkpoint(
         kind="CLIPTextModel",
         weights="sd15",
         config={
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "projection_dim": 768,
+            **CLIP_L_SIZES,
             **_own_tokens(49408),
         },
     ),
@@ -101,20 +80,7 @@ TRUE_SIZE = _checkpoint(
 
 # the VAE has two levels less than any published one, and a scaling factor that no published VAE has
 SHALLOW = _checkpoint(
-    Network(
-        kind="UNet2DConditionModel",
-        weights="tiny",
-        config={
-            "sample_size": 8,
-            "block_out_channels": (24, 40),
-            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-            "layers_per_block": 1,
-            "cross_attention_dim": 36,
-            "attention_head_dim": 4,
-            "norm_num_groups": 4,
-        },
-    ),
+    small_unet("tiny", block_out_channels=(24, 40)),
     vae=Network(
         kind="AutoencoderKL",
         weights="tiny",
@@ -146,10 +112,12 @@ SHALLOW = _checkpoint(
 CHECKPOINTS: Mapping[str, Checkpoint] = {
     "sd15": TRUE_SIZE,
     "tiny": SHALLOW,
-    "tiny-sd1": _checkpoint(_unet("sd1")),
-    "tiny-sd1-inpaint": _checkpoint(_unet("sd1-inpaint", in_channels=9), pipeline="StableDiffusionInpaintPipeline"),
+    "tiny-sd1": _checkpoint(small_unet("sd1")),
+    "tiny-sd1-inpaint": _checkpoint(
+        small_unet("sd1-inpaint", in_channels=9), pipeline="StableDiffusionInpaintPipeline"
+    ),
     "tiny-lcm": _checkpoint(
-        _unet("lcm", time_cond_proj_dim=20),
+        small_unet("lcm", time_cond_proj_dim=20),
         pipeline="LatentConsistencyModelPipeline",
         scheduler=schedulers.LCM,
     ),

@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint, Network
+from latentlink.bench.checkpoints.layout import Checkpoint
 from latentlink.bench.checkpoints.sd1 import FLAGS
 from latentlink.bench.checkpoints.text import OPENCLIP_TOKENIZER, clip_h
+from latentlink.bench.checkpoints.unet import small_unet
 from latentlink.bench.checkpoints.vae import KL_SD
 
 
 def _checkpoint(weights: str, scheduler: schedulers.Config) -> Checkpoint:
-    unet = Network(
-        kind="UNet2DConditionModel",
-        weights=weights,
-        config={
-            "sample_size": 8,
-            "block_out_channels": (20, 28),
-            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-            "layers_per_block": 1,
-            "cross_attention_dim": 44,
-            "attention_head_dim": (2, 4),
-            "norm_num_groups": 4,
-            "use_linear_projection": True,
-        },
-    )
+    unet = small_unet(weights, cross_attention_dim=44, attention_head_dim=(2, 4), use_linear_projection=True)
     return Checkpoint(
         pipeline="StableDiffusionPipeline",
         scheduler=scheduler,

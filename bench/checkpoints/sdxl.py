@@ -7,7 +7,7 @@ from typing import Any
 
 from latentlink.bench.checkpoints import schedulers
 from latentlink.bench.checkpoints.layout import Checkpoint, Network, Tokenizer
-from latentlink.bench.checkpoints.text import CLIP_TOKENIZER, OPENCLIP_TOKENIZER, clip_g, clip_l
+from latentlink.bench.checkpoints.text import CLIP_L_SIZES, CLIP_TOKENIZER, OPENCLIP_TOKENIZER, clip_g, clip_l
 from latentlink.bench.checkpoints.tokenizers import END
 from latentlink.bench.checkpoints.vae import KL_SDXL
 
@@ -125,11 +125,7 @@ TRUE_SIZE = _checkpoint(
         weights="sdxl",
         config={
             **_TRUE_TEXT,
-            "hidden_size": 768,
-            "intermediate_size": 3072,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "projection_dim": 768,
+            **CLIP_L_SIZES,
             "hidden_act": "quick_gelu",
         },
     ),

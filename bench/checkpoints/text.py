@@ -5,6 +5,7 @@ CLIP's configs name the tokens 0, 2 and 1 as first, last and padding, which they
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from latentlink.bench.checkpoints.layout import Network, Tokenizer
@@ -26,6 +27,16 @@ def _clip(weights: str, kind: str, **config: Any) -> Network:
             **config,
         },
     )
+
+
+CLIP_L_SIZES: Mapping[str, int] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+"""Of the published CLIP ViT-L's text tower."""
 
 
 def clip_l(kind: str = "CLIPTextModel") -> Network:

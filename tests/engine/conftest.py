@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import onnx
 import pytest
 
 from latentlink.engine.bundle import write_bundle
-from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
+from latentlink.engine.manifest import ComponentEntry, EngineEntry, FileEntry, Manifest, Sampling, TokenizerEntry
 from latentlink.ports import coefficients_port, guidance_port, image_port, latent_port, text_port, tokens_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
@@ -157,3 +158,22 @@ def filled(tmp_path: Path) -> Path:
 def small(tmp_path: Path) -> SmallBundle:
     """The small bundle, written."""
     return SmallBundle(tmp_path / "small")
+
+
+@pytest.fixture
+def whole_manifest(small_manifest: Manifest) -> Manifest:
+    """The small manifest, with files."""
+    files: dict[str, FileEntry] = {}
+    for digit, component in zip("abcdef", small_manifest.components.values(), strict=False):
+        files |= {engine.path: FileEntry(sha256=digit * 64, size=int(digit, 16)) for engine in component.engines}
+        if component.tokenizer is not None:
+            tokens = component.inputs[0]
+            files[component.tokenizer.path] = FileEntry(sha256=tokens.digest + "0" * 56, size=20)
+    return replace(small_manifest, files=files)
+
+
+@pytest.fixture
+def record(whole_manifest: Manifest) -> dict[str, Any]:
+    """The same as fresh JSON values, to edit."""
+    value: dict[str, Any] = json.loads(whole_manifest.to_bytes())
+    return value

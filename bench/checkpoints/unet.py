@@ -1,0 +1,26 @@
+"""The small UNet that several families' random checkpoints vary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latentlink.bench.checkpoints.layout import Network
+
+
+def small_unet(weights: str, **config: Any) -> Network:
+    """A `UNet2DConditionModel` of two levels, the first with cross attention; `config` replaces or adds arguments."""
+    return Network(
+        kind="UNet2DConditionModel",
+        weights=weights,
+        config={
+            "sample_size": 8,
+            "block_out_channels": (20, 28),
+            "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+            "layers_per_block": 1,
+            "cross_attention_dim": 36,
+            "attention_head_dim": 4,
+            "norm_num_groups": 4,
+            **config,
+        },
+    )
