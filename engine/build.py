@@ -5,22 +5,31 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
+from latentlink.engine.agreement import Agreement
 from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint
 from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest
-from latentlink.errors import UsageError
+from latentlink.engine.probes import Arrays, Probes, Run
+from latentlink.errors import BundleError, UsageError
 from latentlink.spaces import digest
 
 Range: TypeAlias = tuple[int, int, int]
 """Smallest, best and largest size. Equal ones make it fixed."""
 
 BUILDERS: Mapping[str, str] = {"ort-cpu": "latentlink.engine.ort_cpu"}
-"""Module of each target; it has `build_engine(source, out, fixed) -> facts` and `FILE`."""
+"""Module of each target; it has `build_engine(source, out, fixed) -> facts`, `open_engine(path) -> Run` and `FILE`."""
+
+REFERENCE = "latentlink.engine.ort_cpu"
+"""Opens the exported graph, where an engine's sizes need references of their own."""
+
+FITTED = 2
+"""Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +80,7 @@ def build_bundle(
 
     Raises:
         UsageError: An argument is wrong, or `exported` is not an export.
-        BundleError: The export is damaged.
+        BundleError: The export is damaged, or no engine of a component agrees with its probes.
     """
     for target in targets:
         if target not in BUILDERS:
@@ -83,18 +92,80 @@ def build_bundle(
     work = [(name, target) for name in source.manifest.components for target in targets]
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         engines: dict[str, list[EngineEntry]] = {name: [] for name in source.manifest.components}
+        failed: dict[str, str] = {}
+        probes = _copy_probes(source, shapes, folder)
         for number, (name, target) in enumerate(work):
             if on_engine:
                 on_engine(number, len(work), f"{name} for {target}")
-            engines[name].append(_build(source, name, target, shapes, folder))
+            engine = _build(source, name, target, shapes, folder)
+            agreed = None if name not in probes else _check(folder / engine.path, engine, probes[name])
+            if agreed is None or agreed.passed:
+                engines[name].append(engine if agreed is None else _measured(engine, agreed, probes[name].reference))
+                continue
+            failed[f"left_out.{name}.{target}"] = agreed.said()
+            shutil.rmtree((folder / engine.path).parent)
         components = {}
         for name, entry in source.manifest.components.items():
+            if not engines[name]:
+                raise BundleError(
+                    f"No engine built of {name} computes what its probes say: "
+                    f"{'; '.join(text for key, text in failed.items() if key.startswith(f'left_out.{name}.'))}.",
+                    remedy="Export it again; if that does not help, it is a fault of the builder: report it.",
+                )
             components[name] = replace(entry, engines=tuple(engines[name]))
             if entry.tokenizer is not None:
                 file = folder / entry.tokenizer.path
                 file.parent.mkdir(parents=True)
                 shutil.copyfile(source.file(entry.tokenizer.path), file)
-        return write_bundle(folder, replace(source.manifest, kind="bundle", components=components, files={}))
+        return write_bundle(
+            folder,
+            replace(
+                source.manifest,
+                kind="bundle",
+                components=components,
+                provenance={**source.manifest.provenance, **failed},
+                files={},
+            ),
+        )
+
+
+def _measured(engine: EngineEntry, agreed: Agreement, reference: str) -> EngineEntry:
+    """The engine with its own figures, where they are from the reference that the export's are from."""
+    same = engine.parity is None or engine.parity["reference"] == reference
+    return replace(engine, parity=agreed.to_json(reference)) if same else engine
+
+
+def _copy_probes(source: Bundle, shapes: Shapes, folder: Path) -> dict[str, Probes]:
+    """Take the export's probes over, those of built components fitted to the sizes that they are built for."""
+    taken = {}
+    for name, path in source.manifest.probes.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        entry = source.manifest.components.get(name)
+        if entry is None:
+            shutil.copyfile(source.file(path), file)
+            continue
+        graph = next(engine for engine in entry.engines if engine.target == "onnx")
+        taken[name] = Probes.load(source.file(path), entry.inputs, entry.outputs).fitted(
+            _limits(entry, shapes, source.manifest.sampling.size_multiple),
+            entry.inputs,
+            partial(_run_graph, source.file(graph.path)),
+            FITTED,
+        )
+        taken[name].save(file)
+    return taken
+
+
+def _run_graph(path: Path, inputs: Arrays) -> Arrays:
+    """Run an exported graph once: it is opened only where a reference has to be made."""
+    run: Run = import_module(REFERENCE).open_engine(path)
+    return run(inputs)
+
+
+def _check(path: Path, engine: EngineEntry, probes: Probes) -> Agreement:
+    """Run an engine that was just built on its probes."""
+    run: Run = import_module(BUILDERS[engine.target]).open_engine(path)
+    return probes.check(run, engine.precision)
 
 
 def _build(source: Bundle, name: str, target: str, shapes: Shapes, folder: Path) -> EngineEntry:

@@ -67,6 +67,8 @@ class Manifest:
         spaces: Records behind the latent ports' digests.
         embeddings: Records behind the text ports' digests.
         components: By name: `text_encoder`, `denoiser`, `vae_decoder`, ...
+        probes: File of probes by component; also of components that are not in this bundle, for others to be compared
+            with that take their place.
         sampling: Training schedule and defaults.
         provenance: Free text by key: tool versions, the checkpoint's name.
         files: Every file beside the manifest by path; empty only before the bundle is written.
@@ -83,6 +85,7 @@ class Manifest:
     components: Mapping[str, ComponentEntry]
     sampling: Sampling
     provenance: Mapping[str, str]
+    probes: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +105,11 @@ class Manifest:
                     self._check_kind(component)
             if not self.components:
                 raise ManifestError("", "received no component, expected at least one")
+        with inside("probes"):
+            object.__setattr__(self, "probes", dict(sorted_items(self.probes, 16)))
+            for name, path in self.probes.items():
+                check_pattern("", name, _COMPONENT, "names like vae_decoder")
+                check_path(name, path)
         with inside("provenance"):
             object.__setattr__(self, "provenance", dict(sorted_items(self.provenance, 64)))
             for key, text in self.provenance.items():
@@ -133,7 +141,10 @@ class Manifest:
             raise unexpected("sampling.conditions", _sizes(told), f"those of the condition ports, {_sizes(ports)}")
 
     def _check_listed(self) -> None:
-        """Refuse an engine or tokenizer that is not among the files, and a tokenizer of another encoder."""
+        """Refuse what is not among the files, and a tokenizer of another encoder."""
+        for name, path in self.probes.items():
+            if path not in self.files:
+                raise unexpected(f"probes.{name}", path, "a path that is listed in files")
         for name, component in self.components.items():
             with inside(f"components.{name}"):
                 for number, engine in enumerate(component.engines):
@@ -164,6 +175,7 @@ class Manifest:
             "spaces": [_plain(space.to_json()) for space in self.spaces],
             "embeddings": [_plain(embedding.to_json()) for embedding in self.embeddings],
             "components": {name: component.to_json() for name, component in self.components.items()},
+            "probes": dict(self.probes),
             "sampling": self.sampling.to_json(),
             "provenance": dict(self.provenance),
             "files": {path: entry.to_json() for path, entry in self.files.items()},
@@ -179,8 +191,8 @@ class Manifest:
         check_tree(value)
         _check_version(value)
         keys = (
-            "format", "version", "kind", "name", "family", "spaces", "embeddings", "components", "sampling",
-            "provenance", "files",
+            "format", "version", "kind", "name", "family", "spaces", "embeddings", "components", "probes",
+            "sampling", "provenance", "files",
         )  # fmt: skip
         record = record_of(value, keys)
         components, files = {}, {}
@@ -204,6 +216,7 @@ class Manifest:
             spaces=each("spaces", record["spaces"], LatentSpace.from_json),
             embeddings=each("embeddings", record["embeddings"], TextEmbedding.from_json),
             components=components,
+            probes=record["probes"],
             sampling=sampling,
             provenance=record["provenance"],
             files=files,

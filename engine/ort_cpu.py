@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.engine.manifest import Fact
+from latentlink.engine.probes import Arrays, Run
 from latentlink.errors import BundleError
 
 FILE = "model.onnx"
@@ -74,6 +75,35 @@ def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[s
             remedy="It is a fault of the builder: report it.",
         )
     return {"optimisation": LEVEL, "fused_attention": fused}
+
+
+def open_engine(path: Path) -> Run:
+    """Open an ONNX file as the runtime does, to run its probes.
+
+    Raises:
+        BundleError: ONNX Runtime fails to open or to run it.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it is run for minutes, and then gone
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    failures = "ONNX Runtime cannot {} {}: {}"
+    title = f"{path.parent.parent.name}/{path.parent.name}"
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a class of its own for every status
+        raise BundleError(failures.format("open", title, error)) from None
+    names = [value.name for value in session.get_outputs()]
+
+    def run(inputs: Arrays) -> Arrays:
+        try:
+            return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+        except Exception as error:
+            raise BundleError(failures.format("run", title, error)) from None
+
+    return run
 
 
 def _reopened(path: Path) -> Any:

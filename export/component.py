@@ -80,9 +80,10 @@ class Component:
     def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
         """Inputs to trace and to compare with: the ports' shapes at `sizes`, values of the range they have in use."""
         generator = torch.Generator().manual_seed(seed)
-        return tuple(self._example(port, sizes, generator) for port in self.inputs)
+        return tuple(self.example_of(port, sizes, generator) for port in self.inputs)
 
-    def _example(self, port: Port, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
+    def example_of(self, port: Port, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
+        """The same for one input."""
         shape = [sizes[dim] if isinstance(dim, str) else dim for dim in port.shape]
         if port.kind == "image":
             return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)

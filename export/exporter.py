@@ -12,6 +12,7 @@ import latentlink
 from latentlink.engine.bundle import is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
+from latentlink.engine.probes import Probes
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
@@ -19,12 +20,16 @@ from latentlink.export.onnx_file import write_onnx
 from latentlink.export.options import Options
 from latentlink.export.parity import TORCH, Parity, compare
 from latentlink.export.plain import PlainGraph
+from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
 from latentlink.export.schedule import other_sampler
 from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 ONNX = "onnx"
+
+TIMESTEPS = 1000
+"""Of a training schedule that does not say it, as of every published one."""
 
 # Two sizes to compare at, the first also to trace with: all free dimensions above 1 and different from each
 # other there, so that the exporter ties none of them; the smallest case afterwards.
@@ -86,13 +91,25 @@ def export_checkpoint(
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
         reasons = _sampler_reason(source, sampling)
+        probes: dict[str, str] = {}
+        timesteps = sampling.schedule.get("num_train_timesteps")
+        golden = Golden(
+            multiple=sampling.size_multiple, timesteps=timesteps if isinstance(timesteps, int) else TIMESTEPS
+        )
         made = recipe.components(source, options)
         names = recipe.present(source, options)
-        for number, name in enumerate(names):
-            if on_component:
-                on_component(number, len(names), name)
+        probed = recipe.probed(source, options)
+        for name in (name for name in recipe.names if name in probed):
+            if on_component and name in names:
+                on_component(names.index(name), len(names), name)
             component = next(component for component in made if component.name == name)
-            entries[name], parity = _write(component, folder, options, sampling.size_multiple)
+            probes[name] = f"probes/{name}.safetensors"
+            made_of = golden.probes(component, _reference(component))
+            (folder / probes[name]).parent.mkdir(exist_ok=True)
+            made_of.save(folder / probes[name])
+            if name not in names:
+                continue
+            entries[name], parity = _write(component, made_of, folder, options, sampling.size_multiple)
             if component.precision is not None:
                 reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
             spaces |= dict.fromkeys(component.spaces)
@@ -109,6 +126,7 @@ def export_checkpoint(
                 spaces=tuple(spaces),
                 embeddings=tuple(embeddings),
                 components=entries,
+                probes=probes,
                 sampling=sampling,
                 provenance={
                     "checkpoint": source.name if source.commit is None else f"{source.name}@{source.commit}",
@@ -129,7 +147,14 @@ def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
     return {} if reason is None else {"sampler": reason}
 
 
-def _write(component: Component, folder: Path, options: Options, multiple: int) -> tuple[ComponentEntry, Parity | None]:
+def _reference(component: Component) -> str:
+    """What computes a component's reference outputs."""
+    return TORCH if plain_graph(component.module) is None else "onnx"
+
+
+def _write(
+    component: Component, probes: Probes, folder: Path, options: Options, multiple: int
+) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
     plain = plain_graph(component.module)
     precision = component.precision or options.dtype if plain is None else _plain_precision(component, plain)
@@ -154,7 +179,7 @@ def _write(component: Component, folder: Path, options: Options, multiple: int) 
     component.module.release()  # before ONNX Runtime takes the same weights
     parity = None
     if precision != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
-        parity = compare(path, cases, dtype=precision, reference=TORCH if plain is None else "onnx")
+        parity = compare(path, cases, probes, precision)
         if not parity.passed:
             raise CheckpointError(
                 f"{component.name} does not compute in ONNX what it computes in torch: relative difference "

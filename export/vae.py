@@ -122,7 +122,7 @@ class RawMoments(nn.Module):
 
 
 def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
-    """Decoder and encoder of an `AutoencoderKL`.
+    """Encoder and decoder of an `AutoencoderKL`, in this order: what the one writes is what the other is probed with.
 
     One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
     where the rest computes in float16.
@@ -132,19 +132,19 @@ def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[C
     precision = "float32" if upcast else None
     reason = _upcast_reason(vae.config, space) if upcast else ""
     yield Component(
-        name="vae_decoder",
-        module=Decoder(RawDecode(vae), space).eval(),
-        inputs=(latent,),
-        outputs=(image_port(),),
+        name="vae_encoder",
+        module=Encoder(RawMoments(vae), space, DTYPES[options.io_dtype]).eval(),
+        inputs=(image_port(), mask_port(1), latent.at("noise")),
+        outputs=(latent,),
         spaces=(space,),
         precision=precision,
         reason=reason,
     )
     yield Component(
-        name="vae_encoder",
-        module=Encoder(RawMoments(vae), space, DTYPES[options.io_dtype]).eval(),
-        inputs=(image_port(), mask_port(1), latent.at("noise")),
-        outputs=(latent,),
+        name="vae_decoder",
+        module=Decoder(RawDecode(vae), space).eval(),
+        inputs=(latent,),
+        outputs=(image_port(),),
         spaces=(space,),
         precision=precision,
         reason=reason,

@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent
 TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
     "latentlink": (set(), {"numpy"}),
     "export": ({"engine"}, None),
-    "engine": (set(), {"numpy", "onnxruntime", "onnx_ir"}),
+    "engine": (set(), {"numpy", "onnxruntime", "onnx_ir", "safetensors"}),
     "runtime": ({"engine"}, {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"}),
     "bench": ({"engine", "runtime", "demo"}, None),
 }
 
 # The only modules of engine/ that the runtime may read: never a builder.
-ENGINE_FOR_RUNTIME = {"bundle", "files", "fingerprint", "manifest"}
+ENGINE_FOR_RUNTIME = {"agreement", "bundle", "files", "fingerprint", "manifest", "probes"}
 VOCABULARY = {"errors", "ports", "spaces"}
 FAMILIES = re.compile(r"sdxl|sd3|flux|refiner|kl-f8|sd1|clip_l|stable.diffusion", re.IGNORECASE)
 

@@ -30,7 +30,7 @@ CLASSES = {
     "text_encoder_2": "T5EncoderModel",
     "vae": "AutoencoderKL",
 }
-NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
+NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "denoiser")
 TRANSFORMER = {"in_channels": 64, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
 PATCH = 2
 SIDE = 1024

@@ -18,7 +18,7 @@ from latentlink.export.unet import TextUNet, reads_mask, trained_size, unet_conf
 from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
-NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "denoiser")
+NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "denoiser")
 CLASSES = {"unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL"}
 SPACE = KNOWN_SPACES["sd"]
 

@@ -11,6 +11,9 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.options import Options
 
+VAE = ("vae_encoder", "vae_decoder")
+"""Its halves, which bundles can share."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -33,7 +36,7 @@ class Recipe:
     components: Callable[[Checkpoint, Options], Iterator[Component]]
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
     names: tuple[str, ...]
-    optional: tuple[str, ...] = ("vae_decoder", "vae_encoder")
+    optional: tuple[str, ...] = VAE
     clip_skip: int | None = None
 
     def present(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
@@ -45,6 +48,14 @@ class Recipe:
             and name not in checkpoint.absent
             and (name in checkpoint.classes or not name.startswith("text_encoder"))
         )
+
+    def probed(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
+        """The components that probes are made for: those of `present`, and a VAE's halves that were left out.
+
+        A half from elsewhere can so be compared with what this denoiser's own would have done.
+        """
+        left_out = (name for name in VAE if name in options.without and name not in checkpoint.absent)
+        return (*self.present(checkpoint, options), *left_out)
 
     def check(self, checkpoint: Checkpoint, options: Options) -> None:
         """Refuse options that this family or checkpoint cannot follow, before any work is done.

@@ -17,7 +17,7 @@ from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
 from latentlink.export.identity import vae_layout
 from latentlink.export.options import Options
-from latentlink.export.recipes.recipe import Recipe
+from latentlink.export.recipes.recipe import VAE, Recipe
 from latentlink.export.schedule import default_sampler, training_schedule
 from latentlink.export.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
@@ -30,7 +30,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "text_encoder_3", "denoiser")
+NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "text_encoder_3", "denoiser")
 T5_LENGTH = 256
 JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim": 2048}
 
@@ -151,6 +151,6 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
-    optional=("vae_decoder", "vae_encoder", "text_encoder_3"),
+    optional=(*VAE, "text_encoder_3"),
     clip_skip=1,
 )

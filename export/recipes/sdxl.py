@@ -24,7 +24,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("vae_decoder", "vae_encoder", "text_encoder", "text_encoder_2", "denoiser")
+NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 
 # Height and width, or 0 for the picture's own; top and left.

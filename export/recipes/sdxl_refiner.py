@@ -20,7 +20,7 @@ CLASSES = {
     "text_encoder_2": "CLIPTextModelWithProjection",
     "vae": "AutoencoderKL",
 }
-NAMES = ("vae_decoder", "vae_encoder", "text_encoder_2", "denoiser")
+NAMES = ("vae_encoder", "vae_decoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 1280, "block_out_channels": [384, 768, 1536, 1536]}
 
 # Each with the unconditional rows' own where those differ.

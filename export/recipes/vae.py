@@ -13,7 +13,7 @@ from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.vae import load_vae, vae_components
 
 CLASSES = {"vae": "AutoencoderKL"}
-NAMES = ("vae_decoder", "vae_encoder")
+NAMES = ("vae_encoder", "vae_decoder")
 
 
 def matches(checkpoint: Checkpoint) -> bool:

@@ -1,0 +1,165 @@
+"""Golden inputs for every component, and what its torch module makes of them in float32: the probes of a bundle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer as Tokens
+from torch import Tensor
+
+from latentlink.engine.probes import Probe, Probes
+from latentlink.export.component import DTYPES, Component, Tokenizer
+from latentlink.export.probe_pictures import PATTERNS, draw
+from latentlink.ports import COEFFICIENTS, Port
+
+SIDE = 64
+"""Pixels: the first probe's sides are this or the next multiple that the model has, the second's width twice that."""
+
+PROMPTS = ("", "a red bicycle beside a white house", "Zwei Katzen, 3 Hunde: “größer” as e=mc², 速い & naïve!")
+"""The empty one first, which guidance compares with."""
+
+TOKENS = 16
+"""Of the golden embeddings that a denoiser is shown: their number is free, and a file of probes small."""
+
+LEVELS: Mapping[str, float] = {"high": 0.9, "middle": 0.5, "low": 0.1}
+"""Noise levels of the denoiser's probes, as shares of the training schedule."""
+
+
+@dataclass(slots=True)
+class Golden:
+    """What the components before made of their golden inputs, which later ones read.
+
+    Args:
+        multiple: Pixels that the sides of pictures are multiples of.
+        timesteps: Of the training schedule.
+        latents: The VAE encoder's, by (height, width) in pixels and pattern.
+        embeddings: By symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
+    """
+
+    multiple: int
+    timesteps: int
+    latents: dict[tuple[int, int, str], Tensor] = field(default_factory=dict)
+    embeddings: dict[str, Tensor] = field(default_factory=dict)
+
+    def probes(self, component: Component, reference: str) -> Probes:
+        """Run a component, in float32, on its golden inputs.
+
+        Args:
+            component: Its module has not been converted yet.
+            reference: What its outputs are, see `Parity.reference`.
+        """
+        made = []
+        for name, prompt, inputs in self._inputs(component):
+            with torch.no_grad():
+                outputs = component.module(*inputs)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            self._remember(component, name, inputs, outputs)
+            made.append(
+                Probe.sampled(
+                    name=name,
+                    prompt=prompt,
+                    inputs={port.tensor: t.numpy() for port, t in zip(component.inputs, inputs, strict=True)},
+                    outputs={port.tensor: t.numpy() for port, t in zip(component.outputs, outputs, strict=True)},
+                )
+            )
+        return Probes(reference=reference, probes=tuple(made))
+
+    def _inputs(self, component: Component) -> Iterator[tuple[str, str | None, tuple[Tensor, ...]]]:
+        """Name, prompt and inputs of each probe."""
+        kinds = {port.kind for port in component.inputs}
+        if component.tokenizer is not None:
+            for number, prompt in enumerate(PROMPTS):
+                yield f"prompt-{number}", prompt, (_token_ids(component.tokenizer, prompt),)
+        elif "coefficients" in kinds:
+            for level, share in LEVELS.items():
+                yield level, None, tuple(self._denoised(port, share, component) for port in component.inputs)
+        else:
+            for height, width in self._picture_sizes():
+                for pattern in PATTERNS:
+                    name = f"{pattern}-{width}x{height}"
+                    yield name, None, tuple(self._of_picture(p, pattern, height, width) for p in component.inputs)
+
+    def _picture_sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width in pixels, the smallest first."""
+        side = self.multiple * math.ceil(SIDE / self.multiple)
+        return (side, side), (side, 2 * side)
+
+    def _of_picture(self, port: Port, pattern: str, height: int, width: int) -> Tensor:
+        """An input of one of the VAE's halves."""
+        if port.kind == "image":
+            return torch.from_numpy(draw(pattern, height, width))[None]
+        if port.kind == "mask":
+            mask = torch.zeros(1, 1, height, width)
+            mask[..., : height // 4, : width // 4] = float(pattern == "bars")
+            return mask
+        shape = (1, port.size("c"), height // port.size("f"), width // port.size("f"))
+        if port.slot == "noise":  # the posterior's mode, apart from one pattern that shows its deviation
+            return (_normal(shape) if pattern == "texture" else torch.zeros(shape)).to(DTYPES[port.dtype])
+        return self.latents.get((height, width, pattern), _normal(shape)).to(DTYPES[port.dtype])
+
+    def _denoised(self, port: Port, share: float, component: Component) -> Tensor:
+        """An input of the denoiser at a noise level: `cos*z + sin*noise` at its timestep, a row with every column."""
+        height, width = self._picture_sizes()[0]
+        guided = any(p.kind == "guidance" and p.name == "cfg" for p in component.inputs)
+        if port.kind == "text":
+            return self._text(port, guided)
+        if port.kind == "latent":
+            angle = share * math.pi / 2
+            shape = (1, port.size("c"), height // port.size("f"), width // port.size("f"))
+            clean = self.latents.get((height, width, "edges"), _normal(shape, 1)).float()
+            noise = _normal(shape, 2)
+            mixed = {
+                "x": math.cos(angle) * clean + math.sin(angle) * noise,
+                "noise": _normal(shape, 3),
+                "init": clean,
+                "initnoise": noise,
+                "masked": clean,
+            }
+            older = clean + 0.1 * _normal(shape, 4)  # what earlier steps took for the picture
+            return mixed.get(port.slot, older).to(DTYPES[port.dtype])
+        if port.kind == "mask":
+            mask = torch.ones(1, 1, height // port.size("f"), width // port.size("f"))
+            mask[..., : mask.shape[-1] // 2] = 0
+            return mask
+        sizes = {"B": 1, "N": 2 if guided else 1}
+        made = component.example_of(port, sizes, torch.Generator().manual_seed(0))
+        if port.kind == "coefficients":
+            made[:, COEFFICIENTS.index("t")] = round(share * (self.timesteps - 1))
+        return made
+
+    def _text(self, port: Port, guided: bool) -> Tensor:
+        """Golden embeddings, the empty prompt's first where there is guidance."""
+        found = self.embeddings.get(port.symbol)
+        if found is None:  # an encoder that was left out
+            found = _normal((len(PROMPTS), *((TOKENS,) if len(port.shape) == 3 else ()), port.size("d")))
+        rows = found[:2] if guided else found[1:2]
+        return (rows[:, :TOKENS] if rows.ndim == 3 else rows).to(DTYPES[port.dtype]).contiguous()
+
+    def _remember(
+        self, component: Component, name: str, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
+    ) -> None:
+        if any(port.kind == "image" for port in component.inputs):
+            height, width = inputs[0].shape[1:3]
+            self.latents[height, width, name.split("-")[0]] = outputs[0].clone()
+        for port, tensor in zip(component.outputs, outputs, strict=True):
+            if port.kind == "text":
+                earlier = [self.embeddings[port.symbol]] if name != "prompt-0" else []
+                self.embeddings[port.symbol] = torch.cat([*earlier, tensor])
+
+
+def _token_ids(tokenizer: Tokenizer, prompt: str) -> Tensor:
+    """int32 `[1, L]`: start, the prompt's tokens as far as they fit, end, padding."""
+    ids = Tokens.from_str(tokenizer.text).encode(prompt, add_special_tokens=False).ids
+    start = [] if tokenizer.start_id is None else [tokenizer.start_id]
+    end = [] if tokenizer.end_id is None else [tokenizer.end_id]
+    row = [*start, *ids[: tokenizer.max_length - len(start) - len(end)], *end]
+    row += [tokenizer.pad_id] * (tokenizer.max_length - len(row))
+    return torch.tensor([row], dtype=torch.int32)
+
+
+def _normal(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    return torch.from_numpy(np.random.Generator(np.random.PCG64(seed)).standard_normal(shape, np.float32))
