@@ -100,7 +100,7 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
             raise _refused(denoiser, x, [(encoder, writes)], describe)
         _fits(encoder, writes, denoiser, latent)
     for engine in engines:
-        _as_declared(engine)
+        as_declared(engine)
     return Linked(denoiser=denoiser, texts=texts, decoder=decoder, encoder=encoder, latent=latent)
 
 
@@ -155,8 +155,12 @@ def _fits(writer: Engine, written: Port, reader: Engine, read: Port) -> None:
         )
 
 
-def _as_declared(engine: Engine) -> None:
-    """What the manifest declares must be what the engine has; sizes may have been fixed by the builder."""
+def as_declared(engine: Engine) -> None:
+    """What the manifest declares must be what the engine has; sizes may have been fixed by the builder.
+
+    Raises:
+        BundleError: It is not.
+    """
     for real, declared in zip((engine.session.inputs, engine.session.outputs), engine.declared, strict=True):
         agree = [p.tensor for p in real] == [p.tensor for p in declared] and all(
             len(a.shape) == len(b.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from latentlink.runtime.link import Engine, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.sessions import OPENERS, open_session
+from latentlink.runtime.verify import check_candidate, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 SHIPPED = ("demo", "demo-b")
@@ -34,6 +35,7 @@ def load(
     target: str = "auto",
     replace: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
+    verify: bool | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -43,13 +45,15 @@ def load(
         target: A target, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None takes the processors this process may use.
+        verify: What is run on probes: None, components that are not from the denoiser's bundle, which have to show that
+            they read and write its latents; True, one probe of every engine too; False, nothing.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
         UsageError: There is no bundle, or no such component or target.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
-        LinkError: The engines do not fit.
+        LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
     if target != "auto" and target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(OPENERS)}.")
@@ -65,11 +69,16 @@ def load(
             )
         chosen[component] = (str(other), donor)
     engines: list[Engine] = []
+    precisions: dict[str, str] = {}
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            engines.append(_engine(component, title, source, target, threads, notes))
+            candidate = _choose(component, title, source, target, notes)
+            precisions[component] = candidate.precision
+            engines.append(_opened(component, title, source, candidate, threads))
         linked = link(engines, lambda port: _record(port, opened))
+        if verify is not False:
+            _verify(engines, chosen, precisions, verify is True, notes)
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(
@@ -109,8 +118,8 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
     return opened
 
 
-def _engine(component: str, title: str, source: Bundle, target: str, threads: int | None, notes: list[str]) -> Engine:
-    """Open the first engine of a component that was asked for and is valid here."""
+def _choose(component: str, title: str, source: Bundle, target: str, notes: list[str]) -> EngineEntry:
+    """The first engine of a component that was asked for and is valid here."""
     entry = source.manifest.components[component]
     passed: list[str] = []
     for candidate in entry.engines:
@@ -122,7 +131,7 @@ def _engine(component: str, title: str, source: Bundle, target: str, threads: in
             continue
         notes += [f"{component}: {reason}" for reason in passed]
         notes.append(f"{component}: {candidate.target} ({candidate.precision})")
-        return _opened(component, title, source, candidate, threads)
+        return candidate
     found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
     raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
 
@@ -136,6 +145,25 @@ def _opened(component: str, title: str, source: Bundle, chosen: EngineEntry, thr
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
     )
+
+
+def _verify(
+    engines: Sequence[Engine],
+    chosen: Mapping[str, tuple[str, Bundle]],
+    precisions: Mapping[str, str],
+    every: bool,
+    notes: list[str],
+) -> None:
+    """Run the probes that `load` was asked for: latents mean what the denoiser's bundle says."""
+    host_name, host = chosen["denoiser"]
+    for engine in engines:
+        title, source = chosen[engine.component]
+        if every:
+            verify_quick(engine, source, precisions[engine.component])
+        if source is not host:
+            found = check_candidate(engine, precisions[engine.component], host, host_name)
+            how = "as its own does" if found.same else f"{found.snr:.1f} dB of what its own does"
+            notes.append(f"{engine.component}: of {title}, computes on the probes of {host_name} {how}")
 
 
 def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "A checkpoint to typed ONNX components.",
     "build": "An export to a bundle of engines.",
     "inspect": "Ports, spaces and engines of a bundle, or the space of a latents file.",
+    "verify": "Every engine on its golden inputs; whether another decoder fits.",
     "generate": "A prompt to a picture.",
     "transfer": "Latents of one model to latents of another.",
     "bench": "Seconds by stage, start-up and memory.",

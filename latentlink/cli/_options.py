@@ -28,3 +28,8 @@ target_option = click.option(
     show_default=True,
     help="Target to run on; auto takes the first that is valid here.",
 )
+verify_option = click.option(
+    "--verify/--no-verify",
+    default=None,
+    help="Run one golden input through every engine first, or link by symbols alone.  [default: only replaced ones]",
+)

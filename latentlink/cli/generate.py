@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.cli._options import replace_option, target_option
+from latentlink.cli._options import replace_option, target_option, verify_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -59,6 +59,7 @@ Examples:
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
 @replace_option
 @target_option
+@verify_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print files, seed and timings as JSON.")
 def command(
@@ -88,6 +89,7 @@ def command(
     output_latents: Path | None,
     replace: dict[str, str],
     target: str,
+    verify: bool | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -107,7 +109,7 @@ def command(
     latents = None if init_latents is None else latentlink.Latents.load(init_latents)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=target, replace=replace, threads=threads) as pipe:
+        with latentlink.load(bundle, target=target, replace=replace, threads=threads, verify=verify) as pipe:
             result = pipe.generate(
                 list(prompt),
                 negative_prompt=negative_prompt,

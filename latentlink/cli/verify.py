@@ -1,0 +1,125 @@
+"""`latentlink verify`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentlink.cli._console import console, print_json, progress
+from latentlink.errors import BundleError, ExitStatus, LinkError, PreflightError
+
+if TYPE_CHECKING:
+    from latentlink.runtime.verify import Checked
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  latentlink verify demo
+  latentlink verify demo --vae-decoder demo-tiny     # does it read demo's latents?
+  latentlink verify bundle --quick --json
+
+Exit status: 0 all engines that can run here passed, 3 the other decoder does not read these latents, 4 a file or an
+engine is not what it should be, 5 no engine of a component can run here.
+"""
+)
+@click.argument("bundle")
+@click.option("--vae-decoder", metavar="OTHER", help="Bundle whose decoder is to take the place of this one's.")
+@click.option("--quick", is_flag=True, help="One probe an engine.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | None, as_json: bool) -> int:
+    """Check BUNDLE: its files by their hashes, its engines by their ports and by running them on golden inputs.
+
+    The golden outputs are torch's in float32, made at export. Engines for other machines are told and not run.
+    """
+    from latentlink.engine.bundle import Bundle
+    from latentlink.runtime import bundle_path, load
+    from latentlink.runtime.verify import verify
+
+    rows: list[Checked] = []
+    with progress() as bar:
+        task = bar.add_task("hashing", total=None)
+        opened = Bundle.open(
+            bundle_path(bundle), on_progress=lambda done, total: bar.update(task, total=total, completed=done)
+        )
+        count = sum(len(entry.engines) for entry in opened.manifest.components.values())
+
+        def begins(title: str) -> None:
+            bar.update(task, total=count, completed=len(rows), description=f"running {title}")
+
+        for checked in verify(opened, quick=quick, threads=threads, on_engine=begins):
+            rows.append(checked)
+    failed = [row for row in rows if row.verdict == "failed"]
+    idle = [c for c in opened.manifest.components if all(r.verdict == "not run" for r in rows if r.component == c)]
+    refusal = None
+    notes: tuple[str, ...] = ()
+    if vae_decoder is not None and not failed:
+        try:
+            with load(bundle, replace={"vae_decoder": vae_decoder}, threads=threads) as pipe:
+                notes = tuple(note for note in pipe.notes if "probes of" in note)
+        except LinkError as error:
+            refusal = error
+    if as_json:
+        other = {} if vae_decoder is None else {"vae_decoder": _other(vae_decoder, refusal, notes)}
+        print_json({"bundle": bundle, "engines": [_record(row) for row in rows], **other})
+    else:
+        _print(rows)
+        for note in notes:
+            console.print(note, soft_wrap=True)
+    if failed:
+        what = ", ".join(f"{row.component} for {row.target}" for row in failed)
+        raise BundleError(
+            f"{bundle}: {what} does not compute what the reference computed: {failed[0].reason}.",
+            remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
+        )
+    if refusal is not None:
+        raise refusal
+    if idle:
+        raise PreflightError(f"{bundle}: no engine of {', '.join(idle)} could be run here; the table says why.")
+    return ExitStatus.DONE
+
+
+def _other(name: str, refusal: LinkError | None, notes: tuple[str, ...]) -> dict[str, Any]:
+    return {"bundle": name, "accepted": refusal is None, "reason": refusal.message if refusal else " ".join(notes)}
+
+
+def _record(row: Checked) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "component": row.component,
+        "target": row.target,
+        "precision": row.precision,
+        "verdict": row.verdict,
+        "reason": row.reason,
+    }
+    if (found := row.agreement) is not None:
+        record |= {
+            "cosine": found.cosine,
+            "psnr": found.psnr if math.isfinite(found.psnr) else None,
+            "worst": found.worst,
+            "threshold": {"psnr": found.needed_psnr, "worst": found.needed_worst},
+        }
+    return record
+
+
+def _print(rows: list[Checked]) -> None:
+    from rich.table import Table
+
+    table = Table("component", "target", "cosine", "PSNR", "worst", "threshold", "verdict", box=None, pad_edge=False)
+    for row in rows:
+        found = row.agreement
+        numbers = ["", "", "", ""]
+        if found is not None:
+            numbers = [
+                f"{found.cosine:.6f}",
+                f"{found.psnr:.1f} dB" if math.isfinite(found.psnr) else "equal",
+                f"{found.worst:.1e}",
+                f"{found.needed_psnr:g} dB {found.needed_worst:.0e}",
+            ]
+        table.add_row(row.component, f"{row.target} {row.precision}", *numbers, row.verdict)
+    console.print(table)
+    for row in rows:
+        if row.reason:
+            console.print(f"{row.component} for {row.target}: {row.reason}", soft_wrap=True, highlight=False)
