@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PART = re.compile(r"[a-z][a-z0-9_]*")
 
 # Networks that are published alone, and the part they are.
-ALONE = {"AutoencoderKL": "vae"}
+ALONE = {"AutoencoderKL": "vae", "AutoencoderTiny": "vae"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

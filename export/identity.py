@@ -68,6 +68,39 @@ def latent_space(
     )
 
 
+def distilled_space(*, channels: int, downscale: int, asked: str | None) -> LatentSpace:
+    """The space of a VAE that was distilled from another: nothing of its own tells it, so the user has to.
+
+    Args:
+        channels: Of its latent.
+        downscale: Pixels a latent element.
+        asked: What the user said with `--space`.
+
+    Raises:
+        CheckpointError: The user said nothing, or what does not fit.
+    """
+    distilled = "A VAE that was distilled from another reads that one's latent space, and its config does not say which"
+    fitting = [s for s in KNOWN_SPACES.values() if (s.channels, s.downscale) == (channels, downscale)]
+    known = "; ".join(f"{space.name} ({space.numbers()})" for space in fitting) or "none"
+    if asked is None:
+        raise CheckpointError(
+            f"{distilled}; known with {channels} channels, /{downscale}: {known}.",
+            remedy=f"Say so with --space {'|'.join(space.name for space in fitting)}.",
+        )
+    if asked not in KNOWN_SPACES:
+        raise CheckpointError(
+            f"{distilled}; --space {asked} is none of those known with {channels} channels, /{downscale}: {known}.",
+            remedy="Name one of these.",
+        )
+    space = KNOWN_SPACES[asked]
+    if space not in fitting:
+        raise CheckpointError(
+            f"--space {asked} means {space.numbers()}, but the VAE's config says {channels} channels, /{downscale}.",
+            remedy=f"Known with these: {known}.",
+        )
+    return space
+
+
 def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
     """Channels of a VAE's latent, and pixels a latent element along one side.
 

@@ -24,7 +24,11 @@ OVERFLOWS = {KNOWN_SPACES["sdxl"]: "activations of the published one pass 65,504
 
 
 class Affine(nn.Module):
-    """The affine between the denoiser's latent z and the VAE's raw latent r: `r = z / scaling * std + mean + shift`."""
+    """The affine between the denoiser's latent z and the VAE's raw latent r: `r = z / scaling * std + mean + shift`.
+
+    Args:
+        space: Has those numbers.
+    """
 
     gain: Tensor
     offset: Tensor
@@ -47,16 +51,16 @@ class Affine(nn.Module):
 
 
 class Decoder(TypedModule):
-    """Latents of `space` to 8-bit pictures.
+    """Latents to 8-bit pictures.
 
     Args:
         decode: The VAE's decoder, raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
-        space: The space it reads.
+        affine: From the denoiser's latent to the raw one.
     """
 
-    def __init__(self, decode: nn.Module, space: LatentSpace) -> None:
+    def __init__(self, decode: nn.Module, affine: Affine) -> None:
         super().__init__(decode)
-        self.affine = Affine(space)
+        self.affine = affine
 
     def forward(self, latent: Tensor) -> Tensor:
         """z `[B, C, h, w]` to uint8 RGB `[B, H, W, 3]`, rounded half to even as diffusers does in numpy."""
@@ -66,17 +70,17 @@ class Decoder(TypedModule):
 
 
 class Encoder(TypedModule):
-    """8-bit pictures to latents of `space`, sampled from the posterior.
+    """8-bit pictures to latents, sampled from the posterior.
 
     Args:
         moments: The VAE's encoder, picture `[B, 3, H, W]` in -1..1 to mean and log-variance `[B, 2C, h, w]`.
-        space: The space it writes.
+        affine: Between the denoiser's latent and the raw one.
         interface_dtype: What crosses between engines.
     """
 
-    def __init__(self, moments: nn.Module, space: LatentSpace, interface_dtype: torch.dtype) -> None:
+    def __init__(self, moments: nn.Module, affine: Affine, interface_dtype: torch.dtype) -> None:
         super().__init__(moments)
-        self.affine = Affine(space)
+        self.affine = affine
         self.interface_dtype = interface_dtype
 
     def forward(self, image: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
@@ -122,32 +126,54 @@ class RawMoments(nn.Module):
 
 
 def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
-    """Encoder and decoder of an `AutoencoderKL`, in this order: what the one writes is what the other is probed with.
+    """Encoder and decoder of an `AutoencoderKL`.
 
     One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
     where the rest computes in float16.
     """
-    latent = latent_port(space, options.io_dtype)
     upcast = options.dtype == "float16" and bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
+    yield from both_halves(
+        RawDecode(vae),
+        RawMoments(vae),
+        Affine(space),
+        space=space,
+        options=options,
+        upcast=_upcast_reason(vae.config, space) if upcast else "",
+    )
+
+
+def both_halves(
+    decode: nn.Module, moments: nn.Module, affine: Affine, *, space: LatentSpace, options: Options, upcast: str = ""
+) -> Iterator[Component]:
+    """Encoder and decoder as components, their ports in `space`, in this order: the one's latents probe the other.
+
+    Args:
+        decode: Raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
+        moments: Picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`.
+        affine: Between the latent of `space` and the raw one.
+        space: What the ports carry.
+        options: Of the export.
+        upcast: Why they compute in float32 whatever the export asks for; empty where they do not.
+    """
+    latent = latent_port(space, options.io_dtype)
     precision = "float32" if upcast else None
-    reason = _upcast_reason(vae.config, space) if upcast else ""
     yield Component(
         name="vae_encoder",
-        module=Encoder(RawMoments(vae), space, DTYPES[options.io_dtype]).eval(),
+        module=Encoder(moments, affine, DTYPES[options.io_dtype]).eval(),
         inputs=(image_port(), mask_port(1), latent.at("noise")),
         outputs=(latent,),
         spaces=(space,),
         precision=precision,
-        reason=reason,
+        reason=upcast,
     )
     yield Component(
         name="vae_decoder",
-        module=Decoder(RawDecode(vae), space).eval(),
+        module=Decoder(decode, affine).eval(),
         inputs=(latent,),
         outputs=(image_port(),),
         spaces=(space,),
         precision=precision,
-        reason=reason,
+        reason=upcast,
     )
 
 

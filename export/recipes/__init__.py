@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.recipes import flux1, sd1, sd2, sd3, sdxl, sdxl_refiner, vae
+from latentlink.export.recipes import flux1, sd1, sd2, sd3, sdxl, sdxl_refiner, tiny_vae, vae
 from latentlink.export.recipes.recipe import Recipe
 
 __all__ = ["RECIPES", "Recipe", "find_recipe"]
@@ -19,6 +19,7 @@ RECIPES: Mapping[str, Recipe] = {
     "sd3": sd3.RECIPE,
     "flux1": flux1.RECIPE,
     "vae": vae.RECIPE,
+    "vae-tiny": tiny_vae.RECIPE,
 }
 
 

@@ -14,6 +14,7 @@ from latentlink.export.vae import load_vae, vae_components
 
 CLASSES = {"vae": "AutoencoderKL"}
 NAMES = ("vae_encoder", "vae_decoder")
+SIDE = 512
 
 
 def matches(checkpoint: Checkpoint) -> bool:
@@ -22,10 +23,20 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The manifest's `sampling`, of which a VAE has only its sizes."""
+    """The manifest's `sampling`."""
     vae = checkpoint.config("vae")
     _, factor = vae_layout(vae)
-    side = max(int(vae.get("sample_size") or 512) // factor, 1) * factor
+    return sizes_alone(int(vae.get("sample_size") or SIDE), factor)
+
+
+def sizes_alone(side: int, factor: int) -> Mapping[str, Any]:
+    """A `sampling` of which a VAE has only its sizes.
+
+    Args:
+        side: Of the pictures it was trained on, in pixels.
+        factor: Pixels a latent element.
+    """
+    side = max(side // factor, 1) * factor
     return {
         "schedule": {},
         "sampler": "none",
