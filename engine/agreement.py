@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 # An 8-bit picture may differ by rounding alone: one level is 1/255.
 LEVEL = 1 / 255
 
+# So may what crosses between engines in float16: one unit in the last place of 11 bits, in a few elements.
+UNIT, UNIT_PSNR = 2**-10, 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
@@ -106,6 +109,8 @@ def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str
         if reference.dtype == np.uint8:
             needed_psnr, needed_worst = threshold.picture_psnr, max(threshold.worst, LEVEL)
             peak = 255.0
+        elif reference.dtype == np.float16:
+            needed_psnr, needed_worst = min(needed_psnr, UNIT_PSNR), max(needed_worst, UNIT)
         largest = float(np.abs(difference).max())
         # np.minimum and np.maximum keep a NaN, where min() and max() may lose it
         max_abs = float(np.maximum(max_abs, largest))

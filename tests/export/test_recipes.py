@@ -110,7 +110,7 @@ def test_t5_can_be_left_out_where_the_family_can_do_without(made: Make) -> None:
 
 def test_what_a_family_needs_cannot_be_left_out(made: Make, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"'text_encoder' cannot be left out; of Stable Diffusion 3 and 3\.5 these can: vae_dec"
+        UsageError, match=r"'text_encoder' cannot be left out; of Stable Diffusion 3 and 3\.5 these can: vae_enc"
     ):
         export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=Options(without=("text_encoder",)))
 
