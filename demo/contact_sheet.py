@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from latentlink.bench.grid import Cell, Row, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.grid import Cell, Row, grid
 from latentlink.demo.sampling import decode, load, sample
 
 ROWS, SEEDS = 8, 2

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from latentlink.bench.grid import Cell, Row, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.grid import Cell, Row, grid
 from latentlink.demo.sampling import decode, encode, load, sample
 from latentlink.runtime.transfer import psnr
 

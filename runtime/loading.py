@@ -108,6 +108,30 @@ def load(
         raise
 
 
+def open_component(
+    bundle: str | Path, component: str, *, target: str = "auto", threads: int | None = None
+) -> tuple[Engine, Bundle] | None:
+    """Open one component of a bundle by itself, linked to nothing.
+
+    Args:
+        bundle: As in `load`.
+        component: `vae_decoder`, ...
+        target: As in `load`.
+        threads: As in `load`.
+
+    Returns:
+        The engine, whose session the caller closes, and its bundle; None where the bundle has no such component.
+
+    Raises:
+        UsageError, BundleError, PreflightError: As in `load`.
+    """
+    source = _open(bundle, None)
+    if component not in source.manifest.components:
+        return None
+    entry = _choose(component, str(bundle), source, target, [])
+    return _opened(component, str(bundle), source, entry, threads), source
+
+
 def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
     opened = Bundle.open(bundle_path(bundle), on_progress=on_progress)
     if opened.manifest.kind != "bundle":

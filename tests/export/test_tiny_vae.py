@@ -71,7 +71,9 @@ def test_its_ports_are_those_of_the_vae_it_was_distilled_from(tmp_path: Path) ->
     made(tmp_path, latent_channels=16)
     space = KNOWN_SPACES["sd3"]
     whole = AutoencoderKL(latent_channels=16, block_out_channels=(32,) * 4)
-    for ours, theirs in zip(reversed(components(tmp_path, Options(space="sd3"))), vae_components(whole, space, SD), strict=True):
+    for ours, theirs in zip(
+        reversed(components(tmp_path, Options(space="sd3"))), vae_components(whole, space, SD), strict=True
+    ):
         assert (ours.name, ours.inputs, ours.outputs) == (theirs.name, theirs.inputs, theirs.outputs)
         assert ours.spaces == (space,)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentlink.demo.grid import GAP, Cell, Row, grid
+from latentlink.bench.grid import GAP, Cell, Row, grid
 
 BLACK = Cell(picture=np.zeros((8, 8, 3), np.uint8), note="a note")
 
