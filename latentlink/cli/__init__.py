@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "Ports, spaces and engines of a bundle, or the space of a latents file.",
     "generate": "A prompt to a picture.",
     "transfer": "Latents of one model to latents of another.",
+    "chain": "Several models in a row, each refining what the one before it drew.",
     "bench": "Seconds by stage, start-up and memory.",
 }
 """Each has a module of its name beside this file, with a `command`."""
