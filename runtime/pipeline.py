@@ -300,7 +300,10 @@ class Pipeline:
             raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
         downscale = self.space.downscale
         if height % downscale or width % downscale:
-            raise UsageError(f"The picture is {width}x{height}; expected multiples of {downscale}.")
+            near = "x".join(str(max(round(side / downscale), 1) * downscale) for side in (width, height))
+            raise UsageError(
+                f"The picture is {width}x{height}; expected multiples of {downscale}.", remedy=f"Resize it to {near}."
+            )
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
