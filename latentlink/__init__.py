@@ -26,7 +26,7 @@ from latentlink.ports import Port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 if TYPE_CHECKING:
-    from latentlink.runtime import Latents, Pipeline, Result, load, transfer
+    from latentlink.runtime import Latents, Pipeline, Result, Stage, chain, load, transfer
 
 __version__ = "0.1.0"
 
@@ -35,6 +35,8 @@ __all__ = [
     "Latents",
     "Pipeline",
     "Result",
+    "Stage",
+    "chain",
     "load",
     "transfer",
     # the vocabulary
@@ -54,7 +56,7 @@ __all__ = [
     "UsageError",
 ]  # fmt: skip
 
-_RUNTIME = ("Latents", "Pipeline", "Result", "load", "transfer")
+_RUNTIME = ("Latents", "Pipeline", "Result", "Stage", "chain", "load", "transfer")
 
 
 def __getattr__(name: str) -> Any:

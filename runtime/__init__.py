@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from latentlink.runtime.chain import Chained, Hop, Stage, chain
 from latentlink.runtime.denoise import Progress
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.loading import bundle_path, load
 from latentlink.runtime.pipeline import Pipeline, Result
 from latentlink.runtime.transfer import Transferred, transfer
 
-__all__ = ["Latents", "Pipeline", "Progress", "Result", "Transferred", "bundle_path", "load", "transfer"]
+__all__ = [
+    "Chained",
+    "Hop",
+    "Latents",
+    "Pipeline",
+    "Progress",
+    "Result",
+    "Stage",
+    "Transferred",
+    "bundle_path",
+    "chain",
+    "load",
+    "transfer",
+]

@@ -1,10 +1,12 @@
-"""Latents as values and as files: the array never travels without its space."""
+"""Latents as values and as files: the array never travels without its space and its noise level."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from latentlink.engine.files import atomic_file
-from latentlink.errors import SymbolError, UsageError
+from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.ports import latent_port
+from latentlink.runtime.samplers.table import CLEAN
 from latentlink.spaces import LatentSpace
 
+Level: TypeAlias = tuple[float, float]
+"""(signal, noise): x stands for `signal*z + noise*eps` of a picture z, as in `SamplerTable.levels`."""
+
 KEY = "latent"
+NAMES = (KEY, "latents")
+"""Of the tensor to take from a file of another program that holds several."""
+
+PREFIX = "latentlink."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,10 +36,15 @@ class Latents:
     Args:
         array: float32 or float16 `[B, channels, h, w]`, as the denoiser writes them (scaled, unpacked).
         space: What the numbers mean.
+        level: How much noise is in them: `(1.0, 0.0)` for a finished picture, another where a run stopped half way;
+            None where nobody knows, as of a tensor that another program wrote.
+        file: Where they were read from, for messages.
     """
 
     array: NDArray[np.floating]
     space: LatentSpace
+    level: Level | None = CLEAN
+    file: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.array, np.ndarray) or not isinstance(self.space, LatentSpace):
@@ -44,6 +59,13 @@ class Latents:
                 f"Latents of {self.space.name!r} are float32 or float16 [B, {self.space.channels}, h, w], "
                 f"none of them 0, but {self.array.dtype} {list(shape)} was given."
             )
+        if self.level is not None:
+            object.__setattr__(self, "level", _level(self.level))
+
+    @property
+    def half_way(self) -> bool:
+        """Whether there is known to be noise in them, which another run has to take out."""
+        return self.level is not None and self.level != CLEAN
 
     @property
     def symbol(self) -> str:
@@ -51,38 +73,137 @@ class Latents:
         return latent_port(self.space, str(self.array.dtype)).symbol
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file with the symbol and the space's numbers in its metadata. Atomic."""
-        metadata = {"latentlink.symbol": self.symbol, "latentlink.space": json.dumps(self.space.to_json())}
+        """Write a safetensors file with the symbol, the space's numbers and the level in its metadata. Atomic."""
+        metadata = {f"{PREFIX}symbol": self.symbol, f"{PREFIX}space": json.dumps(self.space.to_json())}
+        if self.level != CLEAN:
+            metadata[f"{PREFIX}level"] = json.dumps(self.level)
         data = save({KEY: np.ascontiguousarray(self.array)}, metadata=metadata)
         with atomic_file(Path(path)) as part:
             part.write_bytes(data)
 
     @classmethod
-    def load(cls, path: str | Path) -> Latents:
-        """Read a file that `save` wrote.
+    def load(cls, path: str | Path, *, space: LatentSpace | None = None) -> Latents:
+        """Read a file that `save` wrote, or a tensor that another program did.
+
+        Args:
+            path: A safetensors file. One without this program's metadata holds one tensor, or one that is named
+                `latent` or `latents`: float32 or float16 `[B, channels, h, w]` or `[channels, h, w]`. Its level is
+                unknown then.
+            space: What the numbers mean. Needed where the file does not say it; where it does, they have to agree.
 
         Raises:
-            UsageError: It is not one, or its metadata contradicts itself.
+            UsageError: It is not such a file, its metadata contradicts itself or `space`, or nobody says the space.
         """
         try:
             with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                array = file.get_tensor(KEY)
+                metadata = {k: v for k, v in (file.metadata() or {}).items() if k.startswith(PREFIX)}
+                array = file.get_tensor(KEY if metadata else _only(path, list(file.keys())))
         except FileNotFoundError:
             raise UsageError(f"There is no file {str(path)!r}.") from None
+        except TypeError as error:
+            raise UsageError(
+                f"{str(path)!r} holds numbers that numpy does not read ({error}); expected float32 or float16.",
+                remedy="Convert them with the program that wrote them.",
+            ) from None
         except (SafetensorError, OSError) as error:
             raise UsageError(
                 f"{str(path)!r} is not a latents file: expected safetensors with a tensor {KEY!r} ({error}).",
                 remedy="latentlink generate --output-latents FILE writes one.",
             ) from None
-        try:
-            space = LatentSpace.from_json(json.loads(metadata["latentlink.space"]))
-            latents = cls(array=array, space=space)
-        except (KeyError, ValueError, SymbolError) as error:
-            raise UsageError(f"{str(path)!r} does not say which latent space it is in ({error}).") from None
-        if latents.symbol != metadata.get("latentlink.symbol"):
+        if metadata:
+            return _told(path, array, metadata, space)
+        if space is None:
             raise UsageError(
-                f"{str(path)!r} carries the symbol {metadata.get('latentlink.symbol')!r}, but its tensor and numbers "
-                f"make {latents.symbol!r}: the file was edited."
+                f"{str(path)!r} does not say which latent space it is in.",
+                remedy="Say it, if you know it: --space NAME, such as the space of the model that made it; in Python, "
+                "Latents.load(path, space=...).",
             )
-        return latents
+        try:
+            return cls(array=array[None] if array.ndim == 3 else array, space=space, level=None, file=str(path))
+        except UsageError as error:
+            raise UsageError(f"{str(path)!r} does not fit the space that was said. {error.message}") from None
+
+
+def check_latents(latents: object, space: LatentSpace, reader: str) -> Latents:
+    """The latents, if they are finite numbers of a space.
+
+    Args:
+        latents: Whatever was given.
+        space: Expected.
+        reader: Name of the bundle that is to read them.
+
+    Raises:
+        LinkError: They are of another space.
+        UsageError: They are no latents, or hold values that are not finite.
+    """
+    if not isinstance(latents, Latents):
+        raise UsageError(
+            f"Received {type(latents).__name__} for latents; expected latentlink.Latents.",
+            remedy="Latents(array=..., space=...) says which space an array is in.",
+        )
+    if latents.space != space:
+        ours, theirs = space.to_json(), latents.space.to_json()
+        differ = ", ".join(key for key in ours if ours[key] != theirs[key])
+        whose = "these latents are" if latents.file is None else f"{latents.file} is"
+        source = f'a bundle of space "{latents.space.name}"'
+        move = (
+            f"Move them over, with {source} as BUNDLE: latentlink transfer {latents.file or 'LATENTS'} --from BUNDLE "
+            f"--to {reader} -o OUT."
+        )
+        raise LinkError(
+            f'{reader} reads latent space "{space.name}" ({space.numbers()}), but {whose} of "{latents.space.name}" '
+            f"({latents.space.numbers()}), which differs in {differ}.",
+            remedy=f"They are half way and cannot be moved: finish them with {source}." if latents.half_way else move,
+        )
+    bad = np.count_nonzero(~np.isfinite(latents.array))
+    if bad:
+        raise UsageError(f"The latents hold {bad} values that are not finite; expected numbers.")
+    return latents
+
+
+def _level(value: object) -> Level:
+    """A level as two numbers of Python."""
+    try:
+        signal, noise = map(float, value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        signal = noise = math.nan
+    if not (0 <= signal < math.inf and 0 <= noise < math.inf and signal + noise > 0):
+        raise UsageError(
+            f"The noise level of the latents is {value!r}; expected (signal, noise), two finite numbers from 0, not "
+            "both 0, or None."
+        )
+    return signal, noise
+
+
+def _only(path: str | Path, names: list[str]) -> str:
+    """The one tensor that can be meant."""
+    found = names if len(names) == 1 else [name for name in names if name in NAMES]
+    if len(found) != 1:
+        some = f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if names else ""
+        raise UsageError(
+            f"{str(path)!r} is not a latents file: it holds {len(names)} tensors{some}; expected one, or one that is "
+            f"named {' or '.join(NAMES)}."
+        )
+    return found[0]
+
+
+def _told(path: str | Path, array: NDArray[np.floating], metadata: dict[str, str], said: LatentSpace | None) -> Latents:
+    """Latents whose file says what they are."""
+    try:
+        space = LatentSpace.from_json(json.loads(metadata[f"{PREFIX}space"]))
+        level = json.loads(metadata[f"{PREFIX}level"]) if f"{PREFIX}level" in metadata else CLEAN
+        latents = Latents(array=array, space=space, level=level, file=str(path))
+    except (KeyError, ValueError, SymbolError) as error:
+        raise UsageError(f"{str(path)!r} does not say which latent space it is in ({error}).") from None
+    if latents.symbol != metadata.get(f"{PREFIX}symbol"):
+        raise UsageError(
+            f"{str(path)!r} carries the symbol {metadata.get(f'{PREFIX}symbol')!r}, but its tensor and numbers "
+            f"make {latents.symbol!r}: the file was edited."
+        )
+    if said is not None and said != space:
+        raise UsageError(
+            f'{str(path)!r} is of latent space "{space.name}" ({space.numbers()}), and "{said.name}" '
+            f"({said.numbers()}) was said.",
+            remedy="Leave --space out: the file says it itself.",
+        )
+    return latents

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from latentlink.errors import UsageError
 from latentlink.runtime.link import Engine
+from latentlink.runtime.request import MAX_SIDE
 
 
-def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int, downscale: int) -> None:
+def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int | None, downscale: int) -> None:
     """Refuse a size that an engine was not built for.
 
     Args:
         engines: All that will run.
         width: Of the picture in pixels.
         height: Of the picture in pixels.
-        batch: Pictures in the denoiser's batch.
+        batch: Pictures in the denoiser's batch; None where it is not known yet.
         downscale: Pixels per latent element.
 
     Raises:
@@ -26,8 +27,9 @@ def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: i
         "H": (height, 1, f"height {height}"),
         "w": (width // downscale, downscale, f"width {width}"),
         "h": (height // downscale, downscale, f"height {height}"),
-        "B": (batch, 1, f"{batch} pictures a batch"),
     }
+    if batch is not None:
+        asked["B"] = (batch, 1, f"{batch} pictures a batch")
     for engine in engines:
         for dim, (least, _, most) in engine.limits.items():
             if dim not in asked:
@@ -39,3 +41,30 @@ def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: i
                     f"{words[0].upper()}{words[1:]} is not what {engine.title} was built for: {fits}.",
                     remedy="Take a size it was built for, or build the bundle for this one: latentlink build --help.",
                 )
+
+
+def nearest(
+    engines: Sequence[Engine], dims: tuple[str, str], side: int, *, multiple: int, downscale: int
+) -> int | None:
+    """The side nearest to one that was asked, of those that all engines were built for; the larger of two.
+
+    Args:
+        engines: All that will run.
+        dims: Names of the dimension: in pixels and in latent elements, `("W", "w")` or `("H", "h")`.
+        side: Asked, in pixels.
+        multiple: What sides are multiples of.
+        downscale: Pixels per latent element.
+
+    Returns:
+        None where no side fits all of them.
+    """
+    least, most = 1, MAX_SIDE
+    for engine in engines:
+        for dim, unit in zip(dims, (1, downscale), strict=True):
+            if dim in engine.limits:
+                low, _, high = engine.limits[dim]
+                least, most = max(least, low * unit), min(most, high * unit)
+    least, most = -(-least // multiple), most // multiple
+    if least > most:
+        return None
+    return min(max((2 * side + multiple) // (2 * multiple), least), most) * multiple

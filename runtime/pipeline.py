@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from latentlink.engine.manifest import Manifest, Sampling
-from latentlink.errors import GuardError, LinkError, UsageError
+from latentlink.errors import GuardError, UsageError
 from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
-from latentlink.runtime.latents import Latents
+from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
 from latentlink.runtime.noise import noise_source
@@ -155,10 +155,12 @@ class Pipeline:
             init_image: Picture to start from, resampled where its size is not the one asked; several for several
                 prompts.
             mask_image: Of `init_image`: white where to paint, black where to keep.
-            init_latents: Latents of this bundle's space to start from, in the place of a picture.
+            init_latents: Latents of this bundle's space to start from, in the place of a picture: finished ones, or
+                half-way ones with `denoising_start`.
             strength: How far the start is noised, 0 to 1, and so the share of the steps that run. None is 0.8, and 1
                 with a mask or where there is but one step.
-            denoising_start: Share of the way that `init_latents` have come already, 0 to 1; they are not noised.
+            denoising_start: Share of the way that `init_latents` have come already, 0 to 1; they are not noised, and
+                have to hold as much noise as this run begins with, where their level is known.
             denoising_end: Share of the way to stop at, leaving latents for another model of the same space.
             conditions: What else the model is told, by name, such as an original size; `inspect` lists the names, and
                 `negative_NAME` is for the negative prompt. One number, or a list of them.
@@ -176,6 +178,7 @@ class Pipeline:
             images=[] if init_image is None else as_list(init_image),
             masks=[] if mask_image is None else as_list(mask_image),
             latents=None if init_latents is None else self._own(init_latents).array.astype(np.float32),
+            level=None if init_latents is None else init_latents.level,
         )
         if strength is not None and denoising_start is not None:
             raise UsageError(
@@ -258,7 +261,7 @@ class Pipeline:
                 f"The denoiser's latent holds {np.count_nonzero(~np.isfinite(array))} values that are not finite.",
                 remedy="A half-precision engine may have overflowed: build with a wider precision.",
             )
-        latents = Latents(array=array, space=self.space)
+        latents = Latents(array=array, space=self.space, level=(table.levels[-1, 0], table.levels[-1, 1]))
         denoised = perf_counter()
         images = self.decode(latents) if decode else []
         ended = perf_counter()
@@ -297,7 +300,10 @@ class Pipeline:
             raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
         downscale = self.space.downscale
         if height % downscale or width % downscale:
-            raise UsageError(f"The picture is {width}x{height}; expected multiples of {downscale}.")
+            near = "x".join(str(max(round(side / downscale), 1) * downscale) for side in (width, height))
+            raise UsageError(
+                f"The picture is {width}x{height}; expected multiples of {downscale}.", remedy=f"Resize it to {near}."
+            )
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
@@ -305,23 +311,7 @@ class Pipeline:
 
     def _own(self, latents: object) -> Latents:
         """The latents, if they are finite numbers of the space that the denoiser writes."""
-        if not isinstance(latents, Latents):
-            raise UsageError(
-                f"Received {type(latents).__name__} for latents; expected latentlink.Latents.",
-                remedy="Latents(array=..., space=...) says which space an array is in.",
-            )
-        if latents.space != self.space:
-            ours, theirs = self.space.to_json(), latents.space.to_json()
-            differ = ", ".join(key for key in ours if ours[key] != theirs[key])
-            raise LinkError(
-                f'{self.name} reads latent space "{self.space.name}" ({self.space.numbers()}), but these latents are '
-                f'of "{latents.space.name}" ({latents.space.numbers()}), which differs in {differ}.',
-                remedy=f"Move them over: latentlink transfer LATENTS --from {latents.space.name} --to {self.name}.",
-            )
-        bad = np.count_nonzero(~np.isfinite(latents.array))
-        if bad:
-            raise UsageError(f"The latents hold {bad} values that are not finite; expected numbers.")
-        return latents
+        return check_latents(latents, self.space, self.name)
 
     def _shape(self, request: Request) -> tuple[int, int, int, int]:
         """Of the latent: `[B, C, h, w]`."""

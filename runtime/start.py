@@ -12,15 +12,25 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoise import Around
+from latentlink.runtime.latents import Level
 from latentlink.runtime.noise import Shape
 from latentlink.runtime.pictures import mask_pixels, pixels
 from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SamplerTable
+from latentlink.runtime.samplers.table import CLEAN
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Float32 = NDArray[np.float32]
+
+LEVEL_TOLERANCE = 1e-4
+"""How far two levels may be apart, relative to the largest of their numbers, and be one.
+
+Training schedules are products of 1,000 float32 numbers, whose roundings of 6e-8 add up to 6e-5 at the most, and two
+checkpoints of one schedule may have rounded apart. Neighbours among 1,000 timesteps differ by 4e-4 or more, those of
+flows that are shifted by 6 by 1.6e-4.
+"""
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -36,11 +46,13 @@ class Given:
         images: Pictures: one, one a prompt, or one of each picture of the batch.
         masks: White where to paint; one, or one for each of `images`.
         latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
+        level: Of `latents`; None where it is unknown.
     """
 
     images: list[Image] = field(default_factory=list)
     masks: list[Image] = field(default_factory=list)
     latents: Float32 | None = None
+    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,6 +98,7 @@ def begin(
     """
     itself = latent.at("masked").tensor in {port.tensor for port in inputs}
     _check(given, request, itself)
+    _check_level(given.level, request, table)
     handed_over = request.denoising_start is not None
     from_noise = request.strength == 1 and not handed_over
     latents = None if given.latents is None else _spread(given.latents, request)
@@ -144,6 +157,43 @@ def _check(given: Given, request: Request, itself: bool) -> None:
             f"{len(given.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
             "one each."
         )
+
+
+def _check_level(level: Level | None, request: Request, table: SamplerTable) -> None:
+    """Refuse latents that hold another amount of noise than the run takes out."""
+    start = request.denoising_start
+    if level is None:
+        return
+    if start is None:
+        if level != CLEAN:
+            raise UsageError(
+                f"The latents to start from are half way ({_numbers(level)}); expected finished ones, or a "
+                "denoising_start to go on from.",
+                remedy="Give denoising_start: the denoising_end of the run that made them.",
+            )
+        return
+    if level == CLEAN:
+        raise UsageError(
+            f"denoising_start {start:g} goes on from latents that are half way, but these are finished.",
+            remedy="Give strength in its place, or latents of a run with a denoising_end.",
+        )
+    begins: Level = (table.levels[0, 0], table.levels[0, 1])
+    apart = max(abs(ours - theirs) for ours, theirs in zip(begins, level, strict=True))
+    if apart <= LEVEL_TOLERANCE * max(*begins, *level):
+        return
+    if len({*table.step}) < len(table.step):
+        remedy = f"{request.sampler} calls the model twice a step and stops within one: hand over with another sampler."
+    else:
+        remedy = "Take the sampler, its settings, the steps and the share of the run that made them."
+    raise UsageError(
+        f"The latents to go on from hold {_numbers(level)}, but a run of {request.steps} steps of {request.sampler} "
+        f"with denoising_start {start:g} begins with {_numbers(begins)}.",
+        remedy=remedy,
+    )
+
+
+def _numbers(level: Level) -> str:
+    return f"signal {level[0]:.4g}, noise {level[1]:.4g}"
 
 
 def _encoded(

@@ -3,50 +3,159 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from latentlink.runtime.latents import Latents
+from latentlink.errors import LinkError, UsageError
+from latentlink.runtime.checks import whole
+from latentlink.runtime.latents import Latents, check_latents
+from latentlink.runtime.limits import check_limits, nearest
+from latentlink.runtime.pictures import pixels
 from latentlink.runtime.pipeline import Pipeline
+from latentlink.runtime.request import MAX_SIDE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height of a picture in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Transferred:
-    """What `transfer` made.
+    """What `transfer` made, and what it did for it.
 
     Args:
         latents: In the destination's space.
-        psnr: Round-trip loss in dB: the destination's decode of the result against the source's own decode;
-            infinite where nothing was decoded because the spaces are the same.
+        psnr: Round-trip loss in dB over all pictures: the destination's decode of the result against the source's own
+            decode, resized where the pictures were; infinite where they are equal, or nothing was decoded.
+        psnrs: The same of every picture; empty where nothing was decoded.
+        decoded_by: Name of the bundle; None where the latents were handed over as they are.
+        encoded_by: Likewise.
+        resized: The pictures' size before and after, where it changed.
     """
 
     latents: Latents
-    psnr: float
+    psnr: float = float("inf")
+    psnrs: tuple[float, ...] = ()
+    decoded_by: str | None = None
+    encoded_by: str | None = None
+    resized: tuple[Size, Size] | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Whether the latents were handed over as they are."""
+        return self.decoded_by is None
 
 
-def transfer(latents: Latents, *, source: Pipeline, destination: Pipeline) -> Transferred:
+def transfer(
+    latents: Latents,
+    *,
+    source: Pipeline,
+    destination: Pipeline,
+    width: int | None = None,
+    height: int | None = None,
+    fit: bool = False,
+) -> Transferred:
     """Move latents from one bundle's space to another's.
+
+    Where the space is the same and the size stays, they are handed over as they are, and nothing is decoded.
 
     Args:
         latents: Of `source`'s space.
         source: Decodes them.
         destination: Encodes the pictures (the posterior's mode).
+        width: Of the pictures to encode, in pixels: they are resampled with Lanczos' filter. None keeps it, or beside
+            a height keeps the proportions.
+        height: Likewise.
+        fit: Take the nearest size that the destination's engines take, where it does not take this one.
 
     Raises:
         LinkError: `latents` are not of the source's space.
-        UsageError: The destination has no VAE encoder, or the pictures' size does not fit it.
+        UsageError: They are half way and the spaces differ, the destination has no VAE encoder, or it does not take
+            pictures of this size.
     """
-    if source.space == destination.space:
-        return Transferred(latents=latents, psnr=float("inf"))
-    pictures = source.decode(latents)
-    moved = destination.encode(pictures)
-    again = destination.decode(moved)
+    if isinstance(latents, Latents) and latents.space != source.space:
+        raise _foreign(latents, source, destination)
+    check_latents(latents, source.space, source.name)
+    own = latents.array.shape[3] * source.space.downscale, latents.array.shape[2] * source.space.downscale
+    size = _size(own, width, height, fit, destination)
+    if source.space == destination.space and size == own:
+        return Transferred(latents=latents)
+    if latents.half_way:
+        raise UsageError(
+            f"The latents are half way, and what {source.name} decodes from them is noise; expected finished ones.",
+            remedy="Finish them in their own space: generate with init_latents and denoising_start "
+            "(--init-latents, --denoising-start).",
+        )
+    before = pixels(source.decode(latents), *size)
+    moved = destination.encode(_pictures(before))
+    after = pixels(destination.decode(moved), *size)
     return Transferred(
-        latents=moved, psnr=psnr(np.stack([*map(np.asarray, pictures)]), np.stack([*map(np.asarray, again)]))
+        latents=moved,
+        psnr=psnr(before, after),
+        psnrs=tuple(psnr(*pair) for pair in zip(before, after, strict=True)),
+        decoded_by=source.name,
+        encoded_by=destination.name,
+        resized=None if size == own else (own, size),
     )
 
 
-def psnr(reference: np.ndarray, other: np.ndarray) -> float:
+def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite where they are equal."""
     error = float(np.mean((reference.astype(np.float64) - other.astype(np.float64)) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def _foreign(latents: Latents, source: Pipeline, destination: Pipeline) -> LinkError:
+    whose = "these latents are" if latents.file is None else f"{latents.file} is"
+    if latents.space == destination.space:
+        remedy = f"{destination.name} reads them as they are: there is nothing to transfer."
+    else:
+        remedy = f'Take a bundle of space "{latents.space.name}" as the source (--from).'
+    return LinkError(
+        f'{source.name} decodes latent space "{source.space.name}" ({source.space.numbers()}), but {whose} of '
+        f'"{latents.space.name}" ({latents.space.numbers()}).',
+        remedy=remedy,
+    )
+
+
+def _size(own: Size, width: int | None, height: int | None, fit: bool, destination: Pipeline) -> Size:
+    """The size to encode: as asked, or nearest to it, and one that the destination takes."""
+    multiple, downscale = destination.sampling.size_multiple, destination.space.downscale
+    size = _asked(own, width, height)
+    if fit:
+        near = [
+            nearest(destination.engines, dims, side, multiple=multiple, downscale=downscale)
+            for dims, side in zip((("W", "w"), ("H", "h")), size, strict=True)
+        ]
+        size = near[0] or size[0], near[1] or size[1]
+    if any(side % multiple for side in size):
+        raise UsageError(
+            f"{destination.name} takes pictures with sides in multiples of {multiple}, and this one is "
+            f"{size[0]}x{size[1]}.",
+            remedy="Resize it on the way: fit=True (--fit) takes the nearest size, width and height (--width, "
+            "--height) say one.",
+        )
+    check_limits(destination.engines, width=size[0], height=size[1], batch=None, downscale=downscale)
+    return size
+
+
+def _asked(own: Size, width: int | None, height: int | None) -> Size:
+    if width is not None:
+        width = whole("width", width, 1, MAX_SIDE)
+    if height is not None:
+        height = whole("height", height, 1, MAX_SIDE)
+    if width is None and height is None:
+        return own
+    if height is None:
+        return width, max(round(own[1] * width / own[0]), 1)  # type: ignore[operator, return-value]
+    return max(round(own[0] * height / own[1]), 1) if width is None else width, height
+
+
+def _pictures(array: NDArray[np.uint8]) -> list[Image]:
+    from PIL import Image as Images
+
+    return [Images.fromarray(picture) for picture in array]

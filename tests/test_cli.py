@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from latentlink.ports import condition_port
 
@@ -58,6 +60,40 @@ def test_latents_are_transferred(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["round_trip_psnr"] > 20
     assert json.loads(run("inspect", b, "--json").stdout)["space"]["name"] == "demo-b"
+
+
+def test_a_tensor_without_metadata_is_transferred_where_its_space_is_said(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_file({"samples": np.zeros((4, 8, 7), np.float32)}, a)
+    arguments = ("transfer", a, "--from", "demo", "--to", "demo-b", "-o", b)
+    assert "--space NAME" in refused(run(*arguments), 2)
+    assert "'demo-c'; expected one of: sd, sdxl" in refused(run(*arguments, "--space", "demo-c"), 2)
+    assert "--fit" in refused(run(*arguments, "--space", "demo"), 2)
+    done = run(*arguments, "--space", "demo", "--fit")
+    assert "decoded by demo, resized from 56x64 to 64x64, encoded by demo-b; round trip" in done.stdout
+    assert json.loads(run("inspect", a, "--space", "demo", "--json").stdout)["level"] is None
+
+
+def test_latents_of_another_space_end_with_3_and_the_command_that_moves_them(tmp_path: Path) -> None:
+    a = tmp_path / "a.safetensors"
+    run("generate", "demo", PROMPT, "--output-latents", a, "--steps", "2")
+    text = refused(run("generate", "demo-b", PROMPT, "-o", tmp_path / "x.png", "--init-latents", a), 3)
+    assert f"latentlink transfer {a} --from BUNDLE --to demo-b" in text
+
+
+def test_a_chain_tells_its_stages_and_hops_and_keeps_its_pictures(tmp_path: Path) -> None:
+    arguments = ("chain", PROMPT, "demo,steps=2", "demo-b,steps=4,strength=0.5,prompt=a red, green square")
+    done = run(*arguments, "-o", "x.png", "--seed", "7", "--keep", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, hop, second, files = done.stdout.splitlines()
+    assert first.startswith("stage 1, demo: from noise, seed 7")
+    assert hop.startswith("  decoded by demo, encoded by demo-b; round trip")
+    assert second.startswith("stage 2, demo-b: strength 0.5, seed 8")
+    assert files == "x-stage1.png, x.png"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-stage1.png", "x.png"]
+    report = json.loads(run(*arguments, "-o", "x.png", "--json", cwd=tmp_path).stdout)
+    assert report["stages"][1]["prompts"] == ["a red, green square"]
+    assert report["hops"][0]["kind"] == "transfer"
 
 
 def test_a_foreign_decoder_ends_with_3(tmp_path: Path) -> None:
@@ -133,6 +169,13 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["build", "nowhere", "out", "--target", "abacus"], "abacus"),
         (["inspect", "nowhere"], "nowhere"),
         (["transfer", "nowhere.safetensors", "--from", "demo", "--to", "demo-b", "-o", "y"], "nowhere.safetensors"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--space", "sd"], "Leave it out"),
+        (["inspect", "demo", "--space", "sd"], "'demo' is none"),
+        (["chain", PROMPT, "demo", "demo-b", "-o", "x.png"], "no strength"),
+        (["chain", PROMPT, "demo", "demo-b,strenght=1", "-o", "x.png"], "KEY is one of: strength"),
+        (["chain", PROMPT, "demo", "demo-b,strength=a", "-o", "x.png"], "strength is 'a'"),
+        (["chain", PROMPT, "demo,steps=4,steps=5", "-o", "x.png"], "says steps twice"),
+        (["chain", PROMPT, "nowhere", "-o", "x.png"], "nowhere"),
         (["paint"], "paint"),
     ],
 )
@@ -143,11 +186,11 @@ def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, arguments: lis
 
 def test_help_lists_the_commands_and_the_exit_statuses() -> None:
     text = run("--help").stdout
-    for word in ("export", "build", "inspect", "generate", "transfer", "bench", "3 link refused"):
+    for word in ("export", "build", "inspect", "generate", "transfer", "chain", "bench", "3 link refused"):
         assert word in " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", ["export", "build", "inspect", "generate", "transfer", "bench"])
+@pytest.mark.parametrize("command", ["export", "build", "inspect", "generate", "transfer", "chain", "bench"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     text = run(command, "--help").stdout
     assert f"latentlink {command}" in text.split("Example")[1]

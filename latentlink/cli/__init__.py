@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Every engine on its golden inputs; whether another decoder fits.",
     "generate": "A prompt to a picture.",
     "transfer": "Latents of one model to latents of another.",
+    "chain": "Several models in a row, each refining what the one before it drew.",
     "compat": "Every denoiser's latents through every decoder, as a picture.",
     "bench": "Seconds by stage, start-up and memory.",
 }

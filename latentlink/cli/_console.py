@@ -47,3 +47,19 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.2f} GB"
+
+
+def decibels(psnr: float | None) -> float | None:
+    """A PSNR for JSON, which has no infinity: None where two pictures are equal, or nothing was compared."""
+    return None if psnr is None or psnr == float("inf") else round(psnr, 2)
+
+
+def moved(
+    source: str | None,
+    destination: str | None,
+    resized: tuple[tuple[int, int], tuple[int, int]] | None,
+    psnr: float | None,
+) -> str:
+    """What a transfer did, as people read it."""
+    between = "" if resized is None else "resized from {}x{} to {}x{}, ".format(*resized[0], *resized[1])
+    return f"decoded by {source}, {between}encoded by {destination}; round trip {psnr:.1f} dB"

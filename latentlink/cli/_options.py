@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
+
+from latentlink.errors import UsageError
+
+if TYPE_CHECKING:
+    from latentlink.spaces import LatentSpace
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -33,3 +41,36 @@ verify_option = click.option(
     default=None,
     help="Run one golden input through every engine first, or link by symbols alone.  [default: only replaced ones]",
 )
+space_option = click.option(
+    "--space",
+    metavar="NAME",
+    help="Latent space of a latents file that does not say it: sd, sdxl, ..., or that of a bundle named here.",
+)
+
+
+def named_space(name: str | None, bundles: Sequence[str]) -> LatentSpace | None:
+    """The latent space that `--space` names.
+
+    Args:
+        name: As given, or None.
+        bundles: Names of the command's bundles, whose spaces come before the known ones.
+
+    Returns:
+        None where no name was given.
+
+    Raises:
+        UsageError: Nothing has that name.
+        BundleError: A bundle's manifest is damaged.
+    """
+    if name is None:
+        return None
+    from latentlink.engine.bundle import Bundle
+    from latentlink.runtime import bundle_path
+    from latentlink.spaces import KNOWN_SPACES
+
+    # the files themselves are checked where they are loaded
+    manifests = [Bundle.open(bundle_path(bundle), check_files=False).manifest for bundle in bundles]
+    spaces = {**KNOWN_SPACES, **{space.name: space for manifest in manifests for space in manifest.spaces}}
+    if name not in spaces:
+        raise UsageError(f"Unknown latent space {name!r}; expected one of: {', '.join(spaces)}.")
+    return spaces[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.cli._options import replace_option, target_option, verify_option
+from latentlink.cli._options import named_space, replace_option, space_option, target_option, verify_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -46,6 +46,7 @@ Examples:
 @click.option("--init-image", type=click.Path(path_type=Path), help="Picture to start from.")
 @click.option("--mask-image", type=click.Path(path_type=Path), help="White where to paint over --init-image.")
 @click.option("--init-latents", type=click.Path(path_type=Path), help="Latents to start from; see --output-latents.")
+@space_option
 @click.option("--strength", type=float, help="How far the start is noised, 0 to 1.  [default: 0.8, with a mask 1]")
 @click.option("--denoising-start", type=float, help="Share of the way that --init-latents have come, 0 to 1.")
 @click.option("--denoising-end", type=float, help="Share of the way to stop at, 0 to 1.")
@@ -82,6 +83,7 @@ def command(
     init_image: Path | None,
     mask_image: Path | None,
     init_latents: Path | None,
+    space: str | None,
     strength: float | None,
     denoising_start: float | None,
     denoising_end: float | None,
@@ -106,7 +108,10 @@ def command(
         name: None if path is None else opened(path)
         for name, path in (("init_image", init_image), ("mask_image", mask_image))
     }
-    latents = None if init_latents is None else latentlink.Latents.load(init_latents)
+    if space is not None and init_latents is None:
+        raise UsageError("--space says what --init-latents are, and there are none.", remedy="Leave it out.")
+    said = named_space(space, [bundle, *replace.values()])
+    latents = None if init_latents is None else latentlink.Latents.load(init_latents, space=said)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(bundle, target=target, replace=replace, threads=threads, verify=verify) as pipe:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli._console import console, print_json, size
+from latentlink.cli._options import named_space
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,19 +26,26 @@ Examples:
 """
 )
 @click.argument("what")
+@click.option(
+    "--space",
+    metavar="NAME",
+    help="Latent space of a latents file that does not say it: sd, sdxl, ..., or a bundle whose space it is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def command(what: str, as_json: bool) -> None:
+def command(what: str, space: str | None, as_json: bool) -> None:
     """Tell what WHAT is: a bundle, an export, one engine's file, or a latents file."""
     from latentlink.runtime import bundle_path
 
     path = bundle_path(what)
+    if space is not None and path.suffix != ".safetensors":
+        raise UsageError(f"--space says what a latents file is, and {what!r} is none.", remedy="Leave it out.")
     if path.is_dir():
         from latentlink.engine.bundle import Bundle
 
         bundle = Bundle.open(path)
         print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
     elif path.suffix == ".safetensors":
-        _show_latents(path, as_json)
+        _show_latents(path, space, as_json)
     elif path.suffix == ".onnx":
         _show_engine(path, as_json)
     else:
@@ -90,21 +98,28 @@ def _shape(port: Port) -> str:
     return "(" + ", ".join(str(dim) for dim in port.shape) + ")"
 
 
-def _show_latents(path: Path, as_json: bool) -> None:
-    from latentlink.runtime import Latents
+def _show_latents(path: Path, said: str | None, as_json: bool) -> None:
+    from latentlink.runtime import Latents, bundle_path
 
-    latents = Latents.load(path)
+    bundles = [said] if said is not None and bundle_path(said).is_dir() else []
+    latents = Latents.load(path, space=named_space(said, bundles))
     record: dict[str, Any] = {
         "symbol": latents.symbol,
         "shape": list(latents.array.shape),
         "space": latents.space.to_json(),
+        "level": latents.level,
         "mean": round(float(latents.array.mean()), 4),
         "std": round(float(latents.array.std()), 4),
     }
     if as_json:
         print_json(record)
         return
-    console.print(f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()})")
+    state = "level unknown" if latents.level is None else "finished"
+    if latents.half_way and latents.level is not None:
+        state = "half way: signal {:.4g}, noise {:.4g}".format(*latents.level)
+    console.print(
+        f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()}), {state}"
+    )
     console.print(f"symbol {latents.symbol}, mean {record['mean']}, std {record['std']}", soft_wrap=True)
 
 

@@ -3,36 +3,75 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, messages, print_json
+from latentlink.cli._console import console, decibels, messages, moved, print_json
+from latentlink.cli._options import named_space, space_option
+from latentlink.cli._pictures import check_place
+
+if TYPE_CHECKING:
+    from latentlink.runtime import Transferred
 
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   latentlink generate demo "a red circle on a blue background" -o a.png --output-latents a.safetensors
   latentlink transfer a.safetensors --from demo --to demo-b -o b.safetensors
+  latentlink transfer a.safetensors --from demo --to demo-b -o b.safetensors --width 96
+  latentlink transfer other-program.safetensors --space sd --from sd15 --to sdxl -o b.safetensors --fit
 """
 )
 @click.argument("latents", type=click.Path(path_type=Path))
 @click.option("--from", "source", required=True, help="Bundle that decodes them.")
 @click.option("--to", "destination", required=True, help="Bundle that encodes the pictures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Latents file to write.")
+@click.option("--width", type=int, help="Resample the pictures to this width; alone, the proportions stay.")
+@click.option("--height", type=int, help="Resample the pictures to this height; alone, the proportions stay.")
+@click.option("--fit", is_flag=True, help="Take the nearest size that the model of --to takes.")
+@space_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(latents: Path, source: str, destination: str, output: Path, as_json: bool) -> None:
+def command(
+    latents: Path,
+    source: str,
+    destination: str,
+    output: Path,
+    width: int | None,
+    height: int | None,
+    fit: bool,
+    space: str | None,
+    as_json: bool,
+) -> None:
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
     import latentlink
 
+    check_place(output)
     with messages.status("decoding and encoding"):
-        read = latentlink.Latents.load(latents)
+        read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with latentlink.load(source) as first, latentlink.load(destination) as second:
-            moved = latentlink.transfer(read, source=first, destination=second)
-        moved.latents.save(output)
+            done = latentlink.transfer(read, source=first, destination=second, width=width, height=height, fit=fit)
+        done.latents.save(output)
     if as_json:
-        psnr = None if moved.psnr == float("inf") else round(moved.psnr, 2)
-        print_json({"output": str(output), "symbol": moved.latents.symbol, "round_trip_psnr": psnr})
+        print_json(
+            {
+                "output": str(output),
+                "symbol": done.latents.symbol,
+                "decoded_by": done.decoded_by,
+                "resized": done.resized,
+                "encoded_by": done.encoded_by,
+                "round_trip_psnr": decibels(done.psnr),
+                "round_trip_psnrs": [decibels(one) for one in done.psnrs],
+            }
+        )
         return
-    loss = "the spaces are the same" if moved.psnr == float("inf") else f"round trip {moved.psnr:.1f} dB"
-    console.print(f"{output}: {moved.latents.symbol}, {loss}.")
+    console.print(f"{output}: {done.latents.symbol}", soft_wrap=True)
+    console.print(_words(done), soft_wrap=True)
+
+
+def _words(done: Transferred) -> str:
+    if done.direct:
+        return "handed over as they are: the space is the same"
+    each = f" ({', '.join(f'{one:.1f}' for one in done.psnrs)})" if len(done.psnrs) > 1 else ""
+    return f"{moved(done.decoded_by, done.encoded_by, done.resized, done.psnr)}{each}"

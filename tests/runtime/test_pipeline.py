@@ -240,7 +240,7 @@ def test_decode_undoes_encode(demo: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("images", "seed", "says"),
     [
-        (Image.new("RGB", (70, 64)), None, "70x64"),
+        (Image.new("RGB", (70, 3)), None, "70x3; expected multiples of 8. Resize it to 72x8"),
         ([Image.new("RGB", (64, 64)), Image.new("RGB", (64, 32))], None, "64x64 and 64x32; expected one size"),
         (Image.new("RGB", (64, 64)), 1.5, "seed is 1.5"),
         ("a.png", None, "Received str for a picture"),

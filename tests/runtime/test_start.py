@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 import latentlink
 from latentlink.errors import LinkError, UsageError
 from latentlink.ports import COEFFICIENTS
-from latentlink.runtime import Pipeline, bundle_path
+from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.denoise import _coefficients
 from latentlink.runtime.samplers import COLUMNS, read_schedule, sampler_table
 
@@ -55,6 +57,55 @@ def test_a_run_handed_over_half_way_is_the_whole_run(demo: Pipeline, sampler: st
         assert apart(rest.latents.array, whole) < 1e-5
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "euler"])
+def test_latents_carry_the_level_that_the_rest_of_their_run_begins_with(demo: Pipeline, sampler: str) -> None:
+    def half(share: float) -> Latents:
+        return demo.generate(
+            PROMPT, seed=3, steps=5, sampler=sampler, denoising_end=share, guidance=1, decode=False
+        ).latents
+
+    table = sampler_table(sampler, read_schedule(demo.sampling.schedule), steps=5, start=0.6)
+    assert half(0.6).level == tuple(table.levels[0])
+    assert half(1.0).level == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"steps": 7}, "7 steps of ddim"),
+        ({"sampler": "euler"}, "begins with signal 1, noise"),
+        ({"denoising_start": 0.4}, "denoising_start 0.4"),
+        ({"denoising_start": None}, "expected finished ones"),
+    ],
+)
+def test_half_way_latents_are_refused_where_the_run_begins_with_another_amount_of_noise(
+    demo: Pipeline, other: dict[str, Any], says: str
+) -> None:
+    options: dict[str, Any] = {"seed": 3, "steps": 5, "sampler": "ddim", "guidance": 1, "decode": False}
+    half = demo.generate(PROMPT, **options, denoising_end=0.6).latents
+    with pytest.raises(UsageError, match=says):
+        demo.generate(PROMPT, **{**options, "denoising_start": 0.6, **other}, init_latents=half)
+    # nobody knows how much noise another program's tensor holds
+    unknown = replace(half, level=None)
+    assert demo.generate(PROMPT, **{**options, "denoising_start": 0.6, **other}, init_latents=unknown)
+
+
+def test_finished_latents_are_not_gone_on_from_half_way(demo: Pipeline, picture: Image.Image) -> None:
+    with pytest.raises(UsageError, match="these are finished"):
+        demo.generate(PROMPT, steps=5, init_latents=demo.encode(picture), denoising_start=0.5)
+
+
+def test_a_sampler_that_stops_within_a_step_is_told_to_hand_nothing_over(demo: Pipeline) -> None:
+    half = demo.generate(PROMPT, steps=6, sampler="heun", denoising_end=0.5, guidance=1, decode=False).latents
+    with pytest.raises(UsageError, match="heun calls the model twice a step"):
+        demo.generate(PROMPT, steps=6, sampler="heun", denoising_start=0.5, init_latents=half)
+
+
+def test_half_way_latents_may_be_looked_at(demo: Pipeline) -> None:
+    half = demo.generate(PROMPT, seed=3, steps=4, denoising_end=0.5, guidance=1)
+    assert half.images[0].size == (64, 64)
+
+
 def test_less_strength_stays_nearer_to_the_picture(demo: Pipeline, picture: Image.Image) -> None:
     clean = demo.encode([picture]).array
     distances = [
@@ -90,8 +141,12 @@ def test_a_picture_of_another_size_is_resampled_or_gives_its_own_size(demo: Pipe
 
 def test_latents_of_another_space_are_refused_with_the_transfer(demo: Pipeline) -> None:
     with latentlink.load("demo-b") as other:
-        half = other.generate(PROMPT, seed=1, steps=4, denoising_end=0.5, decode=False).latents
+        whole, half = (
+            other.generate(PROMPT, seed=1, steps=4, denoising_end=end, decode=False).latents for end in (None, 0.5)
+        )
     with pytest.raises(LinkError, match="latentlink transfer"):
+        demo.generate(PROMPT, init_latents=whole)
+    with pytest.raises(LinkError, match="cannot be moved: finish them"):
         demo.generate(PROMPT, init_latents=half, denoising_start=0.5)
 
 
