@@ -1,0 +1,158 @@
+"""Copies of bundles with something wrong in them, as a careless or a dishonest person would make them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from latentlink.engine.bundle import Bundle, write_bundle
+from latentlink.engine.manifest import ComponentEntry, Manifest
+from latentlink.ports import Port
+
+SHORT = 8
+"""Elements below which a constant of a graph is no weight."""
+
+Edit = Callable[[onnx.ModelProto], None]
+"""Changes an engine in place."""
+
+
+def copy_bundle(
+    source: Path, out: Path, edits: Mapping[str, Edit], change: Callable[[Manifest], Manifest] = lambda m: m
+) -> Path:
+    """Copy a bundle of ONNX engines, edit some of them, and hash everything anew: it looks as if it had been built.
+
+    Args:
+        source: A bundle.
+        out: Folder to make.
+        edits: By component.
+        change: Of the manifest.
+
+    Returns:
+        `out`.
+    """
+    bundle = Bundle.open(source)
+    shutil.copytree(source, out)
+    (out / "manifest.json").unlink()
+    for component, edit in edits.items():
+        for engine in bundle.manifest.components[component].engines:
+            path = out / engine.path
+            model = onnx.load(path)
+            edit(model)
+            for file in path.parent.iterdir():
+                file.unlink()
+            onnx.save(model, path)
+    write_bundle(out, replace(change(bundle.manifest), files={}))
+    return out
+
+
+def renamed(names: Mapping[str, str]) -> Edit:
+    """Gives tensors other names: other symbols."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        for value in (*model.graph.input, *model.graph.output):
+            value.name = names.get(value.name, value.name)
+        for node in model.graph.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
+
+    return edit
+
+
+def forged(source: Path, out: Path, component: str, host: Bundle) -> Path:
+    """A copy of a bundle whose component carries the symbols of `host`'s, in its engines and in its manifest."""
+    theirs, ours = Bundle.open(source).manifest.components[component], host.manifest.components[component]
+    names = {
+        a.tensor: b.tensor
+        for a, b in zip((*theirs.inputs, *theirs.outputs), (*ours.inputs, *ours.outputs), strict=True)
+    }
+
+    def change(manifest: Manifest) -> Manifest:
+        entry = manifest.components[component]
+        named = replace(entry, inputs=_named(entry.inputs, names), outputs=_named(entry.outputs, names))
+        components: dict[str, ComponentEntry] = {**manifest.components, component: named}
+        return replace(manifest, components=components, spaces=host.manifest.spaces)
+
+    return copy_bundle(source, out, {component: renamed(names)}, change)
+
+
+def _named(ports: tuple[Port, ...], names: Mapping[str, str]) -> tuple[Port, ...]:
+    return tuple(Port.parse(names[port.tensor], port.shape) for port in ports)
+
+
+def affine_input(tensor: str, factor: Any, shift: Any) -> Edit:
+    """Multiplies what an engine reads as `tensor` and adds to it; numbers, or arrays `[1, C, 1, 1]`."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        _behind(model, tensor, f"{tensor}.moved")
+        constants = {f"{tensor}.factor": factor, f"{tensor}.shift": shift}
+        for name, value in constants.items():
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(value, np.float32), name))
+        names = [*constants]
+        _first(
+            model,
+            onnx.helper.make_node("Mul", [tensor, names[0]], [f"{tensor}.scaled"]),
+            onnx.helper.make_node("Add", [f"{tensor}.scaled", names[1]], [f"{tensor}.moved"]),
+        )
+
+    return edit
+
+
+def permuted_input(tensor: str, order: NDArray[np.int64]) -> Edit:
+    """Gives an engine the channels of `tensor` in another order."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        _behind(model, tensor, f"{tensor}.permuted")
+        model.graph.initializer.append(onnx.numpy_helper.from_array(order, f"{tensor}.order"))
+        _first(
+            model,
+            onnx.helper.make_node("Gather", [tensor, f"{tensor}.order"], [f"{tensor}.permuted"], axis=1),
+        )
+
+    return edit
+
+
+def noisy_weights(share: float, seed: int) -> Edit:
+    """Adds noise to every weight, its deviation a share of the weights' own."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        rng = np.random.default_rng(seed)
+
+        def noisy(array: NDArray[np.float32]) -> NDArray[np.float32]:
+            moved = array + share * array.std() * rng.standard_normal(array.shape)
+            return moved.astype(np.float32)
+
+        change_weights(model, noisy)
+
+    return edit
+
+
+def change_weights(
+    model: onnx.ModelProto,
+    change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    chosen: Callable[[onnx.TensorProto], bool] = lambda tensor: True,
+) -> None:
+    """Change every weight that is chosen; short tensors are not weights but scales, exponents and the like."""
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32 and array.size >= SHORT and chosen(tensor):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(change(array), tensor.name))
+
+
+def _behind(model: onnx.ModelProto, tensor: str, other: str) -> None:
+    """Let all nodes read `other` in the place of `tensor`."""
+    for node in model.graph.node:
+        node.input[:] = [other if name == tensor else name for name in node.input]
+
+
+def _first(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> None:
+    """Put nodes before all others."""
+    after = [*model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *after])

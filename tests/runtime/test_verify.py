@@ -1,0 +1,132 @@
+"""Engines and components from elsewhere on golden inputs: what passes, and what no name can hide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import latentlink
+from latentlink.bench.faults import affine_input, change_weights, copy_bundle, forged, noisy_weights, permuted_input
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.probes import Probes
+from latentlink.errors import BundleError, LinkError
+from latentlink.runtime import bundle_path
+from latentlink.runtime.verify import verify
+
+DEMO = bundle_path("demo")
+MANIFEST = Bundle.open(DEMO, check_files=False).manifest
+LATENT = MANIFEST.components["vae_decoder"].inputs[0].tensor
+IMAGE = MANIFEST.components["vae_encoder"].inputs[0].tensor
+
+
+def zero_biases(model: onnx.ModelProto) -> None:
+    change_weights(model, np.zeros_like, lambda tensor: len(tensor.dims) == 1)
+
+
+def one_nan(model: onnx.ModelProto) -> None:
+    first = next(t.name for t in model.graph.initializer if len(t.dims) == 4)
+
+    def spoiled(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        array.flat[0] = np.nan
+        return array
+
+    change_weights(model, spoiled, lambda tensor: tensor.name == first)
+
+
+def double_output(model: onnx.ModelProto) -> None:
+    """Writes latents twice as large: a wrong scaling factor."""
+    name = model.graph.output[0].name
+    for node in model.graph.node:
+        node.output[:] = [f"{name}.half" if output == name else output for output in node.output]
+    model.graph.node.append(onnx.helper.make_node("Add", [f"{name}.half", f"{name}.half"], [name]))
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-b"])
+def test_the_bundles_that_ship_compute_what_torch_computed(name: str) -> None:
+    checked = [*verify(Bundle.open(bundle_path(name)))]
+    assert {row.component for row in checked} == {"denoiser", "text_encoder", "vae_decoder", "vae_encoder"}
+    assert [row.verdict for row in checked] == ["passed"] * 4
+
+
+FAULTS: dict[str, tuple[str, Callable[[onnx.ModelProto], None]]] = {
+    "a NaN in a weight of the decoder": ("vae_decoder", one_nan),
+    "a NaN in a weight of the encoder": ("vae_encoder", one_nan),
+    "zeroed biases of the decoder": ("vae_decoder", zero_biases),
+    "a decoder with another scaling": ("vae_decoder", affine_input(LATENT, 1.05, 0.0)),
+    "an encoder with another scaling": ("vae_encoder", double_output),
+    "a denoiser with slightly other weights": ("denoiser", noisy_weights(0.01, 1)),
+    "a text encoder with slightly other weights": ("text_encoder", noisy_weights(0.01, 1)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_computes_something_else_fails(fault: str, tmp_path: Path) -> None:
+    component, edit = FAULTS[fault]
+    bad = copy_bundle(DEMO, tmp_path / "bad", {component: edit})
+    failed = [row.component for row in verify(Bundle.open(bad)) if row.verdict == "failed"]
+    assert failed == [component]
+    with pytest.raises(BundleError, match=f"{component} of .* does not compute what its probe says"):
+        latentlink.load(bad, verify=True)
+
+
+def test_a_component_of_the_same_weights_from_another_bundle_takes_the_others_place(tmp_path: Path) -> None:
+    other = copy_bundle(DEMO, tmp_path / "other", {})
+    with latentlink.load("demo", replace={"vae_decoder": other, "text_encoder": other, "vae_encoder": other}) as pipe:
+        assert sum("computes on the probes of demo as its own does" in note for note in pipe.notes) == 3
+
+
+@pytest.mark.parametrize("component", ["vae_decoder", "vae_encoder", "text_encoder"])
+def test_a_forged_symbol_links_by_name_and_is_refused_by_the_probe(component: str, tmp_path: Path) -> None:
+    liar = forged(bundle_path("demo-b"), tmp_path / "liar", component, Bundle.open(DEMO))
+    with pytest.raises(LinkError, match=rf"{component} of .* has the symbols of demo, but .* dB of the golden output"):
+        latentlink.load("demo", replace={component: liar})
+    latentlink.load("demo", replace={component: liar}, verify=False).close()
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.4])
+def test_a_right_decoder_with_another_scaling_is_refused_though_its_pictures_look_right(
+    factor: float, tmp_path: Path
+) -> None:
+    bad = copy_bundle(DEMO, tmp_path / "bad", {"vae_decoder": affine_input(LATENT, factor, 0.0)})
+    with pytest.raises(LinkError, match="its scaling is not this space's"):
+        latentlink.load("demo", replace={"vae_decoder": bad})
+
+
+def test_a_right_encoder_with_another_scaling_is_refused(tmp_path: Path) -> None:
+    bad = copy_bundle(DEMO, tmp_path / "bad", {"vae_encoder": double_output})
+    with pytest.raises(LinkError, match=r"golden output|scaling is not this space's"):
+        latentlink.load("demo", replace={"vae_encoder": bad})
+
+
+def test_permuted_channels_are_refused(tmp_path: Path) -> None:
+    bad = copy_bundle(DEMO, tmp_path / "bad", {"vae_decoder": permuted_input(LATENT, np.array([1, 0, 2, 3]))})
+    with pytest.raises(LinkError, match="golden output"):
+        latentlink.load("demo", replace={"vae_decoder": bad})
+
+
+def test_another_denoisers_bundle_says_what_latents_mean(tmp_path: Path) -> None:
+    # demo-b with its decoder under demo's symbols hosts demo's denoiser: now the decoder is the stranger
+    liar = forged(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
+    with pytest.raises(LinkError, match=r"vae_decoder of .*liar has the symbols of demo"):
+        latentlink.load(liar, replace=dict.fromkeys(("denoiser", "text_encoder", "vae_encoder"), "demo"))
+
+
+def test_a_bundle_without_probes_takes_nothing_from_elsewhere_unless_told_to(tmp_path: Path) -> None:
+    bare = copy_bundle(DEMO, tmp_path / "bare", {}, lambda manifest: replace(manifest, probes={}))
+    with pytest.raises(LinkError, match=r"no probes of its vae_decoder .* --no-verify"):
+        latentlink.load(bare, replace={"vae_decoder": "demo"})
+    latentlink.load(bare, replace={"vae_decoder": "demo"}, verify=False).close()
+    assert {row.verdict for row in verify(Bundle.open(bare))} == {"not run"}
+
+
+def test_probes_for_other_ports_are_damage(tmp_path: Path) -> None:
+    bundle = Bundle.open(DEMO)
+    other = MANIFEST.components["vae_encoder"]
+    with pytest.raises(BundleError, match="expected one for every port"):
+        Probes.load(bundle.file(MANIFEST.probes["vae_decoder"]), other.inputs, other.outputs)
