@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Bundle, write_bundle
 from latentlink.engine.manifest import ComponentEntry, Manifest
-from latentlink.ports import Port
+from latentlink.ports import Port, latent_port
+from latentlink.spaces import LatentSpace
 
 SHORT = 8
 """Elements below which a constant of a graph is no weight."""
@@ -72,12 +73,27 @@ def forged(source: Path, out: Path, component: str, host: Bundle) -> Path:
         a.tensor: b.tensor
         for a, b in zip((*theirs.inputs, *theirs.outputs), (*ours.inputs, *ours.outputs), strict=True)
     }
+    return _renamed_copy(source, out, component, names, host.manifest.spaces)
 
+
+def renamed_space(source: Path, out: Path, component: str, space: LatentSpace) -> Path:
+    """A copy of a bundle whose component says of its latents that they are of `space`."""
+    entry = Bundle.open(source).manifest.components[component]
+    names = {
+        port.tensor: latent_port(space, port.dtype).at(port.slot).tensor if port.kind == "latent" else port.tensor
+        for port in (*entry.inputs, *entry.outputs)
+    }
+    return _renamed_copy(source, out, component, names, (space,))
+
+
+def _renamed_copy(
+    source: Path, out: Path, component: str, names: Mapping[str, str], spaces: tuple[LatentSpace, ...]
+) -> Path:
     def change(manifest: Manifest) -> Manifest:
         entry = manifest.components[component]
         named = replace(entry, inputs=_named(entry.inputs, names), outputs=_named(entry.outputs, names))
         components: dict[str, ComponentEntry] = {**manifest.components, component: named}
-        return replace(manifest, components=components, spaces=host.manifest.spaces)
+        return replace(manifest, components=components, spaces=spaces)
 
     return copy_bundle(source, out, {component: renamed(names)}, change)
 
@@ -125,8 +141,8 @@ def noisy_weights(share: float, seed: int) -> Edit:
         rng = np.random.default_rng(seed)
 
         def noisy(array: NDArray[np.float32]) -> NDArray[np.float32]:
-            moved = array + share * array.std() * rng.standard_normal(array.shape)
-            return moved.astype(np.float32)
+            noise: NDArray[np.float32] = rng.standard_normal(array.shape, np.float32)
+            return array + np.float32(share * array.std()) * noise
 
         change_weights(model, noisy)
 

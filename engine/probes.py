@@ -155,9 +155,8 @@ class Probes:
         names = [name for name, _, _ in heads]
         wrong = [name for name in names if not _NAME.fullmatch(name) or name == COMMON or names.count(name) > 1]
         if wrong or not 1 <= len(heads) <= MAX_PROBES:
-            raise _damaged(
-                path, f"holds {len(heads)} probes {', '.join(wrong)}, expected 1 to {MAX_PROBES} of own names"
-            )
+            told = f" ({', '.join(wrong)})" if wrong else ""
+            raise _damaged(path, f"holds {len(heads)} probes{told}, expected 1 to {MAX_PROBES}, each with its own name")
         return cls(
             reference=reference[:64],
             probes=tuple(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
+from latentlink.bench.faults import copy_bundle
 from latentlink.engine.build import Shapes, build_bundle, parse_range
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
-from latentlink.errors import UsageError
+from latentlink.engine.probes import Probes
+from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.sessions import open_session
+from latentlink.runtime.verify import verify
 
 
 def test_every_engine_has_the_ports_that_the_manifest_declares(tiny_bundle: Path) -> None:
@@ -35,6 +39,30 @@ def test_weights_lie_beside_the_graph_to_be_mapped(tiny_bundle: Path) -> None:
 def test_a_bundle_is_the_same_when_it_is_built_again(tiny_export: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     build_bundle(tiny_export, tmp_path / "again")
     assert Bundle.open(tmp_path / "again").manifest == Bundle.open(tiny_bundle).manifest
+
+
+def test_an_engine_that_does_not_agree_with_its_probes_is_not_put_in_the_bundle(
+    tiny_export: Path, tmp_path: Path
+) -> None:
+    def twice(model: onnx.ModelProto) -> None:
+        (name,) = (value.name for value in model.graph.output)
+        for node in model.graph.node:
+            node.output[:] = [f"{name}.half" if output == name else output for output in node.output]
+        model.graph.node.append(onnx.helper.make_node("Add", [f"{name}.half", f"{name}.half"], [name]))
+
+    wrong = copy_bundle(tiny_export, tmp_path / "wrong", {"vae_encoder": twice})
+    with pytest.raises(BundleError, match=r"No engine built of vae_encoder computes what its probes say: PSNR .* dB"):
+        build_bundle(wrong, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong"]
+
+
+def test_engines_of_a_fixed_size_are_checked_at_that_size(tiny_export: Path, tmp_path: Path) -> None:
+    build_bundle(tiny_export, tmp_path / "fixed", shapes=Shapes(width=(24, 24, 24), height=(16, 16, 16)))
+    bundle = Bundle.open(tmp_path / "fixed")
+    decoder = bundle.manifest.components["vae_decoder"]
+    probes = Probes.load(bundle.file(bundle.manifest.probes["vae_decoder"]), decoder.inputs, decoder.outputs)
+    assert {probe.outputs[decoder.outputs[0].tensor].shape for probe in probes.probes} == {(1, 16, 24, 3)}
+    assert [row.verdict for row in verify(bundle)] == ["passed"] * 4
 
 
 def test_a_bundle_is_not_built_from_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:

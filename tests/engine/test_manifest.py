@@ -172,6 +172,9 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a parity without a tolerance": (lambda r: first_engine(r)["parity"].pop("tolerance"), "'tolerance'"),
     "a parity of NaN": (lambda r: first_engine(r)["parity"].update(relative=math.nan), "parity.relative"),
     "a parity below 0": (lambda r: first_engine(r)["parity"].update(relative=-1), "parity.relative"),
+    "probes that are not listed": (lambda r: r["probes"].update(denoiser="a.safetensors"), "probes.denoiser"),
+    "probes outside of the bundle": (lambda r: r["probes"].update(denoiser="../a.safetensors"), "probes.denoiser"),
+    "no probes": (lambda r: r.pop("probes"), "no key 'probes'"),
     "a tokenizer where nothing reads tokens": (
         lambda r: denoiser(r).update(tokenizer=r["components"]["text_encoder"]["tokenizer"]),
         "components.denoiser.tokenizer",
