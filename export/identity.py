@@ -31,7 +31,7 @@ def latent_space(
     config: Mapping[str, Any],
     vae_state: Mapping[str, Tensor],
     candidate: LatentSpace | None,
-    asked: str | None,
+    asked: str | LatentSpace | None,
     label: str,
 ) -> LatentSpace:
     """Decide the latent space of a VAE.
@@ -40,7 +40,8 @@ def latent_space(
         config: The VAE's config as it stands in the checkpoint, class defaults not filled in.
         vae_state: Its weights.
         candidate: The known space whose architecture this is, where the rest of the checkpoint agrees.
-        asked: What the user said with `--space`: a known space, or a name for a space of its own.
+        asked: What the user said: with `--space` a known space or a name for a space of its own, with `--space-of` a
+            space.
         label: Name for a space of its own where the user gave none.
 
     Raises:
@@ -48,57 +49,69 @@ def latent_space(
     """
     channels, downscale = vae_layout(config)
     stated = _stated(config)
-    if asked is not None and asked in KNOWN_SPACES:
-        known = KNOWN_SPACES[asked]
-        if (channels, downscale) != (known.channels, known.downscale) or _contradicts(known, stated):
+    given = _given(asked)
+    if given is not None:
+        if (channels, downscale) != (given.channels, given.downscale) or _contradicts(given, stated):
             numbers = "".join(f", {what} {value}" for what, value in stated.items()) or ", scaling none"
             raise CheckpointError(
-                f"--space {known.name} means {known.numbers()}, but the VAE's config says {channels} channels, "
-                f"/{downscale}{numbers}.",
-                remedy="Leave --space out to keep what the config says, or name another space.",
+                f"{_means(asked, given)}, but the VAE's config says {channels} channels, /{downscale}{numbers}.",
+                remedy="Leave it out to keep what the config says, or name another space.",
             )
-        return known
+        return given
     if asked is None and candidate is not None and not _contradicts(candidate, stated):
         return candidate
     if "scaling" not in stated:
         raise _question(channels, downscale)
     encoder = {k: v for k, v in vae_state.items() if k.startswith(("encoder.", "quant_conv."))}
-    return LatentSpace(
-        name=asked or label, channels=channels, downscale=downscale, **stated, weights=weights_sha256(encoder)
-    )
+    name = asked if isinstance(asked, str) else label
+    return LatentSpace(name=name, channels=channels, downscale=downscale, **stated, weights=weights_sha256(encoder))
 
 
-def distilled_space(*, channels: int, downscale: int, asked: str | None) -> LatentSpace:
+def distilled_space(*, channels: int, downscale: int, asked: str | LatentSpace | None) -> LatentSpace:
     """The space of a VAE that was distilled from another: nothing of its own tells it, so the user has to.
 
     Args:
         channels: Of its latent.
         downscale: Pixels a latent element.
-        asked: What the user said with `--space`.
+        asked: As for `latent_space`.
 
     Raises:
         CheckpointError: The user said nothing, or what does not fit.
     """
-    distilled = "A VAE that was distilled from another reads that one's latent space, and its config does not say which"
-    fitting = [s for s in KNOWN_SPACES.values() if (s.channels, s.downscale) == (channels, downscale)]
-    known = "; ".join(f"{space.name} ({space.numbers()})" for space in fitting) or "none"
-    if asked is None:
-        raise CheckpointError(
-            f"{distilled}; known with {channels} channels, /{downscale}: {known}.",
-            remedy=f"Say so with --space {'|'.join(space.name for space in fitting)}.",
-        )
-    if asked not in KNOWN_SPACES:
-        raise CheckpointError(
-            f"{distilled}; --space {asked} is none of those known with {channels} channels, /{downscale}: {known}.",
-            remedy="Name one of these.",
-        )
-    space = KNOWN_SPACES[asked]
-    if space not in fitting:
-        raise CheckpointError(
-            f"--space {asked} means {space.numbers()}, but the VAE's config says {channels} channels, /{downscale}.",
-            remedy=f"Known with these: {known}.",
-        )
-    return space
+    given = _given(asked)
+    if given is not None:
+        if (channels, downscale) != (given.channels, given.downscale):
+            raise CheckpointError(
+                f"{_means(asked, given)}, but the VAE's config says {channels} channels, /{downscale}.",
+                remedy="Name the space of the VAE that it was distilled from.",
+            )
+        return given
+    fitting = _fitting(channels, downscale)
+    known = "; ".join(map(_title, fitting)) or "none"
+    unknown = "" if asked is None else f", and --space {asked} names no known one"
+    named = f" with --space {'|'.join(space.name for space in fitting)}, or" if fitting else ""
+    raise CheckpointError(
+        "A VAE that was distilled from another reads that one's latent space, and its config does not say which"
+        f"{unknown}; known with {channels} channels, /{downscale}: {known}.",
+        remedy=f"Say so{named} with --space-of and a bundle or export that has the space.",
+    )
+
+
+def _given(asked: str | LatentSpace | None) -> LatentSpace | None:
+    """The space that the user gave or named, None where that is a new name or nothing."""
+    return KNOWN_SPACES.get(asked) if isinstance(asked, str) else asked
+
+
+def _means(asked: str | LatentSpace | None, given: LatentSpace) -> str:
+    return f"--space {asked} means {given.numbers()}" if isinstance(asked, str) else f"--space-of means {_title(given)}"
+
+
+def _title(space: LatentSpace) -> str:
+    return f"{space.name} ({space.numbers()})"
+
+
+def _fitting(channels: int, downscale: int) -> list[LatentSpace]:
+    return [space for space in KNOWN_SPACES.values() if (space.channels, space.downscale) == (channels, downscale)]
 
 
 def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
@@ -169,18 +182,19 @@ def _contradicts(space: LatentSpace, stated: Mapping[str, Any]) -> bool:
 
 def _question(channels: int, downscale: int) -> CheckpointError:
     """Which of the known spaces that have such latents?"""
-    fitting = [s for s in KNOWN_SPACES.values() if (s.channels, s.downscale) == (channels, downscale)]
+    fitting = _fitting(channels, downscale)
     unsaid = "The VAE's config states no scaling_factor, and the rest of the checkpoint does not say its latent space; "
     if not fitting:
         return CheckpointError(
             f"{unsaid}no known space has {channels} channels, /{downscale}.",
-            remedy="Give a diffusers directory with scaling_factor in the VAE's config.json, and a name with --space.",
+            remedy="Give a diffusers directory with scaling_factor in the VAE's config.json, and a name with --space; "
+            "or, with --space-of, a bundle or export that has the space.",
         )
-    known = "; ".join(f"{space.name} ({space.numbers()})" for space in fitting)
     return CheckpointError(
-        f"{unsaid}known with {channels} channels, /{downscale}: {known}.",
-        remedy=f"Which is it? Say so with --space {'|'.join(space.name for space in fitting)}, or give a diffusers "
-        "directory with scaling_factor in the VAE's config.json.",
+        f"{unsaid}known with {channels} channels, /{downscale}: {'; '.join(map(_title, fitting))}.",
+        remedy=f"Which is it? Say so with --space {'|'.join(space.name for space in fitting)}, with --space-of and a "
+        "bundle or export that has the space, or give a diffusers directory with scaling_factor in the VAE's "
+        "config.json.",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentlink.errors import UsageError
+from latentlink.spaces import LatentSpace
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
@@ -17,7 +18,7 @@ class Options:
     Args:
         dtype: What the components compute in: `float32`, `float16` or `bfloat16`.
         io_dtype: What crosses between engines: `float32`, or `float16` to save memory.
-        space: Latent space as the user named it, or None to decide from evidence.
+        space: Latent space, or its name: a known one or a new one; None to decide from evidence.
         prediction: What the denoiser predicts, one of `PREDICTIONS`, or None to decide from evidence.
         tokenizer: Folder with the tokenizers of a checkpoint that holds none, or None.
         clip_skip: Layers of the CLIP text encoders that are left out at the end, beyond what the family leaves out.
@@ -29,7 +30,7 @@ class Options:
 
     dtype: str = "float32"
     io_dtype: str = "float32"
-    space: str | None = None
+    space: str | LatentSpace | None = None
     prediction: str | None = None
     tokenizer: Path | None = None
     clip_skip: int = 0

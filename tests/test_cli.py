@@ -164,6 +164,8 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT], "--output"),
         (["export", "nowhere", "out"], "no checkpoint"),
         (["export", ".", "out"], "model_index.json"),
+        (["export", ".", "out", "--space-of", "nowhere"], "nowhere"),
+        (["export", ".", "out", "--space-of", "demo", "--space", "sd"], "--space sd and --space-of demo; expected one"),
         (["build", "nowhere", "out"], "nowhere"),
         (["build", "nowhere", "out", "--width", "wide"], "wide"),
         (["build", "nowhere", "out", "--target", "abacus"], "abacus"),

@@ -63,4 +63,8 @@ def command(
     total = sum(file.size for file in manifest.files.values())
     count = sum(len(component.engines) for component in manifest.components.values())
     console.print(f"{bundle}: {count} engines, {size(total)}, {perf_counter() - began:.0f} s.")
-    console.print(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')
+    if "denoiser" in manifest.components:
+        console.print(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')
+    else:
+        replaced = " ".join(f"--replace {component}={bundle}" for component in manifest.components)
+        console.print(f'Next: latentlink generate BUNDLE "PROMPT" {replaced} -o out.png')

@@ -12,6 +12,7 @@ from latentlink.cli._console import console, print_json, progress
 
 if TYPE_CHECKING:
     from latentlink.export.parity import Parity
+    from latentlink.spaces import LatentSpace
 
 
 @click.command(
@@ -20,6 +21,8 @@ Examples:
   latentlink export stable-diffusion-v1-5 exported
   latentlink export my-model exported --dtype float16 --io-dtype float16
   latentlink export my-model exported --space sd
+  latentlink export taesdxl exported --space sdxl
+  latentlink export my-finetuned-vae exported --space-of my-bundle
   latentlink export org/name exported
   latentlink export stable-diffusion-3 exported --without text_encoder_3
   latentlink export v2-1.safetensors exported --prediction v_prediction --tokenizer my-tokenizer
@@ -43,6 +46,11 @@ Examples:
     help="What crosses between engines. float32 keeps the sampler's state precise; float16 saves edge memory.",
 )
 @click.option("--space", help="The latent space, where the checkpoint does not say it: a known name or a new one.")
+@click.option(
+    "--space-of",
+    metavar="BUNDLE",
+    help="A bundle or export whose latent space it is: of a fine-tuned VAE, or one distilled from that bundle's.",
+)
 @click.option(
     "--prediction",
     type=click.Choice(["epsilon", "v_prediction", "sample"]),
@@ -74,6 +82,7 @@ def command(
     dtype: str,
     io_dtype: str,
     space: str | None,
+    space_of: str | None,
     prediction: str | None,
     tokenizer: Path | None,
     clip_skip: int,
@@ -105,7 +114,7 @@ def command(
             options=Options(
                 dtype=dtype,
                 io_dtype=io_dtype,
-                space=space,
+                space=space if space_of is None else _space_of(space_of, space),
                 prediction=prediction,
                 tokenizer=tokenizer,
                 clip_skip=clip_skip,
@@ -123,6 +132,24 @@ def command(
     names = ", ".join(f"{s.name} ({s.numbers()})" for s in manifest.spaces)
     console.print(f"{out}: family {manifest.family}, latent space {names}, {perf_counter() - began:.0f} s.")
     console.print(f"Next: latentlink build {out} BUNDLE")
+
+
+def _space_of(bundle: str, named: str | None) -> LatentSpace:
+    """The one latent space of a bundle or export."""
+    from latentlink.engine.bundle import Bundle
+    from latentlink.errors import UsageError
+    from latentlink.runtime.loading import bundle_path
+
+    if named is not None:
+        raise UsageError(
+            f"Received --space {named} and --space-of {bundle}; expected one of the two.", remedy="Leave one out."
+        )
+    # whether its engines agree with its manifest is asked when they are linked
+    spaces = Bundle.open(bundle_path(bundle), check_files=False).manifest.spaces
+    if len(spaces) != 1:
+        found = ", ".join(space.name for space in spaces) or "none"
+        raise UsageError(f"{bundle!r} has the latent spaces: {found}; expected one.", remedy="Name another bundle.")
+    return spaces[0]
 
 
 def _line(name: str, parity: Parity | None) -> str:

@@ -21,7 +21,11 @@ CONFIG = {"latent_channels": 4, "block_out_channels": [128, 256, 512, 512]}
 
 
 def decide(
-    config: Mapping[str, Any], *, candidate: str | None = None, asked: str | None = None, state: Any = None
+    config: Mapping[str, Any],
+    *,
+    candidate: str | None = None,
+    asked: str | LatentSpace | None = None,
+    state: Any = None,
 ) -> LatentSpace:
     return latent_space(
         config=config,
@@ -53,6 +57,34 @@ def test_what_the_user_names_is_taken_where_the_config_does_not_contradict() -> 
         decide(CONFIG | {"scaling_factor": 0.18215}, asked="sdxl")
     with pytest.raises(CheckpointError, match="16 channels"):
         decide(CONFIG | {"latent_channels": 16}, asked="sdxl")
+
+
+HOUSE = LatentSpace(name="house", channels=4, downscale=8, scaling=0.5, weights="1" * 64)
+
+
+@pytest.mark.parametrize("stated", [{}, {"scaling_factor": 0.5}])
+def test_a_space_that_the_user_gives_is_taken_whatever_the_encoder_is(stated: Mapping[str, Any]) -> None:
+    assert decide({**CONFIG, **stated}, asked=HOUSE) == HOUSE
+    assert decide({**CONFIG, **stated}, asked=HOUSE, candidate="sd") == HOUSE
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (
+            {"scaling_factor": 0.6},
+            r"--space-of means house \(.*scaling 0\.5, .*\), but .* /8, scaling 0\.6\.",
+        ),
+        ({"shift_factor": 0.1}, "4 channels, /8, shift 0.1"),
+        ({"latent_channels": 16}, "16 channels, /8, scaling none"),
+        ({"block_out_channels": [32, 32]}, "4 channels, /2, scaling none"),
+    ],
+)
+def test_a_space_that_the_user_gives_is_refused_where_the_config_contradicts(
+    config: Mapping[str, Any], said: str
+) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        decide({**CONFIG, **config}, asked=HOUSE)
 
 
 def test_the_question_lists_the_known_spaces_that_fit_with_their_numbers() -> None:

@@ -19,7 +19,8 @@ from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 from latentlink.export.recipes import find_recipe
 from latentlink.export.vae import vae_components
-from latentlink.spaces import KNOWN_SPACES
+from latentlink.ports import latent_port
+from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 SD = Options(space="sd")
 WIDTHS = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
@@ -78,6 +79,13 @@ def test_its_ports_are_those_of_the_vae_it_was_distilled_from(tmp_path: Path) ->
         assert ours.spaces == (space,)
 
 
+def test_a_space_that_is_in_no_table_is_that_of_a_bundle(tmp_path: Path) -> None:
+    made(tmp_path)
+    house = LatentSpace(name="house", channels=4, downscale=8, scaling=0.5, shift=0.25, weights="0" * 64)
+    decoder, _ = components(tmp_path, Options(space=house))
+    assert decoder.inputs == (latent_port(house),)
+
+
 def test_it_computes_in_half_precision_where_that_is_asked_for(tmp_path: Path) -> None:
     made(tmp_path)
     assert [part.precision for part in components(tmp_path, Options(space="sd", dtype="float16"))] == [None, None]
@@ -97,13 +105,14 @@ def test_a_config_from_before_a_setting_existed_means_its_default(tmp_path: Path
     ("arguments", "space", "said"),
     [
         ({}, None, r"does not say which; known with 4 channels, /8: sd \(.*--space sd\|sdxl"),
-        ({}, "house", r"--space house is none of those known with 4 channels, /8: sd \(.*Name one"),
+        ({}, "house", r"--space house names no known one; known with 4 channels, /8: sd \(.*--space-of"),
         ({}, "flux1", r"--space flux1 means 16 channels.*says 4 channels, /8"),
-        ({"latent_channels": 7}, None, "known with 7 channels, /8: none"),
+        ({}, KNOWN_SPACES["sd3"], r"--space-of means sd3 \(16 channels.*says 4 channels, /8"),
+        ({"latent_channels": 7}, None, r"known with 7 channels, /8: none\. Say so with --space-of"),
     ],
 )
 def test_its_space_is_what_the_user_says_and_never_guessed(
-    tmp_path: Path, arguments: dict[str, Any], space: str | None, said: str
+    tmp_path: Path, arguments: dict[str, Any], space: str | LatentSpace | None, said: str
 ) -> None:
     made(tmp_path, **arguments)
     with pytest.raises(CheckpointError, match=said):

@@ -1,0 +1,35 @@
+"""What `latentlink export` makes of its options. Nothing is exported here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from latentlink.cli.export import command
+from latentlink.engine.bundle import Bundle
+from latentlink.export.options import Options
+from latentlink.runtime import bundle_path
+
+
+class Stop(Exception):
+    """Ends the command where the export would begin."""
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-b"])
+def test_the_space_of_a_bundle_is_given_to_the_export(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Options] = []
+
+    def export_checkpoint(*_: Any, options: Options, **__: Any) -> None:
+        found.append(options)
+        raise Stop
+
+    monkeypatch.setattr("latentlink.export.exporter.export_checkpoint", export_checkpoint)
+    for bundle in (name, str(bundle_path(name))):
+        done = CliRunner().invoke(command, ["vae", "out", "--space-of", bundle])
+        assert isinstance(done.exception, Stop)
+    (space,) = Bundle.open(bundle_path(name)).manifest.spaces
+    assert [options.space for options in found] == [space, space]
+    assert not Path("out").exists()
