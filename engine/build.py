@@ -89,20 +89,25 @@ def build_bundle(
     if source.manifest.kind != "export":
         raise UsageError(f"{str(exported)!r} is a bundle already; expected an export, from latentlink export.")
     shapes = shapes or Shapes()
-    work = [(name, target) for name in source.manifest.components for target in targets]
+    work = [
+        (name, target, graph)
+        for name, entry in source.manifest.components.items()
+        for target in targets
+        for graph in entry.engines
+    ]
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         engines: dict[str, list[EngineEntry]] = {name: [] for name in source.manifest.components}
         failed: dict[str, str] = {}
         probes = _copy_probes(source, shapes, folder)
-        for number, (name, target) in enumerate(work):
+        for number, (name, target, graph) in enumerate(work):
             if on_engine:
                 on_engine(number, len(work), f"{name} for {target}")
-            engine = _build(source, name, target, shapes, folder)
+            engine = _build(source, name, target, graph, shapes, folder)
             agreed = None if name not in probes else _check(folder / engine.path, engine, probes[name])
             if agreed is None or agreed.passed:
                 engines[name].append(engine if agreed is None else _measured(engine, agreed, probes[name].reference))
                 continue
-            failed[f"left_out.{name}.{target}"] = agreed.said()
+            failed[f"left_out.{name}.{target}.{engine.precision}"] = agreed.said()
             shutil.rmtree((folder / engine.path).parent)
         components = {}
         for name, entry in source.manifest.components.items():
@@ -145,7 +150,7 @@ def _copy_probes(source: Bundle, shapes: Shapes, folder: Path) -> dict[str, Prob
         if entry is None:
             shutil.copyfile(source.file(path), file)
             continue
-        graph = next(engine for engine in entry.engines if engine.target == "onnx")
+        graph = entry.engines[-1]  # the widest one
         taken[name] = Probes.load(source.file(path), entry.inputs, entry.outputs).fitted(
             _limits(entry, shapes, source.manifest.sampling.size_multiple),
             entry.inputs,
@@ -168,12 +173,12 @@ def _check(path: Path, engine: EngineEntry, probes: Probes) -> Agreement:
     return probes.check(run, engine.precision)
 
 
-def _build(source: Bundle, name: str, target: str, shapes: Shapes, folder: Path) -> EngineEntry:
+def _build(source: Bundle, name: str, target: str, graph: EngineEntry, shapes: Shapes, folder: Path) -> EngineEntry:
     entry = source.manifest.components[name]
-    graph = next(engine for engine in entry.engines if engine.target == "onnx")
     limits = _limits(entry, shapes, source.manifest.sampling.size_multiple)
     builder = import_module(BUILDERS[target])
-    path = folder / "engines" / name / target / builder.FILE
+    first = graph is entry.engines[0]
+    path = folder / "engines" / name / (target if first else f"{target}-{graph.precision}") / builder.FILE
     path.parent.mkdir(parents=True)
     fixed = {dim: low for dim, (low, _, high) in limits.items() if low == high}
     facts = builder.build_engine(source.file(graph.path), path, fixed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.onnx_file import write_onnx
 from latentlink.export.options import Options
-from latentlink.export.parity import TORCH, Parity, compare
+from latentlink.export.parity import TORCH, Case, Parity, compare
 from latentlink.export.plain import PlainGraph
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
@@ -27,6 +27,7 @@ from latentlink.export.stand_in import plain_graph
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 ONNX = "onnx"
+WIDE = "onnx-float32"
 
 TIMESTEPS = 1000
 """Of a training schedule that does not say it, as of every published one."""
@@ -166,26 +167,31 @@ def _write(
             outputs = component.module(*example)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         cases.append(([tensor.numpy() for tensor in example], [tensor.numpy() for tensor in outputs]))
-    path = folder / "engines" / component.name / ONNX / "model.onnx"
-    path.parent.mkdir(parents=True)
     example = component.example(_sizes(CASES[0], multiple, downscale), seed=0)
-    write_onnx(
-        component.module.compute_in(DTYPES[precision]),
-        example,
-        inputs=component.inputs,
-        outputs=component.outputs,
-        path=path,
-    )
-    component.module.release()  # before ONNX Runtime takes the same weights
-    parity = None
-    if precision != "bfloat16":  # ONNX Runtime's CPU kernels have no bfloat16
-        parity = compare(path, cases, probes, precision)
-        if not parity.passed:
-            raise CheckpointError(
-                f"{component.name} does not compute in ONNX what it computes in torch: relative difference "
-                f"{parity.relative:.2g}, expected at most {parity.tolerance:.2g}.",
-                remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
+    # The wide graph first, as converting weights cannot be undone; it is listed last, as it is taken last.
+    wide = component.name in options.wide and precision != "float32"
+    engines, parities = [], []
+    for number, computes in enumerate(("float32", precision) if wide else (precision,)):
+        path = folder / "engines" / component.name / (ONNX if computes == precision else WIDE) / "model.onnx"
+        path.parent.mkdir(parents=True)
+        write_onnx(
+            component.module.compute_in(DTYPES[computes]),
+            example,
+            inputs=component.inputs,
+            outputs=component.outputs,
+            path=path,
+        )
+        if number == int(wide):
+            component.module.release()  # before ONNX Runtime takes the same weights
+        parities.append(_compared(component.name, path, cases, probes, computes))
+        engines.append(
+            EngineEntry(
+                target=ONNX,
+                precision=computes,
+                path=path.relative_to(folder).as_posix(),
+                parity=None if parities[-1] is None else parities[-1].to_json(),
             )
+        )
     tokenizer = None
     if component.tokenizer is not None:
         file = folder / "tokenizers" / component.name / "tokenizer.json"
@@ -199,17 +205,24 @@ def _write(
             pad_id=component.tokenizer.pad_id,
             overflow=component.tokenizer.overflow,
         )
-    engine = EngineEntry(
-        target=ONNX,
-        precision=precision,
-        path=path.relative_to(folder).as_posix(),
-        fingerprint={},
-        limits={},
-        parity=None if parity is None else parity.to_json(),
+    entry = ComponentEntry(
+        inputs=component.inputs, outputs=component.outputs, engines=tuple(reversed(engines)), tokenizer=tokenizer
     )
-    return ComponentEntry(
-        inputs=component.inputs, outputs=component.outputs, engines=(engine,), tokenizer=tokenizer
-    ), parity
+    return entry, parities[-1]
+
+
+def _compared(name: str, path: Path, cases: Sequence[Case], probes: Probes, precision: str) -> Parity | None:
+    """How a graph compares with torch; None where this machine cannot run it."""
+    if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
+        return None
+    parity = compare(path, cases, probes, precision)
+    if not parity.passed:
+        raise CheckpointError(
+            f"{name} does not compute in ONNX what it computes in torch: relative difference {parity.relative:.2g}, "
+            f"expected at most {parity.tolerance:.2g}.",
+            remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
+        )
+    return parity
 
 
 def _plain_precision(component: Component, plain: PlainGraph) -> str:

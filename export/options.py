@@ -23,6 +23,8 @@ class Options:
         tokenizer: Folder with the tokenizers of a checkpoint that holds none, or None.
         clip_skip: Layers of the CLIP text encoders that are left out at the end, beyond what the family leaves out.
         without: Parts to leave out, such as a large text encoder that the family can do without.
+        wide: Parts that are exported in float32 too where they compute in half precision: the runtime takes that
+            engine where the other one overflowed.
 
     Raises:
         UsageError: `prediction` is none of `PREDICTIONS`, or `clip_skip` is no number of layers.
@@ -35,6 +37,7 @@ class Options:
     tokenizer: Path | None = None
     clip_skip: int = 0
     without: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.clip_skip) is not int or self.clip_skip < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnxruntime as ort
 import torch
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from latentlink.engine.agreement import Agreement, agreement
 from latentlink.engine.probes import Probes
+
+Case: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
+"""Inputs and reference outputs, in the order of a graph's own."""
 
 TORCH = f"torch {torch.__version__} float32"
 
@@ -57,7 +60,7 @@ class Parity:
 
 def compare(
     path: Path,
-    cases: Sequence[tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]],
+    cases: Sequence[Case],
     probes: Probes,
     precision: str,
 ) -> Parity:
@@ -65,7 +68,7 @@ def compare(
 
     Args:
         path: ONNX file.
-        cases: `(inputs, reference outputs)`, in the order of the graph's own inputs and outputs.
+        cases: What to run it on.
         probes: Golden inputs and outputs.
         precision: What the graph computes in: sets the tolerance.
     """

@@ -61,8 +61,12 @@ class Recipe:
         """Refuse options that this family or checkpoint cannot follow, before any work is done.
 
         Raises:
-            UsageError: A part cannot be left out, nothing would be left, or there are not so many layers to leave out.
+            UsageError: A part cannot be left out or is no half of the VAE to be kept wide, nothing would be left, or
+                there are not so many layers to leave out.
         """
+        for part in options.wide:
+            if part not in VAE or part in options.without:
+                raise UsageError(f"{part!r} cannot be kept in float32 too; expected {' or '.join(VAE)}.")
         for part in options.without:
             if part not in self.optional:
                 raise UsageError(f"{part!r} cannot be left out; of {self.title} these can: {', '.join(self.optional)}.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   latentlink export stable-diffusion-v1-5 exported
-  latentlink export my-model exported --dtype float16 --io-dtype float16
+  latentlink export my-model exported --dtype float16 --io-dtype float16 --wide vae_decoder
   latentlink export my-model exported --space sd
   latentlink export taesdxl exported --space sdxl
   latentlink export my-finetuned-vae exported --space-of my-bundle
@@ -74,6 +74,12 @@ Examples:
     metavar="PART",
     help="A part to leave out that the family can do without, such as text_encoder_3; may be given several times.",
 )
+@click.option(
+    "--wide",
+    multiple=True,
+    metavar="PART",
+    help="vae_decoder or vae_encoder: export it in float32 too, to take over where half precision overflows.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
 def command(
     checkpoint: Path,
@@ -87,6 +93,7 @@ def command(
     tokenizer: Path | None,
     clip_skip: int,
     without: tuple[str, ...],
+    wide: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name of the Hub) to typed ONNX in OUT.
@@ -119,6 +126,7 @@ def command(
                 tokenizer=tokenizer,
                 clip_skip=clip_skip,
                 without=without,
+                wide=wide,
             ),
             on_component=lambda number, count, name: bar.update(
                 task, total=count, completed=number, description=f"exporting {name}"
