@@ -39,7 +39,8 @@ clean:
 
 # The bundles that ship, made again from the checkpoints that ship.
 demo-bundles: .venv/.test
-	for name in demo demo-b; do \
-		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name && \
+	for name in demo demo-b demo-tiny; do \
+		case $$name in demo-tiny) space="--space-of build/exports/demo";; *) space=;; esac; \
+		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name $$space && \
 		$(BIN)/latentlink build build/exports/$$name demo/bundles/$$name || exit 1; \
 	done

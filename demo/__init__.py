@@ -1,4 +1,4 @@
-"""The two small trained demo models: how they are drawn, trained and checked, and the bundles that ship."""
+"""The two small trained demo models and more decoders: how they are made and checked, and the bundles that ship."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from pathlib import Path
 
 NAMES = ("demo", "demo-b")
 
+DECODERS = ("demo-tiny", "demo-ft")
+"""VAEs of demo's latent space: an AutoencoderTiny, and demo's own with its decoder trained further."""
+
 
 def checkpoint(name: str) -> Path:
-    """Folder of a demo model's diffusers checkpoint."""
+    """Folder of the diffusers checkpoint of one of `NAMES` or `DECODERS`."""
     return Path(__file__).parent / "checkpoints" / name
 
 
 def bundle(name: str) -> Path:
-    """Folder of a demo model's prebuilt bundle."""
+    """Folder of the prebuilt bundle of one of `NAMES`, or of `demo-tiny`."""
     return Path(__file__).parent / "bundles" / name

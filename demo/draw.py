@@ -84,6 +84,29 @@ def _polar(x: float, y: float, radius: float, angle: float) -> tuple[float, floa
     return x + radius * math.cos(angle), y + radius * math.sin(angle)
 
 
+def patchwork(rng: np.random.Generator, count: int, side: int = SIDE) -> NDArray[np.uint8]:
+    """Pictures of no scene: random colours on 1 to `side` cells along each side, half of them blended, half not.
+
+    From plain colours, ramps and bars to noise, for what has to work on pictures that the grammar does not draw.
+
+    Args:
+        rng: Source of everything.
+        count: How many.
+        side: Side of a picture in pixels, a power of two.
+
+    Returns:
+        uint8 sRGB `[count, side, side, 3]`.
+    """
+    finest = side.bit_length()
+    made = []
+    for number in range(count):
+        rows, columns = (2 ** int(rng.integers(finest)) for _ in range(2))
+        cells = Image.fromarray(rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8))
+        how = Image.Resampling.BICUBIC if number % 2 else Image.Resampling.NEAREST
+        made.append(np.asarray(cells.resize((side, side), how)))
+    return np.stack(made)
+
+
 def batch(chosen: list[Scene], style: str, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
     """Pictures of scenes, uint8 `[B, side, side, 3]`."""
     return np.stack([np.asarray(draw(scene, style, rng, side)) for scene in chosen])

@@ -18,7 +18,7 @@ from latentlink.runtime.sessions import OPENERS, open_session
 from latentlink.runtime.verify import check_candidate, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
-SHIPPED = ("demo", "demo-b")
+SHIPPED = ("demo", "demo-b", "demo-tiny")
 """Names that stand for the bundles that come with the package."""
 
 
@@ -41,7 +41,7 @@ def load(
     """Open a bundle and link its engines.
 
     Args:
-        bundle: A bundle's directory, or `demo` or `demo-b` for those that come with the package.
+        bundle: A bundle's directory, or one of the `SHIPPED` names.
         target: A target, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None takes the processors this process may use.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentlink.demo.draw import SIDE, STYLES, batch, draw
+from latentlink.demo.draw import SIDE, STYLES, batch, draw, patchwork
 from latentlink.demo.grammar import EXAMPLE, parse, scenes
 
 
@@ -27,3 +27,14 @@ def test_only_the_outlined_style_has_light_from_above() -> None:
 
     assert np.array_equal(flat[0, 0], flat[-1, 0])
     assert (outlined[0, 0] > outlined[-1, 0]).all()
+
+
+def test_patchworks_are_of_every_fineness_and_the_same_for_a_seed() -> None:
+    pictures, again = (patchwork(np.random.default_rng(5), 64, side=16) for _ in range(2))
+
+    assert pictures.shape == (64, 16, 16, 3)
+    assert pictures.dtype == np.uint8
+    assert np.array_equal(pictures, again)
+    colours = [len(np.unique(picture.reshape(-1, 3), axis=0)) for picture in pictures[::2]]
+    assert min(colours) <= 2
+    assert max(colours) > 100

@@ -1,0 +1,61 @@
+"""Drawn pictures and what demo's VAE makes of them: the data that other decoders of its space are trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from latentlink.demo import checkpoint
+
+
+def demo_vae() -> AutoencoderKL:
+    """The VAE of `demo`, float32, in eval mode."""
+    vae = AutoencoderKL.from_pretrained(checkpoint("demo") / "vae", dtype=torch.float32).eval()
+    vae.register_to_config(_name_or_path="demo")  # a config says where its network came from, and not on which machine
+    return vae
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """Pictures and their posteriors, scaled as the denoiser sees them.
+
+    Args:
+        pictures: float32 `[N, 3, H, W]` in -1..1.
+        mean: float32 `[N, 4, H / 8, W / 8]`.
+        deviation: Of the posterior, shaped as `mean`.
+    """
+
+    pictures: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def of(cls, vae: AutoencoderKL, pictures: Tensor) -> Self:
+        """Encode `pictures`, float32 `[N, 3, H, W]` in -1..1."""
+        with torch.no_grad():
+            posteriors = [vae.encode(part).latent_dist for part in torch.split(pictures, 64)]
+        scaling = vae.config.scaling_factor
+        return cls(
+            pictures=pictures,
+            mean=torch.cat([posterior.mean for posterior in posteriors]) * scaling,
+            deviation=torch.cat([posterior.std for posterior in posteriors]) * scaling,
+        )
+
+    def sample(self, rows: Tensor, noise: float) -> Tensor:
+        """Latents of the pictures `rows`, drawn from the posterior, with noise of a random deviation up to `noise`.
+
+        A denoiser's latents lie beside the encodings, and the noise is what a decoder learns that from.
+        """
+        spread = noise * torch.rand(len(rows), 1, 1, 1)
+        mean, deviation = self.mean[rows], self.deviation[rows]
+        return mean + deviation * torch.randn_like(mean) + spread * torch.randn_like(mean)
+
+
+def decoded(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Scaled latents `[B, 4, h, w]` to pictures, float32 `[B, 3, H, W]`, about -1..1."""
+    picture: Tensor = vae.decode(latents / vae.config.scaling_factor).sample
+    return picture
