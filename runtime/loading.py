@@ -186,8 +186,8 @@ def _verify(
             verify_quick(engine, source, precisions[engine.component])
         if source is not host:
             found = check_candidate(engine, precisions[engine.component], host, host_name)
-            how = "as its own does" if found.same else f"{found.snr:.1f} dB of what its own does"
-            notes.append(f"{engine.component}: of {title}, computes on the probes of {host_name} {how}")
+            how = "makes the same of" if found.same else f"explains {found.snr:.1f} dB of what its own makes of"
+            notes.append(f"{engine.component}: from {title}, {how} the probes of {host_name}")
 
 
 def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:

@@ -78,7 +78,7 @@ def test_an_engine_that_computes_something_else_fails(fault: str, tmp_path: Path
 def test_a_component_of_the_same_weights_from_another_bundle_takes_the_others_place(tmp_path: Path) -> None:
     other = copy_bundle(DEMO, tmp_path / "other", {})
     with latentlink.load("demo", replace={"vae_decoder": other, "text_encoder": other, "vae_encoder": other}) as pipe:
-        assert sum("computes on the probes of demo as its own does" in note for note in pipe.notes) == 3
+        assert sum("makes the same of the probes of demo" in note for note in pipe.notes) == 3
 
 
 @pytest.mark.parametrize("component", ["vae_decoder", "vae_encoder", "text_encoder"])
