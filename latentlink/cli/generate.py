@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.cli._options import replace_option, target_option
+from latentlink.cli._options import guard_option, replace_option, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -57,6 +57,7 @@ Examples:
     help="What else the model is told, as original_size=1024,1024; inspect lists the names.",
 )
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
+@guard_option
 @replace_option
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
@@ -86,6 +87,7 @@ def command(
     denoising_end: float | None,
     conditions: tuple[str, ...],
     output_latents: Path | None,
+    guard: str,
     replace: dict[str, str],
     target: str,
     threads: int | None,
@@ -130,6 +132,7 @@ def command(
                 denoising_end=denoising_end,
                 conditions=_conditions(conditions),
                 decode=output is not None,
+                guard=guard,
                 on_step=lambda at: bar.update(
                     task,
                     total=at.rows,
