@@ -20,7 +20,7 @@ check: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	mkdir -p build/types/latentlink
-	ln -sfn $(foreach f,$(wildcard latentlink/*),$(CURDIR)/$(f)) $(CURDIR)/bench $(CURDIR)/demo $(CURDIR)/engine $(CURDIR)/export $(CURDIR)/runtime build/types/latentlink/
+	ln -sfn $(foreach f,$(wildcard latentlink/*),$(CURDIR)/$(f)) $(CURDIR)/bench $(CURDIR)/calibration $(CURDIR)/demo $(CURDIR)/engine $(CURDIR)/export $(CURDIR)/runtime build/types/latentlink/
 	MYPYPATH=build/types $(BIN)/mypy -p latentlink
 	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests
 
@@ -39,8 +39,13 @@ clean:
 
 # The bundles that ship, made again from the checkpoints that ship.
 demo-bundles: .venv/.test
+	mkdir -p build
+	$(BIN)/python -m latentlink.demo.prompts > build/demo-prompts.txt
 	for name in demo demo-b demo-tiny; do \
 		case $$name in demo-tiny) space="--space-of build/exports/demo";; *) space=;; esac; \
 		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name $$space && \
 		$(BIN)/latentlink build build/exports/$$name demo/bundles/$$name || exit 1; \
+	done
+	for name in demo demo-b; do \
+		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt || exit 1; \
 	done

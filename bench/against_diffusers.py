@@ -51,6 +51,7 @@ def main(checkpoint: str, bundle: str, steps: int, rounds: int, guidance: float,
                 sampler="ddim",
                 width=width,
                 height=height,
+                guard="off",  # random weights draw noise
             )
             marks: list[float] = []
             reference = theirs(

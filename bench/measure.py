@@ -96,7 +96,10 @@ def measure(
         rows: list[int] = []
         for number in range(repeats + 1):
             tell(2 * repeats + number, "warm")
-            result = pipe.generate(prompt, seed=number, on_step=lambda at: rows.append(at.rows), **settings)
+            # without guards, as bundles of random weights are measured too
+            result = pipe.generate(
+                prompt, seed=number, guard="off", on_step=lambda at: rows.append(at.rows), **settings
+            )
             warm.append(result.timings)
     warm = warm[1:]
     return Measured(
@@ -142,7 +145,8 @@ def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float,
     """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`."""
     with tempfile.TemporaryDirectory() as folder:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if value is not None]
-        command = [sys.executable, "-m", "latentlink", "generate", bundle, prompt, "-o", f"{folder}/out.png", *options]
+        options += ["--guard=off", "-o", f"{folder}/out.png"]
+        command = [sys.executable, "-m", "latentlink", "generate", bundle, prompt, *options]
         began = perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)

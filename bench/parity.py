@@ -106,6 +106,7 @@ class Sides:
             strength=case.strength,
             denoising_start=case.denoising_start,
             denoising_end=case.denoising_end,
+            guard="off",  # random weights draw noise
         )
         theirs = self.theirs.run(case, latents=None if after is None else after.theirs.latents)
         return Both(theirs=theirs, ours=ours)

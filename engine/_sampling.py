@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Self, TypeAlias
 
 from latentlink.engine._checks import (
+    ManifestError,
     check_int,
     check_label,
     check_number,
@@ -18,10 +20,13 @@ from latentlink.engine._checks import (
     record_of,
     unexpected,
 )
-from latentlink.engine._entries import sorted_items
+from latentlink.engine._entries import each, sorted_items
 from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
+
+MAX_RANGES = 64
+MAX_CHANNELS = 4096
 
 UNCONDITIONAL = ("empty", "zeros")
 
@@ -30,6 +35,56 @@ Constant: TypeAlias = str | int | float | bool | tuple[float, ...] | None
 
 Condition: TypeAlias = tuple[tuple[float, ...], tuple[float, ...] | None]
 """Numbers of a condition port: for prompts, and for unconditional rows or None where they are the same."""
+
+Interval: TypeAlias = tuple[float, float]
+"""The least and the greatest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentRange:
+    """What latents of one noise level were like, over many generations: extremes as they were measured.
+
+    x stands for `signal*z + noise*eps` of a picture z; what is measured is x / sqrt(signal^2 + noise^2), so that
+    samplers that scale x differently share the ranges.
+
+    Args:
+        level: noise / sqrt(signal^2 + noise^2), from 0, a clean latent, to 1, pure noise.
+        mean: For each channel, of a picture's mean over its elements.
+        std: For each channel, of a picture's deviation; none is below 0.
+        rms: Of the root of a picture's mean square over all its channels; not below 0.
+    """
+
+    level: float
+    mean: tuple[Interval, ...]
+    std: tuple[Interval, ...]
+    rms: Interval
+
+    def __post_init__(self) -> None:
+        check_number("level", self.level, 0.0, 1.0)
+        object.__setattr__(self, "level", float(self.level))
+        for key, least in (("mean", -math.inf), ("std", 0.0)):
+            intervals = list_of(key, getattr(self, key), limit=MAX_CHANNELS)
+            read = tuple(_interval(f"{key}[{number}]", value, least) for number, value in enumerate(intervals))
+            object.__setattr__(self, key, read)
+        object.__setattr__(self, "rms", _interval("rms", self.rms, 0.0))
+        if not self.mean or len(self.std) != len(self.mean):
+            raise ManifestError(
+                "std", f"received {len(self.std)} channels, expected as many as mean has, {len(self.mean)}, and one"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of this range."""
+        return {
+            "level": self.level,
+            "mean": [list(pair) for pair in self.mean],
+            "std": [list(pair) for pair in self.std],
+            "rms": list(self.rms),
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a record; see `Manifest.from_json`."""
+        return cls(**record_of(value, ("level", "mean", "std", "rms")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +104,7 @@ class Sampling:
         conditions: For each condition port of the denoiser, by name, the numbers to send where the user says nothing,
             and those for unconditional rows, None where they are the same. No name begins with `negative_`, with which
             users name the latter.
+        ranges: What latents are like by noise level, levels rising; empty where that was not measured.
     """
 
     schedule: Mapping[str, Constant]
@@ -60,6 +116,7 @@ class Sampling:
     size_multiple: int
     unconditional: str = "empty"
     conditions: Mapping[str, Condition] = field(default_factory=dict)
+    ranges: Sequence[LatentRange] = ()
 
     def __post_init__(self) -> None:
         with inside("schedule"):
@@ -82,10 +139,11 @@ class Sampling:
         with inside("conditions"):
             conditions = {key: _condition(key, value) for key, value in sorted_items(self.conditions, 32)}
         object.__setattr__(self, "conditions", conditions)
+        object.__setattr__(self, "ranges", _ranges(self.ranges))
 
     def to_json(self) -> dict[str, Any]:
         """The record of these settings."""
-        return {
+        record: dict[str, Any] = {
             "schedule": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in self.schedule.items()
             },
@@ -100,12 +158,40 @@ class Sampling:
                 key: [None if value is None else list(value) for value in pair] for key, pair in self.conditions.items()
             },
         }
+        if self.ranges:
+            record["ranges"] = [one.to_json() for one in self.ranges]
+        return record
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
         keys = ("schedule", "sampler", "steps", "guidance", "width", "height", "size_multiple")
-        return cls(**record_of(value, keys, ("unconditional", "conditions")))
+        record = dict(record_of(value, keys, ("unconditional", "conditions", "ranges")))
+        if "ranges" in record:
+            record["ranges"] = each("ranges", record["ranges"], LatentRange.from_json, limit=MAX_RANGES)
+        return cls(**record)
+
+
+def _ranges(value: object) -> tuple[LatentRange, ...]:
+    ranges = tuple(list_of("ranges", value, limit=MAX_RANGES))
+    for number, (one, after) in enumerate(pairwise(ranges), start=1):
+        if after.level <= one.level:
+            raise unexpected(f"ranges[{number}].level", after.level, f"more than the level before it, {one.level}")
+        if len(after.mean) != len(one.mean):
+            raise unexpected(f"ranges[{number}].mean", after.mean, f"{len(one.mean)} channels, as the first has")
+    return ranges
+
+
+def _interval(where: str, value: object, least: float) -> Interval:
+    pair = list_of(where, value, limit=2)
+    if len(pair) != 2:
+        raise unexpected(where, value, "[lowest, highest]")
+    for number in pair:
+        check_number(where, number, least)
+    low, high = float(pair[0]), float(pair[1])
+    if high < low:
+        raise unexpected(where, value, "[lowest, highest]")
+    return low, high
 
 
 def _condition(key: str, value: object) -> Condition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -132,6 +132,31 @@ def write_bundle(folder: Path, manifest: Manifest) -> Manifest:
     with atomic_file(folder / MANIFEST) as part:
         part.write_bytes(data)
     return whole
+
+
+def rewrite_manifest(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
+    """Replace the manifest of a bundle or export in one step; its files stay as they are.
+
+    The unfinished manifest lies beside the folder, as nothing may lie in it that is not listed.
+
+    Args:
+        root: The folder.
+        change: Makes the new manifest of the one there is; `files` is kept.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        UsageError: There is no such folder, or it holds no `manifest.json`.
+        BundleError: The manifest breaks the format, before or after.
+        OSError: A file cannot be read or written.
+    """
+    before = _read_manifest(root)
+    data = replace(change(before), files=before.files).to_bytes()
+    after = Manifest.from_bytes(data)
+    with atomic_file(root / MANIFEST, beside=root) as part:
+        part.write_bytes(data)
+    return after
 
 
 def is_bundle(path: Path) -> bool:

@@ -62,10 +62,14 @@ def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterat
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
     """A path to write to, with the suffix of `path`, that becomes `path` when the block ends.
 
     Parents of `path` are made. A symbolic link at `path` is followed.
+
+    Args:
+        path: The file to make or to replace.
+        beside: What the unfinished file lies beside, on the same file system; `path` itself where it is None.
 
     Yields:
         A path where nothing is yet.
@@ -78,7 +82,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     if target.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; expected the name of a file to write.")
     _make_parent(target)
-    part = target.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")
+    neighbour = target if beside is None else Path(os.path.realpath(beside))
+    part = neighbour.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")
     try:
         yield part
         _sync(part)

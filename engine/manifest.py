@@ -33,7 +33,7 @@ from latentlink.engine._entries import (
     sorted_items,
 )
 from latentlink.engine._paths import MAX_PATH, check_distinct, check_path
-from latentlink.engine._sampling import Constant, Sampling
+from latentlink.engine._sampling import Constant, LatentRange, Sampling
 from latentlink.spaces import NAME, LatentSpace, TextEmbedding
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "EngineEntry",
     "Fact",
     "FileEntry",
+    "LatentRange",
     "Manifest",
     "Sampling",
     "TokenizerEntry",
@@ -120,6 +121,7 @@ class Manifest:
                 check_path("", path)
             check_distinct(self.files)
         self._check_conditions()
+        self._check_ranges()
         if self.files:
             self._check_listed()
 
@@ -139,6 +141,17 @@ class Manifest:
         told = {name: len(numbers) for name, (numbers, _) in self.sampling.conditions.items()}
         if told != ports:
             raise unexpected("sampling.conditions", _sizes(told), f"those of the condition ports, {_sizes(ports)}")
+
+    def _check_ranges(self) -> None:
+        """Refuse ranges of latents with other channels than the components' latents have."""
+        ports = (port for component in self.components.values() for port in (*component.inputs, *component.outputs))
+        channels = {port.size("c") for port in ports if port.kind == "latent"}
+        for number, one in enumerate(self.sampling.ranges):
+            if len(one.mean) not in channels:
+                expected = f"those of the latents, {', '.join(map(str, sorted(channels))) or 'of which there are none'}"
+                raise ManifestError(
+                    f"sampling.ranges[{number}].mean", f"received {len(one.mean)} channels, expected {expected}"
+                )
 
     def _check_listed(self) -> None:
         """Refuse what is not among the files, and a tokenizer of another encoder."""

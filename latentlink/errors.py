@@ -5,6 +5,7 @@ A message is one sentence that says what was received and what was expected; `re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -66,9 +67,23 @@ class PreflightError(LatentLinkError):
 
 
 class GuardError(LatentLinkError):
-    """What was computed is not a picture: NaN, infinity."""
+    """What a stage computed is no latent or picture of this model: NaN, far out of range, flat, noise.
+
+    Args:
+        message: What was found and what was expected.
+        stage: The component that wrote it, or the argument that it was given as.
+        numbers: What was measured, and its limits, by name.
+        cause: The likely cause.
+        remedy: What to do.
+    """
 
     status = ExitStatus.OUTPUT_FAILED_GUARD
+
+    def __init__(self, message: str, *, stage: str, numbers: Mapping[str, float], cause: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=f"{cause} {remedy}".strip())
+        self.stage = stage
+        self.numbers = dict(numbers)
+        self.cause = cause
 
 
 class Cancelled(LatentLinkError):

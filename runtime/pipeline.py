@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Manifest, Sampling
-from latentlink.errors import GuardError, UsageError
+from latentlink.errors import UsageError
 from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
+from latentlink.runtime.guards import ENCODED, Guard, generated_margin
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
@@ -24,7 +27,7 @@ from latentlink.runtime.noise import noise_source
 from latentlink.runtime.pictures import as_list, pixels
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
-from latentlink.runtime.samplers import sampler_table
+from latentlink.runtime.samplers import CLEAN, sampler_table
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
 from latentlink.spaces import LatentSpace
@@ -127,6 +130,7 @@ class Pipeline:
         denoising_end: float | None = None,
         conditions: Mapping[str, float | Sequence[float]] | None = None,
         decode: bool = True,
+        guard: str = "on",
         on_step: OnStep | None = None,
     ) -> Result:
         """Make pictures.
@@ -165,15 +169,18 @@ class Pipeline:
             conditions: What else the model is told, by name, such as an original size; `inspect` lists the names, and
                 `negative_NAME` is for the negative prompt. One number, or a list of them.
             decode: Whether to make pictures of the latents; without, `Result.images` is empty.
+            guard: `on` looks at what every stage wrote, see docs/guards.md; `off` returns it as it is.
             on_step: Called after every row; returning False cancels.
 
         Raises:
             UsageError: An argument is not of its type or out of range, or the pipeline was closed.
             LinkError: `init_latents` are of another space.
-            GuardError: The latent or the picture is not finite.
+            GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
+                is flat or noise.
             Cancelled: `on_step` said so.
         """
         began = perf_counter()
+        watch = Guard.of(guard, self.sampling.ranges)
         given = Given(
             images=[] if init_image is None else as_list(init_image),
             masks=[] if mask_image is None else as_list(mask_image),
@@ -233,6 +240,8 @@ class Pipeline:
         session, latent, shape = self._linked.denoiser.session, self._linked.latent, self._shape(request)
         source = noise_source(request.noise, request.seed, request.batch)
         feeds = conditioning(self._linked, self._prompts, request)
+        for tensor, (engine, _) in self._linked.texts.items():
+            watch.embedding(engine.component, feeds[tensor].numpy())
         encoded = perf_counter()
         start = begin(
             given,
@@ -242,8 +251,11 @@ class Pipeline:
             latent=latent,
             inputs=session.inputs,
             draw=source,
-            encode=self._vae.encode,
+            encode=partial(self._encode, watch),
         )
+        if given.latents is not None:
+            handed_over = request.denoising_start is not None
+            watch.latents("init_latents", given.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
         feeds |= {tensor: session.upload(array) for tensor, array in start.constant.items()}
         started = perf_counter()
         array, inside = denoise(
@@ -256,14 +268,12 @@ class Pipeline:
             around=start.around,
             on_step=on_step,
         )
-        if not np.isfinite(array).all():
-            raise GuardError(
-                f"The denoiser's latent holds {np.count_nonzero(~np.isfinite(array))} values that are not finite.",
-                remedy="A half-precision engine may have overflowed: build with a wider precision.",
-            )
-        latents = Latents(array=array, space=self.space, level=(table.levels[-1, 0], table.levels[-1, 1]))
+        level = _pair(table.levels[-1])
+        margin = generated_margin(request.steps, self.sampling.steps)
+        watch.latents("denoiser", array, level=level, margin=margin, generated=True)
+        latents = Latents(array=array, space=self.space, level=level)
         denoised = perf_counter()
-        images = self.decode(latents) if decode else []
+        images = self._decode(watch, array, clean=level == CLEAN) if decode else []
         ended = perf_counter()
         timings = {
             "text_encoder": encoded - began,
@@ -275,25 +285,38 @@ class Pipeline:
         }
         return Result(images=images, latents=latents, timings=timings, request=request)
 
-    def decode(self, latents: Latents) -> list[Image]:
+    def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
         """Latents to pictures, one at a time so that memory does not grow with the batch.
+
+        Args:
+            latents: Without noise; look at half-way ones with `guard="off"`.
+            guard: `on` looks at latents and pictures, see docs/guards.md; `off` returns what there is.
 
         Raises:
             LinkError: The latents are of another space.
             UsageError: They are no latents, or hold values that are not finite.
+            GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
-        return self._vae.decode(self._own(latents).array)
+        watch = Guard.of(guard, self.sampling.ranges)
+        array = self._own(latents).array
+        watch.latents("latents", array, level=CLEAN)
+        return self._decode(watch, array, clean=True)
 
-    def encode(self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None) -> Latents:
+    def encode(
+        self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"
+    ) -> Latents:
         """Pictures to latents of this bundle's space.
 
         Args:
             images: Pictures of equal size, its sides multiples of the space's downscale.
             seed: Sample the posterior with this seed's noise, or with that of one seed a picture; None takes its mode.
+            guard: `on` looks at the latents, see docs/guards.md; `off` returns them as they are.
 
         Raises:
             UsageError: The bundle has no VAE encoder, a size does not fit, or an argument is not of its type.
+            GuardError: The latents are not finite, or outside of the model's range.
         """
+        watch = Guard.of(guard, self.sampling.ranges)
         listed = as_list(images)
         width, height = listed[0].size
         if other := next((image.size for image in listed if image.size != listed[0].size), None):
@@ -307,7 +330,19 @@ class Pipeline:
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
-        return Latents(array=self._vae.encode(pixels(listed, width, height), None, noise), space=self.space)
+        return Latents(array=self._encode(watch, pixels(listed, width, height), None, noise), space=self.space)
+
+    def _encode(
+        self, watch: Guard, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        latents = self._vae.encode(picture, mask, noise)
+        watch.latents("vae_encoder", latents, level=CLEAN, margin=ENCODED)
+        return latents
+
+    def _decode(self, watch: Guard, latents: NDArray[np.floating], *, clean: bool) -> list[Image]:
+        pictures = self._vae.decode(latents)
+        watch.pictures("vae_decoder", [np.asarray(picture) for picture in pictures], clean=clean)
+        return pictures
 
     def _own(self, latents: object) -> Latents:
         """The latents, if they are finite numbers of the space that the denoiser writes."""
@@ -317,3 +352,8 @@ class Pipeline:
         """Of the latent: `[B, C, h, w]`."""
         downscale = self.space.downscale
         return request.batch, self.space.channels, request.height // downscale, request.width // downscale
+
+
+def _pair(level: NDArray[np.float64]) -> tuple[float, float]:
+    signal, noise = map(float, level)
+    return signal, noise

@@ -19,6 +19,7 @@ TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
     "export": ({"engine"}, None),
     "engine": (set(), {"numpy", "onnxruntime", "onnx_ir", "safetensors"}),
     "runtime": ({"engine"}, {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"}),
+    "calibration": ({"engine", "runtime"}, {"numpy"}),
     "bench": ({"engine", "runtime", "demo"}, None),
 }
 

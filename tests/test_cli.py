@@ -103,6 +103,43 @@ def test_a_foreign_decoder_ends_with_3(tmp_path: Path) -> None:
     assert "latentlink transfer --from demo --to demo-b" in text
 
 
+def test_latents_that_are_too_large_end_with_6_and_are_kept_where_guards_are_off(tmp_path: Path) -> None:
+    import numpy as np
+
+    from latentlink.runtime import Latents
+
+    latents, out = tmp_path / "a.safetensors", tmp_path / "a.png"
+    run("generate", "demo", PROMPT, "--output-latents", latents, "--steps", "10")
+    small = Latents.load(latents)
+    Latents(array=small.array * np.float32(5), space=small.space).save(latents)
+    again = ("generate", "demo", PROMPT, "--init-latents", latents, "--strength", "0.1", "-o", out, "--steps", "10")
+    text = refused(run(*again), 6)
+    assert "Guard after init_latents: the latent has a root mean square of" in text
+    assert "Likely cause: a wrong scaling factor" in text
+    assert not out.exists()
+    assert run(*again, "--guard", "off").returncode == 0
+    assert out.exists()
+
+
+def test_a_bundle_is_calibrated_in_place_and_twice_alike(tmp_path: Path) -> None:
+    from latentlink.runtime import bundle_path
+
+    copy, prompts = tmp_path / "bundle", tmp_path / "prompts.txt"
+    shutil.copytree(bundle_path("demo"), copy)
+    prompts.write_text(f"{PROMPT}\n\na white star on a green background\n")
+    command = ("calibrate", copy, "--prompts", prompts, "--count", "3", "--steps", "4")
+    before = (copy / "manifest.json").read_bytes()
+    done = run(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ranges"][0]["level"] == 0
+    first = (copy / "manifest.json").read_bytes()
+    assert first != before
+    assert run(*command).returncode == 0
+    assert (copy / "manifest.json").read_bytes() == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "prompts.txt"]
+    assert run("generate", copy, PROMPT, "-o", tmp_path / "x.png", "--steps", "4").returncode == 0
+
+
 def test_a_damaged_bundle_ends_with_4(tmp_path: Path) -> None:
     from latentlink.runtime import bundle_path
 
@@ -152,6 +189,9 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "nowhere", PROMPT, "-o", "x.png"], "nowhere"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "0"], "steps is 0"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "many"], "many"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--guard", "no"], "no"),
+        (["calibrate", "demo", "--prompts", "nowhere.txt"], "There is no file 'nowhere.txt'"),
+        (["calibrate", "demo", "--prompts", "/dev/null"], "holds no prompt"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--sampler", "ddimm"], "Did you mean 'ddim'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--width", "65"], "multiple of 16"),
         (["generate", "demo", "a (red:12.0) circle", "-o", "x.png"], "The weight in '(red:12.0)' is 12"),
@@ -188,11 +228,15 @@ def test_bad_input_ends_with_2_and_writes_nothing(tmp_path: Path, arguments: lis
 
 def test_help_lists_the_commands_and_the_exit_statuses() -> None:
     text = run("--help").stdout
-    for word in ("export", "build", "inspect", "generate", "transfer", "chain", "bench", "3 link refused"):
+    commands = ("export", "build", "verify", "calibrate", "inspect", "generate", "transfer", "chain", "compat", "bench")
+    for word in (*commands, "3 link refused"):
         assert word in " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", ["export", "build", "inspect", "generate", "transfer", "chain", "bench"])
+@pytest.mark.parametrize(
+    "command",
+    ["export", "build", "verify", "calibrate", "inspect", "generate", "transfer", "chain", "compat", "bench"],
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     text = run(command, "--help").stdout
     assert f"latentlink {command}" in text.split("Example")[1]

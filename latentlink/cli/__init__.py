@@ -15,6 +15,7 @@ from latentlink.errors import ExitStatus, LatentLinkError
 COMMANDS: Mapping[str, str] = {
     "export": "A checkpoint to typed ONNX components.",
     "build": "An export to a bundle of engines.",
+    "calibrate": "Latents of real generations to the ranges that the guards compare with.",
     "inspect": "Ports, spaces and engines of a bundle, or the space of a latents file.",
     "verify": "Every engine on its golden inputs; whether another decoder fits.",
     "generate": "A prompt to a picture.",

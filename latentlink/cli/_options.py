@@ -36,6 +36,13 @@ target_option = click.option(
     show_default=True,
     help="Target to run on; auto takes the first that is valid here.",
 )
+guard_option = click.option(
+    "--guard",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="off also keeps latents and pictures that failed a guard: not finite, out of range, flat, noise.",
+)
 verify_option = click.option(
     "--verify/--no-verify",
     default=None,

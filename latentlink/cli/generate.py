@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.cli._options import named_space, replace_option, space_option, target_option, verify_option
+from latentlink.cli._options import (
+    guard_option,
+    named_space,
+    replace_option,
+    space_option,
+    target_option,
+    verify_option,
+)
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -58,6 +65,7 @@ Examples:
     help="What else the model is told, as original_size=1024,1024; inspect lists the names.",
 )
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
+@guard_option
 @replace_option
 @target_option
 @verify_option
@@ -89,6 +97,7 @@ def command(
     denoising_end: float | None,
     conditions: tuple[str, ...],
     output_latents: Path | None,
+    guard: str,
     replace: dict[str, str],
     target: str,
     verify: bool | None,
@@ -137,6 +146,7 @@ def command(
                 denoising_end=denoising_end,
                 conditions=_conditions(conditions),
                 decode=output is not None,
+                guard=guard,
                 on_step=lambda at: bar.update(
                     task,
                     total=at.rows,

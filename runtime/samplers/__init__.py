@@ -19,7 +19,7 @@ from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
 from latentlink.runtime.samplers.resolve import sampler_table, samplers_for
 from latentlink.runtime.samplers.schedule import Schedule, read_schedule
 from latentlink.runtime.samplers.spacing import SIGMAS, SPACINGS
-from latentlink.runtime.samplers.table import COLUMNS, SamplerTable, apply_row
+from latentlink.runtime.samplers.table import CLEAN, COLUMNS, SamplerTable, apply_row
 from latentlink.runtime.samplers.training import TrainingSchedule
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "read_schedule",
     "sampler_table",
     # what there is
+    "CLEAN",
     "COLUMNS",
     "DATA_DEPENDENT",
     "FLOW_SAMPLERS",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
-from latentlink.engine.manifest import Manifest
+from latentlink.engine.bundle import Bundle, is_bundle, rewrite_manifest, write_bundle
+from latentlink.engine.manifest import LatentRange, Manifest
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import image_port, latent_port, text_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
@@ -31,6 +31,27 @@ def test_writing_the_same_files_twice_gives_the_same_manifest_byte_for_byte(
     first = (filled / "manifest.json").read_bytes()
     write_bundle(filled, small_manifest)
     assert (filled / "manifest.json").read_bytes() == first
+
+
+def test_a_rewritten_manifest_keeps_the_files_and_leaves_nothing_beside_it(small: SmallBundle) -> None:
+    one = LatentRange(level=0.0, mean=((-1, 1),) * 4, std=((0, 1),) * 4, rms=(0, 1))
+
+    def change(manifest: Manifest) -> Manifest:
+        return replace(manifest, sampling=replace(manifest.sampling, ranges=(one,)), files={})
+
+    written = rewrite_manifest(small.root, change)
+    opened = Bundle.open(small.root)
+    assert opened.manifest == written
+    assert opened.manifest == replace(small.manifest, sampling=replace(small.manifest.sampling, ranges=(one,)))
+    assert [path.name for path in small.root.parent.iterdir()] == [small.root.name]
+
+
+def test_a_manifest_that_would_break_the_format_is_not_written(small: SmallBundle) -> None:
+    before = (small.root / "manifest.json").read_bytes()
+    one = LatentRange(level=0.0, mean=((-1, 1),), std=((0, 1),), rms=(0, 1))
+    with pytest.raises(BundleError, match="1 channels"):
+        rewrite_manifest(small.root, lambda m: replace(m, sampling=replace(m.sampling, ranges=(one,))))
+    assert (small.root / "manifest.json").read_bytes() == before
 
 
 def test_progress_ends_at_all_bytes_and_never_goes_back(small: SmallBundle) -> None:

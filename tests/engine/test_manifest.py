@@ -125,6 +125,24 @@ def first_engine(record: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def ranges(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two ranges, put into the record."""
+    made = [
+        {"level": level, "mean": [[-1, 1] for _ in range(4)], "std": [[0.5, 1.5] for _ in range(4)], "rms": [0.5, 1.5]}
+        for level in (0.0, 0.5)
+    ]
+    found: list[dict[str, Any]] = record["sampling"].setdefault("ranges", made)
+    return found
+
+
+def test_ranges_are_written_where_they_were_measured_and_read_back(record: dict[str, Any]) -> None:
+    assert "ranges" not in Manifest.from_json(record).to_json()["sampling"]
+    ranges(record)
+    read = Manifest.from_json(record)
+    assert [one.level for one in read.sampling.ranges] == [0.0, 0.5]
+    assert Manifest.from_bytes(read.to_bytes()) == read
+
+
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="zip"), "format"),
     "a newer version": (lambda r: r.update(version=2), "version: received 2, expected 1"),
@@ -226,6 +244,26 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda r: r["sampling"].update(conditions={"a": [[1], None]}),
         "sampling.conditions",
     ),
+    "a range without a level": (lambda r: ranges(r)[0].pop("level"), "sampling.ranges[0]: received no key 'level'"),
+    "a range with an unknown key": (lambda r: ranges(r)[0].update(x=1), "sampling.ranges[0]"),
+    "a level above 1": (lambda r: ranges(r)[1].update(level=1.5), "sampling.ranges[1].level"),
+    "levels that do not rise": (lambda r: ranges(r)[1].update(level=0), "sampling.ranges[1].level"),
+    "a range of infinity": (lambda r: ranges(r)[0].update(rms=[0, math.inf]), "ranges[0].rms"),
+    "a range the wrong way round": (lambda r: ranges(r)[0].update(rms=[2, 1]), "ranges[0].rms"),
+    "a range of one number": (lambda r: ranges(r)[0].update(rms=[2]), "ranges[0].rms"),
+    "a deviation below 0": (lambda r: ranges(r)[0]["std"].__setitem__(0, [-1, 1]), "ranges[0].std[0]"),
+    "a range without channels": (lambda r: ranges(r)[0].update(mean=[], std=[]), "ranges[0].std"),
+    "a range of unlike channels": (lambda r: ranges(r)[0]["std"].pop(), "ranges[0].std"),
+    "a range of channels that no latent has": (
+        lambda r: [(one["mean"].pop(), one["std"].pop()) for one in ranges(r)],
+        "sampling.ranges[0].mean: received 3 channels, expected those of the latents, 4",
+    ),
+    "ranges of unlike channels": (
+        lambda r: (ranges(r)[1]["mean"].pop(), ranges(r)[1]["std"].pop()),
+        "sampling.ranges[1].mean",
+    ),
+    "65 ranges": (lambda r: r["sampling"].update(ranges=[ranges(r)[0]] * 65), "sampling.ranges"),
+    "ranges that are an object": (lambda r: r["sampling"].update(ranges={}), "sampling.ranges"),
     "a width off the multiple": (lambda r: r["sampling"].update(width=100), "sampling.width"),
     "a provenance of a list": (lambda r: r["provenance"].update(a=[]), "provenance.a"),
     "a provenance of 1025 letters": (lambda r: r["provenance"].update(a="a" * 1025), "provenance.a"),

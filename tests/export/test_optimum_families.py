@@ -38,7 +38,7 @@ def test_an_imported_model_makes_the_latents_of_its_checkpoint(name: str, space:
         export_checkpoint(source, tmp_path / f"export{number}", options=Options(space=space))
         build_bundle(tmp_path / f"export{number}", tmp_path / f"bundle{number}")
         with latentlink.load(tmp_path / f"bundle{number}") as pipe:
-            done = pipe.generate("a red circle", seed=5, steps=3, width=128, height=64, num_images=2)
+            done = pipe.generate("a red circle", seed=5, steps=3, width=128, height=64, num_images=2, guard="off")
             latents.append(done.latents.array)
     # float32 on both sides, three steps
     assert np.linalg.norm(latents[0] - latents[1]) / np.linalg.norm(latents[0]) < 1e-5

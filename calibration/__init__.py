@@ -1,0 +1,1 @@
+"""What is measured on a bundle before it ships."""

@@ -1,0 +1,132 @@
+"""What a model's latents are like, by noise level, over generations of its own: what the guards compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.engine.manifest import LatentRange
+from latentlink.errors import UsageError
+from latentlink.runtime import Pipeline, Progress, Result
+from latentlink.runtime.samplers import sampler_table
+
+LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Noise levels to measure near: the rows of a run whose levels are nearest to these."""
+
+BATCH = 8
+"""Generations at a time."""
+
+COUNT = 256
+"""Generations that are measured where nothing is said. One more lies above the greatest of any statistic once in 257
+times, and hardly ever by as much as the guards' margins."""
+
+DIGITS = 4
+"""Decimals that are kept, so that another processor's last bits do not change the manifest."""
+
+
+def measure_ranges(
+    pipe: Pipeline,
+    prompts: Sequence[str],
+    *,
+    count: int = COUNT,
+    steps: int | None = None,
+    seed: int = 0,
+    on_done: Callable[[int, int], object] | None = None,
+) -> tuple[LatentRange, ...]:
+    """Generate, and keep the extremes of the latents' statistics near every one of `LEVELS`.
+
+    The model's own sampler, steps, guidance and size are used. Generation n takes prompt n, beginning again after the
+    last, and the noise of seed `seed + n`. Nothing is widened here: margins are the guards' business.
+
+    Args:
+        pipe: The bundle.
+        prompts: What its users would ask for.
+        count: Generations, at least 1.
+        steps: Denoising steps; None takes the bundle's default.
+        seed: Of the first generation.
+        on_done: Called with (generations done, generations in all).
+
+    Returns:
+        Ranges by level, rising; the first is that of clean latents. There are fewer than `LEVELS` where two of those
+        are near the same row.
+
+    Raises:
+        UsageError: There is no prompt, or `count` is below 1.
+        GuardError: A latent is not finite.
+    """
+    if not prompts:
+        raise UsageError("There is no prompt to calibrate with; expected at least one.")
+    if count < 1:
+        raise UsageError(f"count is {count}; expected at least 1.")
+    measured: list[NDArray[np.float64]] = []
+    levels = np.zeros((0, 2))
+    for first in range(0, count, BATCH):
+        numbers = range(first, min(first + BATCH, count))
+        rows: list[NDArray[np.float64]] = []
+
+        def look(at: Progress, rows: list[NDArray[np.float64]] = rows) -> None:
+            rows.append(_statistics(at.latents()))
+
+        result = pipe.generate(
+            [prompts[number % len(prompts)] for number in numbers],
+            seed=[seed + number for number in numbers],
+            steps=steps,
+            decode=False,
+            guard="off",
+            on_step=look,
+        )
+        measured.append(np.stack(rows))
+        levels = _levels(result)
+        if on_done is not None:
+            on_done(numbers.stop, count)
+    return _ranges(np.concatenate(measured, axis=1), levels)
+
+
+def _statistics(latents: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Of `[B, C, h, w]`: means and deviations of the channels and the root mean square, `[B, 2*C + 1]`."""
+    values = latents.astype(np.float64)
+    rms = np.sqrt((values**2).mean(axis=(1, 2, 3)))
+    return np.concatenate([values.mean(axis=(2, 3)), values.std(axis=(2, 3)), rms[:, None]], axis=1)
+
+
+def _levels(result: Result) -> NDArray[np.float64]:
+    """(signal, noise) after every row of a run, `[R, 2]`."""
+    asked = result.request
+    table = sampler_table(
+        asked.sampler,
+        asked.schedule,
+        steps=asked.steps,
+        spacing=asked.spacing,
+        sigmas=asked.sigmas,
+        shift=asked.shift,
+        eta=asked.eta,
+        width=asked.width,
+        height=asked.height,
+    )
+    return table.levels[1:]
+
+
+def _ranges(measured: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[LatentRange, ...]:
+    """Extremes over the runs, `[R, N, 2*C + 1]`, of the rows nearest to `LEVELS`."""
+    sizes = np.hypot(levels[:, 0], levels[:, 1])
+    shares = levels[:, 1] / sizes
+    rows = {int(np.argmin(np.abs(shares - level))) for level in LEVELS}
+    ranges = []
+    for row in sorted(rows, key=lambda row: float(shares[row])):
+        normal = measured[row] / sizes[row]
+        pairs = [
+            (round(float(low), DIGITS), round(float(high), DIGITS))
+            for low, high in zip(normal.min(axis=0), normal.max(axis=0), strict=True)
+        ]
+        channels = len(pairs) // 2
+        ranges.append(
+            LatentRange(
+                level=round(float(shares[row]), DIGITS),
+                mean=tuple(pairs[:channels]),
+                std=tuple(pairs[channels:-1]),
+                rms=pairs[-1],
+            )
+        )
+    return tuple(ranges)
