@@ -124,6 +124,7 @@ def chain(
     init_image: Image | Sequence[Image] | None = None,
     fit: bool = False,
     keep: bool = False,
+    guard: str = "on",
     on_step: OnStep | None = None,
 ) -> Chained:
     """Draw with the first stage, and refine with each of the others what the one before it made.
@@ -143,12 +144,13 @@ def chain(
         init_image: Picture that the first stage starts from.
         fit: Let a transfer take the nearest size that the next model takes.
         keep: Decode the pictures of every stage, not only of the last one.
+        guard: As in `Pipeline.generate`, of every stage and transfer.
         on_step: Called after every row of every stage; returning False cancels.
 
     Raises:
         UsageError: The stages do not go together, which is told before any runs; or an argument of one of them is not
             what its model takes.
-        GuardError: A latent or a picture is not finite.
+        GuardError: As in `Pipeline.generate`.
         Cancelled: `on_step` said so.
     """
     _check(stages, from_picture=init_image is not None)
@@ -164,11 +166,11 @@ def chain(
             if number == 0:
                 options |= {"init_image": init_image}
             else:
-                moved, hop = _moved(results[-1].latents, stages[number - 1], stage, fit)
+                moved, hop = _moved(results[-1].latents, stages[number - 1], stage, fit, guard)
                 hops.append(hop)
                 options |= {"init_latents": moved, "width": None, "height": None}  # the latents have the size
             made = stage.pipeline.generate(
-                **options, num_images=num_images, noise=noise, decode=keep or last, on_step=on_step
+                **options, num_images=num_images, noise=noise, decode=keep or last, guard=guard, on_step=on_step
             )
         except LatentLinkError as error:
             error.args = (f"Stage {number + 1} ({stage.pipeline.name}): {error}",)
@@ -177,9 +179,17 @@ def chain(
     return Chained(stages=tuple(results), hops=tuple(hops))
 
 
-def _moved(latents: Latents, before: Stage, after: Stage, fit: bool) -> tuple[Latents, Hop]:
+def _moved(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str) -> tuple[Latents, Hop]:
     source, destination = before.pipeline, after.pipeline
-    moved = transfer(latents, source=source, destination=destination, width=after.width, height=after.height, fit=fit)
+    moved = transfer(
+        latents,
+        source=source,
+        destination=destination,
+        width=after.width,
+        height=after.height,
+        fit=fit,
+        guard=guard,
+    )
     return moved.latents, Hop(
         kind="direct" if moved.direct else "transfer",
         source=source.name,

@@ -58,6 +58,7 @@ def transfer(
     width: int | None = None,
     height: int | None = None,
     fit: bool = False,
+    guard: str = "on",
 ) -> Transferred:
     """Move latents from one bundle's space to another's.
 
@@ -71,8 +72,10 @@ def transfer(
             a height keeps the proportions.
         height: Likewise.
         fit: Take the nearest size that the destination's engines take, where it does not take this one.
+        guard: As in `Pipeline.generate`, of everything that is decoded and encoded.
 
     Raises:
+        GuardError: A picture is flat or noise, or latents are outside of their model's range.
         LinkError: `latents` are not of the source's space.
         UsageError: They are half way and the spaces differ, the destination has no VAE encoder, or it does not take
             pictures of this size.
@@ -90,9 +93,9 @@ def transfer(
             remedy="Finish them in their own space: generate with init_latents and denoising_start "
             "(--init-latents, --denoising-start).",
         )
-    before = pixels(source.decode(latents), *size)
-    moved = destination.encode(_pictures(before))
-    after = pixels(destination.decode(moved), *size)
+    before = pixels(source.decode(latents, guard=guard), *size)
+    moved = destination.encode(_pictures(before), guard=guard)
+    after = pixels(destination.decode(moved, guard=guard), *size)
     return Transferred(
         latents=moved,
         psnr=psnr(before, after),

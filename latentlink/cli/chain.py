@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli._console import console, decibels, moved, print_json, progress
-from latentlink.cli._options import target_option
+from latentlink.cli._options import guard_option, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -68,6 +68,7 @@ A STAGE is a bundle and what it is told, joined by commas; the keys are:
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the last latents.")
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@guard_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, stages and hops as JSON.")
 def command(
     prompt: str,
@@ -83,6 +84,7 @@ def command(
     output_latents: Path | None,
     target: str,
     threads: int | None,
+    guard: str,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with the first STAGE, and refine it with each of the others.
@@ -117,6 +119,7 @@ def command(
             init_image=start,
             fit=fit,
             keep=keep,
+            guard=guard,
             on_step=lambda at: bar.update(task, total=at.rows, completed=at.row, description="denoising"),
         )
     names = [bundle for bundle, _ in asked]

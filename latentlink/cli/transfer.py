@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.cli._console import console, decibels, messages, moved, print_json
-from latentlink.cli._options import named_space, space_option
+from latentlink.cli._options import guard_option, named_space, space_option
 from latentlink.cli._pictures import check_place
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ Examples:
 @click.option("--height", type=int, help="Resample the pictures to this height; alone, the proportions stay.")
 @click.option("--fit", is_flag=True, help="Take the nearest size that the model of --to takes.")
 @space_option
+@guard_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     latents: Path,
@@ -42,6 +43,7 @@ def command(
     height: int | None,
     fit: bool,
     space: str | None,
+    guard: str,
     as_json: bool,
 ) -> None:
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
@@ -51,7 +53,9 @@ def command(
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with latentlink.load(source) as first, latentlink.load(destination) as second:
-            done = latentlink.transfer(read, source=first, destination=second, width=width, height=height, fit=fit)
+            done = latentlink.transfer(
+                read, source=first, destination=second, width=width, height=height, fit=fit, guard=guard
+            )
         done.latents.save(output)
     if as_json:
         print_json(
