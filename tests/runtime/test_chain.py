@@ -73,7 +73,8 @@ def test_a_stages_size_is_that_of_its_picture(demo: Pipeline, demo_b: Pipeline) 
     stages = [Stage(pipeline=demo, steps=2), Stage(pipeline=demo_b, steps=2, strength=0.5, width=90)]
     with pytest.raises(UsageError, match=r"^Stage 2 \(demo-b\): demo-b takes pictures with sides in multiples of 16"):
         latentlink.chain(PROMPT, stages, seed=1)
-    made = latentlink.chain(PROMPT, stages, seed=1, fit=True)
+    # two steps overshoot, which the guard of the transfer does not take for a picture
+    made = latentlink.chain(PROMPT, stages, seed=1, fit=True, guard="off")
     assert made.hops[0].resized == ((64, 64), (96, 96))
     assert made.images[0].size == (96, 96)
 

@@ -43,7 +43,7 @@ def drawn(demo: Pipeline) -> latentlink.Result:
 
 
 def times(latents: Latents, factor: float) -> Latents:
-    return Latents(array=(latents.array * factor).astype(np.float32), space=latents.space)
+    return Latents(array=(latents.array * factor).astype(np.float32), space=latents.space, level=latents.level)
 
 
 def one_range(level: float = 0.0, size: float = 1.0) -> LatentRange:
