@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from latentlink.errors import UsageError
 from latentlink.runtime.link import Engine
+from latentlink.runtime.tiling import Limits
+
+UNLIMITED = 1 << 30
 
 
 def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int, downscale: int) -> None:
     """Refuse a size that an engine was not built for.
 
     Args:
-        engines: All that will run.
+        engines: All that will run on the whole picture.
         width: Of the picture in pixels.
         height: Of the picture in pixels.
         batch: Pictures in the denoiser's batch.
@@ -39,3 +42,11 @@ def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: i
                     f"{words[0].upper()}{words[1:]} is not what {engine.title} was built for: {fits}.",
                     remedy="Take a size it was built for, or build the bundle for this one: latentlink build --help.",
                 )
+
+
+def canvas_limits(engine: Engine) -> Limits:
+    """(least, most) height and width, in latent elements, of one pass of a half of the VAE."""
+    (least_height, _, most_height), (least_width, _, most_width) = (
+        engine.limits.get(dim, (1, 1, UNLIMITED)) for dim in ("h", "w")
+    )
+    return (least_height, most_height), (least_width, most_width)

@@ -34,6 +34,7 @@ def load(
     target: str = "auto",
     replace: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
+    memory: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -43,10 +44,13 @@ def load(
         target: A target, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None takes the processors this process may use.
+        memory: Bytes that one pass of a half of the VAE may take beyond its weights and the picture itself. A picture
+            that needs more is decoded and encoded in several passes, blended where they meet. What fits is measured at
+            the first picture. None sets no budget.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, or no such component or target.
+        UsageError: There is no bundle, no such component or target, or memory is no number of bytes.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit.
@@ -68,7 +72,7 @@ def load(
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            engines.append(_engine(component, title, source, target, threads, notes))
+            engines.append(_engine(component, title, source, target, threads, memory, notes))
         linked = link(engines, lambda port: _record(port, opened))
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
@@ -92,6 +96,7 @@ def load(
             space=space,
             engines=engines,
             notes=notes,
+            memory=memory,
         )
     except BaseException:
         for engine in engines:
@@ -109,7 +114,15 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
     return opened
 
 
-def _engine(component: str, title: str, source: Bundle, target: str, threads: int | None, notes: list[str]) -> Engine:
+def _engine(
+    component: str,
+    title: str,
+    source: Bundle,
+    target: str,
+    threads: int | None,
+    memory: int | None,
+    notes: list[str],
+) -> Engine:
     """Open the first engine of a component that was asked for and is valid here."""
     entry = source.manifest.components[component]
     passed: list[str] = []
@@ -122,17 +135,22 @@ def _engine(component: str, title: str, source: Bundle, target: str, threads: in
             continue
         notes += [f"{component}: {reason}" for reason in passed]
         notes.append(f"{component}: {candidate.target} ({candidate.precision})")
-        return _opened(component, title, source, candidate, threads)
+        return _opened(component, title, source, candidate, threads, memory)
     found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
     raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
 
 
-def _opened(component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None) -> Engine:
+def _opened(
+    component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None, memory: int | None
+) -> Engine:
     entry = source.manifest.components[component]
+    pictures = any(port.kind == "image" for port in (*entry.inputs, *entry.outputs))
     return Engine(
         component=component,
         bundle=title,
-        session=open_session(source.file(chosen.path), chosen.target, threads=threads),
+        session=open_session(
+            source.file(chosen.path), chosen.target, threads=threads, varied=pictures and memory is not None
+        ),
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
     )

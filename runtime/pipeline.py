@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -46,12 +46,14 @@ class Result:
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
         request: What was asked, every default resolved; the seed too.
+        passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, memory).
     """
 
     images: list[Image]
     latents: Latents
     timings: Mapping[str, float]
     request: Request
+    passes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -65,6 +67,7 @@ class Pipeline:
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
         notes: What the loader decided, for people: the target taken, engines passed over.
+        memory: Bytes that one pass of the VAE may take; None sets no budget.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Pipeline:
         space: LatentSpace,
         engines: Sequence[Engine],
         notes: Sequence[str] = (),
+        memory: int | None = None,
     ) -> None:
         self.name = name
         self.manifest = manifest
@@ -86,7 +90,7 @@ class Pipeline:
         self.engines = tuple(engines)
         self.notes = tuple(notes)
         self._linked = linked
-        self._vae = Autoencoder(name=name, linked=linked)
+        self._vae = Autoencoder(name=name, linked=linked, memory=memory)
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -207,12 +211,15 @@ class Pipeline:
             default_strength=STRENGTH if (given.images or given.latents is not None) and not given.masks else None,
         )
         check_limits(
-            self.engines,
+            # the VAE can take several passes
+            [engine for engine in self.engines if engine not in (self._linked.decoder, self._linked.encoder)],
             width=request.width,
             height=request.height,
             batch=request.batch,
             downscale=self.space.downscale,
         )
+        passes = self._vae.passes(width=request.width, height=request.height, encode=bool(given.images), decode=decode)
+        checked = perf_counter()
         table = sampler_table(
             request.sampler,
             request.schedule,
@@ -263,21 +270,21 @@ class Pipeline:
         images = self.decode(latents) if decode else []
         ended = perf_counter()
         timings = {
-            "text_encoder": encoded - began,
+            "text_encoder": encoded - checked,
             "vae_encoder": started - encoded,
             "denoiser": denoised - started,
             "denoiser_engine": inside,
             "vae_decoder": ended - denoised,
             "total": ended - began,
         }
-        return Result(images=images, latents=latents, timings=timings, request=request)
+        return Result(images=images, latents=latents, timings=timings, request=request, passes=passes)
 
     def decode(self, latents: Latents) -> list[Image]:
         """Latents to pictures, one at a time so that memory does not grow with the batch.
 
         Raises:
             LinkError: The latents are of another space.
-            UsageError: They are no latents, or hold values that are not finite.
+            UsageError: They are no latents, hold values that are not finite, or do not fit the memory.
         """
         return self._vae.decode(self._own(latents).array)
 
@@ -289,7 +296,8 @@ class Pipeline:
             seed: Sample the posterior with this seed's noise, or with that of one seed a picture; None takes its mode.
 
         Raises:
-            UsageError: The bundle has no VAE encoder, a size does not fit, or an argument is not of its type.
+            UsageError: The bundle has no VAE encoder, a size or the memory does not fit, or an argument is not of its
+                type.
         """
         listed = as_list(images)
         width, height = listed[0].size

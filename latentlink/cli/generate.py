@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.cli._options import replace_option, target_option
+from latentlink.cli._options import memory_option, replace_option, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -60,6 +60,7 @@ Examples:
 @replace_option
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, seed and timings as JSON.")
 def command(
     bundle: str,
@@ -89,6 +90,7 @@ def command(
     replace: dict[str, str],
     target: str,
     threads: int | None,
+    memory: int | None,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
@@ -107,7 +109,7 @@ def command(
     latents = None if init_latents is None else latentlink.Latents.load(init_latents)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=target, replace=replace, threads=threads) as pipe:
+        with latentlink.load(bundle, target=target, replace=replace, threads=threads, memory=memory) as pipe:
             result = pipe.generate(
                 list(prompt),
                 negative_prompt=negative_prompt,
@@ -148,15 +150,17 @@ def command(
                 "seed": result.request.seed,
                 "sampler": result.request.sampler,
                 "steps": result.request.steps,
+                "passes": dict(result.passes),
                 "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
                 "engines": list(pipe.notes),
             }
         )
         return
     request = result.request
+    several = "".join(f", {component} in {count} passes" for component, count in result.passes.items())
     console.print(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
-        f"{request.width}x{request.height}, {result.timings['total']:.2f} s."
+        f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from latentlink.cli._console import console, messages, print_json
+from latentlink.cli._options import memory_option
 
 
 @click.command(
@@ -20,14 +21,15 @@ Example:
 @click.option("--from", "source", required=True, help="Bundle that decodes them.")
 @click.option("--to", "destination", required=True, help="Bundle that encodes the pictures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Latents file to write.")
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(latents: Path, source: str, destination: str, output: Path, as_json: bool) -> None:
+def command(latents: Path, source: str, destination: str, output: Path, memory: int | None, as_json: bool) -> None:
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
     import latentlink
 
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents)
-        with latentlink.load(source) as first, latentlink.load(destination) as second:
+        with latentlink.load(source, memory=memory) as first, latentlink.load(destination, memory=memory) as second:
             moved = latentlink.transfer(read, source=first, destination=second)
         moved.latents.save(output)
     if as_json:
