@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+BLENDED = 15
+"""Bytes of a pixel that is blended and then rounded: three numbers of float32, three of 8 bits."""
+
+
 @dataclass(slots=True)
 class _Room:
     """What is known of one engine's memory.
@@ -27,7 +31,7 @@ class _Room:
     Args:
         wanted: Cells of the largest picture that was asked for.
         cells: Cells of it that fit the budget.
-        needed: Bytes of the smallest pass.
+        needed: Bytes to give for the smallest pass, and for the picture.
         peak: Most bytes that its passes took; ONNX Runtime keeps them for the next.
     """
 
@@ -44,7 +48,7 @@ class Autoencoder:
     Args:
         name: Of the bundle, for messages.
         linked: Its engines.
-        memory: Bytes that one pass of an engine may take, beyond its weights and the picture; None sets no budget.
+        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights; None sets no budget.
     """
 
     name: str
@@ -90,7 +94,8 @@ class Autoencoder:
             if mosaic.passes == 1:
                 picture = self._decode(inputs)
             else:
-                picture = np.rint(in_passes(self._decode, inputs, mosaic)).astype(np.uint8)
+                made = in_passes(self._decode, inputs, mosaic)
+                picture = np.rint(made, out=made).clip(0, 255, out=made).astype(np.uint8)
             pictures.append(Images.fromarray(picture))
         return pictures
 
@@ -169,8 +174,9 @@ class Autoencoder:
     def _cells(self, engine: Engine, wanted: int, memory: int) -> tuple[int, int]:
         """Cells that fit `memory`, and the bytes that the smallest pass needs; measured where it is not known yet."""
         room = self._rooms.setdefault(engine.component, _Room())
-        if wanted <= room.wanted or room.cells < room.wanted:
+        if wanted <= room.wanted:
             return room.cells, room.needed
+        blended = BLENDED * wanted * self.linked.latent.size("f") ** 2
         before = resident() - room.peak
 
         def probe(side: int) -> tuple[int, int]:
@@ -178,7 +184,8 @@ class Autoencoder:
             room.peak = max(room.peak, peak_of(lambda: self._try(engine, height, width)) - before)
             return height * width, max(room.peak, 1)
 
-        room.cells, room.needed = largest(probe, budget=memory, least=SMALLEST, wanted=wanted)
+        room.cells, needed = largest(probe, budget=memory - blended, least=SMALLEST, wanted=wanted)
+        room.needed = needed + blended
         room.wanted = wanted
         return room.cells, room.needed
 

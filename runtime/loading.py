@@ -44,9 +44,9 @@ def load(
         target: A target, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None takes the processors this process may use.
-        memory: Bytes that one pass of a half of the VAE may take beyond its weights and the picture itself. A picture
-            that needs more is decoded and encoded in several passes, blended where they meet. What fits is measured at
-            the first picture. None sets no budget.
+        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
+            more is done in several passes, blended where they meet. What fits is measured at the first picture. None
+            sets no budget.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:

@@ -67,7 +67,7 @@ class Pipeline:
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
         notes: What the loader decided, for people: the target taken, engines passed over.
-        memory: Bytes that one pass of the VAE may take; None sets no budget.
+        memory: Bytes that the VAE may take for a picture; None sets no budget.
     """
 
     def __init__(

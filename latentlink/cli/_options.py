@@ -51,5 +51,5 @@ memory_option = click.option(
     "--memory",
     metavar="SIZE",
     callback=lambda ctx, param, value: None if value is None else parse_size(value),
-    help="What one pass of the VAE may take, as 500MB or 2GiB; a larger picture takes several passes, blended.",
+    help="What the VAE may take for a picture, as 500MB or 2GiB; a larger one is done in several passes, blended.",
 )

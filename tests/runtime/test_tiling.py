@@ -66,6 +66,17 @@ def test_a_pass_holds_tiles_from_all_over_the_picture() -> None:
     assert np.diff(places).min() > 0.2
 
 
+def test_tiles_of_unlike_tone_are_brought_together() -> None:
+    """Every pass comes out in a tone of its own, and what is left of that is smooth and small."""
+    tones = iter(range(0, 1000, 5))
+    mosaic = Mosaic(rows=cut(96, 48), columns=cut(96, 48))
+    made = in_passes(lambda parts: parts[0] + next(tones), [np.full((96, 96, 1), 100.0)], mosaic)
+    assert mosaic.passes > 2
+    worst = 5 * (mosaic.passes - 1)
+    # TONE holds offsets back: without it the steps would be gone
+    assert np.abs(np.diff(made, axis=1)).max() < 0.05 * worst
+
+
 def test_an_axis_refuses_tiles_that_leave_a_gap() -> None:
     with pytest.raises(UsageError, match="do not cover"):
         Axis(length=10, tile=4, starts=(0, 6), together=1)
