@@ -36,6 +36,7 @@ def load(
     replace: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
     verify: bool | None = None,
+    memory: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -47,10 +48,13 @@ def load(
         threads: Threads for one engine's run; None takes the processors this process may use.
         verify: What is run on probes: None, components that are not from the denoiser's bundle, which have to show that
             they read and write its latents; True, one probe of every engine too; False, nothing.
+        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
+            more is done in several passes, blended where they meet. What fits is measured at the first picture. None
+            sets no budget.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, or no such component or target.
+        UsageError: There is no bundle, no such component or target, or memory is no number of bytes.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
@@ -75,7 +79,7 @@ def load(
         for component, (title, source) in chosen.items():
             candidate = _choose(component, title, source, target, notes)
             precisions[component] = candidate.precision
-            engines.append(_opened(component, title, source, candidate, threads))
+            engines.append(_opened(component, title, source, candidate, threads, memory))
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             _verify(engines, chosen, precisions, verify is True, notes)
@@ -101,6 +105,7 @@ def load(
             space=space,
             engines=engines,
             notes=notes,
+            memory=memory,
         )
     except BaseException:
         for engine in engines:
@@ -129,7 +134,7 @@ def open_component(
     if component not in source.manifest.components:
         return None
     entry = _choose(component, str(bundle), source, target, [])
-    return _opened(component, str(bundle), source, entry, threads), source
+    return _opened(component, str(bundle), source, entry, threads, None), source
 
 
 def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
@@ -160,12 +165,17 @@ def _choose(component: str, title: str, source: Bundle, target: str, notes: list
     raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
 
 
-def _opened(component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None) -> Engine:
+def _opened(
+    component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None, memory: int | None
+) -> Engine:
     entry = source.manifest.components[component]
+    pictures = any(port.kind == "image" for port in (*entry.inputs, *entry.outputs))
     return Engine(
         component=component,
         bundle=title,
-        session=open_session(source.file(chosen.path), chosen.target, threads=threads),
+        session=open_session(
+            source.file(chosen.path), chosen.target, threads=threads, varied=pictures and memory is not None
+        ),
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from types import TracebackType
@@ -49,12 +49,14 @@ class Result:
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
         request: What was asked, every default resolved; the seed too.
+        passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, memory).
     """
 
     images: list[Image]
     latents: Latents
     timings: Mapping[str, float]
     request: Request
+    passes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -68,6 +70,7 @@ class Pipeline:
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
         notes: What the loader decided, for people: the target taken, engines passed over.
+        memory: Bytes that the VAE may take for a picture; None sets no budget.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Pipeline:
         space: LatentSpace,
         engines: Sequence[Engine],
         notes: Sequence[str] = (),
+        memory: int | None = None,
     ) -> None:
         self.name = name
         self.manifest = manifest
@@ -89,7 +93,7 @@ class Pipeline:
         self.engines = tuple(engines)
         self.notes = tuple(notes)
         self._linked = linked
-        self._vae = Autoencoder(name=name, linked=linked)
+        self._vae = Autoencoder(name=name, linked=linked, memory=memory)
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -217,12 +221,15 @@ class Pipeline:
             default_strength=STRENGTH if (given.images or given.latents is not None) and not given.masks else None,
         )
         check_limits(
-            self.engines,
+            # the VAE can take several passes
+            [engine for engine in self.engines if engine not in (self._linked.decoder, self._linked.encoder)],
             width=request.width,
             height=request.height,
             batch=request.batch,
             downscale=self.space.downscale,
         )
+        passes = self._vae.passes(width=request.width, height=request.height, encode=bool(given.images), decode=decode)
+        checked = perf_counter()
         table = sampler_table(
             request.sampler,
             request.schedule,
@@ -276,14 +283,14 @@ class Pipeline:
         images = self._decode(watch, array, clean=level == CLEAN) if decode else []
         ended = perf_counter()
         timings = {
-            "text_encoder": encoded - began,
+            "text_encoder": encoded - checked,
             "vae_encoder": started - encoded,
             "denoiser": denoised - started,
             "denoiser_engine": inside,
             "vae_decoder": ended - denoised,
             "total": ended - began,
         }
-        return Result(images=images, latents=latents, timings=timings, request=request)
+        return Result(images=images, latents=latents, timings=timings, request=request, passes=passes)
 
     def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
         """Latents to pictures, one at a time so that memory does not grow with the batch.
@@ -294,7 +301,7 @@ class Pipeline:
 
         Raises:
             LinkError: The latents are of another space.
-            UsageError: They are no latents, or hold values that are not finite.
+            UsageError: They are no latents, hold values that are not finite, or do not fit the memory.
             GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
         watch = Guard.of(guard, self.sampling.ranges)
@@ -313,7 +320,8 @@ class Pipeline:
             guard: `on` looks at the latents, see docs/guards.md; `off` returns them as they are.
 
         Raises:
-            UsageError: The bundle has no VAE encoder, a size does not fit, or an argument is not of its type.
+            UsageError: The bundle has no VAE encoder, a size or the memory does not fit, or an argument is not of its
+                type.
             GuardError: The latents are not finite, or outside of the model's range.
         """
         watch = Guard.of(guard, self.sampling.ranges)

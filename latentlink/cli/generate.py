@@ -9,6 +9,7 @@ import click
 from latentlink.cli._console import console, print_json, progress
 from latentlink.cli._options import (
     guard_option,
+    memory_option,
     named_space,
     replace_option,
     space_option,
@@ -70,6 +71,7 @@ Examples:
 @target_option
 @verify_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, seed and timings as JSON.")
 def command(
     bundle: str,
@@ -102,6 +104,7 @@ def command(
     target: str,
     verify: bool | None,
     threads: int | None,
+    memory: int | None,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
@@ -123,7 +126,9 @@ def command(
     latents = None if init_latents is None else latentlink.Latents.load(init_latents, space=said)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=target, replace=replace, threads=threads, verify=verify) as pipe:
+        with latentlink.load(
+            bundle, target=target, replace=replace, threads=threads, verify=verify, memory=memory
+        ) as pipe:
             result = pipe.generate(
                 list(prompt),
                 negative_prompt=negative_prompt,
@@ -165,15 +170,17 @@ def command(
                 "seed": result.request.seed,
                 "sampler": result.request.sampler,
                 "steps": result.request.steps,
+                "passes": dict(result.passes),
                 "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
                 "engines": list(pipe.notes),
             }
         )
         return
     request = result.request
+    several = "".join(f", {component} in {count} passes" for component, count in result.passes.items())
     console.print(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
-        f"{request.width}x{request.height}, {result.timings['total']:.2f} s."
+        f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
 
 

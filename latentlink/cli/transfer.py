@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.cli._console import console, decibels, messages, moved, print_json
-from latentlink.cli._options import guard_option, named_space, space_option
+from latentlink.cli._options import guard_option, memory_option, named_space, space_option
 from latentlink.cli._pictures import check_place
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Examples:
 @click.option("--fit", is_flag=True, help="Take the nearest size that the model of --to takes.")
 @space_option
 @guard_option
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     latents: Path,
@@ -44,6 +45,7 @@ def command(
     fit: bool,
     space: str | None,
     guard: str,
+    memory: int | None,
     as_json: bool,
 ) -> None:
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
@@ -52,7 +54,7 @@ def command(
     check_place(output)
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
-        with latentlink.load(source) as first, latentlink.load(destination) as second:
+        with latentlink.load(source, memory=memory) as first, latentlink.load(destination, memory=memory) as second:
             done = latentlink.transfer(
                 read, source=first, destination=second, width=width, height=height, fit=fit, guard=guard
             )

@@ -27,9 +27,9 @@ TYPES: Mapping[str, str] = {
 }
 
 
-def open_session(path: Path, target: str, threads: int | None) -> Session:
+def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
-    return OrtSession(path, PROVIDERS[target], threads)
+    return OrtSession(path, PROVIDERS[target], threads, varied)
 
 
 class OrtSession:
@@ -38,7 +38,7 @@ class OrtSession:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(self, path: Path, provider: str, threads: int | None) -> None:
+    def __init__(self, path: Path, provider: str, threads: int | None, varied: bool = False) -> None:
         self._title = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
         if provider not in ort.get_available_providers():
             raise PreflightError(
@@ -52,6 +52,8 @@ class OrtSession:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        # At the second run of a size, a plan of the first has all its memory allocated once more, in one piece.
+        options.enable_mem_pattern = not varied
         # Threads that spin after a run would take the processors from whatever else the process does.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         # The graph was optimised when it was built. What the builder left is the layout for this very

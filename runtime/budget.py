@@ -1,0 +1,114 @@
+"""How large a canvas fits in so many bytes, found by running smaller ones: no engine says what it needs."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from latentlink.errors import UsageError
+
+MARGIN = 1.25
+"""What is predicted is multiplied by this: allocators round up, by up to a fifth in measurements of the demo models."""
+
+STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
+
+
+def largest(probe: Callable[[int], tuple[int, int]], *, budget: int, least: int, wanted: int) -> tuple[int, int]:
+    """How many cells fit, from running canvases of growing side, none of which is foretold to exceed the budget.
+
+    Activations are linear in the cells and attention at most quadratic, so a line and a square through the last two
+    measurements foretell the next.
+
+    Args:
+        probe: Runs a canvas of about that side; returns its cells and the peak in bytes since the first began.
+        budget: Bytes.
+        least: Smallest side to run.
+        wanted: Cells beyond which nobody asks.
+
+    Returns:
+        Cells that fit, 0 where even the smallest canvas does not; and the bytes to give for the smallest.
+    """
+    side, measured = least, [probe(least)]
+    needed = math.ceil(measured[0][1] * MARGIN)
+    if needed > budget:
+        return 0, needed
+    while True:
+        room = _room(growth(measured[-2:]), budget, measured[-1][0], wanted)
+        # beyond twice the side no two measurements can be trusted; a tenth more is not worth a pass
+        following = min(2 * side, math.isqrt(room))
+        if 10 * following <= 11 * side or measured[-1][0] >= wanted:
+            return room, needed
+        cells, peak = probe(following)
+        if peak > budget or cells <= measured[-1][0]:
+            return measured[-1][0], needed
+        side = following
+        measured.append((cells, peak))
+
+
+def _room(grows: Callable[[int], float], budget: int, ran: int, wanted: int) -> int:
+    """Most cells, at most `wanted`, that are foretold to fit; `ran` is known to."""
+    low, high = ran, max(ran, wanted)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if grows(middle) * MARGIN <= budget else (low, middle - 1)
+    return low
+
+
+def growth(measured: Sequence[tuple[int, int]]) -> Callable[[int], float]:
+    """`a*n + b*n*n` through one or two measurements (n, bytes), a and b not negative; from one, quadratic growth."""
+    (n, value), *rest = measured
+    if not rest:
+        return lambda cells: value * max(cells / n, (cells / n) ** 2)
+    m, other = rest[0]
+    square = min(max((other / m - value / n) / (m - n), 0.0), other / m / m)
+    linear = other / m - square * m
+    return lambda cells: linear * cells + square * cells * cells
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory and in use.
+
+    Raises:
+        UsageError: This system does not say.
+    """
+    # What was freed but kept would be taken again unseen by what runs next; glibc can give it back.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    return _status("VmRSS")
+
+
+def peak_of(run: Callable[[], object]) -> int:
+    """Most bytes of this process that were in memory while `run` ran.
+
+    Raises:
+        UsageError: This system does not say.
+    """
+    resident()
+    try:
+        CLEAR.write_text("5")  # sets the peak to what is in memory now (proc_pid_clear_refs(5))
+    except OSError as error:
+        raise _unknown(f"{CLEAR} cannot be written ({error.strerror})") from None
+    run()
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
+    try:
+        lines = STATUS.read_text().splitlines()
+    except OSError:
+        raise _unknown(f"there is no {STATUS}") from None
+    for line in lines:
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise _unknown(f"{STATUS} has no {name}")
+
+
+def _unknown(why: str) -> UsageError:
+    return UsageError(
+        f"A memory budget needs a system that tells a process its peak memory, but here {why}.",
+        remedy="Leave memory out, or run on Linux.",
+    )
