@@ -1,6 +1,6 @@
 """Which decoders are admitted, and why: measures the tables and the picture of docs/compatibility.md.
 
-`python -m latentlink.bench.decoders docs` writes docs/compatibility.md between its marks, and
+`python -m latentlink.demo.decoders docs` writes docs/compatibility.md between its marks, and
 docs/pictures/compatibility.png; it takes some minutes.
 """
 
