@@ -86,7 +86,9 @@ def decoded(bundle: str, array: NDArray[np.floating], memory: int | None) -> Dec
         seconds = perf_counter() - began
         return Decoded(
             picture=pictures[0],
-            passes=pipe._vae.passes(width=side[1], height=side[0], encode=False, decode=True).get("vae_decoder", 1),
+            passes=pipe.vae.halves.passes(width=side[1], height=side[0], encode=False, decode=True).get(
+                "vae_decoder", 1
+            ),
             megabytes=(peak - before) / 1e6,
             seconds=seconds,
         )

@@ -69,7 +69,7 @@ def measure(captions: Sequence[str], *, steps: int = STEPS) -> Measured:
             LEGS[0]: other.decode(there),
             LEGS[1]: demo.decode(back),
             # what the pipeline refuses to do
-            FORCED: other._vae.decode(made.latents.array),
+            FORCED: other.vae.halves.decode(made.latents.array),
             REFINED: refined,
         }
     pictures = {name: [np.asarray(image) for image in images] for name, images in shown.items()}

@@ -101,10 +101,12 @@ class Guard:
     Args:
         on: Whether anything is looked at.
         ranges: What latents are like by noise level; empty where that was not measured.
+        notes: What was mended on the way, for people.
     """
 
     on: bool
     ranges: Sequence[LatentRange] = ()
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, asked: object, ranges: Sequence[LatentRange]) -> Guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.sessions import OPENERS, open_session
 from latentlink.runtime.verify import check_candidate, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
+
+RANGES = {"float16": 0, "bfloat16": 1, "float32": 1}
+"""Order of what engines compute in by the largest number it holds; others are taken for the least."""
 
 SHIPPED = ("demo", "demo-b", "demo-tiny")
 """Names that stand for the bundles that come with the package."""
@@ -74,12 +78,15 @@ def load(
         chosen[component] = (str(other), donor)
     engines: list[Engine] = []
     precisions: dict[str, str] = {}
+    wider: dict[str, Callable[[], Engine]] = {}
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
             candidate = _choose(component, title, source, target, notes)
             precisions[component] = candidate.precision
             engines.append(_opened(component, title, source, candidate, threads, memory))
+            if (wide := _wider(component, source, candidate, target)) is not None:
+                wider[component] = partial(_opened, component, title, source, wide, threads, memory)
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             _verify(engines, chosen, precisions, verify is True, notes)
@@ -106,6 +113,7 @@ def load(
             engines=engines,
             notes=notes,
             memory=memory,
+            wider=wider,
         )
     except BaseException:
         for engine in engines:
@@ -163,6 +171,15 @@ def _choose(component: str, title: str, source: Bundle, target: str, notes: list
         return candidate
     found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
     raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
+
+
+def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> EngineEntry | None:
+    """An engine of the same component that holds larger numbers, for where the chosen one overflows."""
+    for candidate in source.manifest.components[component].engines:
+        wide = RANGES.get(candidate.precision, 0) > RANGES.get(chosen.precision, 0)
+        if wide and target in ("auto", candidate.target) and preflight(candidate) is None:
+            return candidate
+    return None
 
 
 def _opened(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -19,7 +19,7 @@ from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
-from latentlink.runtime.guards import ENCODED, Guard, generated_margin
+from latentlink.runtime.guards import Guard, generated_margin
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
@@ -30,6 +30,7 @@ from latentlink.runtime.request import Request, resolve
 from latentlink.runtime.samplers import CLEAN, sampler_table
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
+from latentlink.runtime.vae import GuardedVae
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Result:
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
         request: What was asked, every default resolved; the seed too.
+        notes: What was mended: a picture or latent that overflowed and was made again by a wider engine.
         passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, memory).
     """
 
@@ -57,6 +59,7 @@ class Result:
     timings: Mapping[str, float]
     request: Request
     passes: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Pipeline:
@@ -71,6 +74,7 @@ class Pipeline:
         space: The space that the denoiser writes.
         notes: What the loader decided, for people: the target taken, engines passed over.
         memory: Bytes that the VAE may take for a picture; None sets no budget.
+        wider: By component: opens an engine of the VAE that takes over where half precision overflowed.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Pipeline:
         engines: Sequence[Engine],
         notes: Sequence[str] = (),
         memory: int | None = None,
+        wider: Mapping[str, Callable[[], Engine]] | None = None,
     ) -> None:
         self.name = name
         self.manifest = manifest
@@ -93,7 +98,7 @@ class Pipeline:
         self.engines = tuple(engines)
         self.notes = tuple(notes)
         self._linked = linked
-        self._vae = Autoencoder(name=name, linked=linked, memory=memory)
+        self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=memory), wider=wider or {})
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -108,6 +113,7 @@ class Pipeline:
         """Close the engines."""
         for engine in self.engines:
             engine.session.close()
+        self.vae.close()
 
     def generate(
         self,
@@ -228,7 +234,9 @@ class Pipeline:
             batch=request.batch,
             downscale=self.space.downscale,
         )
-        passes = self._vae.passes(width=request.width, height=request.height, encode=bool(given.images), decode=decode)
+        passes = self.vae.halves.passes(
+            width=request.width, height=request.height, encode=bool(given.images), decode=decode
+        )
         checked = perf_counter()
         table = sampler_table(
             request.sampler,
@@ -258,7 +266,7 @@ class Pipeline:
             latent=latent,
             inputs=session.inputs,
             draw=source,
-            encode=partial(self._encode, watch),
+            encode=partial(self.vae.encode, watch),
         )
         if given.latents is not None:
             handed_over = request.denoising_start is not None
@@ -280,7 +288,7 @@ class Pipeline:
         watch.latents("denoiser", array, level=level, margin=margin, generated=True)
         latents = Latents(array=array, space=self.space, level=level)
         denoised = perf_counter()
-        images = self._decode(watch, array, clean=level == CLEAN) if decode else []
+        images = self.vae.decode(watch, array, clean=level == CLEAN) if decode else []
         ended = perf_counter()
         timings = {
             "text_encoder": encoded - checked,
@@ -290,7 +298,14 @@ class Pipeline:
             "vae_decoder": ended - denoised,
             "total": ended - began,
         }
-        return Result(images=images, latents=latents, timings=timings, request=request, passes=passes)
+        return Result(
+            images=images,
+            latents=latents,
+            timings=timings,
+            request=request,
+            passes=passes,
+            notes=tuple(watch.notes),
+        )
 
     def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
         """Latents to pictures, one at a time so that memory does not grow with the batch.
@@ -307,7 +322,7 @@ class Pipeline:
         watch = Guard.of(guard, self.sampling.ranges)
         array = self._own(latents).array
         watch.latents("latents", array, level=CLEAN)
-        return self._decode(watch, array, clean=True)
+        return self.vae.decode(watch, array, clean=True)
 
     def encode(
         self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"
@@ -338,19 +353,7 @@ class Pipeline:
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
-        return Latents(array=self._encode(watch, pixels(listed, width, height), None, noise), space=self.space)
-
-    def _encode(
-        self, watch: Guard, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
-    ) -> NDArray[np.floating]:
-        latents = self._vae.encode(picture, mask, noise)
-        watch.latents("vae_encoder", latents, level=CLEAN, margin=ENCODED)
-        return latents
-
-    def _decode(self, watch: Guard, latents: NDArray[np.floating], *, clean: bool) -> list[Image]:
-        pictures = self._vae.decode(latents)
-        watch.pictures("vae_decoder", [np.asarray(picture) for picture in pictures], clean=clean)
-        return pictures
+        return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
 
     def _own(self, latents: object) -> Latents:
         """The latents, if they are finite numbers of the space that the denoiser writes."""

@@ -171,6 +171,7 @@ def command(
                 "sampler": result.request.sampler,
                 "steps": result.request.steps,
                 "passes": dict(result.passes),
+                "notes": list(result.notes),
                 "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
                 "engines": list(pipe.notes),
             }
@@ -182,6 +183,8 @@ def command(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
+    for note in result.notes:
+        console.print(note, soft_wrap=True, highlight=False)
 
 
 def _conditions(asked: tuple[str, ...]) -> dict[str, list[float]]:
