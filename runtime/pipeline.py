@@ -284,7 +284,7 @@ class Pipeline:
             on_step=on_step,
         )
         level = _pair(table.levels[-1])
-        margin = generated_margin(request.steps, self.sampling.steps)
+        margin = generated_margin(table.steps, self.sampling.steps)
         watch.latents("denoiser", array, level=level, margin=margin, generated=True)
         latents = Latents(array=array, space=self.space, level=level)
         denoised = perf_counter()
