@@ -37,16 +37,19 @@ def largest(probe: Callable[[int], tuple[int, int]], *, budget: int, least: int,
     if needed > budget:
         return 0, needed
     while True:
-        room = _room(growth(measured[-2:]), budget, measured[-1][0], wanted)
-        # beyond twice the side no two measurements can be trusted; a tenth more is not worth a pass
-        following = min(2 * side, math.isqrt(room))
-        if 10 * following <= 11 * side or measured[-1][0] >= wanted:
+        (cells, _), grows = measured[-1], growth(measured[-2:])
+        room = _room(grows, budget, cells, wanted)
+        # far beyond the last measurement none can be trusted; a tenth more is not worth a pass
+        following = min(3 * side // 2, math.isqrt(room))
+        if 10 * following <= 11 * side or cells >= wanted:
             return room, needed
-        cells, peak = probe(following)
-        if peak > budget or cells <= measured[-1][0]:
-            return measured[-1][0], needed
+        measured.append(probe(following))
+        after, peak = measured[-1]
+        if after <= cells:  # the engine has no larger size
+            return cells, needed
+        if peak > budget:
+            return _room(growth(measured[-2:]), budget, cells, after - 1), needed
         side = following
-        measured.append((cells, peak))
 
 
 def _room(grows: Callable[[int], float], budget: int, ran: int, wanted: int) -> int:
