@@ -161,6 +161,59 @@ def change_weights(
             tensor.CopyFrom(onnx.numpy_helper.from_array(change(array), tensor.name))
 
 
+def named_weights(part: str, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Edit:
+    """Change every float32 tensor whose name holds `part`."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        chosen = [one for one in model.graph.initializer if part in one.name and one.data_type == 1]
+        if not chosen:
+            raise ValueError(f"No weights are called {part!r}.")
+        for one in chosen:
+            one.CopyFrom(onnx.numpy_helper.from_array(change(onnx.numpy_helper.to_array(one).copy()), one.name))
+
+    return edit
+
+
+def nan_first(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The array with its first element not a number."""
+    array.reshape(-1)[0] = np.nan
+    return array
+
+
+def times(factor: float) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Multiplies an array."""
+    return lambda array: array * np.float32(factor)
+
+
+def overflow(model: onnx.ModelProto) -> None:
+    """Take the first convolution's output through half precision at a size that it does not hold.
+
+    What overflows there is infinite, and NaN after the next normalisation, as in a VAE that was trained in float32.
+    """
+    nodes = list(model.graph.node)
+    at = next(number for number, node in enumerate(nodes) if node.op_type == "Conv")
+    written = nodes[at].output[0]
+    nodes[at].output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1e6, np.float32), "large"))
+    through = [
+        onnx.helper.make_node("Mul", ["before", "large"], ["grown"]),
+        onnx.helper.make_node("Cast", ["grown"], ["half"], to=onnx.TensorProto.FLOAT16),
+        onnx.helper.make_node("Cast", ["half"], [written], to=onnx.TensorProto.FLOAT),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[: at + 1], *through, *nodes[at + 1 :]])
+
+
+def white_noise(model: onnx.ModelProto) -> None:
+    """Put noise in the place of what is rounded to the picture, as memory that was never written would be."""
+    last = model.graph.node[-1]
+    noise = onnx.helper.make_node("RandomUniformLike", [last.input[0]], ["noise"], low=0.0, high=255.0, seed=1.0)
+    last.input[0] = "noise"
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:-1], noise, last])
+
+
 def _behind(model: onnx.ModelProto, tensor: str, other: str) -> None:
     """Let all nodes read `other` in the place of `tensor`."""
     for node in model.graph.node:

@@ -8,10 +8,9 @@ docs/guards.md shows what it prints.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from pathlib import Path
@@ -19,19 +18,18 @@ from typing import Any
 
 import click
 import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 from PIL import Image
 
 import latentlink
+from latentlink.bench.faults import Edit, copy_bundle, named_weights, nan_first, overflow, times, white_noise
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle import Bundle, write_bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.guards import roughness
 from latentlink.runtime.transfer import psnr
+from latentlink.runtime.verify import verify
 
 MODELS = ("demo", "demo-b")
 TOGETHER = 5
@@ -100,6 +98,7 @@ class Found:
         said: What the guard said of the first.
         psnr: Of the pictures that were not refused against the right decoder's, in dB, the worst; None where there is
             none, or no picture was asked for.
+        probed: Whether `verify` refused the engine; None where the fault is in the latents.
     """
 
     fault: str
@@ -108,6 +107,7 @@ class Found:
     stages: Sequence[str]
     said: str
     psnr: float | None = None
+    probed: bool | None = None
 
 
 class Tally:
@@ -148,10 +148,10 @@ class Tally:
         )
 
 
-def honest(count: int, on_progress: Callable[[int], object]) -> Honest:
+def honest(count: int, seed: int, on_progress: Callable[[int], object]) -> Honest:
     """Generate `count` pictures of held-out captions with both demo models, of every kind in turn."""
     tally = Tally()
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     captions = cycle([scene.caption for scene in held_out()])
     text, image = cycle(TEXT), cycle(IMAGE)
     done = 0
@@ -162,11 +162,11 @@ def honest(count: int, on_progress: Callable[[int], object]) -> Honest:
                     if done >= count:
                         break
                     prompts = [next(captions) for _ in range(min(TOGETHER, count - done))]
-                    seed = {"seed": SEED + done}
+                    seeded = {"seed": seed + done}
                     if kind == "text":
-                        tally.run(kind, pipe, prompts, {**next(text), **seed})
+                        tally.run(kind, pipe, prompts, {**next(text), **seeded})
                     elif kind == "halves":
-                        whole = {"sampler": "euler", "steps": 15, **seed}
+                        whole = {"sampler": "euler", "steps": 15, **seeded}
                         half = tally.run(kind, pipe, prompts, {**whole, "denoising_end": 0.6})
                         if half is not None:
                             rest = Tally()
@@ -174,7 +174,7 @@ def honest(count: int, on_progress: Callable[[int], object]) -> Honest:
                             tally.refused += rest.refused
                     else:
                         odd = kind == "odd image"
-                        settings = {**next(image), **seed, "init_image": _odd(rng) if odd else _drawn(rng)}
+                        settings = {**next(image), **seeded, "init_image": _odd(rng) if odd else _drawn(rng)}
                         if kind == "mask":
                             settings |= {"mask_image": _left_half(), "strength": 1.0}
                         tally.run(kind, pipe, prompts, settings)
@@ -203,7 +203,10 @@ def faults(on_progress: Callable[[str], object]) -> list[Found]:
             found.append(_try(f"latents x{factor:g}, given to generate", starts))
     for name, component, edit in FAULTS:
         on_progress(name)
-        with tempfile.TemporaryDirectory() as folder, _broken(Path(folder), component, edit) as pipe:
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
+            broken = copy_bundle(bundle_path("demo"), Path(folder) / "broken", {component: edit})
+            probed = any(row.verdict == "failed" for row in verify(Bundle.open(broken)))
+            pipe = opened.enter_context(latentlink.load(broken))
             if component == "vae_encoder":
                 tries = [_encodes(pipe, picture) for picture in drawings]
             elif component == "vae_decoder":
@@ -215,7 +218,7 @@ def faults(on_progress: Callable[[str], object]) -> list[Found]:
                 pairs = zip(clean, right, strict=True)
                 worst = min(psnr(np.asarray(want), np.asarray(pipe.decode(z, guard="off")[0])) for z, want in pairs)
                 one = replace(one, psnr=worst)
-            found.append(one)
+            found.append(replace(one, probed=probed))
     return found
 
 
@@ -255,90 +258,23 @@ def _encodes(pipe: Pipeline, picture: Image.Image) -> Callable[[], object]:
     return lambda: pipe.encode(picture)
 
 
-@contextmanager
-def _broken(folder: Path, component: str, edit: Callable[[onnx.ModelProto], None]) -> Iterator[Pipeline]:
-    """demo with one component's engine edited, and hashes that are right all the same."""
-    root = folder / "bundle"
-    shutil.copytree(bundle_path("demo"), root)
-    manifest = Bundle.open(root).manifest
-    path = root / manifest.components[component].engines[0].path
-    model = onnx.load(path)
-    edit(model)
-    path.with_name(f"{path.name}.data").unlink()
-    onnx.save(model, path)
-    write_bundle(root, manifest)
-    with latentlink.load(root) as pipe:
-        yield pipe
-
-
-def _weights(part: str, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Callable[[Any], None]:
-    """Change every float32 tensor whose name holds `part`."""
-
-    def edit(model: onnx.ModelProto) -> None:
-        chosen = [one for one in model.graph.initializer if part in one.name and one.data_type == 1]
-        if not chosen:
-            raise ValueError(f"No weights are called {part!r}.")
-        for one in chosen:
-            one.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(one).copy()), one.name))
-
-    return edit
-
-
-def _nan(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    array.reshape(-1)[0] = np.nan
-    return array
-
-
-def _times(factor: float) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    return lambda array: array * np.float32(factor)
-
-
-def _overflow(model: onnx.ModelProto) -> None:
-    """Take the first convolution's output through half precision at a size that it does not hold.
-
-    What overflows there is infinite, and NaN after the next normalisation, as in a VAE that was trained in float32.
-    """
-    nodes = list(model.graph.node)
-    at = next(number for number, node in enumerate(nodes) if node.op_type == "Conv")
-    written = nodes[at].output[0]
-    nodes[at].output[0] = "before"
-    model.graph.initializer.append(numpy_helper.from_array(np.array(1e6, np.float32), "large"))
-    through = [
-        helper.make_node("Mul", ["before", "large"], ["grown"]),
-        helper.make_node("Cast", ["grown"], ["half"], to=onnx.TensorProto.FLOAT16),
-        helper.make_node("Cast", ["half"], [written], to=onnx.TensorProto.FLOAT),
-    ]
-    del model.graph.node[:]
-    model.graph.node.extend([*nodes[: at + 1], *through, *nodes[at + 1 :]])
-
-
-def _white_noise(model: onnx.ModelProto) -> None:
-    """Put noise in the place of what is rounded to the picture, as memory that was never written would be."""
-    last = model.graph.node[-1]
-    noise = helper.make_node("RandomUniformLike", [last.input[0]], ["noise"], low=0.0, high=255.0, seed=1.0)
-    last.input[0] = "noise"
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*nodes[:-1], noise, last])
-
-
-FAULTS: Sequence[tuple[str, str, Callable[[Any], None]]] = (
-    ("NaN in a weight of text_encoder", "text_encoder", _weights("final_layer_norm.weight", _nan)),
-    ("NaN in a weight of denoiser", "denoiser", _weights("unet.conv_in.weight", _nan)),
-    ("NaN in a weight of vae_decoder", "vae_decoder", _weights("decoder.conv_in.weight", _nan)),
-    ("NaN in the last weight of vae_decoder", "vae_decoder", _weights("decoder.conv_out.weight", _nan)),
-    ("NaN in a weight of vae_encoder", "vae_encoder", _weights("encoder.conv_in.weight", _nan)),
-    ("overflow in half precision in vae_decoder", "vae_decoder", _overflow),
-    ("overflow in half precision in vae_encoder", "vae_encoder", _overflow),
-    ("prediction of denoiser x4", "denoiser", _weights("unet.conv_out", _times(4))),
-    ("scaling of vae_encoder x4", "vae_encoder", _weights("affine.gain", _times(0.25))),
-    ("scaling of vae_encoder x2", "vae_encoder", _weights("affine.gain", _times(0.5))),
-    ("scaling of vae_encoder x0.5", "vae_encoder", _weights("affine.gain", _times(2))),
-    ("scaling of vae_decoder x2", "vae_decoder", _weights("affine.gain", _times(0.5))),
-    ("scaling of vae_decoder x0.5", "vae_decoder", _weights("affine.gain", _times(2))),
-    ("white noise from vae_decoder", "vae_decoder", _white_noise),
-    ("zeroed biases of vae_decoder", "vae_decoder", _weights("bias", np.zeros_like)),
-    ("zeroed weights of vae_decoder's last layer", "vae_decoder", _weights("decoder.conv_out", np.zeros_like)),
+FAULTS: Sequence[tuple[str, str, Edit]] = (
+    ("NaN in a weight of text_encoder", "text_encoder", named_weights("final_layer_norm.weight", nan_first)),
+    ("NaN in a weight of denoiser", "denoiser", named_weights("unet.conv_in.weight", nan_first)),
+    ("NaN in a weight of vae_decoder", "vae_decoder", named_weights("decoder.conv_in.weight", nan_first)),
+    ("NaN in the last weight of vae_decoder", "vae_decoder", named_weights("decoder.conv_out.weight", nan_first)),
+    ("NaN in a weight of vae_encoder", "vae_encoder", named_weights("encoder.conv_in.weight", nan_first)),
+    ("overflow in half precision in vae_decoder", "vae_decoder", overflow),
+    ("overflow in half precision in vae_encoder", "vae_encoder", overflow),
+    ("prediction of denoiser x4", "denoiser", named_weights("unet.conv_out", times(4))),
+    ("scaling of vae_encoder x4", "vae_encoder", named_weights("affine.gain", times(0.25))),
+    ("scaling of vae_encoder x2", "vae_encoder", named_weights("affine.gain", times(0.5))),
+    ("scaling of vae_encoder x0.5", "vae_encoder", named_weights("affine.gain", times(2))),
+    ("scaling of vae_decoder x2", "vae_decoder", named_weights("affine.gain", times(0.5))),
+    ("scaling of vae_decoder x0.5", "vae_decoder", named_weights("affine.gain", times(2))),
+    ("white noise from vae_decoder", "vae_decoder", white_noise),
+    ("zeroed biases of vae_decoder", "vae_decoder", named_weights("bias", np.zeros_like)),
+    ("zeroed weights of vae_decoder's last layer", "vae_decoder", named_weights("decoder.conv_out", np.zeros_like)),
 )
 """What each is called, where it is put in, and how."""
 
@@ -387,23 +323,26 @@ def honest_table(seen: Honest) -> str:
 def fault_table(found: Sequence[Found]) -> str:
     """Markdown."""
     lines = [
-        "| fault | caught | by the guard after | what it says | worst picture, if not caught |",
-        "|---|--:|---|---|--:|",
+        "| fault | by its probes | by a guard | after | what it says | worst picture, if not caught |",
+        "|---|---|--:|---|---|--:|",
     ]
     for one in found:
         said = one.said.partition(": ")[2].partition(";")[0]
         worst = "" if one.psnr is None else f"{one.psnr:.1f} dB"
-        lines.append(f"| {one.fault} | {one.caught} of {one.tried} | {', '.join(one.stages)} | {said} | {worst} |")
+        probed = {None: "", True: "refused", False: "**passed**"}[one.probed]
+        cells = (one.fault, probed, f"{one.caught} of {one.tried}", ", ".join(one.stages), said, worst)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 @click.command()
 @click.option("--count", type=click.IntRange(0), default=500, show_default=True, help="Honest generations.")
+@click.option("--seed", type=int, default=SEED, show_default=True, help="Of the first honest generation.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
-def main(count: int, json_file: Path | None) -> None:
+def main(count: int, seed: int, json_file: Path | None) -> None:
     """Print both tables; ends with 1 where an honest generation was refused."""
     with click.progressbar(length=count, label="honest") as bar:
-        seen = honest(count, lambda done: bar.update(done - bar.pos))
+        seen = honest(count, seed, lambda done: bar.update(done - bar.pos))
     click.echo(honest_table(seen))
     found = faults(lambda name: click.echo(f"fault: {name}", err=True))
     click.echo(fault_table(found))

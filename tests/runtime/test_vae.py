@@ -1,0 +1,72 @@
+"""A half of the VAE that overflows in half precision, with a wider engine beside it and without."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import latentlink
+from latentlink.bench.faults import copy_bundle, overflow
+from latentlink.engine.bundle import Bundle, write_bundle
+from latentlink.engine.manifest import ComponentEntry
+from latentlink.errors import GuardError
+from latentlink.runtime import bundle_path
+
+DEMO = bundle_path("demo")
+PROMPT = "a red circle on a blue background"
+
+
+def overflowing(folder: Path, component: str, *, wide: bool) -> Path:
+    """demo with an engine that says float16 and overflows, before one in float32 that does not."""
+    out = copy_bundle(DEMO, folder / "bundle", {component: overflow})
+    manifest = Bundle.open(out).manifest
+    entry = manifest.components[component]
+    engines = [replace(entry.engines[0], precision="float16")]
+    if wide:
+        honest = Path(entry.engines[0].path).parent
+        other = honest.with_name(f"{honest.name}-float32")
+        shutil.copytree(DEMO / honest, out / other)
+        engines.append(replace(entry.engines[0], path=f"{other}/model.onnx"))
+    components: Mapping[str, ComponentEntry] = {
+        **manifest.components,
+        component: replace(entry, engines=tuple(engines)),
+    }
+    (out / "manifest.json").unlink()
+    write_bundle(out, replace(manifest, components=components, files={}))
+    return out
+
+
+def test_a_picture_that_overflowed_is_decoded_again_by_the_wider_engine_and_the_result_says_so(tmp_path: Path) -> None:
+    bundle = overflowing(tmp_path, "vae_decoder", wide=True)
+    with latentlink.load(bundle) as pipe, latentlink.load("demo") as demo:
+        made = pipe.generate(PROMPT, seed=1, num_images=2, steps=10)
+        wanted = demo.generate(PROMPT, seed=1, num_images=2, steps=10)
+    assert [np.asarray(image).tolist() for image in made.images] == [
+        np.asarray(image).tolist() for image in wanted.images
+    ]
+    assert len(made.notes) == 2
+    assert "decoded again by the wider engine" in made.notes[0]
+    assert wanted.notes == ()
+
+
+def test_a_latent_that_overflowed_is_encoded_again_by_the_wider_engine(tmp_path: Path) -> None:
+    bundle = overflowing(tmp_path, "vae_encoder", wide=True)
+    picture = Image.new("RGB", (64, 64), "red")
+    with latentlink.load(bundle) as pipe, latentlink.load("demo") as demo:
+        made = pipe.generate(PROMPT, seed=1, steps=10, init_image=picture)
+        assert np.array_equal(pipe.encode(picture).array, demo.encode(picture).array)
+    assert "encoded again by the wider engine" in made.notes[0]
+
+
+def test_without_a_wider_engine_it_is_refused_and_off_returns_what_there_is(tmp_path: Path) -> None:
+    with latentlink.load(overflowing(tmp_path, "vae_decoder", wide=False)) as pipe:
+        with pytest.raises(GuardError, match="picture is black") as refused:
+            pipe.generate(PROMPT, seed=1, steps=10)
+        assert refused.value.stage == "vae_decoder"
+        assert np.asarray(pipe.generate(PROMPT, seed=1, steps=10, guard="off").images[0]).max() == 0
