@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from latentlink.engine.manifest import LatentRange
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline, Progress, Result
-from latentlink.runtime.samplers import sampler_table
+from latentlink.runtime.guards import Guard
+from latentlink.runtime.samplers import CLEAN, sampler_table
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Noise levels to measure near: the rows of a run whose levels are nearest to these."""
@@ -60,6 +61,7 @@ def measure_ranges(
         raise UsageError("There is no prompt to calibrate with; expected at least one.")
     if count < 1:
         raise UsageError(f"count is {count}; expected at least 1.")
+    finite = Guard.of("on", ())
     measured: list[NDArray[np.float64]] = []
     levels = np.zeros((0, 2))
     for first in range(0, count, BATCH):
@@ -67,7 +69,9 @@ def measure_ranges(
         rows: list[NDArray[np.float64]] = []
 
         def look(at: Progress, rows: list[NDArray[np.float64]] = rows) -> None:
-            rows.append(_statistics(at.latents()))
+            latents = at.latents()
+            finite.latents("denoiser", latents, level=CLEAN)
+            rows.append(_statistics(latents))
 
         result = pipe.generate(
             [prompts[number % len(prompts)] for number in numbers],

@@ -173,7 +173,7 @@ def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> T
     entry = bundle.manifest.components["vae_decoder"]
     if found is None:
         raise LinkError(f"{path} has no vae_decoder.")
-    engine, donor = found
+    engine, _ = found
     with closing(engine.session):
         ports = (*engine.session.inputs, *engine.session.outputs)
         names = {a.tensor: b.tensor for a, b in zip((*entry.inputs, *entry.outputs), ports, strict=True)}
@@ -184,13 +184,8 @@ def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> T
             made = run({names[tensor]: array for tensor, array in inputs.items()})
             return {back[tensor]: array for tensor, array in made.items()}
 
-        host_engine = open_component(host_path, "vae_decoder")
-        if host_engine is None:
-            raise LinkError(f"{host_path} has no vae_decoder.")
-        with closing(host_engine[0].session) as session:
-            probes = load_probes(bundle, "vae_decoder", session)
-        precision = donor.manifest.components["vae_decoder"].engines[0].precision
-        measured = judge(probes, renamed, entry.inputs, entry.outputs, precision)
+        probes = load_probes(bundle, "vae_decoder", entry)
+        measured = judge(probes, renamed, entry.inputs, entry.outputs)
     return Tried(
         host=host, decoder=decoder, right=right, symbols=names == dict(zip(names, names, strict=True)), found=measured
     )
@@ -218,7 +213,7 @@ def corrupted(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrupted]:
 
         encoded = pipe.encode([Image.fromarray(picture) for picture in new]).array
         decoder = next(engine for engine in pipe.engines if engine.component == "vae_decoder")
-        probes = load_probes(bundle, "vae_decoder", decoder.session)
+        probes = load_probes(bundle, "vae_decoder", entry)
         right = runner(decoder.session)
         own, best = _pictures(right, entry.inputs[0].tensor, drawn), _pictures(right, reads, encoded)
     kinds: Mapping[str, Callable[[], Edit]] = {
@@ -241,7 +236,7 @@ def corrupted(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrupted]:
                 kind=kind,
                 lost=psnr(new, best) - psnr(new, _pictures(run, reads, encoded)),
                 seen=psnr(own, _pictures(run, reads, drawn)),
-                found=judge(probes, run, session.inputs, session.outputs, "float32"),
+                found=judge(probes, run, session.inputs, session.outputs),
             )
 
 

@@ -42,6 +42,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
 }
 """By what an engine computes in."""
 
+LOOSEST = THRESHOLDS["bfloat16"]
+"""Of precisions that are not in the table."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
@@ -94,12 +97,12 @@ def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str
 
     Args:
         pairs: `(output, reference)` of equal shape; uint8 references are pictures. At least one.
-        precision: A key of `THRESHOLDS`: what the outputs were computed in.
+        precision: What the outputs were computed in; one that is not in `THRESHOLDS` has the loosest.
 
     Returns:
         The least good of every measure.
     """
-    threshold = THRESHOLDS[precision]
+    threshold = THRESHOLDS.get(precision, LOOSEST)
     cosine, psnr, worst, max_abs = 1.0, math.inf, 0.0, 0.0
     needed_psnr, needed_worst = threshold.psnr, threshold.worst
     for output, reference in pairs:

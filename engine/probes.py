@@ -7,6 +7,7 @@ numbers, so that neither an edited manifest nor a forged symbol can make one mod
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from latentlink.engine._checks import REMEDY
+from latentlink.engine._checks import MAX_TEXT, REMEDY
 from latentlink.engine.agreement import Agreement, agreement
 from latentlink.errors import BundleError
 from latentlink.ports import Port
@@ -33,6 +34,8 @@ METADATA = "latentlink.probes"
 COMMON = "all"
 MAX_BYTES = 256 << 20
 MAX_PROBES = 64
+MAX_ELEMENTS = 1 << 24
+MAX_NAME = 64
 
 SAMPLE = 1 << 15
 """Elements of an output that are kept; of a larger one every k-th, so that a file stays small."""
@@ -61,7 +64,7 @@ class Probe:
     @classmethod
     def sampled(cls, *, name: str, inputs: Arrays, outputs: Arrays, prompt: str | None = None) -> Self:
         """A probe of whole outputs, of which as many elements are kept as belong in a file."""
-        strides = {tensor: -(-array.size // SAMPLE) for tensor, array in outputs.items() if array.size > SAMPLE}
+        strides = {tensor: _stride(array) for tensor, array in outputs.items() if array.size > SAMPLE}
         kept = {tensor: _every(array, strides.get(tensor, 1)) for tensor, array in outputs.items()}
         return cls(name=name, inputs=inputs, outputs=kept, strides=strides, prompt=prompt)
 
@@ -145,20 +148,18 @@ class Probes:
             with safe_open(path, framework="numpy") as file:
                 record = json.loads((file.metadata() or {})[METADATA])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            heads = [
-                (str(item["name"]), item["prompt"], {str(k): int(v) for k, v in item["strides"].items()})
-                for item in record["probes"]
-            ]
+            heads = [_head(item) for item in record["probes"][: MAX_PROBES + 1]]
             reference = str(record["reference"])
         except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise _damaged(path, f"is no safetensors file of probes ({type(error).__name__}: {error})") from None
-        names = [name for name, _, _ in heads]
-        wrong = [name for name in names if not _NAME.fullmatch(name) or name == COMMON or names.count(name) > 1]
-        if wrong or not 1 <= len(heads) <= MAX_PROBES:
-            told = f" ({', '.join(wrong)})" if wrong else ""
-            raise _damaged(path, f"holds {len(heads)} probes{told}, expected 1 to {MAX_PROBES}, each with its own name")
+            told = f"{type(error).__name__}: {str(error)[:80]!a}"
+            raise _damaged(path, f"is no safetensors file of probes ({told})") from None
+        names = {name for name, _, _ in heads}
+        if not 1 <= len(heads) <= MAX_PROBES or len(names) < len(heads) or COMMON in names:
+            raise _damaged(
+                path, f"holds {len(heads)} probes or more, expected 1 to {MAX_PROBES}, each with its own name"
+            )
         return cls(
-            reference=reference[:64],
+            reference=reference[:64] if reference.isprintable() else "",
             probes=tuple(
                 Probe(
                     name=name,
@@ -192,6 +193,30 @@ class Probes:
             inputs = {port.tensor: _tiled(probe.inputs[port.tensor], port, sizes) for port in ports}
             made.append(Probe.sampled(name=f"{probe.name}-fitted", inputs=inputs, outputs=run(inputs)))
         return replace(self, reference="onnx", probes=tuple(made))
+
+
+def _head(item: Any) -> tuple[str, str | None, dict[str, int]]:
+    """Name, prompt and strides of a probe's record.
+
+    Raises:
+        ValueError: One is not what the format allows.
+    """
+    name, prompt, strides = item["name"], item["prompt"], dict(item["strides"])
+    if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
+        raise ValueError("a name is short, of lower-case letters and digits")
+    if prompt is not None and (not isinstance(prompt, str) or not prompt.isprintable() or len(prompt) > MAX_TEXT):
+        raise ValueError("a prompt is printable text")
+    if not all(type(k) is int and 1 <= k <= MAX_BYTES for k in strides.values()):
+        raise ValueError("a stride is a whole number from 1")
+    return name, prompt, strides
+
+
+def _stride(array: NDArray[Any]) -> int:
+    """The least k that is large enough and shares no factor with any side: else some channels would never be seen."""
+    k = -(-array.size // SAMPLE)
+    while any(math.gcd(k, side) > 1 for side in array.shape):
+        k += 1
+    return k
 
 
 def _every(array: NDArray[Any], stride: int) -> NDArray[Any]:
@@ -238,7 +263,7 @@ def _read(
         stride = strides.get(port.tensor, 1)
         fits = stride > 1 and array.ndim == 1
         fits = fits or (stride == 1 and len(array.shape) == len(port.shape) and _fits(array.shape, port))
-        if array.dtype != np.dtype(port.dtype) or not fits or array.size == 0:
+        if array.dtype != np.dtype(port.dtype) or not fits or not 0 < array.size <= MAX_ELEMENTS:
             raise _damaged(
                 path,
                 f"has {array.dtype} {list(array.shape)} for {port.tensor} in its probe {probe}, expected {port.dtype} "

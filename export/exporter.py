@@ -95,7 +95,9 @@ def export_checkpoint(
         probes: dict[str, str] = {}
         timesteps = sampling.schedule.get("num_train_timesteps")
         golden = Golden(
-            multiple=sampling.size_multiple, timesteps=timesteps if isinstance(timesteps, int) else TIMESTEPS
+            multiple=sampling.size_multiple,
+            timesteps=timesteps if isinstance(timesteps, int) else TIMESTEPS,
+            largest=(sampling.height, sampling.width),
         )
         made = recipe.components(source, options)
         names = recipe.present(source, options)
@@ -218,8 +220,7 @@ def _compared(name: str, path: Path, cases: Sequence[Case], probes: Probes, prec
     parity = compare(path, cases, probes, precision)
     if not parity.passed:
         raise CheckpointError(
-            f"{name} does not compute in ONNX what it computes in torch: relative difference {parity.relative:.2g}, "
-            f"expected at most {parity.tolerance:.2g}.",
+            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",
             remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
         )
     return parity

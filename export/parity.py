@@ -51,7 +51,7 @@ class Parity:
     @property
     def passed(self) -> bool:
         """Whether the graph may be used. NaN does not pass."""
-        return self.relative <= self.tolerance
+        return self.agreement.passed
 
     def to_json(self) -> dict[str, Any]:
         """What the manifest keeps."""

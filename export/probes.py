@@ -36,12 +36,14 @@ class Golden:
     Args:
         multiple: Pixels that the sides of pictures are multiples of.
         timesteps: Of the training schedule.
+        largest: Height and width in pixels that the model draws by default: its positions may reach no further.
         latents: The VAE encoder's, by (height, width) in pixels and pattern.
         embeddings: By symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
     """
 
     multiple: int
     timesteps: int
+    largest: tuple[int, int]
     latents: dict[tuple[int, int, str], Tensor] = field(default_factory=dict)
     embeddings: dict[str, Tensor] = field(default_factory=dict)
 
@@ -103,14 +105,15 @@ class Golden:
 
     def _denoised(self, port: Port, share: float, component: Component) -> Tensor:
         """An input of the denoiser at a noise level: `cos*z + sin*noise` at its timestep, a row with every column."""
-        height, width = self._picture_sizes()[0]
+        height, width = (min(*sides) for sides in zip(self._picture_sizes()[0], self.largest, strict=True))
         guided = any(p.kind == "guidance" and p.name == "cfg" for p in component.inputs)
         if port.kind == "text":
             return self._text(port, guided)
         if port.kind == "latent":
             angle = share * math.pi / 2
             shape = (1, port.size("c"), height // port.size("f"), width // port.size("f"))
-            clean = self.latents.get((height, width, "edges"), _normal(shape, 1)).float()
+            whole = self.latents.get((*self._picture_sizes()[0], "edges"), _normal(shape, 1)).float()
+            clean = whole[:, :, : shape[2], : shape[3]].contiguous()
             noise = _normal(shape, 2)
             mixed = {
                 "x": math.cos(angle) * clean + math.sin(angle) * noise,

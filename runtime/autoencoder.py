@@ -163,6 +163,8 @@ class Autoencoder:
             cells, needed = self._cells(engine, height * width, self.memory)
         mosaic = fit(height, width, cells=cells, limits=limits)
         if mosaic is None:
+            if self.memory is None:
+                check_limits([engine], width=width * downscale, height=height * downscale, batch=1, downscale=downscale)
             least = [max(SMALLEST, low) * downscale for low, _ in limits]
             raise UsageError(
                 f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "

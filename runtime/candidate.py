@@ -47,7 +47,7 @@ class Candidate:
     """How a component from elsewhere did on golden inputs.
 
     Args:
-        agreement: With the golden outputs, as a component of the model's own would be judged.
+        agreement: With the golden outputs, as a float32 component of the model's own would be judged.
         snr: dB, the golden output's variance over the mean squared error.
         gained: dB that an affine correction of the latents gains; 0 where it was not looked for.
         factor: What the correction multiplies the latents by.
@@ -60,7 +60,7 @@ class Candidate:
 
     @property
     def same(self) -> bool:
-        """Whether it agrees as well as the model's own component has to."""
+        """Whether it makes the same numbers: as near as float32 comes, whatever it says that it computes in."""
         return self.agreement.passed
 
     @property
@@ -81,7 +81,7 @@ class Candidate:
         )
 
 
-def judge(probes: Probes, run: Run, inputs: Sequence[Port], outputs: Sequence[Port], precision: str) -> Candidate:
+def judge(probes: Probes, run: Run, inputs: Sequence[Port], outputs: Sequence[Port]) -> Candidate:
     """Run a component on another's golden inputs.
 
     Args:
@@ -89,14 +89,13 @@ def judge(probes: Probes, run: Run, inputs: Sequence[Port], outputs: Sequence[Po
         run: Runs it.
         inputs: Its ports; those of `probes` have the same symbols.
         outputs: Likewise.
-        precision: What it computes in.
 
     Raises:
         BundleError: It fails to run, or makes outputs of other shapes.
     """
     done = [(probe, probe.pairs(run(probe.inputs))) for probe in probes.probes]
     pairs = [pair for _, listed in done for pair in listed]
-    agreed = agreement(pairs, precision)
+    agreed = agreement(pairs, "float32")
     kind = outputs[0].kind
     found = Candidate(agreement=agreed, snr=_snr(pairs, kind))
     if found.same or not found.snr >= LEAST_SNR:

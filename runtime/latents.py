@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -100,7 +101,7 @@ class Latents:
                 array = file.get_tensor(KEY if metadata else _only(path, list(file.keys())))
         except FileNotFoundError:
             raise UsageError(f"There is no file {str(path)!r}.") from None
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise UsageError(
                 f"{str(path)!r} holds numbers that numpy does not read ({error}); expected float32 or float16.",
                 remedy="Convert them with the program that wrote them.",
@@ -163,10 +164,10 @@ def check_latents(latents: object, space: LatentSpace, reader: str) -> Latents:
 
 def _level(value: object) -> Level:
     """A level as two numbers of Python."""
-    try:
-        signal, noise = map(float, value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        signal = noise = math.nan
+    signal = noise = math.nan
+    if isinstance(value, list | tuple) and len(value) == 2:
+        with suppress(TypeError, ValueError, OverflowError):
+            signal, noise = map(float, value)
     if not (0 <= signal < math.inf and 0 <= noise < math.inf and signal + noise > 0):
         raise UsageError(
             f"The noise level of the latents is {value!r}; expected (signal, noise), two finite numbers from 0, not "
@@ -193,7 +194,7 @@ def _told(path: str | Path, array: NDArray[np.floating], metadata: dict[str, str
         space = LatentSpace.from_json(json.loads(metadata[f"{PREFIX}space"]))
         level = json.loads(metadata[f"{PREFIX}level"]) if f"{PREFIX}level" in metadata else CLEAN
         latents = Latents(array=array, space=space, level=level, file=str(path))
-    except (KeyError, ValueError, SymbolError) as error:
+    except (KeyError, ValueError, SymbolError, OverflowError, RecursionError) as error:
         raise UsageError(f"{str(path)!r} does not say which latent space it is in ({error}).") from None
     if latents.symbol != metadata.get(f"{PREFIX}symbol"):
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -10,13 +10,14 @@ from pathlib import Path
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
-from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.engine.probes import Arrays
+from latentlink.errors import BundleError, LinkError, PreflightError, UsageError
 from latentlink.ports import Port, latent_port
-from latentlink.runtime.link import Engine, link
+from latentlink.runtime.link import Engine, as_declared, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.sessions import OPENERS, open_session
-from latentlink.runtime.verify import check_candidate, verify_quick
+from latentlink.runtime.verify import check_candidate, runner, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 RANGES = {"float16": 0, "bfloat16": 1, "float32": 1}
@@ -86,10 +87,14 @@ def load(
             precisions[component] = candidate.precision
             engines.append(_opened(component, title, source, candidate, threads, memory))
             if (wide := _wider(component, source, candidate, target)) is not None:
-                wider[component] = partial(_opened, component, title, source, wide, threads, memory)
+                opener = partial(_opened, component, title, source, wide, threads, memory)
+                check = partial(_verify, chosen=chosen, precision=wide.precision, target=target, threads=threads)
+                wider[component] = partial(_open_wide, opener, None if verify is False else check)
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
-            _verify(engines, chosen, precisions, verify is True, notes)
+            for engine in engines:
+                check = partial(_verify, engine, chosen, precisions[engine.component], target, threads)
+                notes += check(every=verify is True)
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(
@@ -198,23 +203,63 @@ def _opened(
     )
 
 
+def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:
+    """Open a wider engine, which has to be what the one that it takes the place of was checked to be."""
+    engine = opener()
+    try:
+        as_declared(engine)
+        if check is not None:
+            check(engine, every=True)
+    except BaseException:
+        engine.session.close()
+        raise
+    return engine
+
+
 def _verify(
-    engines: Sequence[Engine],
+    engine: Engine,
     chosen: Mapping[str, tuple[str, Bundle]],
-    precisions: Mapping[str, str],
+    precision: str,
+    target: str,
+    threads: int | None,
+    *,
     every: bool,
-    notes: list[str],
-) -> None:
-    """Run the probes that `load` was asked for: latents mean what the denoiser's bundle says."""
+) -> list[str]:
+    """Run the probes that `load` was asked for, and say what they showed: the denoiser's bundle says what latents mean.
+
+    Args:
+        engine: Opened.
+        chosen: Name and bundle of every component.
+        precision: What the engine computes in.
+        target: As in `load`.
+        threads: As in `load`.
+        every: Whether an engine runs a probe of its own bundle too.
+    """
+    component = engine.component
     host_name, host = chosen["denoiser"]
-    for engine in engines:
-        title, source = chosen[engine.component]
-        if every:
-            verify_quick(engine, source, precisions[engine.component])
-        if source is not host:
-            found = check_candidate(engine, precisions[engine.component], host, host_name)
-            how = "makes the same of" if found.same else f"explains {found.snr:.1f} dB of what its own makes of"
-            notes.append(f"{engine.component}: from {title}, {how} the probes of {host_name}")
+    title, source = chosen[component]
+    if every:
+        verify_quick(engine, source, precision)
+    if source is host:
+        return []
+
+    def own(inputs: Arrays) -> Arrays:
+        if component not in host.manifest.components:
+            raise LinkError(
+                f"{engine.title} was built for other sizes than the probes of {host_name} have, and {host_name} has no "
+                f"{component} of its own to make more with.",
+                remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
+            )
+        entry = _choose(component, host_name, host, target, [])
+        session = _opened(component, host_name, host, entry, threads, None).session
+        try:
+            return runner(session)(inputs)
+        finally:
+            session.close()
+
+    found = check_candidate(engine, source, host, host_name, own)
+    how = "makes the same of" if found.same else f"explains {found.snr:.1f} dB of what its own makes of"
+    return [f"{component}: from {title}, {how} the probes of {host_name}"]
 
 
 def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:

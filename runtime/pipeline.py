@@ -109,6 +109,12 @@ class Pipeline:
     ) -> None:
         self.close()
 
+    @property
+    def whole_engines(self) -> tuple[Engine, ...]:
+        """The engines that run on the whole picture: all but the VAE's, which can take several passes."""
+        halves = (self._linked.decoder, self._linked.encoder)
+        return tuple(engine for engine in self.engines if engine not in halves)
+
     def close(self) -> None:
         """Close the engines."""
         for engine in self.engines:
@@ -227,8 +233,7 @@ class Pipeline:
             default_strength=STRENGTH if (given.images or given.latents is not None) and not given.masks else None,
         )
         check_limits(
-            # the VAE can take several passes
-            [engine for engine in self.engines if engine not in (self._linked.decoder, self._linked.encoder)],
+            self.whole_engines,
             width=request.width,
             height=request.height,
             batch=request.batch,

@@ -131,7 +131,7 @@ def _size(own: Size, width: int | None, height: int | None, fit: bool, destinati
     size = _asked(own, width, height)
     if fit:
         near = [
-            nearest(destination.engines, dims, side, multiple=multiple, downscale=downscale)
+            nearest(destination.whole_engines, dims, side, multiple=multiple, downscale=downscale)
             for dims, side in zip((("W", "w"), ("H", "h")), size, strict=True)
         ]
         size = near[0] or size[0], near[1] or size[1]
@@ -142,7 +142,7 @@ def _size(own: Size, width: int | None, height: int | None, fit: bool, destinati
             remedy="Resize it on the way: fit=True (--fit) takes the nearest size, width and height (--width, "
             "--height) say one.",
         )
-    check_limits(destination.engines, width=size[0], height=size[1], batch=None, downscale=downscale)
+    check_limits(destination.whole_engines, width=size[0], height=size[1], batch=None, downscale=downscale)
     return size
 
 

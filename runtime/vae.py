@@ -29,7 +29,7 @@ class GuardedVae:
 
     halves: Autoencoder
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
-    _opened: dict[str, Engine] = field(default_factory=dict, init=False, repr=False)
+    _opened: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
 
     def decode(self, watch: Guard, latents: NDArray[np.floating], *, clean: bool) -> list[Image]:
         """z `[B, C, h, w]` to pictures; one that is no picture is decoded again in a wider engine where there is one.
@@ -75,12 +75,14 @@ class GuardedVae:
     def _wide(self, component: str) -> Autoencoder:
         """The VAE with the wider engine of that half, which is opened when it is first needed."""
         if component not in self._opened:
-            self._opened[component] = self.wider[component]()
-        half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
-        linked = replace(self.halves.linked, **{half: self._opened[component]})  # type: ignore[arg-type]
-        return Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
+            engine = self.wider[component]()
+            half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
+            linked = replace(self.halves.linked, **{half: engine})  # type: ignore[arg-type]
+            wide = Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
+            self._opened[component] = engine, wide
+        return self._opened[component][1]
 
     def close(self) -> None:
         """Close the wider engines that were opened. Closing twice is harmless."""
-        for engine in self._opened.values():
+        for engine, _ in self._opened.values():
             engine.session.close()

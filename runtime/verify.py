@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentlink.engine.agreement import Agreement
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import ComponentEntry, EngineEntry
-from latentlink.engine.probes import Arrays, Probes, Run
+from latentlink.engine.probes import Arrays, Probe, Probes, Run
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.runtime.candidate import Candidate, judge
 from latentlink.runtime.link import Engine, as_declared
@@ -19,6 +20,9 @@ from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.sessions import Session, open_session
 
 REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
+
+FITTED = 2
+"""Probes that are made for a component whose sizes none of the host's fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +33,17 @@ class Checked:
         component: `vae_decoder`, ...
         target: What the engine is for.
         precision: What it computes in.
-        agreement: With its reference, or None where it was not run.
-        reason: Why it was not run, or failed; empty where it passed.
+        verdict: `passed`, `failed`, `not run` (it is for another machine) or `no probes`.
+        agreement: With its reference, or None where it did not run.
+        reason: Why it did not pass; empty where it did.
     """
 
     component: str
     target: str
     precision: str
+    verdict: str
     agreement: Agreement | None = None
     reason: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """`passed`, `failed` or `not run`."""
-        if self.agreement is None:
-            return "not run"
-        return "failed" if self.reason else "passed"
 
 
 def verify(
@@ -60,7 +59,6 @@ def verify(
 
     Raises:
         UsageError: It is an export.
-        BundleError: An engine cannot be opened, or has other ports than the manifest says.
     """
     if bundle.manifest.kind != "bundle":
         raise UsageError(
@@ -69,98 +67,101 @@ def verify(
         )
     for component, entry in bundle.manifest.components.items():
         for engine in entry.engines:
-            head = Checked(component=component, target=engine.target, precision=engine.precision)
             if on_engine:
                 on_engine(f"{component} for {engine.target}")
-            if (finding := preflight(engine)) is not None:
-                yield _with(head, None, str(finding))
-            elif component not in bundle.manifest.probes:
-                yield _with(head, None, "the bundle has no probes of it")
-            else:
-                yield _checked(head, bundle, entry, engine, quick, threads)
+            yield _checked(bundle, component, entry, engine, quick, threads)
 
 
 def _checked(
-    head: Checked, bundle: Bundle, entry: ComponentEntry, engine: EngineEntry, quick: bool, threads: int | None
+    bundle: Bundle, component: str, entry: ComponentEntry, engine: EngineEntry, quick: bool, threads: int | None
 ) -> Checked:
     """Open an engine and run it."""
-    session = open_session(bundle.file(engine.path), engine.target, threads=threads)
+    head = Checked(component=component, target=engine.target, precision=engine.precision, verdict="not run")
+    if (finding := preflight(engine)) is not None:
+        return replace(head, reason=str(finding))
+    if component not in bundle.manifest.probes:
+        return replace(head, verdict="no probes", reason="the bundle has no probes of it")
     try:
-        as_declared(
-            Engine(
-                component=head.component,
-                bundle=str(bundle.root),
-                session=session,
-                declared=(entry.inputs, entry.outputs),
-                limits=engine.limits,
+        probes = load_probes(bundle, component, entry)
+        session = open_session(bundle.file(engine.path), engine.target, threads=threads)
+        try:
+            declared = (entry.inputs, entry.outputs)
+            title = str(bundle.root)
+            as_declared(
+                Engine(component=component, bundle=title, session=session, declared=declared, limits=engine.limits)
             )
-        )
-        probes = load_probes(bundle, head.component, session)
-        found = probes.check(runner(session), engine.precision, quick=quick)
-    finally:
-        session.close()
-    return _with(head, found, _tokens_differ(bundle, entry, probes) or found.said())
-
-
-def _with(head: Checked, agreement: Agreement | None, reason: str) -> Checked:
-    return Checked(
-        component=head.component, target=head.target, precision=head.precision, agreement=agreement, reason=reason
-    )
+            found = probes.check(runner(session), engine.precision, quick=quick)
+        finally:
+            session.close()
+        reason = _tokens_differ(bundle, entry, probes) or found.said()
+    except BundleError as error:
+        return replace(head, verdict="failed", reason=error.message)
+    return replace(head, verdict="failed" if reason else "passed", agreement=found, reason=reason)
 
 
 def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
     """Run one probe of an engine that was opened to be used.
 
     Raises:
-        BundleError: It does not agree with it.
+        BundleError: It does not agree with it, its tokenizer makes other ids, or there is no probe.
     """
     if engine.component not in bundle.manifest.probes:
-        return
-    probes = load_probes(bundle, engine.component, engine.session)
+        raise BundleError(f"{engine.bundle} has no probes of its {engine.component} to verify it by.", remedy=REMEDY)
+    entry = bundle.manifest.components[engine.component]
+    probes = load_probes(bundle, engine.component, entry)
     found = probes.check(runner(engine.session), precision, quick=True)
-    if not found.passed:
-        raise BundleError(
-            f"{engine.title} does not compute what its probe says: {found.said()}.",
-            remedy=REMEDY,
-        )
+    if reason := (found.said() or _tokens_differ(bundle, entry, probes)):
+        raise BundleError(f"{engine.title} does not compute what its probe says: {reason}.", remedy=REMEDY)
 
 
-def check_candidate(engine: Engine, precision: str, host: Bundle, host_name: str) -> Candidate:
+def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str, own: Run) -> Candidate:
     """Let a component from another bundle show that it reads, or writes, what the denoiser's own does.
 
     Args:
         engine: The component, which links by its symbols.
-        precision: What it computes in.
+        donor: Its bundle, whose tokenizer goes with it.
         host: The bundle that the denoiser is from.
         host_name: As the user gave it.
+        own: Runs the host's own component, for sizes that none of its probes has.
 
     Raises:
         LinkError: It does not, or there is nothing to show it on.
     """
-    if engine.component not in host.manifest.probes:
+    component = engine.component
+    if component not in host.manifest.probes:
         raise LinkError(
-            f"{engine.title} has the right symbols, but {host_name} has no probes of its {engine.component} to check "
-            "it by.",
+            f"{engine.title} has the right symbols, but {host_name} has no probes of its {component} to check it by.",
             remedy="Export and build it again, or link by the symbols alone: --no-verify (verify=False).",
         )
-    probes = load_probes(host, engine.component, engine.session)
-    found = judge(probes, runner(engine.session), engine.session.inputs, engine.session.outputs, precision)
-    if not found.accepted:
+    entry = donor.manifest.components[component]
+    probes = load_probes(host, component, host.manifest.components.get(component, entry))
+    if entry.tokenizer is not None:
+        probes = replace(probes, probes=tuple(_retokenised(probe, donor, entry) for probe in probes.probes))
+    else:
+        probes = probes.fitted(engine.limits, entry.inputs, own, FITTED)
+    try:
+        found = judge(probes, runner(engine.session), entry.inputs, entry.outputs)
+        reason = "" if found.accepted else found.said()
+    except BundleError as error:
+        raise LinkError(
+            f"{engine.title} cannot be run on the probes of {host_name}'s {component}: {error.message}"
+        ) from None
+    if reason:
         raise LinkError(
             f"{engine.title} has the symbols of {host_name}, but does not compute what they say: on the probes of "
-            f"{host_name}'s {engine.component} {found.said()}.",
-            remedy=f"Use {host_name}'s own {engine.component}, or one that was trained for its latent space.",
+            f"{host_name}'s {component} {reason}.",
+            remedy=f"Use {host_name}'s own {component}, or one that was trained for it.",
         )
     return found
 
 
-def load_probes(bundle: Bundle, component: str, session: Session) -> Probes:
-    """A bundle's probes of a component, for an engine with these ports.
+def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes:
+    """A bundle's probes of a component with these ports.
 
     Raises:
         BundleError: The file is damaged, or for other ports.
     """
-    return Probes.load(bundle.file(bundle.manifest.probes[component]), session.inputs, session.outputs)
+    return Probes.load(bundle.file(bundle.manifest.probes[component]), entry.inputs, entry.outputs)
 
 
 def runner(session: Session) -> Run:
@@ -174,18 +175,31 @@ def runner(session: Session) -> Run:
     return run
 
 
+def _retokenised(probe: Probe, donor: Bundle, entry: ComponentEntry) -> Probe:
+    """The probe with the token ids that the donor's own tokenizer makes of its prompt."""
+    ids = None if probe.prompt is None else _ids(donor, entry, probe.prompt)
+    given = next(iter(probe.inputs.values())) if ids is None else ids[None]
+    return replace(probe, inputs={entry.inputs[0].tensor: given})
+
+
 def _tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
     """Where the tokenizer makes other ids of a golden prompt than those that the encoder was shown."""
     if entry.tokenizer is None:
         return ""
-    prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
     for probe in probes.probes:
-        if probe.prompt is None:
-            continue
-        try:
-            ids = prompts.tokens([probe.prompt], prompts.pieces([probe.prompt])).ids[0, 0]
-        except UsageError:  # longer than it reads: the probe holds what fits
-            continue
-        if not np.array_equal(ids, probe.inputs[entry.inputs[0].tensor][0]):
+        ids = None if probe.prompt is None else _ids(bundle, entry, probe.prompt)
+        if ids is not None and not np.array_equal(ids, probe.inputs[entry.inputs[0].tensor][0]):
             return f"the tokenizer makes other ids of {probe.prompt!r} than the reference's"
     return ""
+
+
+def _ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32] | None:
+    """Ids of a prompt's first piece, or None where it is longer than the encoder reads: the probe holds what fits."""
+    if entry.tokenizer is None:
+        return None
+    prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
+    try:
+        ids: NDArray[np.int32] = prompts.tokens([prompt], prompts.pieces([prompt])).ids[0, 0]
+    except UsageError:
+        return None
+    return ids

@@ -51,7 +51,13 @@ def command(
     from latentlink.calibration.latent_ranges import COUNT, measure_ranges
     from latentlink.engine.bundle import rewrite_manifest
     from latentlink.runtime import bundle_path
+    from latentlink.runtime.loading import SHIPPED
 
+    if bundle in SHIPPED:
+        raise UsageError(
+            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
+            remedy="Copy its folder to calibrate it anew.",
+        )
     listed = _lines(prompts)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)

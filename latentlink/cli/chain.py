@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli._console import console, decibels, moved, print_json, progress
-from latentlink.cli._options import guard_option, target_option
+from latentlink.cli._options import guard_option, memory_option, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -69,6 +69,7 @@ A STAGE is a bundle and what it is told, joined by commas; the keys are:
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
 @guard_option
+@memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, stages and hops as JSON.")
 def command(
     prompt: str,
@@ -85,6 +86,7 @@ def command(
     target: str,
     threads: int | None,
     guard: str,
+    memory: int | None,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with the first STAGE, and refine it with each of the others.
@@ -106,7 +108,7 @@ def command(
         # a bundle that is named twice is opened once
         once = {bundle_path(bundle).resolve(): bundle for bundle, _ in asked}
         pipes = {
-            path: stack.enter_context(latentlink.load(bundle, target=target, threads=threads))
+            path: stack.enter_context(latentlink.load(bundle, target=target, threads=threads, memory=memory))
             for path, bundle in once.items()
         }
         made = latentlink.chain(

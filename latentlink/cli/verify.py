@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli._console import console, print_json, progress
-from latentlink.errors import BundleError, ExitStatus, LinkError, PreflightError
+from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:
     from latentlink.runtime.verify import Checked
@@ -52,38 +52,47 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
 
         for checked in verify(opened, quick=quick, threads=threads, on_engine=begins):
             rows.append(checked)
-    failed = [row for row in rows if row.verdict == "failed"]
-    idle = [c for c in opened.manifest.components if all(r.verdict == "not run" for r in rows if r.component == c)]
-    refusal = None
+    refusal: LatentLinkError | None = None
     notes: tuple[str, ...] = ()
-    if vae_decoder is not None and not failed:
+    if vae_decoder is not None:
         try:
             with load(bundle, replace={"vae_decoder": vae_decoder}, threads=threads) as pipe:
                 notes = tuple(note for note in pipe.notes if "probes of" in note)
-        except LinkError as error:
+        except LatentLinkError as error:
             refusal = error
     if as_json:
-        other = {} if vae_decoder is None else {"vae_decoder": _other(vae_decoder, refusal, notes)}
-        print_json({"bundle": bundle, "engines": [_record(row) for row in rows], **other})
+        record: dict[str, Any] = {"bundle": bundle, "engines": [_record(row) for row in rows]}
+        if vae_decoder is not None:
+            reason = refusal.message if refusal else " ".join(notes)
+            record["vae_decoder"] = {"bundle": vae_decoder, "accepted": refusal is None, "reason": reason}
+        print_json(record)
     else:
         _print(rows)
         for note in notes:
             console.print(note, soft_wrap=True)
-    if failed:
-        what = ", ".join(f"{row.component} for {row.target}" for row in failed)
-        raise BundleError(
-            f"{bundle}: {what} does not compute what the reference computed: {failed[0].reason}.",
-            remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
-        )
+    _end(bundle, rows)
     if refusal is not None:
         raise refusal
-    if idle:
-        raise PreflightError(f"{bundle}: no engine of {', '.join(idle)} could be run here; the table says why.")
     return ExitStatus.DONE
 
 
-def _other(name: str, refusal: LinkError | None, notes: tuple[str, ...]) -> dict[str, Any]:
-    return {"bundle": name, "accepted": refusal is None, "reason": refusal.message if refusal else " ".join(notes)}
+def _end(bundle: str, rows: list[Checked]) -> None:
+    """Raise what the worst row says.
+
+    Raises:
+        BundleError: An engine failed, or has no probes.
+        PreflightError: No engine of a component could be run here.
+    """
+    for row in rows:
+        if row.verdict in ("failed", "no probes"):
+            what = "does not compute what the reference computed" if row.verdict == "failed" else "was not checked"
+            raise BundleError(
+                f"{bundle}: {row.component} for {row.target} {what}: {row.reason}.",
+                remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
+            )
+    ran = {row.component for row in rows if row.verdict == "passed"}
+    if idle := [row.component for row in rows if row.component not in ran]:
+        raise PreflightError(f"{bundle}: no engine of {', '.join(idle)} could be run here; the table says why.")
 
 
 def _record(row: Checked) -> dict[str, Any]:

@@ -250,7 +250,7 @@ def test_a_changed_model_shows_no_location_to_the_onnx_package_that_was_not_foun
     except Exception:  # the package's parser raises several classes; what it refuses nobody loads
         return
     seen = {
-        entry.value.encode()
+        entry.value.encode() if isinstance(entry.value, str) else entry.value  # bytes where it is no UTF-8
         for made in loaded.graph.initializer
         for entry in made.external_data
         if entry.key == "location"

@@ -54,6 +54,15 @@ def test_what_is_written_is_read_back_and_large_outputs_are_sampled(probes: Prob
     assert (found.worst, found.psnr) == (0, math.inf)
 
 
+def test_a_sample_of_an_output_holds_every_channel_of_it() -> None:
+    picture = RNG.integers(0, 256, (1, 512, 512, 3), np.uint8)
+    text = RNG.standard_normal((2, 77, 768), np.float32)
+    for array in (picture, text):
+        probe = Probe.sampled(name="a", inputs={}, outputs={"x": array})
+        channel = np.indices(array.shape)[-1].ravel()[:: probe.strides["x"]]
+        assert len(np.unique(channel)) == array.shape[-1]
+
+
 def test_an_input_that_all_probes_share_is_written_once(probes: Probes, tmp_path: Path) -> None:
     probes.save(tmp_path / "p.safetensors")
     names = [name for name in load_file(tmp_path / "p.safetensors") if name.endswith(GUIDANCE.tensor)]
@@ -114,10 +123,13 @@ GOOD: dict[str, NDArray[Any]] = {
 }
 BROKEN: dict[str, tuple[dict[str, Any], dict[str, NDArray[Any]], str]] = {
     "no metadata": ({}, GOOD, "no safetensors file of probes"),
-    "no probe": ({**HEAD, "probes": []}, GOOD, "0 probes"),
+    "no probe": ({**HEAD, "probes": []}, GOOD, "holds 0 probes"),
     "two of one name": ({**HEAD, "probes": [ONE] * 2}, GOOD, "each with its own name"),
-    "a name that is a path": ({"reference": "", "probes": [{**ONE, "name": "../a"}]}, GOOD, "own name"),
-    "a stride that is text": ({"reference": "", "probes": [{**ONE, "strides": {"x": "y"}}]}, GOOD, "no"),
+    "a name that is a path": ({"reference": "", "probes": [{**ONE, "name": "../a"}]}, GOOD, "a name is short"),
+    "a stride that is text": ({"reference": "", "probes": [{**ONE, "strides": {"x": "y"}}]}, GOOD, "a stride is"),
+    "an infinite stride": ({"reference": "", "probes": [{**ONE, "strides": {"x": float("inf")}}]}, GOOD, "a stride is"),
+    "a prompt that rings": ({"reference": "", "probes": [{**ONE, "prompt": "\x07"}]}, GOOD, "a prompt is printable"),
+    "20,000 probes": ({"reference": "", "probes": [ONE] * 20_000}, GOOD, "expected 1 to 64"),
     "a missing input": (HEAD, {k: v for k, v in GOOD.items() if "latent" not in k}, "one for every port"),
     "another dtype": (HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((1, 4, 2, 2), np.float16)}, "float16"),
     "other channels": (HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((1, 16, 2, 2), np.float32)}, "of the port's"),

@@ -50,7 +50,7 @@ def test_graphs_in_half_precision_stay_in_it_and_a_vae_that_overflows_is_taken_i
 ) -> None:
     half = write_optimum_layout(tiny, tmp_path / "half", dtype="float16")
     options = Options(dtype="float16", space="tiny")
-    with pytest.raises(CheckpointError, match=r"vae_decoder/model\.onnx is in float16, but the model needs float32"):
+    with pytest.raises(CheckpointError, match=r"vae_encoder/model\.onnx is in float16, but the model needs float32"):
         export_checkpoint(half, tmp_path / "export", options=options)
     full = write_optimum_layout(tiny, tmp_path / "full")
     for folder in ("vae_decoder", "vae_encoder"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import latentlink
+from latentlink.runtime import Pipeline
 from latentlink.runtime.samplers import SAMPLERS, SamplerTable, apply_row
 
 Array = NDArray[np.float64]
@@ -173,3 +175,17 @@ def loops() -> Loops:
     pytest.importorskip("torch")
     pytest.importorskip("diffusers")
     return Loops()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Pipeline]:
+    """The first of the bundles that ship, open."""
+    with latentlink.load("demo") as pipe:
+        yield pipe
+
+
+@pytest.fixture(scope="module")
+def demo_b() -> Iterator[Pipeline]:
+    """The second, of another latent space."""
+    with latentlink.load("demo-b") as pipe:
+        yield pipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,6 @@ from latentlink.runtime import Pipeline
 
 PROMPT = "a red circle on a blue background"
 OTHER = "a green square on a yellow background"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
-
-
-@pytest.fixture(scope="module")
-def demo_b() -> Iterator[Pipeline]:
-    with latentlink.load("demo-b") as pipe:
-        yield pipe
 
 
 def test_a_chain_is_its_parts_one_by_one(demo: Pipeline, demo_b: Pipeline) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import latentlink
 from latentlink.engine.manifest import Sampling
 from latentlink.errors import BundleError
 from latentlink.ports import condition_port, text_port, tokens_port
@@ -20,12 +18,6 @@ from latentlink.runtime.request import Request, resolve
 from latentlink.spaces import TextEmbedding
 
 LONG = "a red circle on a blue background, " * 20
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance: float = 5.0) -> Request:

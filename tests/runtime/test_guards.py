@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,12 +28,6 @@ from latentlink.runtime.guards import (
 PROMPT = "a red circle on a blue background"
 CLEAN = (1.0, 0.0)
 NONE = Margin(low=1.0, high=1.0, channel=1.0)
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from latentlink.errors import LinkError, UsageError
@@ -163,3 +164,19 @@ def test_a_refusal_names_the_file_and_the_command_that_moves_it(tmp_path: Path) 
     half = Latents(array=ARRAY, space=SD, level=(0.6, 0.8))
     with pytest.raises(LinkError, match="cannot be moved: finish them"):
         check_latents(half, KNOWN_SPACES["sdxl"], "xl")
+
+
+HOSTILE = {
+    "level": ('"12"', '{"1": 0, "2": 0}', "[1]", "[1, NaN]", f"[1, {'9' * 400}]", "[" * 50_000),
+    "space": (f'{{"name": "sd", "channels": 4, "downscale": 8, "scaling": {"9" * 400}}}', "[" * 50_000, "3", "{"),
+}
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, texts in HOSTILE.items() for text in texts])
+def test_hostile_metadata_are_refused_in_a_sentence(key: str, text: str, tmp_path: Path) -> None:
+    Latents(array=ARRAY, space=SD).save(tmp_path / "a")
+    with safe_open(tmp_path / "a", framework="numpy") as file:
+        metadata = {**file.metadata(), f"latentlink.{key}": text}
+    save_file({"latent": ARRAY}, tmp_path / "a", metadata=metadata)
+    with pytest.raises(UsageError):
+        Latents.load(tmp_path / "a")

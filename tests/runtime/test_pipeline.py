@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,6 @@ from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
 from latentlink.runtime.samplers import SAMPLERS
 
 PROMPT = "a red circle on a blue background"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
-
-
-@pytest.fixture(scope="module")
-def demo_b() -> Iterator[Pipeline]:
-    with latentlink.load("demo-b") as pipe:
-        yield pipe
 
 
 def test_the_same_seed_makes_the_same_picture_and_another_seed_another(demo: Pipeline) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +14,6 @@ from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline
 
 PROMPT = "a red circle on a blue background"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 def latents(pipe: Pipeline, height: int = 8, width: int = 8) -> Latents:

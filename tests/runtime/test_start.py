@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ from latentlink.runtime.samplers import COLUMNS, read_schedule, sampler_table
 
 PROMPT = "a red circle on a blue background"
 OTHER = "a green square on a yellow background"
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,18 +16,6 @@ from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline
 from latentlink.runtime.limits import nearest
 from latentlink.runtime.transfer import psnr
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
-
-
-@pytest.fixture(scope="module")
-def demo_b() -> Iterator[Pipeline]:
-    with latentlink.load("demo-b") as pipe:
-        yield pipe
 
 
 @pytest.fixture(scope="module")

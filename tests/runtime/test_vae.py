@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.bench.faults import copy_bundle, overflow
+from latentlink.bench.faults import copy_bundle, forged, overflow
 from latentlink.engine.bundle import Bundle, write_bundle
 from latentlink.engine.manifest import ComponentEntry
-from latentlink.errors import GuardError
+from latentlink.errors import BundleError, GuardError
 from latentlink.runtime import bundle_path
 
 DEMO = bundle_path("demo")
@@ -70,3 +70,17 @@ def test_without_a_wider_engine_it_is_refused_and_off_returns_what_there_is(tmp_
             pipe.generate(PROMPT, seed=1, steps=10)
         assert refused.value.stage == "vae_decoder"
         assert np.asarray(pipe.generate(PROMPT, seed=1, steps=10, guard="off").images[0]).max() == 0
+
+
+def test_a_wider_engine_of_another_model_is_refused_when_it_is_needed(tmp_path: Path) -> None:
+    bundle = overflowing(tmp_path, "vae_decoder", wide=True)
+    manifest = Bundle.open(bundle).manifest
+    wide = manifest.components["vae_decoder"].engines[1]
+    liar = forged(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
+    for file in (bundle / wide.path).parent.iterdir():
+        file.unlink()
+    shutil.copyfile(liar / Bundle.open(liar).manifest.components["vae_decoder"].engines[0].path, bundle / wide.path)
+    (bundle / "manifest.json").unlink()
+    write_bundle(bundle, replace(manifest, files={}))
+    with latentlink.load(bundle) as pipe, pytest.raises(BundleError, match="does not compute what its probe says"):
+        pipe.generate(PROMPT, seed=1, steps=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ import pytest
 import latentlink
 from latentlink.bench.faults import affine_input, change_weights, copy_bundle, forged, noisy_weights, permuted_input
 from latentlink.engine.bundle import Bundle
+from latentlink.engine.manifest import Manifest
 from latentlink.engine.probes import Probes
 from latentlink.errors import BundleError, LinkError
 from latentlink.runtime import bundle_path
@@ -122,7 +124,57 @@ def test_a_bundle_without_probes_takes_nothing_from_elsewhere_unless_told_to(tmp
     with pytest.raises(LinkError, match=r"no probes of its vae_decoder .* --no-verify"):
         latentlink.load(bare, replace={"vae_decoder": "demo"})
     latentlink.load(bare, replace={"vae_decoder": "demo"}, verify=False).close()
-    assert {row.verdict for row in verify(Bundle.open(bare))} == {"not run"}
+    assert {row.verdict for row in verify(Bundle.open(bare))} == {"no probes"}
+
+
+def relabelled(source: Path, out: Path, component: str, **changes: Any) -> Path:
+    """A copy whose manifest says something else of a component's engine or tokenizer."""
+
+    def change(manifest: Manifest) -> Manifest:
+        entry = manifest.components[component]
+        if "precision" in changes:
+            entry = replace(entry, engines=tuple(replace(engine, **changes) for engine in entry.engines))
+        elif entry.tokenizer is not None:
+            entry = replace(entry, tokenizer=replace(entry.tokenizer, **changes))
+        return replace(manifest, components={**manifest.components, component: entry})
+
+    return copy_bundle(source, out, {}, change)
+
+
+def test_a_donor_does_not_choose_how_closely_it_is_looked_at(tmp_path: Path) -> None:
+    wrong = copy_bundle(DEMO, tmp_path / "wrong", {"vae_decoder": affine_input(LATENT, 1.1, 0.0)})
+    for precision in ("bfloat16", "int8"):
+        loose = relabelled(wrong, tmp_path / precision, "vae_decoder", precision=precision)
+        with pytest.raises(LinkError, match="its scaling is not this space's"):
+            latentlink.load("demo", replace={"vae_decoder": loose})
+
+
+def test_a_tokenizer_that_begins_prompts_otherwise_is_found_out(tmp_path: Path) -> None:
+    other = relabelled(DEMO, tmp_path / "other", "text_encoder", start_id=5, pad_id=7)
+    with pytest.raises(BundleError, match="the tokenizer makes other ids of"):
+        latentlink.load(other, verify=True)
+    with pytest.raises(LinkError, match=r"text_encoder of .*other has the symbols of demo, but"):
+        latentlink.load("demo", replace={"text_encoder": other})
+
+
+def test_a_decoder_of_a_fixed_size_is_judged_at_that_size(tmp_path: Path) -> None:
+    def fixed(manifest: Manifest) -> Manifest:
+        entry = manifest.components["vae_decoder"]
+        limits = {"h": (16, 16, 16), "w": (16, 16, 16)}
+        engines = tuple(replace(engine, limits=limits) for engine in entry.engines)
+        return replace(manifest, components={**manifest.components, "vae_decoder": replace(entry, engines=engines)})
+
+    with latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "right", {}, fixed)}) as pipe:
+        assert any("makes the same of" in note for note in pipe.notes)
+    bad = {"vae_decoder": affine_input(LATENT, 1.4, 0.0)}
+    with pytest.raises(LinkError, match="its scaling is not this space's"):
+        latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "wrong", bad, fixed)})
+
+
+def test_a_bundle_without_probes_is_not_called_verified(tmp_path: Path) -> None:
+    bare = copy_bundle(DEMO, tmp_path / "bare", {}, lambda manifest: replace(manifest, probes={}))
+    with pytest.raises(BundleError, match="no probes of its"):
+        latentlink.load(bare, verify=True)
 
 
 def test_probes_for_other_ports_are_damage(tmp_path: Path) -> None:
