@@ -53,12 +53,12 @@ def command(
     from latentlink.runtime import bundle_path
     from latentlink.runtime.loading import SHIPPED
 
+    listed = _lines(prompts)
     if bundle in SHIPPED:
         raise UsageError(
             f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
             remedy="Copy its folder to calibrate it anew.",
         )
-    listed = _lines(prompts)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(bundle, target=target, threads=threads) as pipe:
