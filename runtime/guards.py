@@ -6,7 +6,7 @@ docs/guards.md has the measurements behind the limits.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,6 +72,9 @@ LEAST_NOISE = 2.0
 EDGE = 2
 """Pixels around a picture that the search for a channel of one value leaves out: a broken weight of the last
 convolution may miss the border, where it meets padding."""
+
+STRIP = 1 << 13
+"""Pixels that are looked at together."""
 
 _CAUSE_NAN = "Likely cause: numbers overflowed in half precision, or weights of this engine are damaged."
 _REMEDY_NAN = "Build this component in a wider precision, or get the bundle again."
@@ -245,9 +248,7 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
         picture: uint8 `[H, W, 3]`.
         clean: Whether noise is wrong; a picture of half-way latents may hold some.
     """
-    values = picture.astype(np.float64)
-    colour = values.mean(axis=(0, 1))
-    deviation = values.std(axis=(0, 1))
+    colour, deviation = _colours(picture)
     if deviation.max() < FLAT:
         look = "black" if colour.max() < 1 else f"flat, all of colour ({', '.join(f'{c:.0f}' for c in colour)})"
         return Fault(
@@ -285,9 +286,34 @@ def roughness(picture: NDArray[np.uint8]) -> float:
     Args:
         picture: uint8 `[H, W, 3]`, at least 2 pixels high and wide, not of one colour.
     """
-    values = picture.astype(np.float64)
-    steps = [float(np.mean(np.diff(values, axis=axis) ** 2)) for axis in (0, 1)]
-    return (steps[0] + steps[1]) / 2 / (2 * float(values.var(axis=(0, 1)).mean()))
+    height, width, channels = picture.shape
+    down = across = 0.0
+    for strip in _strips(picture, overlap=1):
+        down += float(np.sum(np.diff(strip, axis=0) ** 2))
+        across += float(np.sum(np.diff(strip[:-1], axis=1) ** 2))
+    across += float(np.sum(np.diff(picture[-1].astype(np.float64), axis=0) ** 2))
+    steps = down / ((height - 1) * width * channels), across / (height * (width - 1) * channels)
+    variance = float((_colours(picture)[1] ** 2).mean())
+    return float((steps[0] + steps[1]) / 2 / (2 * variance))
+
+
+def _colours(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation of each channel, float64 `[3]`."""
+    count = picture.shape[0] * picture.shape[1]
+    total, squares = np.zeros(picture.shape[2]), np.zeros(picture.shape[2])
+    for strip in _strips(picture):
+        total += strip.sum(axis=(0, 1))
+        squares += (strip**2).sum(axis=(0, 1))
+    mean = total / count
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))
+
+
+def _strips(picture: NDArray[np.uint8], overlap: int = 0) -> Iterator[NDArray[np.float64]]:
+    """The picture in float64 a few rows at a time, each with the first `overlap` rows of the next: whole, it would take
+    24 bytes a pixel beside a VAE that was told to save memory."""
+    rows = max(1, STRIP // picture.shape[1])
+    for first in range(0, max(len(picture) - overlap, 1), rows):
+        yield picture[first : first + rows + overlap].astype(np.float64)
 
 
 def _near(ranges: Sequence[LatentRange], level: tuple[float, float]) -> Sequence[LatentRange]:
