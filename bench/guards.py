@@ -27,7 +27,7 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
-from latentlink.runtime.guards import roughness
+from latentlink.runtime.faults import roughness
 from latentlink.runtime.transfer import psnr
 from latentlink.runtime.verify import verify
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from latentlink.engine.manifest import LatentRange
 from latentlink.errors import UsageError
-from latentlink.runtime import Pipeline, Progress, Result
+from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.guards import Guard
-from latentlink.runtime.samplers import CLEAN, sampler_table
+from latentlink.runtime.samplers import CLEAN
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Noise levels to measure near: the rows of a run whose levels are nearest to these."""
@@ -82,7 +82,7 @@ def measure_ranges(
             on_step=look,
         )
         measured.append(np.stack(rows))
-        levels = _levels(result)
+        levels = result.request.table().levels[1:]  # after every row
         if on_done is not None:
             on_done(numbers.stop, count)
     return _ranges(np.concatenate(measured, axis=1), levels)
@@ -93,23 +93,6 @@ def _statistics(latents: NDArray[np.floating]) -> NDArray[np.float64]:
     values = latents.astype(np.float64)
     rms = np.sqrt((values**2).mean(axis=(1, 2, 3)))
     return np.concatenate([values.mean(axis=(2, 3)), values.std(axis=(2, 3)), rms[:, None]], axis=1)
-
-
-def _levels(result: Result) -> NDArray[np.float64]:
-    """(signal, noise) after every row of a run, `[R, 2]`."""
-    asked = result.request
-    table = sampler_table(
-        asked.sampler,
-        asked.schedule,
-        steps=asked.steps,
-        spacing=asked.spacing,
-        sigmas=asked.sigmas,
-        shift=asked.shift,
-        eta=asked.eta,
-        width=asked.width,
-        height=asked.height,
-    )
-    return table.levels[1:]
 
 
 def _ranges(measured: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[LatentRange, ...]:

@@ -104,7 +104,7 @@ class Probes:
 
         Args:
             run: Runs it.
-            precision: What it computes in, a key of `agreement.THRESHOLDS`.
+            precision: What it computes in, see `agreement`.
             quick: Whether the first probe is enough.
         """
         chosen = self.probes[:1] if quick else self.probes

@@ -1,12 +1,11 @@
 """Guards: what a stage wrote is looked at before it is handed on, so that no bad picture passes for a good one.
 
-docs/guards.md has the measurements behind the limits.
+What is looked for is in `faults.py`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,88 +13,9 @@ from numpy.typing import NDArray
 
 from latentlink.engine.manifest import LatentRange
 from latentlink.errors import GuardError, UsageError
+from latentlink.runtime.faults import GENERATED, Fault, Margin, finite_fault, picture_fault, range_fault
 
 GUARDS = ("on", "off")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Margin:
-    """How far latents may lie outside of what was measured, as factors.
-
-    Args:
-        low: Of the root mean square, downwards.
-        high: Of the root mean square, upwards.
-        channel: Of each channel's deviation, upwards, and of its mean: away from the range by one less than this times
-            the largest measured mean.
-    """
-
-    low: float
-    high: float
-    channel: float
-
-
-GENERATED = Margin(low=2.5, high=2.5, channel=3.5)
-"""Of latents that a denoiser made.
-
-Ranges are measured with the model's own steps and guidance. 10 steps with guidance 12 reach 2.0 times the measured root
-mean square; latents that are 4 times too large begin at 2.4 times.
-"""
-
-HURRIED = Margin(low=8.0, high=8.0, channel=8.0)
-"""The same for fewer than `FEW` steps, which overshoot: 2 steps reach 6 times the measured root mean square. The last
-3 of 15 steps, from a picture that is not what the prompt says, reach 2.4 times, and 2.8 in a channel's deviation."""
-
-ENCODED = Margin(low=1.75, high=1.5, channel=1.5)
-"""Of latents that the VAE's encoder made, which no steps or guidance inflate.
-
-Pictures unlike all that the model draws (one colour, stripes, ramps, noise) have 0.6 to 1.04 times the measured root
-mean square, and none of them is outside in a channel.
-"""
-
-FEW = 10
-"""Steps below which a run is hurried, unless the model's own are as few."""
-
-DEAD = 10.0
-"""How far below the least measured deviation that of a generated channel may fall, as a factor; a dead one has 0."""
-
-FLAT = 0.5
-"""Deviation of a picture, in 8-bit levels, below which it is flat: less than rounding. Pictures of one colour that go
-through a VAE come back with 1.1 and more."""
-
-NOISE = 0.5
-"""Roughness from which a picture is noise: 1 is white noise, drawings have 0.01 to 0.2. Even a picture of white noise
-that goes through a VAE comes back with less than 0.2."""
-
-LEAST_NOISE = 2.0
-"""Deviation, in 8-bit levels, from which roughness is looked at. Below, it is that of rounding."""
-
-EDGE = 2
-"""Pixels around a picture that the search for a channel of one value leaves out: a broken weight of the last
-convolution may miss the border, where it meets padding."""
-
-STRIP = 1 << 13
-"""Pixels that are looked at together."""
-
-_CAUSE_NAN = "Likely cause: numbers overflowed in half precision, or weights of this engine are damaged."
-_REMEDY_NAN = "Build this component in a wider precision, or get the bundle again."
-_OFF = 'guard="off" skips the guards.'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why an array is no latent or no picture.
-
-    Args:
-        found: What was found and what was expected, to follow the name of the array: `holds 3 values that ...`.
-        cause: The likely cause, as a sentence.
-        remedy: What to do, as a sentence.
-        numbers: What was measured and its limits, by name.
-    """
-
-    found: str
-    cause: str
-    remedy: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,167 +94,6 @@ class Guard:
             return
         for number, picture in enumerate(pictures):
             _refuse(stage, _nth("picture", number, len(pictures)), picture_fault(picture, clean=clean))
-
-
-def generated_margin(steps: int, usual: int) -> Margin:
-    """How far the latents of a run may lie outside of the ranges.
-
-    Args:
-        steps: That are done: fewer than the user asked where a run starts or ends half way.
-        usual: The model's own, with which the ranges are measured.
-    """
-    return GENERATED if steps >= min(usual, FEW) else HURRIED
-
-
-def finite_fault(array: NDArray[np.floating]) -> Fault | None:
-    """What is wrong with an array that holds NaN or infinity; None where it holds neither."""
-    bad = int(np.count_nonzero(~np.isfinite(array)))
-    if not bad:
-        return None
-    return Fault(
-        found=f"holds {bad} of {array.size} values that are not finite; expected numbers",
-        cause=_CAUSE_NAN,
-        remedy=_REMEDY_NAN,
-        numbers={"not_finite": bad, "values": array.size},
-    )
-
-
-def range_fault(
-    latent: NDArray[np.floating],
-    ranges: Sequence[LatentRange],
-    level: tuple[float, float],
-    *,
-    margin: Margin = GENERATED,
-    generated: bool = False,
-) -> Fault | None:
-    """What is wrong with a latent that is unlike those of real generations; None where it is like them.
-
-    Between two measured levels either may hold. Without ranges nothing is wrong.
-
-    Args:
-        latent: `[C, h, w]`, finite.
-        ranges: Of its space and model, levels rising.
-        level: (signal, noise) that it stands at.
-        margin: How far outside it may lie.
-        generated: Whether a channel without deviation is wrong.
-    """
-    near = _near(ranges, level)
-    if not near:
-        return None
-    values = latent.astype(np.float64).reshape(len(latent), -1) / math.hypot(*level)
-    rms = float(np.sqrt(np.mean(values**2)))
-    low, high = min(one.rms[0] for one in near) / margin.low, max(one.rms[1] for one in near) * margin.high
-    if not low <= rms <= high:
-        return _outside("a root mean square", rms, low, high)
-    means, deviations = values.mean(axis=1), values.std(axis=1)
-    for channel in range(len(values)):
-        low, high = min(one.mean[channel][0] for one in near), max(one.mean[channel][1] for one in near)
-        slack = (margin.channel - 1) * max(abs(low), abs(high))
-        if not low - slack <= means[channel] <= high + slack:
-            return _outside(f"a mean in channel {channel}", float(means[channel]), low - slack, high + slack)
-        low = min(one.std[channel][0] for one in near) / DEAD if generated else 0.0
-        high = max(one.std[channel][1] for one in near) * margin.channel
-        if not low <= deviations[channel] <= high:
-            return _outside(f"a deviation in channel {channel}", float(deviations[channel]), low, high)
-    return None
-
-
-def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | None:
-    """What is wrong with a picture that is flat or noise; None where it may be one.
-
-    A decoder writes 8-bit numbers, so NaN inside it comes out as 0: a picture, or a channel, of one value.
-
-    Args:
-        picture: uint8 `[H, W, 3]`.
-        clean: Whether noise is wrong; a picture of half-way latents may hold some.
-    """
-    colour, deviation = _colours(picture)
-    if deviation.max() < FLAT:
-        look = "black" if colour.max() < 1 else f"flat, all of colour ({', '.join(f'{c:.0f}' for c in colour)})"
-        return Fault(
-            found=f"is {look}: its deviation is {deviation.max():.2g} of 255 levels; expected at least {FLAT}",
-            cause=_CAUSE_NAN,
-            remedy=f"{_REMEDY_NAN} {_OFF}",
-            numbers={"deviation": float(deviation.max()), "least": FLAT},
-        )
-    inner = picture[EDGE:-EDGE, EDGE:-EDGE] if min(picture.shape[:2]) > 2 * EDGE else picture
-    for name, channel in zip(("red", "green", "blue"), np.moveaxis(inner, 2, 0), strict=True):
-        if channel.min() == channel.max():
-            return Fault(
-                found=f"has {name} {channel.min()} everywhere; expected colours that differ",
-                cause=_CAUSE_NAN,
-                remedy=f"{_REMEDY_NAN} {_OFF}",
-                numbers={name: float(channel.min())},
-            )
-    if not clean or deviation.max() < LEAST_NOISE:
-        return None
-    found = roughness(picture)
-    if found <= NOISE:
-        return None
-    return Fault(
-        found=f"is noise: its roughness is {found:.2f}, where white noise has 1; expected at most {NOISE}",
-        cause="Likely cause: the decoder's weights are damaged or not trained, or belong to another latent space.",
-        remedy=f"Get the bundle again. {_OFF}",
-        numbers={"roughness": found, "most": NOISE},
-    )
-
-
-def roughness(picture: NDArray[np.uint8]) -> float:
-    """Mean square of the differences of neighbouring pixels over twice the variance: 1 for white noise, near 0 where
-    neighbours are alike, 2 for a chequered picture.
-
-    Args:
-        picture: uint8 `[H, W, 3]`, at least 2 pixels high and wide, not of one colour.
-    """
-    height, width, channels = picture.shape
-    down = across = 0.0
-    for strip in _strips(picture, overlap=1):
-        down += float(np.sum(np.diff(strip, axis=0) ** 2))
-        across += float(np.sum(np.diff(strip[:-1], axis=1) ** 2))
-    across += float(np.sum(np.diff(picture[-1].astype(np.float64), axis=0) ** 2))
-    steps = down / ((height - 1) * width * channels), across / (height * (width - 1) * channels)
-    variance = float((_colours(picture)[1] ** 2).mean())
-    return float((steps[0] + steps[1]) / 2 / (2 * variance))
-
-
-def _colours(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each channel, float64 `[3]`."""
-    count = picture.shape[0] * picture.shape[1]
-    total, squares = np.zeros(picture.shape[2]), np.zeros(picture.shape[2])
-    for strip in _strips(picture):
-        total += strip.sum(axis=(0, 1))
-        squares += (strip**2).sum(axis=(0, 1))
-    mean = total / count
-    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))
-
-
-def _strips(picture: NDArray[np.uint8], overlap: int = 0) -> Iterator[NDArray[np.float64]]:
-    """The picture in float64 a few rows at a time, each with the first `overlap` rows of the next: whole, it would take
-    24 bytes a pixel beside a VAE that was told to save memory."""
-    rows = max(1, STRIP // picture.shape[1])
-    for first in range(0, max(len(picture) - overlap, 1), rows):
-        yield picture[first : first + rows + overlap].astype(np.float64)
-
-
-def _near(ranges: Sequence[LatentRange], level: tuple[float, float]) -> Sequence[LatentRange]:
-    """The ranges of the nearest levels: one on either side, or the first or last."""
-    signal, noise = level
-    size = math.hypot(signal, noise)
-    if not ranges or size == 0:
-        return ()
-    share = noise / size
-    below = [one for one in ranges if one.level <= share][-1:]
-    above = [one for one in ranges if one.level >= share][:1]
-    return below + above
-
-
-def _outside(what: str, value: float, low: float, high: float) -> Fault:
-    return Fault(
-        found=f"has {what} of {value:.3g}; expected {low:.3g} to {high:.3g}, from real generations of this model",
-        cause="Likely cause: a wrong scaling factor or noise level, damaged weights, or too few steps for the sampler.",
-        remedy=f"Compare the engines with their reference: latentlink verify BUNDLE. {_OFF}",
-        numbers={"value": value, "low": low, "high": high},
-    )
 
 
 def _nth(what: str, number: int, count: int) -> str:

@@ -93,8 +93,7 @@ def load(
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             for engine in engines:
-                check = partial(_verify, engine, chosen, precisions[engine.component], target, threads)
-                notes += check(every=verify is True)
+                notes += _verify(engine, chosen, precisions[engine.component], target, threads, every=verify is True)
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(

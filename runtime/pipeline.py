@@ -19,7 +19,8 @@ from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds
 from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
-from latentlink.runtime.guards import Guard, generated_margin
+from latentlink.runtime.faults import generated_margin
+from latentlink.runtime.guards import Guard
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
@@ -27,7 +28,7 @@ from latentlink.runtime.noise import noise_source
 from latentlink.runtime.pictures import as_list, pixels
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
-from latentlink.runtime.samplers import CLEAN, sampler_table
+from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
 from latentlink.runtime.vae import GuardedVae
@@ -243,20 +244,7 @@ class Pipeline:
             width=request.width, height=request.height, encode=bool(given.images), decode=decode
         )
         checked = perf_counter()
-        table = sampler_table(
-            request.sampler,
-            request.schedule,
-            steps=request.steps,
-            spacing=request.spacing,
-            sigmas=request.sigmas,
-            shift=request.shift,
-            eta=request.eta,
-            strength=request.strength,
-            start=request.denoising_start,
-            end=request.denoising_end,
-            width=request.width,
-            height=request.height,
-        )
+        table = request.table()
         session, latent, shape = self._linked.denoiser.session, self._linked.latent, self._shape(request)
         source = noise_source(request.noise, request.seed, request.batch)
         feeds = conditioning(self._linked, self._prompts, request)

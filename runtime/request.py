@@ -12,7 +12,7 @@ from latentlink.engine.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.checks import number, prompts, seeds, whole
 from latentlink.runtime.noise import NOISES
-from latentlink.runtime.samplers import Schedule, read_schedule
+from latentlink.runtime.samplers import SamplerTable, Schedule, read_schedule, sampler_table
 
 Numbers: TypeAlias = tuple[float, ...]
 
@@ -51,6 +51,27 @@ class Request:
     def batch(self) -> int:
         """Pictures in all."""
         return len(self.prompts) * self.num_images
+
+    def table(self) -> SamplerTable:
+        """The sampler's rows for this run.
+
+        Raises:
+            UsageError: The sampler does not take these settings.
+        """
+        return sampler_table(
+            self.sampler,
+            self.schedule,
+            steps=self.steps,
+            spacing=self.spacing,
+            sigmas=self.sigmas,
+            shift=self.shift,
+            eta=self.eta,
+            strength=self.strength,
+            start=self.denoising_start,
+            end=self.denoising_end,
+            width=self.width,
+            height=self.height,
+        )
 
 
 def resolve(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.runtime.autoencoder import Autoencoder
-from latentlink.runtime.guards import ENCODED, Guard, finite_fault, picture_fault
+from latentlink.runtime.faults import ENCODED, finite_fault, picture_fault
+from latentlink.runtime.guards import Guard
 from latentlink.runtime.link import Engine
 from latentlink.runtime.samplers import CLEAN
 

@@ -13,7 +13,7 @@ from latentlink.engine.manifest import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Latents, Pipeline
 from latentlink.runtime.autoencoder import Autoencoder
-from latentlink.runtime.guards import (
+from latentlink.runtime.faults import (
     FEW,
     GENERATED,
     HURRIED,
