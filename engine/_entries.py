@@ -176,14 +176,17 @@ class ComponentEntry:
         outputs: Ports in the order of the engine's outputs, with shapes.
         engines: At least one.
         tokenizer: Exactly where an input is of kind `tokens`.
+        overflows: Why it must not compute in float16; empty where it may.
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     engines: tuple[EngineEntry, ...]
     tokenizer: TokenizerEntry | None = None
+    overflows: str = ""
 
     def __post_init__(self) -> None:
+        check_text("overflows", self.overflows)
         for key in ("inputs", "outputs", "engines"):
             object.__setattr__(self, key, tuple(list_of(key, getattr(self, key), limit=64)))
             if not getattr(self, key):
@@ -215,12 +218,14 @@ class ComponentEntry:
             "outputs": [{"tensor": port.tensor, "shape": list(port.shape)} for port in self.outputs],
             "engines": [engine.to_json() for engine in self.engines],
         }
+        if self.overflows:
+            record["overflows"] = self.overflows
         return record if self.tokenizer is None else record | {"tokenizer": self.tokenizer.to_json()}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
-        record = record_of(value, ("inputs", "outputs", "engines"), ("tokenizer",))
+        record = record_of(value, ("inputs", "outputs", "engines"), ("tokenizer", "overflows"))
         with inside("tokenizer"):
             tokenizer = TokenizerEntry.from_json(record["tokenizer"]) if "tokenizer" in record else None
         return cls(
@@ -228,6 +233,7 @@ class ComponentEntry:
             outputs=each("outputs", record["outputs"], _port),
             engines=each("engines", record["engines"], EngineEntry.from_json),
             tokenizer=tokenizer,
+            overflows=record.get("overflows", ""),
         )
 
 

@@ -62,8 +62,7 @@ class Component:
         tokenizer: For a component that reads tokens.
         spaces: Latent spaces that the ports name.
         embeddings: Text embeddings that the ports name.
-        precision: What the core computes in where it must not be what the export asks for.
-        reason: Why, for the manifest.
+        overflows: Why the core must not compute in float16, where its numbers may pass 65,504; it is float32 then.
     """
 
     name: str
@@ -74,8 +73,11 @@ class Component:
     tokenizer: Tokenizer | None = None
     spaces: tuple[LatentSpace, ...] = ()
     embeddings: tuple[TextEmbedding, ...] = ()
-    precision: str | None = None
-    reason: str = ""
+    overflows: str = ""
+
+    def computes_in(self, dtype: str) -> str:
+        """What the core computes in where an export asks for `dtype`."""
+        return "float32" if self.overflows and dtype == "float16" else dtype
 
     def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
         """Inputs to trace and to compare with: the ports' shapes at `sizes`, values of the range they have in use."""

@@ -113,8 +113,8 @@ def export_checkpoint(
             if name not in names:
                 continue
             entries[name], parity = _write(component, made_of, folder, options, sampling.size_multiple)
-            if component.precision is not None:
-                reasons[f"precision.{name}"] = f"{component.precision}: {component.reason}"
+            if component.overflows and options.dtype == "float16":
+                reasons[f"precision.{name}"] = f"float32: {component.overflows}"
             spaces |= dict.fromkeys(component.spaces)
             embeddings |= dict.fromkeys(component.embeddings)
             del component
@@ -160,7 +160,7 @@ def _write(
 ) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
     plain = plain_graph(component.module)
-    precision = component.precision or options.dtype if plain is None else _plain_precision(component, plain)
+    precision = component.computes_in(options.dtype) if plain is None else _plain_precision(component, plain)
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases = []
     for number, case in enumerate(CASES):
@@ -208,7 +208,11 @@ def _write(
             overflow=component.tokenizer.overflow,
         )
     entry = ComponentEntry(
-        inputs=component.inputs, outputs=component.outputs, engines=tuple(reversed(engines)), tokenizer=tokenizer
+        inputs=component.inputs,
+        outputs=component.outputs,
+        engines=tuple(reversed(engines)),
+        tokenizer=tokenizer,
+        overflows=component.overflows,
     )
     return entry, parities[-1]
 
@@ -228,9 +232,9 @@ def _compared(name: str, path: Path, cases: Sequence[Case], probes: Probes, prec
 
 def _plain_precision(component: Component, plain: PlainGraph) -> str:
     """What an imported graph computes in: it is what it is, and refused where its model overflows in it."""
-    if component.precision not in (None, plain.dtype):
+    if component.computes_in(plain.dtype) != plain.dtype:
         raise CheckpointError(
-            f"{plain.title} is in {plain.dtype}, but the model needs {component.precision}: {component.reason}.",
+            f"{plain.title} is in {plain.dtype}, but the model needs float32: {component.overflows}.",
             remedy=f"Take the folder {plain.path.parent.name} from an export with Optimum's --dtype fp32.",
         )
     return plain.dtype

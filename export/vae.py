@@ -94,7 +94,8 @@ class Encoder(TypedModule):
         Returns:
             z `[B, C, h, w]`, interface dtype.
         """
-        picture = (image.permute(0, 3, 1, 2).float() / 255 * 2 - 1) * (1 - mask)
+        # the cast comes first: TensorRT reads 8-bit inputs only to cast them
+        picture = (image.float().permute(0, 3, 1, 2) / 255 * 2 - 1) * (1 - mask)
         mean, log_variance = self.run(picture).chunk(2, dim=1)
         raw = mean + torch.exp(0.5 * log_variance.clamp(-30, 20)) * noise.float()
         return self.affine.from_raw(raw).to(self.interface_dtype)
@@ -131,19 +132,19 @@ def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[C
     One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
     where the rest computes in float16.
     """
-    upcast = options.dtype == "float16" and bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
+    may = bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
     yield from both_halves(
         RawDecode(vae),
         RawMoments(vae),
         Affine(space),
         space=space,
         options=options,
-        upcast=_upcast_reason(vae.config, space) if upcast else "",
+        overflows=_overflows(vae.config, space) if may else "",
     )
 
 
 def both_halves(
-    decode: nn.Module, moments: nn.Module, affine: Affine, *, space: LatentSpace, options: Options, upcast: str = ""
+    decode: nn.Module, moments: nn.Module, affine: Affine, *, space: LatentSpace, options: Options, overflows: str = ""
 ) -> Iterator[Component]:
     """Encoder and decoder as components, their ports in `space`, in this order: the one's latents probe the other.
 
@@ -153,18 +154,16 @@ def both_halves(
         affine: Between the latent of `space` and the raw one.
         space: What the ports carry.
         options: Of the export.
-        upcast: Why they compute in float32 whatever the export asks for; empty where they do not.
+        overflows: Why they must not compute in float16; empty where they may.
     """
     latent = latent_port(space, options.io_dtype)
-    precision = "float32" if upcast else None
     yield Component(
         name="vae_encoder",
         module=Encoder(moments, affine, DTYPES[options.io_dtype]).eval(),
         inputs=(image_port(), mask_port(1), latent.at("noise")),
         outputs=(latent,),
         spaces=(space,),
-        precision=precision,
-        reason=upcast,
+        overflows=overflows,
     )
     yield Component(
         name="vae_decoder",
@@ -172,12 +171,11 @@ def both_halves(
         inputs=(latent,),
         outputs=(image_port(),),
         spaces=(space,),
-        precision=precision,
-        reason=upcast,
+        overflows=overflows,
     )
 
 
-def _upcast_reason(config: Mapping[str, Any], space: LatentSpace) -> str:
+def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
     # diffusers notes which values of a config are its class's defaults
     unsaid = "force_upcast" in config.get("_use_default_values", ())
     said = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"

@@ -106,7 +106,7 @@ def denoise(
     rows = np.repeat(_coefficients(table, around is not None).astype(np.float32)[:, None], batch, axis=1)
     row_buffer = session.upload(rows[0])
 
-    inside = 0.0
+    before = session.elapsed()
     began = perf_counter()
     for number, row in enumerate(rows):
         if table.draws[number]:
@@ -119,9 +119,7 @@ def denoise(
             **dict(zip(history, past, strict=False)),
             **constant,
         }
-        before = perf_counter()
         session.run(feeds, {x_out: spare, denoised_out: past[-1]})
-        inside += perf_counter() - before
         x, spare = spare, x
         past.insert(0, past.pop())
         if on_step is None:
@@ -140,7 +138,7 @@ def denoise(
     if around is not None:
         signal, level = table.levels[-1]
         final = around.over(final, signal, level).astype(dtype)
-    return final, inside
+    return final, session.elapsed() - before
 
 
 def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:

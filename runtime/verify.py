@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,3 +204,8 @@ def _ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32
     except UsageError:
         return None
     return ids
+
+
+def opener(path: Path, target: str) -> Run:
+    """Opens an engine that is not in a bundle yet, for its builder to run."""
+    return runner(open_session(path, target))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentlink.cli._console import console, print_json, progress, size
+
+if TYPE_CHECKING:
+    from latentlink.engine.manifest import Manifest
+    from latentlink.engine.precision import Report
 
 
 @click.command(
@@ -16,29 +21,65 @@ Examples:
   latentlink build exported bundle
   latentlink build exported bundle --width 512 --height 512 --batch 1
   latentlink build exported bundle --width 256:512:1024 --height 256:512:1024
+  latentlink build exported bundle --target tensorrt-rtx --target ort-cpu --precision fp16
+  latentlink build exported bundle --target tensorrt-rtx --compute-capability 8.9    # no GPU is needed here
 """
 )
 @click.argument("exported", type=click.Path(path_type=Path))
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--target", "targets", multiple=True, default=["ort-cpu"], show_default=True, help="May be repeated.")
-@click.option("--width", help="Pixels, fixed (512) or smallest:best:largest; free where left out.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    default=["ort-cpu"],
+    show_default=True,
+    help="tensorrt, tensorrt-rtx, ort-tensorrt, ort-nv-rtx, ort-cuda or ort-cpu. May be repeated.",
+)
+@click.option(
+    "--precision",
+    help="fp32, fp16 or bf16; what needs float32 stays in it.  [default: what was exported]",
+)
+@click.option(
+    "--width",
+    help="Pixels, fixed (512) or smallest:best:largest. Where left out: free; with TensorRT, the model's own.",
+)
 @click.option("--height", help="The same for the height.")
-@click.option("--batch", help="The same for the pictures of a batch.")
+@click.option("--batch", help="The same for the pictures of a batch; with TensorRT 1:1:4 where left out.")
+@click.option("--refit", is_flag=True, help="TensorRT: let the weights be replaced in the built engine.")
+@click.option("--weight-streaming", is_flag=True, help="TensorRT: weights may stay in the host's memory.")
+@click.option(
+    "--compute-capability",
+    "compute_capabilities",
+    multiple=True,
+    metavar="X.Y",
+    help="TensorRT-RTX: kind of GPU to build for, as 8.9. May be repeated.  [default: 8.0 and later]",
+)
+@click.option(
+    "--timing-cache", type=click.Path(path_type=Path), help="TensorRT: file that keeps measurements for later builds."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
 def command(
     exported: Path,
     bundle: Path,
     targets: tuple[str, ...],
+    precision: str | None,
     width: str | None,
     height: str | None,
     batch: str | None,
+    refit: bool,
+    weight_streaming: bool,
+    compute_capabilities: tuple[str, ...],
+    timing_cache: Path | None,
     as_json: bool,
 ) -> None:
     """Compile the components in EXPORTED to engines in BUNDLE.
 
     A bundle that is there already is kept until the new one is whole.
     """
-    from latentlink.engine.build import Shapes, build_bundle, parse_range
+    from latentlink.engine.build import Told, build_bundle
+    from latentlink.engine.job import Options
+    from latentlink.engine.limits import Shapes, parse_range
+    from latentlink.runtime.verify import opener
 
     began = perf_counter()
     shapes = Shapes(
@@ -46,24 +87,58 @@ def command(
         height=parse_range(height) if height else None,
         batch=parse_range(batch) if batch else None,
     )
+    options = Options(
+        precision=precision,
+        refit=refit,
+        weight_streaming=weight_streaming,
+        compute_capabilities=compute_capabilities,
+        timing_cache=timing_cache,
+    )
+    reports: dict[str, Report] = {}
     with progress() as bar:
         task = bar.add_task("checking the export", total=None)
+        phases = bar.add_task("", total=1.0, visible=False)
+
+        def begins(number: int, count: int, title: str) -> None:
+            bar.update(task, total=count, completed=number, description=f"building {title}")
+            bar.reset(phases, visible=False)
+
         manifest = build_bundle(
             exported,
             bundle,
             targets=targets,
             shapes=shapes,
-            on_engine=lambda number, count, title: bar.update(
-                task, total=count, completed=number, description=f"building {title}"
+            options=options,
+            told=Told(
+                on_engine=begins,
+                on_phase=lambda phase, share: bar.update(phases, completed=share, description=phase, visible=True),
+                on_precision=reports.__setitem__,
             ),
+            opener=opener,
         )
     if as_json:
-        print_json({"bundle": str(bundle)} | manifest.to_json())
+        precisions = {name: report.to_json() for name, report in reports.items()}
+        print_json({"bundle": str(bundle)} | manifest.to_json() | {"precisions": precisions})
         return
+    _print(bundle, manifest, reports, perf_counter() - began)
+
+
+def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds: float) -> None:
+    from latentlink.engine.fingerprint import preflight
+
+    for name, report in reports.items():
+        console.print(f"{name}: {report.summary()}", soft_wrap=True, highlight=False)
     total = sum(file.size for file in manifest.files.values())
-    count = sum(len(component.engines) for component in manifest.components.values())
-    console.print(f"{bundle}: {count} engines, {size(total)}, {perf_counter() - began:.0f} s.")
-    if "denoiser" in manifest.components:
+    engines: list[tuple[str, Any]] = [
+        (name, engine) for name, component in manifest.components.items() for engine in component.engines
+    ]
+    console.print(f"{bundle}: {len(engines)} engines, {size(total)}, {seconds:.0f} s.")
+    idle = {engine.target: finding for _, engine in engines if (finding := preflight(engine)) is not None}
+    for target, reason in idle.items():
+        console.print(f"Not run here, {target}: {reason}", soft_wrap=True, highlight=False)
+    if idle:
+        console.print(f"Where they can run, check them: latentlink verify {bundle}")
+    elif "denoiser" in manifest.components:
         console.print(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')
     else:
         replaced = " ".join(f"--replace {component}={bundle}" for component in manifest.components)

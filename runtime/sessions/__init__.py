@@ -40,8 +40,22 @@ class Session(Protocol):
         """Replace the buffer's values; shape and dtype stay."""
         ...
 
+    def take(self, buffer: Buffer) -> Buffer:
+        """Another session's buffer where this engine can read it: the same one if it can already, or a copy."""
+        ...
+
+    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
+        """A new buffer of some rows of one that this session made or took.
+
+        Args:
+            buffer: Read as rows of equal size: its elements divided by those of one row of `shape`.
+            rows: Numbers of the rows, in order; -1 is a row of zeros.
+            shape: Of the result; its first size is the number of rows.
+        """
+        ...
+
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once.
+        """Run once. What follows on the same session waits for it; the caller may go on before it is done.
 
         Args:
             inputs: A buffer for every input, by tensor name.
@@ -57,8 +71,12 @@ class Session(Protocol):
         """
         ...
 
+    def elapsed(self) -> float:
+        """Seconds that all runs took inside the engine; waits for those that are not done."""
+        ...
+
     def close(self) -> None:
-        """Give back what it holds. Closing twice is harmless."""
+        """Give back what it holds. Closing twice is harmless; buffers stay valid."""
         ...
 
 

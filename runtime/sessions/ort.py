@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
@@ -71,6 +72,7 @@ class OrtSession:
         self.outputs = tuple(_port(arg, path) for arg in session.get_outputs())
         self._session: ort.InferenceSession | None = session
         self._device = "cpu"
+        self._elapsed = 0.0
 
     def upload(self, array: NDArray[Any]) -> Buffer:
         """A buffer with the array's values."""
@@ -85,6 +87,19 @@ class OrtSession:
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Replace the buffer's values."""
         cast(ort.OrtValue, buffer).update_inplace(np.ascontiguousarray(array))
+
+    def take(self, buffer: Buffer) -> Buffer:
+        """Another session's buffer, copied where it lies elsewhere."""
+        if isinstance(buffer, ort.OrtValue) and buffer.device_name() == self._device:
+            return cast(Buffer, buffer)
+        return self.upload(buffer.numpy())
+
+    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
+        """A new buffer of some rows of one; see `Session.gather`."""
+        found = buffer.numpy().reshape(-1, *shape[1:])
+        picked = found[np.maximum(rows, 0)]
+        picked[np.equal(rows, -1)] = 0
+        return self.upload(picked)
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; see `Session.run`."""
@@ -101,7 +116,9 @@ class OrtSession:
                     binding.bind_output(name, self._device)
                 else:
                     binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
+            before = perf_counter()
             self._session.run_with_iobinding(binding)
+            self._elapsed += perf_counter() - before
         except MemoryError:
             raise
         except Exception as error:
@@ -112,6 +129,10 @@ class OrtSession:
                 remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
             ) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
+
+    def elapsed(self) -> float:
+        """Seconds that all runs took."""
+        return self._elapsed
 
     def close(self) -> None:
         """Give back the session's memory."""

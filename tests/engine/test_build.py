@@ -8,9 +8,10 @@ import onnx
 import pytest
 
 from latentlink.bench.faults import copy_bundle
-from latentlink.engine.build import Shapes, build_bundle, parse_range
+from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
+from latentlink.engine.limits import Shapes, parse_range
 from latentlink.engine.probes import Probes
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.sessions import open_session

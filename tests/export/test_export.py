@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.build import Shapes, build_bundle
+from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
+from latentlink.engine.limits import Shapes
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export import exporter
 from latentlink.export.exporter import export_checkpoint

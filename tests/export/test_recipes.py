@@ -187,6 +187,7 @@ def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_
     assert {engine.precision for part in manifest.components.values() for engine in part.engines} == {"float32"}
     assert "force_upcast" in manifest.provenance["precision.vae_decoder"]
     assert "65,504" in manifest.provenance["precision.vae_decoder"]
+    assert "65,504" in manifest.components["vae_decoder"].overflows
 
 
 @pytest.mark.parametrize(
@@ -203,8 +204,9 @@ def test_a_vae_says_why_it_is_in_float32(
 ) -> None:
     options = Options(space=size.removeprefix("tiny-"), dtype="float16")
     made_of = components(changed(made(size) / "vae", tmp_path / "vae", **config), options)
-    assert re.search(reason, made_of["vae_decoder"].reason)
-    assert made_of["vae_decoder"].precision == ("float32" if made_of["vae_decoder"].reason else None)
+    assert re.search(reason, made_of["vae_decoder"].overflows)
+    assert made_of["vae_decoder"].computes_in("float16") == ("float16" if reason == "^$" else "float32")
+    assert made_of["vae_decoder"].computes_in("bfloat16") == "bfloat16"
 
 
 def test_a_vae_alone_that_does_not_say_its_space_is_a_question(made: Make, tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def test_a_space_that_is_in_no_table_is_that_of_a_bundle(tmp_path: Path) -> None
 
 def test_it_computes_in_half_precision_where_that_is_asked_for(tmp_path: Path) -> None:
     made(tmp_path)
-    assert [part.precision for part in components(tmp_path, Options(space="sd", dtype="float16"))] == [None, None]
+    made_of = components(tmp_path, Options(space="sd", dtype="float16"))
+    assert [part.computes_in("float16") for part in made_of] == ["float16", "float16"]
 
 
 def test_a_config_from_before_a_setting_existed_means_its_default(tmp_path: Path) -> None:

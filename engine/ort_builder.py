@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the graph optimised once, its weights beside it and memory-mapped when it runs."""
+"""ONNX Runtime: the graph optimised once, its weights beside it and memory-mapped when it runs."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from latentlink.engine.job import Job
 from latentlink.engine.manifest import Fact
 from latentlink.engine.probes import Arrays, Run
 from latentlink.errors import BundleError
 
-FILE = "model.onnx"
-
-# Extended fusions hold on every processor. The layout optimisations above them depend on the width of its
-# vector unit, so they are left to the moment the engine is opened.
-LEVEL = "extended"
+# Extended fusions hold on every processor. The layout optimisations above them depend on the width of its vector unit,
+# so they are left to the moment the engine is opened; for a GPU even the fusions are, as they are chosen by provider.
+LEVELS: Mapping[str, str] = {"ort-cpu": "extended", "ort-cuda": "basic"}
 
 SPARE = 1 << 20
 """Bytes below which a disk counts as full."""
 
 
-def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[str, Fact]:
-    """Optimise `source` and write it to `out`, weights of 1 KiB and more to `out` + `.data`.
-
-    Args:
-        source: An exported ONNX graph.
-        out: The engine's file; its folder exists.
-        fixed: Sizes of free dimensions that the engine is built for.
+def build_engine(job: Job) -> Mapping[str, Fact]:
+    """Optimise `job.source` and write it to `job.out`, weights of 1 KiB and more to `job.out` + `.data`.
 
     Returns:
         Facts for the fingerprint.
@@ -43,38 +37,39 @@ def build_engine(source: Path, out: Path, fixed: Mapping[str, int]) -> Mapping[s
 
     from latentlink.engine.fuse_attention import fuse_attention
 
-    model = ir.load(source)
+    model = ir.load(job.source)
     fused = fuse_attention(model)
     graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
+    level = LEVELS[job.target]
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.optimized_model_filepath = str(out)
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
+    options.optimized_model_filepath = str(job.out)
     options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", out.name + ".data")
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{job.out.name}.data")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     # Packing for this processor's kernels is not wanted in the file, nor its memory now.
     options.add_session_config_entry("session.disable_prepacking", "1")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(source.parent))
-    for dim, size in fixed.items():
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(job.source.parent))
+    for dim, size in job.fixed.items():
         options.add_free_dimension_override_by_name(dim, size)
     try:
         ports = _ports(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
         # ONNX Runtime does not report a disk that filled up while it wrote: reading back does.
-        written = _ports(_reopened(out))
+        written = _ports(_reopened(job.out))
     except Exception as error:  # onnxruntime raises a class of its own for every status
-        if shutil.disk_usage(out.parent).free < SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out)) from None
+        if shutil.disk_usage(job.out.parent).free < SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
         raise BundleError(
-            f"ONNX Runtime {ort.__version__} cannot build {source.parent.parent.name}: {error}",
+            f"ONNX Runtime {ort.__version__} cannot build {job.component}: {error}",
             remedy="Export it again with this version of latentlink.",
         ) from None
     if written != ports:
         raise BundleError(
-            f"The engine built of {source.parent.parent.name} has the tensors {written}; expected {ports}.",
+            f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
             remedy="It is a fault of the builder: report it.",
         )
-    return {"optimisation": LEVEL, "fused_attention": fused}
+    return {"optimisation": level, "fused_attention": fused}
 
 
 def open_engine(path: Path) -> Run:

@@ -1,0 +1,114 @@
+"""The graphs that engines are built from: as they were exported, or converted to another precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.precision import PRECISIONS, Report, convert
+from latentlink.errors import UsageError
+from latentlink.spaces import digest
+
+CONVERTED = "model.onnx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """One graph of a component.
+
+    Args:
+        path: ONNX; its weights may lie beside it.
+        precision: What it computes in.
+        parity: How it compares with torch, or None where it was not compared.
+        source: Digest of the exported files that it is, or was made from.
+        converted: Whether it is not the one that was exported.
+    """
+
+    path: Path
+    precision: str
+    parity: Mapping[str, str | float] | None
+    source: str
+    converted: bool = False
+
+
+OnReport = Callable[[str, Report], None]
+"""Told a component's name and what its conversion kept in float32."""
+
+
+def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, on_report: OnReport) -> Iterator[Graph]:
+    """The graphs of a component, the preferred one first.
+
+    The first is converted where another precision is asked for; those after it are there because they compute in a
+    wider one, and are taken over as they are.
+
+    Args:
+        source: The export.
+        name: The component.
+        precision: A key of `PRECISIONS`, or None for what was exported.
+        scratch: An empty folder of its own for what is converted.
+        on_report: Told what a conversion kept.
+
+    Raises:
+        UsageError: The precision is unknown.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision {precision!r}; expected one of: {', '.join(PRECISIONS)}.")
+    entry = source.manifest.components[name]
+    wanted = None if precision is None else PRECISIONS[precision]
+    if wanted == "float16" and entry.overflows:
+        wanted = "float32"
+        on_report(name, Report.whole(wanted, entry.overflows))
+    written = set()
+    for number, engine in enumerate(entry.engines):
+        if number == 0 and wanted not in (None, engine.precision):
+            graph = _converted(source, engine, str(wanted), scratch, lambda report: on_report(name, report))
+        else:
+            graph = _exported(source, engine)
+        if graph.precision not in written:
+            written.add(graph.precision)
+            yield graph
+
+
+def wide_graph(source: Bundle, name: str, scratch: Path) -> Graph:
+    """The widest graph of a component, in a precision that ONNX Runtime computes in on any processor.
+
+    Args:
+        source: The export.
+        name: The component.
+        scratch: An empty folder of its own for what is converted.
+    """
+    engine = source.manifest.components[name].engines[-1]
+    if engine.precision != "bfloat16":
+        return _exported(source, engine)
+    return _converted(source, engine, "float32", scratch, lambda report: None)
+
+
+def _exported(source: Bundle, engine: EngineEntry) -> Graph:
+    return Graph(
+        path=source.file(engine.path),
+        precision=engine.precision,
+        parity=engine.parity,
+        source=_source(source, engine),
+    )
+
+
+def _converted(
+    source: Bundle, engine: EngineEntry, precision: str, scratch: Path, on_report: Callable[[Report], None]
+) -> Graph:
+    import onnx_ir as ir
+
+    model = ir.load(source.file(engine.path))
+    on_report(convert(model, precision))
+    scratch.mkdir(parents=True)
+    path = scratch / CONVERTED
+    ir.save(model, path, external_data=f"{CONVERTED}.data")
+    return Graph(path=path, precision=precision, parity=None, source=_source(source, engine), converted=True)
+
+
+def _source(source: Bundle, engine: EngineEntry) -> str:
+    inside = Path(engine.path).parent
+    files = {path: file.sha256 for path, file in source.manifest.files.items() if Path(path).parent == inside}
+    return digest(files)

@@ -1,0 +1,105 @@
+"""What every target needs of a machine, the fastest target first: data that builders, preflight and sessions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """Software that opens engines.
+
+    Args:
+        title: As people call it.
+        distributions: Names it is installed under, any one of them.
+        install: How to get it.
+        exact: Whether it opens only what the same release built; otherwise what older ones built too.
+    """
+
+    title: str
+    distributions: tuple[str, ...]
+    install: str
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One target.
+
+    Args:
+        file: Name of the engine's file.
+        packages: What builds and opens it, all of them.
+        beside: What else opening it takes; its version does not matter.
+        gpu: Whether it runs on an NVIDIA GPU.
+        local: Whether an engine is built for the very kind of GPU of the machine that builds it, which so needs one.
+        profiles: Whether every free dimension needs a smallest, a best and a largest size.
+        systems: Whether an engine opens on other operating systems than the builder's.
+    """
+
+    file: str
+    packages: tuple[Package, ...]
+    beside: tuple[Package, ...] = ()
+    gpu: bool = False
+    local: bool = False
+    profiles: bool = False
+    systems: bool = True
+
+
+ONNXRUNTIME = Package(
+    title="onnxruntime", distributions=("onnxruntime", "onnxruntime-gpu"), install="pip install onnxruntime"
+)
+# Both packages hold the module `onnxruntime`; where both are installed, the one that came last is there.
+ONNXRUNTIME_GPU = Package(
+    title="onnxruntime-gpu",
+    distributions=("onnxruntime-gpu",),
+    install="pip uninstall onnxruntime && pip install onnxruntime-gpu",
+)
+TENSORRT = Package(
+    title="TensorRT",
+    distributions=("tensorrt", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings", "tensorrt-cu13", "tensorrt-cu12"),
+    install="pip install tensorrt",
+    exact=True,
+)
+TENSORRT_RTX = Package(
+    title="TensorRT-RTX",
+    distributions=("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"),
+    install="pip install 'latentlink[tensorrt-rtx]'",
+    exact=True,
+)
+NV_RTX_PROVIDER = Package(
+    title="onnxruntime-ep-nv-tensorrt-rtx",
+    distributions=("onnxruntime-ep-nv-tensorrt-rtx-cu13", "onnxruntime-ep-nv-tensorrt-rtx-cu12"),
+    install="pip install onnxruntime-ep-nv-tensorrt-rtx",
+    exact=True,
+)
+CUDA_PYTHON = Package(
+    title="cuda-python", distributions=("cuda-bindings",), install="pip install 'latentlink[tensorrt-rtx]'"
+)
+
+TARGETS: Mapping[str, Target] = {
+    "tensorrt": Target(
+        file="model.plan",
+        packages=(TENSORRT,),
+        beside=(CUDA_PYTHON,),
+        gpu=True,
+        local=True,
+        profiles=True,
+        systems=False,
+    ),
+    "tensorrt-rtx": Target(file="model.plan", packages=(TENSORRT_RTX,), beside=(CUDA_PYTHON,), gpu=True, profiles=True),
+    "ort-tensorrt": Target(
+        file="model.onnx",
+        packages=(ONNXRUNTIME_GPU, TENSORRT),
+        gpu=True,
+        local=True,
+        profiles=True,
+        systems=False,
+    ),
+    "ort-nv-rtx": Target(
+        file="model.onnx", packages=(ONNXRUNTIME, NV_RTX_PROVIDER), gpu=True, local=True, profiles=True
+    ),
+    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), gpu=True),
+    "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,)),
+}
+"""In the order in which a bundle's engines are preferred."""

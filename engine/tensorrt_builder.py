@@ -1,0 +1,233 @@
+"""TensorRT and TensorRT for RTX: ONNX parsed into a strongly typed network and compiled to a plan.
+
+Precision is that of the graph's own types. TensorRT compiles for the GPU of this machine, TensorRT for RTX ahead of
+time for several kinds, without any.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from latentlink.engine.build_progress import Phases
+from latentlink.engine.files import atomic_file
+from latentlink.engine.job import Job
+from latentlink.engine.machine import this_machine
+from latentlink.engine.manifest import Fact
+from latentlink.engine.targets import TARGETS
+from latentlink.engine.tensorrt_module import import_tensorrt
+from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.ports import Port
+
+AHEAD_OF_TIME = "8.0-12.x"
+"""Compute capabilities that TensorRT for RTX builds for where none is named (its documentation: 8.0 and later)."""
+
+ERRORS = 5
+"""Parser errors that a message shows."""
+
+
+def build_engine(job: Job) -> Mapping[str, Fact]:
+    """Compile `job.source` and write the plan to `job.out`.
+
+    Returns:
+        Facts for the fingerprint.
+
+    Raises:
+        BundleError: TensorRT does not take the graph, or fails to compile it.
+        UsageError: An option is not one that the target has.
+        PreflightError: The package or the GPU that it needs is not here.
+    """
+    trt = import_tensorrt(job.target)
+    capabilities = _capabilities(job)
+    log = _log(trt)
+    builder = trt.Builder(log)
+    network = builder.create_network(_strongly_typed(trt))
+    job.on_phase("parsing", 0.0)
+    _parse(trt, network, log, job)
+    _check_ports(trt, network, job)
+    config = builder.create_builder_config()
+    config.add_optimization_profile(_profile(builder, job))
+    for flag, wanted in (("REFIT", job.options.refit), ("WEIGHT_STREAMING", job.options.weight_streaming)):
+        if wanted:
+            config.set_flag(getattr(trt.BuilderFlag, flag))
+    if job.options.compute_capabilities:
+        config.num_compute_capabilities = len(capabilities)
+        for index, capability in enumerate(capabilities):
+            config.set_compute_capability(_capability(trt, capability), index)
+    monitor = _monitor(trt, Phases(job.on_phase))
+    config.progress_monitor = monitor
+    with _timing_cache(config, job):
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise BundleError(
+                f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.",
+                remedy="Try smaller sizes or another precision; if it should work, report it.",
+            )
+    with job.out.open("wb") as file:
+        file.write(memoryview(plan))
+    return {
+        "compute_capability": tuple(capabilities) or (AHEAD_OF_TIME,),
+        "cuda": _cuda(job),
+        "refit": job.options.refit,
+        "weight_streaming": job.options.weight_streaming,
+    }
+
+
+def _title(trt: Any, job: Job) -> str:
+    return f"{TARGETS[job.target].packages[0].title} {trt.__version__}"
+
+
+def _strongly_typed(trt: Any) -> int:
+    """Creation flags; where every network is strongly typed there is no flag for it."""
+    flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
+
+
+def _log(trt: Any) -> Any:
+    """A logger that keeps errors, to be told in one sentence, and prints nothing."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(" ".join(message.split()))
+
+        def said(self) -> str:
+            return "; ".join(self.errors[:ERRORS]) or "it does not say why"
+
+    return Log()
+
+
+def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:
+    parser = trt.OnnxParser(network, log)
+    if parser.parse_from_file(str(job.source)):
+        return
+    listed = []
+    for number in range(min(parser.num_errors, ERRORS)):
+        error = parser.get_error(number)
+        listed.append(f"node {error.node_name()!r} ({error.node_operator()}): {' '.join(error.desc().split())}")
+    raise BundleError(
+        f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(listed) or log.said()}.",
+        remedy="Export it again with this version of latentlink, or build it for another target.",
+    )
+
+
+def _check_ports(trt: Any, network: Any, job: Job) -> None:
+    """What the network reads and writes must be what the ports say, before any time is spent on it."""
+    found = [network.get_input(number) for number in range(network.num_inputs)]
+    found += [network.get_output(number) for number in range(network.num_outputs)]
+    made = [(tensor.name, tensor.dtype) for tensor in found]
+    wanted = [(port.tensor, _dtype(trt, port)) for port in (*job.inputs, *job.outputs)]
+    if made != wanted:
+        raise BundleError(
+            f"{_title(trt, job)} reads and writes {made} in {job.component}; expected {wanted}.",
+            remedy="It is a fault of the builder: report it.",
+        )
+
+
+DTYPES: Mapping[str, str] = {
+    "float32": "FLOAT",
+    "float16": "HALF",
+    "bfloat16": "BF16",
+    "uint8": "UINT8",
+    "int32": "INT32",
+    "int64": "INT64",
+}
+"""Ports' dtypes as TensorRT calls them."""
+
+
+def _dtype(trt: Any, port: Port) -> Any:
+    return getattr(trt.DataType, DTYPES[port.dtype])
+
+
+def _profile(builder: Any, job: Job) -> Any:
+    profile = builder.create_optimization_profile()
+    for port in job.inputs:
+        if any(isinstance(dim, str) for dim in port.shape):
+            shapes = [[job.limits[dim][k] if isinstance(dim, str) else dim for dim in port.shape] for k in range(3)]
+            profile.set_shape(port.tensor, *shapes)
+    return profile
+
+
+def _capabilities(job: Job) -> list[str]:
+    """Compute capabilities to build for; none where those are the target's usual ones.
+
+    Raises:
+        UsageError: The target cannot choose.
+        PreflightError: It builds for the GPU that is here, and there is none.
+    """
+    asked = job.options.compute_capabilities
+    if not TARGETS[job.target].local:
+        return list(asked)
+    if asked:
+        raise UsageError(
+            f"The target {job.target} builds for the GPU of the machine that builds, not for {', '.join(asked)}.",
+            remedy="Leave the compute capability out, or build for tensorrt-rtx.",
+        )
+    gpus = this_machine().gpus
+    if not gpus:
+        raise PreflightError(
+            f"The target {job.target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
+            "device.",
+            remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
+        )
+    return ["{}.{}".format(*gpus[0].capability)]
+
+
+def _capability(trt: Any, text: str) -> Any:
+    name = f"SM{text.replace('.', '')}"
+    if not re.fullmatch(r"\d+\.\d", text) or not hasattr(trt.ComputeCapability, name):
+        known = [n[2:-1] + "." + n[-1] for n in dir(trt.ComputeCapability) if re.fullmatch(r"SM\d+", n)]
+        raise UsageError(f"{text!r} is not a compute capability that can be built for; expected {', '.join(known)}.")
+    return getattr(trt.ComputeCapability, name)
+
+
+def _cuda(job: Job) -> str:
+    """The least CUDA version that a driver must run: any minor one of the major that the package was made for."""
+    machine = this_machine()
+    for package in TARGETS[job.target].packages:
+        for name in package.distributions:
+            if name in machine.versions and (found := re.search(r"cu(\d+)", name)):
+                return f"{found[1]}.0"
+    return f"{machine.driver[0]}.0" if machine.driver else "12.0"
+
+
+def _monitor(trt: Any, phases: Phases) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            phases.start(phase, parent, steps)
+
+        def phase_finish(self, phase: str) -> None:
+            phases.finish(phase)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            phases.step(phase, step)
+            return True
+
+    return Monitor()
+
+
+@contextmanager
+def _timing_cache(config: Any, job: Job) -> Iterator[None]:
+    """Give the builder what earlier builds measured, and keep what this one adds."""
+    path = job.options.timing_cache
+    if path is None:
+        yield
+        return
+    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    if cache is None or not config.set_timing_cache(cache, False):
+        raise UsageError(
+            f"{str(path)!r} is not a timing cache that this machine's TensorRT reads.",
+            remedy="Give another file, or delete it: it is made anew.",
+        )
+    yield
+    with atomic_file(path) as part:
+        part.write_bytes(memoryview(config.get_timing_cache().serialize()))
