@@ -81,7 +81,9 @@ class TensorrtSession:
         self._runtime = trt.Runtime(self._log)
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
         self._config = _runtime_config(trt, self._engine)
+        _stream_weights(self._engine)
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
+        self._sizes = {name: self._range(name) for name in names}
         self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
         self.outputs = tuple(self._port(name, path) for name in names if not self._reads(name))
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
@@ -128,12 +130,12 @@ class TensorrtSession:
                 remedy="It is a fault of the export: report it.",
             )
         shape: list[Dim] = [
-            low if low == high else f"d{axis}" for axis, (low, high) in enumerate(zip(*self._sizes(name), strict=True))
+            low if low == high else f"d{axis}" for axis, (low, high) in enumerate(zip(*self._sizes[name], strict=True))
         ]
         found = self._engine.get_tensor_dtype(name).name
         return read_port(path, name, shape, dtype=TYPES.get(found), described=found)
 
-    def _sizes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _range(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Smallest and largest shape of a tensor; an output's free dimensions are -1 and unlimited."""
         shape = tuple(self._engine.get_tensor_shape(name))
         if -1 not in shape:
@@ -177,7 +179,7 @@ class TensorrtSession:
         """Enqueue one run; see `Session.run`.
 
         Raises:
-            UsageError: It was closed, or a shape is outside of what the engine was built for.
+            UsageError: It was closed, or a shape or type is not what the engine was built for.
             BundleError: The engine failed.
             MemoryError: There is not enough for this size.
         """
@@ -225,7 +227,7 @@ class TensorrtSession:
         return buffers
 
     def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
-        low, high = self._sizes(name)
+        low, high = self._sizes[name]
         if len(shape) == len(low) and all(a <= size <= b for a, size, b in zip(low, shape, high, strict=True)):
             return
         fits = str(list(low)) if low == high else f"{list(low)} to {list(high)}"
@@ -321,6 +323,13 @@ class TensorrtSession:
                 self._contexts.clear()
                 self._config = self._engine = self._runtime = None
                 self._cuda.leave(self)
+
+
+def _stream_weights(engine: Any) -> None:
+    """Of an engine built for it, keep on the GPU as many weights as TensorRT finds room for; it is told before contexts
+    are made."""
+    if engine.streamable_weights_size:
+        engine.weight_streaming_budget_v2 = engine.get_weight_streaming_automatic_budget()
 
 
 def _runtime_config(trt: Any, engine: Any) -> Any:
