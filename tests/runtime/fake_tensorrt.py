@@ -20,6 +20,9 @@ import onnxruntime as ort
 
 from tests.runtime.fake_gpu import FakeCuda
 
+OWN = {"strategy", "cache"}
+"""Attributes that are not TensorRT's."""
+
 MAGIC = b"FAKEPLAN"
 HEADER = 32
 Range = tuple[int, int, int]
