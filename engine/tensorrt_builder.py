@@ -222,6 +222,11 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if path is None:
         yield
         return
+    if not TARGETS[job.target].local:
+        raise UsageError(
+            f"The target {job.target} measures nothing when it builds, so there is nothing to keep in {str(path)!r}.",
+            remedy="Leave the timing cache out.",
+        )
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(
