@@ -19,7 +19,7 @@ SOURCE = "latentlink.source"
 def converted(tensor: ir.TensorProtocol, dtype: ir.DataType) -> ir.TensorProtocol:
     """The same numbers in another floating-point type, rounded to nearest even.
 
-    Finite numbers stay finite: those that float16 cannot hold become the largest that it can. They are masks, for
+    Finite numbers stay finite: those that the type cannot hold become the largest that it can. They are masks, for
     nodes that compute with such numbers stay in float32 (`out_of_range`).
 
     Args:
@@ -66,7 +66,9 @@ def read(tensor: ir.TensorProtocol, function: Callable[[NDArray[Any]], T]) -> T:
 def _rounded(array: NDArray[Any], dtype: ir.DataType) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         made: NDArray[Any] = array.astype(dtype.numpy())
-    if dtype == ir.DataType.FLOAT16 and np.isinf(made).any():
-        largest = np.finfo(np.float16).max
-        made = np.where(np.isinf(array), made, np.clip(made, -largest, largest))
+    lost = np.isinf(made)
+    if lost.any():
+        # float32's lowest, a usual mask, is beyond bfloat16 too
+        lost &= np.isfinite(array)
+        made[lost] = np.copysign(dtype.max, array[lost]).astype(made.dtype)
     return made
