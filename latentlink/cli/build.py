@@ -97,7 +97,7 @@ def command(
     reports: dict[str, Report] = {}
     with progress() as bar:
         task = bar.add_task("checking the export", total=None)
-        phases = bar.add_task("", total=1.0, visible=False)
+        phases = bar.add_task("", total=100, visible=False)
 
         def begins(number: int, count: int, title: str) -> None:
             bar.update(task, total=count, completed=number, description=f"building {title}")
@@ -111,7 +111,9 @@ def command(
             options=options,
             told=Told(
                 on_engine=begins,
-                on_phase=lambda phase, share: bar.update(phases, completed=share, description=phase, visible=True),
+                on_phase=lambda phase, share: bar.update(
+                    phases, completed=int(100 * share), description=phase, visible=True
+                ),
                 on_precision=reports.__setitem__,
             ),
             opener=opener,
