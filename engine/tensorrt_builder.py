@@ -7,7 +7,7 @@ time for several kinds, without any.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +60,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     config.progress_monitor = monitor
     with _timing_cache(config, job):
         plan = builder.build_serialized_network(network, config)
+        if monitor.error is not None:
+            raise monitor.error
         if plan is None:
             raise BundleError(
                 f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.",
@@ -198,19 +200,31 @@ def _cuda(job: Job) -> str:
 
 
 def _monitor(trt: Any, phases: Phases) -> Any:
+    """What TensorRT tells its progress.
+
+    An error in there, Ctrl-C above all, must not pass through its C++: it stops the build, and is kept to be raised.
+    """
+
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
+            self.error: BaseException | None = None
+
+        def _do(self, call: Callable[..., None], *arguments: Any) -> bool:
+            try:
+                call(*arguments)
+            except BaseException as error:
+                self.error = error
+            return self.error is None
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            phases.start(phase, parent, steps)
+            self._do(phases.start, phase, parent, steps)
 
         def phase_finish(self, phase: str) -> None:
-            phases.finish(phase)
+            self._do(phases.finish, phase)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            phases.step(phase, step)
-            return True
+            return self._do(phases.step, phase, step)
 
     return Monitor()
 

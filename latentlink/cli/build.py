@@ -103,6 +103,9 @@ def command(
             bar.update(task, total=count, completed=number, description=f"building {title}")
             bar.reset(phases, visible=False)
 
+        def in_phase(phase: str, share: float) -> None:
+            bar.update(phases, completed=int(100 * share), description=phase, visible=True)
+
         manifest = build_bundle(
             exported,
             bundle,
@@ -111,9 +114,7 @@ def command(
             options=options,
             told=Told(
                 on_engine=begins,
-                on_phase=lambda phase, share: bar.update(
-                    phases, completed=int(100 * share), description=phase, visible=True
-                ),
+                on_phase=in_phase,
                 on_precision=reports.__setitem__,
             ),
             opener=opener,

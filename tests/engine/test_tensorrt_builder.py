@@ -65,6 +65,16 @@ def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
     assert all(0 <= share <= 1 for _, share in phases)
 
 
+def test_ctrl_c_stops_the_build(tmp_path: Path) -> None:
+    def interrupt(phase: str, share: float) -> None:
+        if phase.startswith("Building engine"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(job(tmp_path, on_phase=interrupt))
+    assert not (tmp_path / "model.plan").exists()
+
+
 def test_one_kind_of_gpu_can_be_named(tmp_path: Path) -> None:
     facts = build_engine(job(tmp_path, options=Options(compute_capabilities=("7.5",), refit=True)))
     assert facts["compute_capability"] == ("7.5",)
