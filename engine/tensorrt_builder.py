@@ -7,8 +7,10 @@ time for several kinds, without any.
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 from latentlink.engine.build_progress import Phases
@@ -56,9 +58,9 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         config.num_compute_capabilities = len(capabilities)
         for index, capability in enumerate(capabilities):
             config.set_compute_capability(_capability(trt, capability), index)
-    monitor = _monitor(trt, Phases(job.on_phase))
-    config.progress_monitor = monitor
-    with _timing_cache(config, job):
+    stop = Event()
+    config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
+    with _timing_cache(config, job), _stopped_by_ctrl_c(stop):
         plan = builder.build_serialized_network(network, config)
         if monitor.error is not None:
             raise monitor.error
@@ -199,10 +201,10 @@ def _cuda(job: Job) -> str:
     return f"{machine.driver[0]}.0" if machine.driver else "12.0"
 
 
-def _monitor(trt: Any, phases: Phases) -> Any:
+def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
     """What TensorRT tells its progress.
 
-    An error in there, Ctrl-C above all, must not pass through its C++: it stops the build, and is kept to be raised.
+    An error in there must not pass through its C++: it stops the build, and is kept to be raised.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -215,7 +217,7 @@ def _monitor(trt: Any, phases: Phases) -> Any:
                 call(*arguments)
             except BaseException as error:
                 self.error = error
-            return self.error is None
+            return self.error is None and not stop.is_set()
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             self._do(phases.start, phase, parent, steps)
@@ -227,6 +229,21 @@ def _monitor(trt: Any, phases: Phases) -> Any:
             return self._do(phases.step, phase, step)
 
     return Monitor()
+
+
+@contextmanager
+def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
+    """Ctrl-C sets `stop`, and is raised when the block ends: Python would raise it in whichever call C++ makes next."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if stop.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,12 +67,29 @@ def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_the_build(tmp_path: Path) -> None:
+    shares: list[float] = []
+
     def interrupt(phase: str, share: float) -> None:
         if phase.startswith("Building engine"):
-            raise KeyboardInterrupt
+            shares.append(share)
+            if len(shares) == 1:
+                signal.raise_signal(signal.SIGINT)
 
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         build_engine(job(tmp_path, on_phase=interrupt))
+    assert max(shares) < 0.5
+    assert not (tmp_path / "model.plan").exists()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_error_of_whoever_shows_progress_stops_it_too(tmp_path: Path) -> None:
+    def fail(phase: str, share: float) -> None:
+        if phase.startswith("Building engine"):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        build_engine(job(tmp_path, on_phase=fail))
     assert not (tmp_path / "model.plan").exists()
 
 
