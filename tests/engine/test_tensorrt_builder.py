@@ -94,9 +94,11 @@ def test_an_error_of_whoever_shows_progress_stops_it_too(tmp_path: Path) -> None
 
 
 def test_one_kind_of_gpu_can_be_named(tmp_path: Path) -> None:
-    facts = build_engine(job(tmp_path, options=Options(compute_capabilities=("7.5",), refit=True)))
+    facts = build_engine(
+        job(tmp_path, options=Options(compute_capabilities=("7.5",), refit=True, weight_streaming=True))
+    )
     assert facts["compute_capability"] == ("7.5",)
-    assert facts["refit"] is True
+    assert (facts["refit"], facts["weight_streaming"]) == (True, True)
 
 
 @pytest.mark.parametrize("text", ["9", "4.2", "x.y", "8.9.1"])
