@@ -19,15 +19,12 @@ from latentlink.engine.job import Job
 from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
-from latentlink.engine.tensorrt_module import import_tensorrt
+from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
 """Compute capabilities that TensorRT for RTX builds for where none is named (its documentation: 8.0 and later)."""
-
-ERRORS = 5
-"""Parser errors that a message shows."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -43,7 +40,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     """
     trt = import_tensorrt(job.target)
     capabilities = _capabilities(job)
-    log = _log(trt)
+    log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
     job.on_phase("parsing", 0.0)
@@ -87,24 +84,6 @@ def _strongly_typed(trt: Any) -> int:
     """Creation flags; where every network is strongly typed there is no flag for it."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
-
-
-def _log(trt: Any) -> Any:
-    """A logger that keeps errors, to be told in one sentence, and prints nothing."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(" ".join(message.split()))
-
-        def said(self) -> str:
-            return "; ".join(self.errors[:ERRORS]) or "it does not say why"
-
-    return Log()
 
 
 def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:

@@ -80,7 +80,11 @@ class Session(Protocol):
         ...
 
 
-OPENERS: Mapping[str, str] = {"ort-cpu": "latentlink.runtime.sessions.ort"}
+OPENERS: Mapping[str, str] = {
+    "tensorrt": "latentlink.runtime.sessions.tensorrt",
+    "tensorrt-rtx": "latentlink.runtime.sessions.tensorrt",
+    "ort-cpu": "latentlink.runtime.sessions.ort",
+}
 """Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""
 
 
@@ -96,6 +100,8 @@ def open_session(path: Path, target: str, *, threads: int | None = None, varied:
     Raises:
         UsageError: The target is unknown.
         BundleError: The file is not an engine of that target, or its tensors carry no symbols.
+        PreflightError: What the target needs is not on this machine.
+        MemoryError: There is not enough for it.
     """
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")
