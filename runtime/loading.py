@@ -16,6 +16,7 @@ from latentlink.ports import Port, latent_port
 from latentlink.runtime.link import Engine, as_declared, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
+from latentlink.runtime.residency import Residency, Resident
 from latentlink.runtime.sessions import OPENERS, open_session
 from latentlink.runtime.verify import check_candidate, runner, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
@@ -42,6 +43,7 @@ def load(
     threads: int | None = None,
     verify: bool | None = None,
     memory: int | None = None,
+    resident: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -56,16 +58,21 @@ def load(
         memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
             more is done in several passes, blended where they meet. What fits is measured at the first picture. None
             sets no budget.
+        resident: Bytes that the files of the engines that are open at once may have together, so that a model runs on
+            a machine that does not hold all of it: the engine that ran longest ago is closed for the next, and opened
+            again when it runs. None keeps all open.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, no such component or target, or memory is no number of bytes.
+        UsageError: There is no bundle, no such component or target, memory or resident is no number of bytes, or one
+            engine alone is larger than resident.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
     if target != "auto" and target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(OPENERS)}.")
+    room = None if resident is None else Residency(resident)
     own = _open(bundle, on_progress)
     chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
     opened = [own]
@@ -85,15 +92,21 @@ def load(
         for component, (title, source) in chosen.items():
             candidate = _choose(component, title, source, target, notes)
             precisions[component] = candidate.precision
-            engines.append(_opened(component, title, source, candidate, threads, memory))
+            engines.append(_opened(component, title, source, candidate, threads, memory, room))
             if (wide := _wider(component, source, candidate, target)) is not None:
-                opener = partial(_opened, component, title, source, wide, threads, memory)
-                check = partial(_verify, chosen=chosen, precision=wide.precision, target=target, threads=threads)
+                if room is not None:
+                    room.check(f"{component} of {title} in {wide.precision}", _size(source, wide))
+                opener = partial(_opened, component, title, source, wide, threads, memory, room)
+                check = partial(
+                    _verify, chosen=chosen, precision=wide.precision, target=target, threads=threads, room=room
+                )
                 wider[component] = partial(_open_wide, opener, None if verify is False else check)
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             for engine in engines:
-                notes += _verify(engine, chosen, precisions[engine.component], target, threads, every=verify is True)
+                notes += _verify(
+                    engine, chosen, precisions[engine.component], target, threads, room, every=verify is True
+                )
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(
@@ -146,7 +159,7 @@ def open_component(
     if component not in source.manifest.components:
         return None
     entry = _choose(component, str(bundle), source, target, [])
-    return _opened(component, str(bundle), source, entry, threads, None), source
+    return _opened(component, str(bundle), source, entry, threads, None, None), source
 
 
 def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
@@ -187,19 +200,39 @@ def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> 
 
 
 def _opened(
-    component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None, memory: int | None
+    component: str,
+    title: str,
+    source: Bundle,
+    chosen: EngineEntry,
+    threads: int | None,
+    memory: int | None,
+    room: Residency | None,
 ) -> Engine:
     entry = source.manifest.components[component]
     pictures = any(port.kind == "image" for port in (*entry.inputs, *entry.outputs))
+    path = source.file(chosen.path)
+    opener = partial(open_session, path, chosen.target, threads=threads, varied=pictures and memory is not None)
     return Engine(
         component=component,
         bundle=title,
-        session=open_session(
-            source.file(chosen.path), chosen.target, threads=threads, varied=pictures and memory is not None
+        session=opener()
+        if room is None
+        else Resident(
+            title=f"{component} of {title}",
+            path=path,
+            size=_size(source, chosen),
+            opener=opener,
+            residency=room,
         ),
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
     )
+
+
+def _size(source: Bundle, chosen: EngineEntry) -> int:
+    """Bytes of an engine's files: all in its folder."""
+    folder = chosen.path.rpartition("/")[0]
+    return sum(entry.size for path, entry in source.manifest.files.items() if path.rpartition("/")[0] == folder)
 
 
 def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:
@@ -221,6 +254,7 @@ def _verify(
     precision: str,
     target: str,
     threads: int | None,
+    room: Residency | None,
     *,
     every: bool,
 ) -> list[str]:
@@ -232,6 +266,7 @@ def _verify(
         precision: What the engine computes in.
         target: As in `load`.
         threads: As in `load`.
+        room: What engines that are open at once may have.
         every: Whether an engine runs a probe of its own bundle too.
     """
     component = engine.component
@@ -250,7 +285,7 @@ def _verify(
                 remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
             )
         entry = _choose(component, host_name, host, target, [])
-        session = _opened(component, host_name, host, entry, threads, None).session
+        session = _opened(component, host_name, host, entry, threads, None, room).session
         try:
             return runner(session)(inputs)
         finally:

@@ -76,7 +76,7 @@ class Session(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds. Closing twice is harmless; buffers stay valid."""
+        """Give back what a run needs. Closing twice is harmless; buffers stay valid, and can still be made."""
         ...
 
 
