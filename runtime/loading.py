@@ -11,6 +11,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.probes import Arrays
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, LinkError, PreflightError, UsageError
 from latentlink.ports import Port, latent_port
 from latentlink.runtime.link import Engine, as_declared, link
@@ -93,6 +94,7 @@ def load(
             candidate = _choose(component, title, source, target, notes)
             precisions[component] = candidate.precision
             engines.append(_opened(component, title, source, candidate, threads, memory, room))
+            notes[-1] += _placed(candidate, engines[-1])
             if (wide := _wider(component, source, candidate, target)) is not None:
                 if room is not None:
                     room.check(f"{component} of {title} in {wide.precision}", _size(source, wide))
@@ -226,6 +228,16 @@ def _opened(
         ),
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
+    )
+
+
+def _placed(chosen: EngineEntry, engine: Engine) -> str:
+    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
+    if not TARGETS[chosen.target].gpu:
+        return ""
+    return "".join(
+        f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
+        for number, (name, count) in enumerate(engine.session.placement().items())
     )
 
 

@@ -150,6 +150,10 @@ class Resident:
             self._residency.enter(self)
         return self._session.run(inputs, outputs)
 
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes run on which provider."""
+        return self._session.placement()
+
     def elapsed(self) -> float:
         """Seconds that all runs took, those before it was last opened too."""
         return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)

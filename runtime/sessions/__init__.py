@@ -71,6 +71,10 @@ class Session(Protocol):
         """
         ...
 
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes of its graph run on which provider; empty where an engine is one piece."""
+        ...
+
     def elapsed(self) -> float:
         """Seconds that all runs took inside the engine; waits for those that are not done."""
         ...
@@ -80,7 +84,12 @@ class Session(Protocol):
         ...
 
 
-OPENERS: Mapping[str, str] = {"ort-cpu": "latentlink.runtime.sessions.ort"}
+OPENERS: Mapping[str, str] = {
+    "ort-tensorrt": "latentlink.runtime.sessions.ort",
+    "ort-nv-rtx": "latentlink.runtime.sessions.ort",
+    "ort-cuda": "latentlink.runtime.sessions.ort",
+    "ort-cpu": "latentlink.runtime.sessions.ort",
+}
 """Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""
 
 
@@ -96,6 +105,7 @@ def open_session(path: Path, target: str, *, threads: int | None = None, varied:
     Raises:
         UsageError: The target is unknown.
         BundleError: The file is not an engine of that target, or its tensors carry no symbols.
+        PreflightError: What the target runs on is not here.
     """
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")
