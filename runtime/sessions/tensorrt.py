@@ -262,6 +262,10 @@ class TensorrtSession:
             return MemoryError(f"The GPU has not enough memory for {self._title}: {said}.")
         return BundleError(f"The engine {self._title} {how}: {said}.", remedy=REBUILD)
 
+    def placement(self) -> Mapping[str, int]:
+        """Nothing: all of an engine runs on the GPU."""
+        return {}
+
     def elapsed(self) -> float:
         """Seconds that all runs took on the GPU; waits for those that are not done."""
         while self._marks:
