@@ -28,7 +28,7 @@ PRECISIONS: Mapping[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "
 
 TYPES = {"float32": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16}
 
-RULES: tuple[Rule, ...] = (angles, normalisation, whole_numbers, outside, no_half, out_of_range)
+RULES: tuple[Rule, ...] = (no_half, angles, normalisation, whole_numbers, outside, out_of_range)
 """What stays in float32. A node that several claim has the first one's reason."""
 
 
