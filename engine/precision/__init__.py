@@ -7,7 +7,7 @@ A pass is a file, with what it requires and what it ensures. `convert` runs them
     retype      the other nodes, and their weights, become float16 or bfloat16; casts where both meet
 """
 
-from latentlink.engine.precision.convert import PRECISIONS, convert
+from latentlink.engine.precision.conversion import PRECISIONS, convert
 from latentlink.engine.precision.report import Kept, Report
 
 __all__ = ["PRECISIONS", "Kept", "Report", "convert"]

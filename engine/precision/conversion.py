@@ -1,4 +1,10 @@
-"""A component from one precision to another."""
+"""A component from one precision to another.
+
+What has no rule, by measurement (every result rounded to its type, over the demo and small checkpoints of each family):
+softmaxes, which differ in no bit, as kernels add up in float32 inside; the scores that they read, the affine of group
+norms, rotations by position and sums with what a block was given, each within 3 dB of PSNR either way, where the
+thresholds are 10 dB away.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +34,7 @@ PRECISIONS: Mapping[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "
 
 TYPES = {"float32": ir.DataType.FLOAT, "float16": ir.DataType.FLOAT16, "bfloat16": ir.DataType.BFLOAT16}
 
-RULES: tuple[Rule, ...] = (angles, normalisation, whole_numbers, outside, no_half, out_of_range)
+RULES: tuple[Rule, ...] = (no_half, angles, normalisation, whole_numbers, outside, out_of_range)
 """What stays in float32. A node that several claim has the first one's reason."""
 
 
