@@ -65,7 +65,7 @@ class Session(Protocol):
             The outputs by tensor name.
 
         Raises:
-            UsageError: It was closed.
+            UsageError: It was closed, or was not built for a shape.
             BundleError: The engine failed.
             MemoryError: There is not enough for this size.
         """

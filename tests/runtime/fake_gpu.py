@@ -244,13 +244,14 @@ class FakeCuda:
         elif kind is Kind.cudaMemcpyHostToDevice:
             self.region(to, size)
             pinned = any(r.pointer <= pointer and pointer + size <= r.pointer + len(r.data) for r in self.pinned)
-            # pageable memory is read before the call returns, pinned memory when the stream gets there
-            source = host(pointer, size) if pinned else host(pointer, size).copy()
+            source = host(pointer, size)
 
             def write() -> None:
                 self.view(to, size)[:] = source
 
             self.queue.append(write)
+            if not pinned:  # is read before the call returns, and waits for what goes before
+                self._drain()
         else:
             self.region(pointer, size)
             self._drain()

@@ -20,6 +20,9 @@ import onnxruntime as ort
 
 from tests.runtime.fake_gpu import FakeCuda
 
+OWN = {"strategy", "cache"}
+"""Attributes that are not TensorRT's."""
+
 MAGIC = b"FAKEPLAN"
 HEADER = 32
 Range = tuple[int, int, int]
@@ -108,6 +111,7 @@ class FakeTensorrt:
         self.rtx = rtx
         self.__version__ = version
         self.capturable = True
+        self.streamable = 0  # bytes of weights that engines were built to stream
         self.contexts = 0  # made so far
 
     def Runtime(self, logger: Logger) -> PlanReader:
@@ -165,6 +169,8 @@ class Engine:
         self.weights = {tensor.name for tensor in onnx.load_from_string(graph).graph.initializer}
         self.session = _session(graph, head["folder"])
         self.generation = 0  # of the weights
+        self.streamable_weights_size = trt.streamable
+        self.weight_streaming_budget_v2: int | None = None
         self.inputs: dict[str, Any] = {arg.name: arg for arg in self.session.get_inputs()}
         self.outputs: dict[str, Any] = {arg.name: arg for arg in self.session.get_outputs()}
         self.tensors = {**self.inputs, **self.outputs}
@@ -194,7 +200,11 @@ class Engine:
         shape = self.inputs[name].shape
         return [tuple(self.limits[dim][k] if isinstance(dim, str) else dim for dim in shape) for k in range(3)]
 
+    def get_weight_streaming_automatic_budget(self) -> int:
+        return self.streamable_weights_size // 2
+
     def create_execution_context(self, strategy: Any) -> Context:
+        assert not self.streamable_weights_size or self.weight_streaming_budget_v2 is not None
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         self.trt.contexts += 1
         return Context(self)

@@ -151,6 +151,12 @@ def test_a_manifest_that_declares_other_ports_than_the_engine_has_is_refused() -
     assert refused.value.status == 4
 
 
+def test_an_engine_may_have_its_tensors_in_another_order_than_its_manifest() -> None:
+    honest = denoiser()
+    turned = Ports(honest.session.inputs[::-1], honest.session.outputs[::-1])
+    assert link([text_encoder(), replace(honest, session=cast(Session, turned)), decoder()], ALL)
+
+
 def test_a_wrong_decoder_stays_refused_when_its_manifest_is_edited_to_say_the_right_space() -> None:
     wrong = decoder(OTHER, bundle="b")
     edited = replace(wrong, declared=decoder(ONE).declared)

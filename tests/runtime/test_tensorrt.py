@@ -261,6 +261,14 @@ def test_weights_that_are_missing_leave_the_engine_as_it_was(tmp_path: Path, trt
     session.close()
 
 
+def test_weights_are_streamed_where_the_engine_was_built_for_it(tmp_path: Path, trt: FakeTensorrt) -> None:
+    trt.streamable = 1000
+    session = opened(tmp_path, trt)
+    assert session._plan._engine.weight_streaming_budget_v2 == 500
+    session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+    session.close()
+
+
 def test_want_of_memory_for_activations_is_a_memory_error(tmp_path: Path, trt: FakeTensorrt) -> None:
     session = opened(tmp_path, trt)
     given = session.upload(values(4, 4, 16, 8))

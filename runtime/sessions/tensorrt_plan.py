@@ -1,0 +1,182 @@
+"""A TensorRT plan, opened: what it says of itself, contexts to run it with, and its weights."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from latentlink.engine.targets import TARGETS
+from latentlink.engine.tensorrt_module import ErrorLog, error_log
+from latentlink.errors import BundleError, PreflightError
+from latentlink.ports import Dim, Port
+from latentlink.runtime.sessions.readback import engine_title, read_port
+
+TYPES: Mapping[str, str] = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "UINT8": "uint8",
+    "INT32": "int32",
+    "INT64": "int64",
+}
+"""Ports' dtypes by the name of TensorRT's DataType."""
+
+FREE = 1 << 31
+"""Largest size of a dimension that has no limit."""
+
+REBUILD = "Build the bundle again: latentlink build EXPORTED BUNDLE."
+
+Sizes = tuple[tuple[int, ...], tuple[int, ...]]
+"""Smallest and largest shape of a tensor."""
+
+
+class Plan:
+    """An engine as TensorRT knows it. `inputs` and `outputs` are read back from it, dimensions of one size as numbers.
+
+    Args:
+        path: The plan.
+        target: `tensorrt` or `tensorrt-rtx`.
+        trt: The module of that target.
+
+    Raises:
+        PreflightError: It is for another GPU, driver or version.
+        BundleError: It is damaged, or has tensors that are not what their names say.
+        MemoryError: The GPU has not enough for it.
+    """
+
+    def __init__(self, path: Path, target: str, trt: Any) -> None:
+        self.title = engine_title(path)
+        self._trt = trt
+        self._log: ErrorLog = error_log(trt)
+        self._runtime = trt.Runtime(self._log)
+        self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
+        self._config = _runtime_config(trt, self._engine)
+        names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
+        self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
+        self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
+        self.outputs = tuple(self._port(name, path) for name in names if not self._reads(name))
+
+    def _open(self, path: Path, title: str) -> Any:
+        """The engine, read as far as TensorRT asks for it."""
+        if not path.stat().st_size:
+            raise BundleError(f"{title} cannot open {self.title}: the file is empty.", remedy=REBUILD)
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if hasattr(self._runtime, "get_engine_validity"):  # TensorRT for RTX
+                self._check_header(data[: self._runtime.engine_header_size], title)
+            engine = self._runtime.deserialize_cuda_engine(data)
+        if engine is None:
+            raise self.failed(f"is truncated or of another version, {title} cannot open it")
+        if engine.streamable_weights_size:  # where it was built for that, as many stay on the GPU as there is room for
+            engine.weight_streaming_budget_v2 = engine.get_weight_streaming_automatic_budget()
+        return engine
+
+    def _check_header(self, header: bytes, title: str) -> None:
+        validity, found = self._runtime.get_engine_validity(header)
+        if validity != self._trt.EngineValidity.INVALID:
+            return
+        kinds = self._trt.EngineInvalidityDiagnostics
+        bits = {name: int(getattr(kinds, name).value) for name in dir(kinds) if name.isupper()}
+        listed = [name for name, bit in bits.items() if int(found) & bit]
+        if "MALFORMED_ENGINE" in listed:
+            raise BundleError(f"{title} cannot open {self.title}: it is no plan, or a damaged one.", remedy=REBUILD)
+        told = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.said()
+        raise PreflightError(f"{title} cannot run {self.title} on this machine: {told}.", remedy=REBUILD)
+
+    def _reads(self, name: str) -> bool:
+        return bool(self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT)
+
+    def _range(self, name: str) -> Sizes:
+        """Of an input from the profile; free dimensions of an output are -1 to `FREE`."""
+        shape = tuple(self._engine.get_tensor_shape(name))
+        if -1 not in shape:
+            return shape, shape
+        if not self._reads(name):
+            return shape, tuple(FREE if size < 0 else size for size in shape)
+        low, _, high = self._engine.get_tensor_profile_shape(name, 0)
+        return tuple(low), tuple(high)
+
+    def _port(self, name: str, path: Path) -> Port:
+        if self._engine.get_tensor_location(name) != self._trt.TensorLocation.DEVICE:
+            raise BundleError(
+                f"The engine {self.title} has {name!r} on the host; expected all its tensors on the GPU.",
+                remedy="It is a fault of the export: report it.",
+            )
+        # the engine has no names for dimensions
+        shape: list[Dim] = [
+            low if low == high else f"d{axis}" for axis, (low, high) in enumerate(zip(*self.sizes[name], strict=True))
+        ]
+        found = self._engine.get_tensor_dtype(name).name
+        return read_port(path, name, shape, dtype=TYPES.get(found), described=found)
+
+    @property
+    def open(self) -> bool:
+        """Whether it was not closed."""
+        return self._engine is not None
+
+    def context(self) -> Any:
+        """A new execution context, without memory of its own.
+
+        Raises:
+            BundleError, MemoryError: TensorRT makes none.
+        """
+        made = self._engine.create_execution_context(self._config)
+        if made is None:
+            raise self.failed()
+        return made
+
+    def failed(self, how: str = "failed") -> Exception:
+        """Why TensorRT failed, by its own words."""
+        said = self._log.said()
+        if "outofmemory" in said.lower().replace(" ", ""):
+            return MemoryError(f"The GPU has not enough memory for {self.title}: {said}.")
+        return BundleError(f"The engine {self.title} {how}: {said}.", remedy=REBUILD)
+
+    def weights(self, graph: Path) -> Callable[[], bool]:
+        """Read the weights of an ONNX graph of the same nodes.
+
+        Returns:
+            Puts them into the engine, which must not be at work; returns whether that went well.
+
+        Raises:
+            BundleError: The engine was not built for that, or the graph does not have all its weights.
+        """
+        if not self._engine.refittable:
+            raise BundleError(
+                f"The weights of {self.title} cannot be replaced: it was not built for that.",
+                remedy="Build it with --refit.",
+            )
+        refitter = self._trt.Refitter(self._engine, self._log)
+        parser = self._trt.OnnxParserRefitter(refitter, self._log)
+        read = parser.refit_from_file(str(graph))
+        missing = refitter.get_missing_weights()
+        if not read or missing:
+            why = f"it lacks {', '.join(missing[:3])}" if missing else self._log.said()
+            raise BundleError(
+                f"{graph.name} does not have the weights of {self.title}: {why}.",
+                remedy="Take the graph of an export of the same family and precision.",
+            )
+
+        def put(held: object = parser) -> bool:  # the parser holds the weights until then
+            return bool(refitter.refit_cuda_engine())
+
+        return put
+
+    def close(self) -> None:
+        """Give back the engine's memory; its contexts must be gone."""
+        self._config = self._engine = self._runtime = None
+
+
+def _runtime_config(trt: Any, engine: Any) -> Any:
+    """What contexts are made with: no memory of their own, and whatever TensorRT for RTX has to be told."""
+    strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    if not hasattr(engine, "create_runtime_config"):  # older TensorRT
+        return strategy
+    config = engine.create_runtime_config()
+    config.set_execution_context_allocation_strategy(strategy)
+    if hasattr(config, "cuda_graph_strategy"):
+        # graphs are captured here, once kernels of the very shapes are compiled: later ones would not get into them
+        config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
+        config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        config.set_runtime_cache(config.create_runtime_cache())  # contexts share what was compiled for them
+    return config
