@@ -7,8 +7,10 @@ time for several kinds, without any.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 from latentlink.engine.build_progress import Phases
@@ -17,15 +19,12 @@ from latentlink.engine.job import Job
 from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
-from latentlink.engine.tensorrt_module import import_tensorrt
+from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
 """Compute capabilities that TensorRT for RTX builds for where none is named (its documentation: 8.0 and later)."""
-
-ERRORS = 5
-"""Parser errors that a message shows."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -41,7 +40,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     """
     trt = import_tensorrt(job.target)
     capabilities = _capabilities(job)
-    log = _log(trt)
+    log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
     job.on_phase("parsing", 0.0)
@@ -56,10 +55,12 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         config.num_compute_capabilities = len(capabilities)
         for index, capability in enumerate(capabilities):
             config.set_compute_capability(_capability(trt, capability), index)
-    monitor = _monitor(trt, Phases(job.on_phase))
-    config.progress_monitor = monitor
-    with _timing_cache(config, job):
+    stop = Event()
+    config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
+    with _timing_cache(config, job), _stopped_by_ctrl_c(stop):
         plan = builder.build_serialized_network(network, config)
+        if monitor.error is not None:
+            raise monitor.error
         if plan is None:
             raise BundleError(
                 f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.",
@@ -83,24 +84,6 @@ def _strongly_typed(trt: Any) -> int:
     """Creation flags; where every network is strongly typed there is no flag for it."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
-
-
-def _log(trt: Any) -> Any:
-    """A logger that keeps errors, to be told in one sentence, and prints nothing."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(" ".join(message.split()))
-
-        def said(self) -> str:
-            return "; ".join(self.errors[:ERRORS]) or "it does not say why"
-
-    return Log()
 
 
 def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:
@@ -197,22 +180,49 @@ def _cuda(job: Job) -> str:
     return f"{machine.driver[0]}.0" if machine.driver else "12.0"
 
 
-def _monitor(trt: Any, phases: Phases) -> Any:
+def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
+    """What TensorRT tells its progress.
+
+    An error in there must not pass through its C++: it stops the build, and is kept to be raised.
+    """
+
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
+            self.error: BaseException | None = None
+
+        def _do(self, call: Callable[..., None], *arguments: Any) -> bool:
+            try:
+                call(*arguments)
+            except BaseException as error:
+                self.error = error
+            return self.error is None and not stop.is_set()
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            phases.start(phase, parent, steps)
+            self._do(phases.start, phase, parent, steps)
 
         def phase_finish(self, phase: str) -> None:
-            phases.finish(phase)
+            self._do(phases.finish, phase)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            phases.step(phase, step)
-            return True
+            return self._do(phases.step, phase, step)
 
     return Monitor()
+
+
+@contextmanager
+def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
+    """Ctrl-C sets `stop`, and is raised when the block ends: Python would raise it in whichever call C++ makes next."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if stop.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -222,6 +232,11 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if path is None:
         yield
         return
+    if not TARGETS[job.target].local:
+        raise UsageError(
+            f"The target {job.target} measures nothing when it builds, so there is nothing to keep in {str(path)!r}.",
+            remedy="Leave the timing cache out.",
+        )
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import PreflightError
@@ -14,6 +14,41 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     # the second is what the first, a package of its own, re-exports
     "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
 }
+
+ERRORS = 5
+"""Errors that a message shows."""
+
+
+class ErrorLog(Protocol):
+    """A logger for TensorRT that prints nothing."""
+
+    def said(self) -> str:
+        """The errors since it was last asked, to go on in a sentence."""
+        ...
+
+
+def error_log(trt: Any) -> ErrorLog:
+    """A logger that keeps errors, to be told in one sentence.
+
+    Args:
+        trt: A module of `import_tensorrt`.
+    """
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(" ".join(message.split()))
+
+        def said(self) -> str:
+            told = [error.rstrip(".") for error in self.errors[:ERRORS]]
+            self.errors.clear()
+            return "; ".join(told) or "it does not say why"
+
+    return Log()
 
 
 def import_tensorrt(target: str) -> Any:

@@ -66,6 +66,10 @@ class PreflightError(LatentLinkError):
     status = ExitStatus.ENGINE_NOT_VALID_HERE
 
 
+class DeviceError(LatentLinkError):
+    """The GPU or its driver failed while an engine ran."""
+
+
 class GuardError(LatentLinkError):
     """What a stage computed is no latent or picture of this model: NaN, far out of range, flat, noise.
 

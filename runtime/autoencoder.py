@@ -14,7 +14,7 @@ from latentlink.runtime.budget import largest, peak_of, resident
 from latentlink.runtime.limits import UNLIMITED, canvas_limits, check_limits
 from latentlink.runtime.link import Engine, Linked
 from latentlink.runtime.residency import reopened
-from latentlink.runtime.sessions import Session
+from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.tiling import SMALLEST, Mosaic, fit, in_passes
 
 if TYPE_CHECKING:
@@ -80,8 +80,13 @@ class Autoencoder:
         found = {e.component: self._mosaic(e, height // downscale, width // downscale).passes for e in engines}
         return {component: count for component, count in found.items() if count > 1}
 
-    def decode(self, latents: NDArray[np.floating]) -> list[Image]:
+    def decode(self, latents: NDArray[np.floating], written: Buffer | None = None) -> list[Image]:
         """z `[B, C, h, w]` of the linked space to pictures.
+
+        Args:
+            latents: On the host.
+            written: The same where the denoiser wrote it, for a decoder that reads it there; None where it is on the
+                host alone.
 
         Raises:
             UsageError: No canvas is within the budget and the engine's sizes.
@@ -89,13 +94,16 @@ class Autoencoder:
         from PIL import Image as Images
 
         mosaic = self._mosaic(self.linked.decoder, *latents.shape[2:])
+        session = self.linked.decoder.session
+        taken = session.take(written) if written is not None and mosaic.passes == 1 else None
         pictures = []
-        for row in latents.astype(self.linked.latent.dtype):
-            inputs = [np.moveaxis(row, 0, -1)]
-            if mosaic.passes == 1:
-                picture = self._decode(inputs)
+        for number, row in enumerate(latents.astype(self.linked.latent.dtype)):
+            if taken is not None:
+                picture = self._picture(session.gather(taken, [number], (1, *row.shape)))
+            elif mosaic.passes == 1:
+                picture = self._picture(session.upload(row[None]))
             else:
-                made = in_passes(self._decode, inputs, mosaic)
+                made = in_passes(self._decode, [np.moveaxis(row, 0, -1)], mosaic)
                 picture = np.rint(made, out=made).clip(0, 255, out=made).astype(np.uint8)
             pictures.append(Images.fromarray(picture))
         return pictures
@@ -132,10 +140,13 @@ class Autoencoder:
 
     def _decode(self, inputs: list[NDArray[Any]]) -> NDArray[np.uint8]:
         """One pass: z `[h, w, C]` to uint8 `[H, W, 3]`."""
+        return self._picture(self.linked.decoder.session.upload(np.moveaxis(inputs[0], -1, 0)[None]))
+
+    def _picture(self, z: Buffer) -> NDArray[np.uint8]:
+        """z `[1, C, h, w]` to uint8 `[H, W, 3]`."""
         session = self.linked.decoder.session
         reads, writes = _single(session, "latent", "image")
-        done = session.run({reads: session.upload(np.moveaxis(inputs[0], -1, 0)[None])}, {writes: None})
-        picture: NDArray[np.uint8] = done[writes].numpy()[0]
+        picture: NDArray[np.uint8] = session.run({reads: z}, {writes: None})[writes].numpy()[0]
         return picture
 
     def _encode(self, inputs: list[NDArray[Any]]) -> NDArray[np.floating]:

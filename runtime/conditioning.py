@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.errors import BundleError
+from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
+from latentlink.runtime.embedding import encode
 from latentlink.runtime.link import Engine, Linked
-from latentlink.runtime.prompts import Prompts
+from latentlink.runtime.prompts import Prompts, Tokens
 from latentlink.runtime.request import Request
 from latentlink.runtime.sessions import Buffer
 
@@ -33,59 +34,47 @@ def conditioning(linked: Linked, prompts: Mapping[str, Prompts], request: Reques
     made = _texts(linked, prompts, request, guided)
     for port in session.inputs:
         if port.kind == "condition":
-            made[port.tensor] = _condition(linked.denoiser, port, request, guided)
+            made[port.tensor] = session.upload(_condition(linked.denoiser, port, request, guided))
     if guidance is not None:
-        made[guidance.tensor] = np.full(request.batch, request.guidance, np.float32)
-    return {tensor: session.upload(array) for tensor, array in made.items()}
+        made[guidance.tensor] = session.upload(np.full(request.batch, request.guidance, np.float32))
+    return made
 
 
-def _texts(
-    linked: Linked, prompts: Mapping[str, Prompts], request: Request, guided: bool
-) -> dict[str, NDArray[np.floating]]:
+def _texts(linked: Linked, prompts: Mapping[str, Prompts], request: Request, guided: bool) -> dict[str, Buffer]:
+    """Buffers of the denoiser's text ports: a row for each prediction, zeros where there is no negative prompt."""
     wanted: list[str | None] = [p for p in request.prompts for _ in range(request.num_images)]
     if guided:
         wanted = [n for n in request.negative_prompts for _ in range(request.num_images)] + wanted
     distinct = list(dict.fromkeys(prompt for prompt in wanted if prompt is not None)) or [""]
-    rows = [0 if prompt is None else distinct.index(prompt) for prompt in wanted]
-    absent = [prompt is None for prompt in wanted]
+    rows = [-1 if prompt is None else distinct.index(prompt) for prompt in wanted]
     engines = {engine.component: engine for engine, _ in linked.texts.values()}
     # Encoders whose embeddings are joined must agree on the number of pieces.
     pieces = max(prompts[component].pieces(distinct) for component in engines)
-    written = {
-        component: _encode(engine, prompts[component], distinct, pieces if prompts[component].chunks else 1)
-        for component, engine in engines.items()
+    read = {name: prompts[name].tokens([*distinct, ""], pieces if prompts[name].chunks else 1) for name in engines}
+    for tensor, (engine, _) in linked.texts.items():
+        _check_length(linked.denoiser, tensor, read[engine.component])
+    written = {name: encode(engine, read[name]) for name, engine in engines.items()}
+    session = linked.denoiser.session
+    return {
+        tensor: session.take(written[engine.component][port.tensor].rows(rows))
+        for tensor, (engine, port) in linked.texts.items()
     }
-    made = {}
-    for tensor, (engine, port) in linked.texts.items():
-        made[tensor] = written[engine.component][port.tensor][rows]
-        made[tensor][absent] = 0
-    return made
 
 
-def _encode(engine: Engine, prompts: Prompts, texts: Sequence[str], pieces: int) -> dict[str, NDArray[np.floating]]:
-    """Every text output for these texts: `[P, K*L, D]`, pooled ones `[P, D]` of the first piece.
-
-    A weighted token's embedding is moved away from, or towards, what the empty prompt has in its place:
-    `empty + weight * (embedding - empty)`.
-    """
-    read = prompts.tokens([*texts, ""], pieces)
-    count = len(texts) if (read.weights == 1).all() else len(texts) + 1
-    session = engine.session
-    reads = next(port.tensor for port in session.inputs if port.kind == "tokens")
-    ids = session.upload(read.ids[:count].reshape(count * pieces, -1))
-    done = session.run({reads: ids}, {port.tensor: None for port in session.outputs})
-    made = {}
-    for port in session.outputs:
-        array = done[port.tensor].numpy().reshape(count, pieces, *done[port.tensor].numpy().shape[1:])
-        if array.ndim == 3:
-            made[port.tensor] = array[: len(texts), 0]
-            continue
-        if count > len(texts):
-            empty = array[-1]
-            weights = read.weights[:count, :, :, None].astype(array.dtype)
-            array = empty + weights * (array - empty)
-        made[port.tensor] = array[: len(texts)].reshape(len(texts), -1, array.shape[-1])
-    return made
+def _check_length(denoiser: Engine, tensor: str, read: Tokens) -> None:
+    """Refuse prompts that are longer than the denoiser was built for."""
+    port = next(port for port in denoiser.declared[0] if port.tensor == tensor)
+    dim = port.shape[1] if len(port.shape) == 3 else None
+    if not isinstance(dim, str) or dim not in denoiser.limits:
+        return
+    pieces, length = read.ids.shape[1:]
+    _, _, most = denoiser.limits[dim]
+    if pieces * length > most:
+        raise UsageError(
+            f"The prompt is read in {pieces} pieces = {pieces * length} tokens, but {denoiser.title} was built for at "
+            f"most {most}.",
+            remedy="Shorten the prompt, or take an engine without limits: build the bundle for ort-cpu too.",
+        )
 
 
 def _condition(denoiser: Engine, port: Port, request: Request, guided: bool) -> NDArray[np.float32]:

@@ -56,6 +56,21 @@ class Around:
         return self.mask * x + (1 - self.mask) * (signal * self.picture + noise * self.noise)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Denoised:
+    """x after the last row.
+
+    Args:
+        array: On the host, `[B, C, h, w]`.
+        buffer: The same where the denoiser wrote it; None where the host blended a picture in.
+        seconds: Spent inside the engine.
+    """
+
+    array: NDArray[np.floating]
+    buffer: Buffer | None
+    seconds: float
+
+
 OnStep = Callable[[Progress], object]
 """Called after every row. Returning False cancels; anything else goes on."""
 
@@ -70,7 +85,7 @@ def denoise(
     noise: Callable[[], NDArray[np.float32]],
     around: Around | None = None,
     on_step: OnStep | None = None,
-) -> tuple[NDArray[np.floating], float]:
+) -> Denoised:
     """Run every row of `table`.
 
     Args:
@@ -79,12 +94,10 @@ def denoise(
         table: The sampler's rows.
         start: x before the first row, `[B, C, h, w]`.
         conditioning: Buffers that stay the same: text, guidance, and whatever else the engine reads.
-        noise: Draws standard normal noise of `start`'s shape; called only for rows that draw.
+        noise: Draws standard normal noise of `start`'s shape; called once for each row that draws, in order, while
+            the engine may still be at work on the row before.
         around: A picture to keep outside of a mask, for a denoiser that blends.
         on_step: Called after each row.
-
-    Returns:
-        x after the last row, and the seconds that were spent inside the engine.
 
     Raises:
         Cancelled: `on_step` returned False.
@@ -108,9 +121,10 @@ def denoise(
 
     before = session.elapsed()
     began = perf_counter()
+    drawn = noise().astype(dtype) if table.draws[0] else None
     for number, row in enumerate(rows):
-        if table.draws[number]:
-            session.write(noise_buffer, noise().astype(dtype))
+        if drawn is not None:
+            session.write(noise_buffer, drawn)
         session.write(row_buffer, row)
         feeds = {
             x_in: x,
@@ -122,6 +136,7 @@ def denoise(
         session.run(feeds, {x_out: spare, denoised_out: past[-1]})
         x, spare = spare, x
         past.insert(0, past.pop())
+        drawn = noise().astype(dtype) if table.draws[number + 1 : number + 2].any() else None
         if on_step is None:
             continue
         progress = Progress(
@@ -135,10 +150,11 @@ def denoise(
         if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
     final = _copy(x)
-    if around is not None:
-        signal, level = table.levels[-1]
-        final = around.over(final, signal, level).astype(dtype)
-    return final, session.elapsed() - before
+    seconds = session.elapsed() - before
+    if around is None:
+        return Denoised(array=final, buffer=x, seconds=seconds)
+    signal, level = table.levels[-1]
+    return Denoised(array=around.over(final, signal, level).astype(dtype), buffer=None, seconds=seconds)
 
 
 def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:

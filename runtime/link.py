@@ -162,10 +162,12 @@ def as_declared(engine: Engine) -> None:
         BundleError: It is not.
     """
     for real, declared in zip((engine.session.inputs, engine.session.outputs), engine.declared, strict=True):
-        agree = [p.tensor for p in real] == [p.tensor for p in declared] and all(
-            len(a.shape) == len(b.shape)
-            and all(isinstance(y, str) or x == y for x, y in zip(a.shape, b.shape, strict=True))
-            for a, b in zip(real, declared, strict=True)
+        # in any order: compilers keep names, and everything goes by them
+        found = {port.tensor: port.shape for port in real}
+        agree = sorted(p.tensor for p in real) == sorted(p.tensor for p in declared) and all(
+            len(found[b.tensor]) == len(b.shape)
+            and all(isinstance(y, str) or x == y for x, y in zip(found[b.tensor], b.shape, strict=True))
+            for b in declared
         )
         if not agree:
             raise BundleError(

@@ -12,13 +12,14 @@ from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.probes import Arrays
 from latentlink.engine.targets import TARGETS
-from latentlink.errors import BundleError, LinkError, PreflightError, UsageError
+from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
+from latentlink.runtime.choice import choose
 from latentlink.runtime.link import Engine, as_declared, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.residency import Residency, Resident
-from latentlink.runtime.sessions import OPENERS, open_session
+from latentlink.runtime.sessions import open_session
 from latentlink.runtime.verify import check_candidate, runner, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
@@ -71,8 +72,8 @@ def load(
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
-    if target != "auto" and target not in OPENERS:
-        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(OPENERS)}.")
+    if target != "auto" and target not in TARGETS:
+        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(TARGETS)}.")
     room = None if resident is None else Residency(resident)
     own = _open(bundle, on_progress)
     chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
@@ -91,7 +92,9 @@ def load(
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            candidate = _choose(component, title, source, target, notes)
+            choice = choose(component, title, source, target)
+            notes += choice.notes()
+            candidate = choice.engine
             precisions[component] = candidate.precision
             engines.append(_opened(component, title, source, candidate, threads, memory, room))
             notes[-1] += _placed(candidate, engines[-1])
@@ -160,7 +163,7 @@ def open_component(
     source = _open(bundle, None)
     if component not in source.manifest.components:
         return None
-    entry = _choose(component, str(bundle), source, target, [])
+    entry = choose(component, str(bundle), source, target).engine
     return _opened(component, str(bundle), source, entry, threads, None, None), source
 
 
@@ -172,24 +175,6 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
             remedy=f"Build it: latentlink build {bundle} BUNDLE.",
         )
     return opened
-
-
-def _choose(component: str, title: str, source: Bundle, target: str, notes: list[str]) -> EngineEntry:
-    """The first engine of a component that was asked for and is valid here."""
-    entry = source.manifest.components[component]
-    passed: list[str] = []
-    for candidate in entry.engines:
-        if target not in ("auto", candidate.target):
-            continue
-        finding = preflight(candidate)
-        if finding is not None:
-            passed.append(f"{candidate.target}: {finding}")
-            continue
-        notes += [f"{component}: {reason}" for reason in passed]
-        notes.append(f"{component}: {candidate.target} ({candidate.precision})")
-        return candidate
-    found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
-    raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
 
 
 def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> EngineEntry | None:
@@ -296,7 +281,7 @@ def _verify(
                 f"{component} of its own to make more with.",
                 remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
             )
-        entry = _choose(component, host_name, host, target, [])
+        entry = choose(component, host_name, host, target).engine
         session = _opened(component, host_name, host, entry, threads, None, room).session
         try:
             return runner(session)(inputs)

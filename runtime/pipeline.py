@@ -249,7 +249,8 @@ class Pipeline:
         source = noise_source(request.noise, request.seed, request.batch)
         feeds = conditioning(self._linked, self._prompts, request)
         for tensor, (engine, _) in self._linked.texts.items():
-            watch.embedding(engine.component, feeds[tensor].numpy())
+            if watch.on:  # else the embedding stays where it is
+                watch.embedding(engine.component, feeds[tensor].numpy())
         encoded = perf_counter()
         start = begin(
             given,
@@ -266,7 +267,7 @@ class Pipeline:
             watch.latents("init_latents", given.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
         feeds |= {tensor: session.upload(array) for tensor, array in start.constant.items()}
         started = perf_counter()
-        array, inside = denoise(
+        done = denoise(
             session,
             latent=latent,
             table=table,
@@ -278,16 +279,16 @@ class Pipeline:
         )
         level = _pair(table.levels[-1])
         margin = generated_margin(table.steps, self.sampling.steps)
-        watch.latents("denoiser", array, level=level, margin=margin, generated=True)
-        latents = Latents(array=array, space=self.space, level=level)
+        watch.latents("denoiser", done.array, level=level, margin=margin, generated=True)
+        latents = Latents(array=done.array, space=self.space, level=level)
         denoised = perf_counter()
-        images = self.vae.decode(watch, array, clean=level == CLEAN) if decode else []
+        images = self.vae.decode(watch, done.array, clean=level == CLEAN, written=done.buffer) if decode else []
         ended = perf_counter()
         timings = {
             "text_encoder": encoded - checked,
             "vae_encoder": started - encoded,
             "denoiser": denoised - started,
-            "denoiser_engine": inside,
+            "denoiser_engine": done.seconds,
             "vae_decoder": ended - denoised,
             "total": ended - began,
         }

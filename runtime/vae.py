@@ -14,6 +14,7 @@ from latentlink.runtime.faults import ENCODED, finite_fault, picture_fault
 from latentlink.runtime.guards import Guard
 from latentlink.runtime.link import Engine
 from latentlink.runtime.samplers import CLEAN
+from latentlink.runtime.sessions import Buffer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,19 +33,22 @@ class GuardedVae:
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
     _opened: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
 
-    def decode(self, watch: Guard, latents: NDArray[np.floating], *, clean: bool) -> list[Image]:
+    def decode(
+        self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None
+    ) -> list[Image]:
         """z `[B, C, h, w]` to pictures; one that is no picture is decoded again in a wider engine where there is one.
 
         Args:
             watch: The guards of this call; takes note of what was decoded again.
             latents: Of the linked space.
             clean: Whether they hold no noise.
+            written: The same latents where the denoiser wrote them.
 
         Raises:
             GuardError: A picture is flat or noise, in the wider engine too.
             UsageError: No pass is within the memory budget.
         """
-        pictures = self.halves.decode(latents)
+        pictures = self.halves.decode(latents, written)
         if watch.on and "vae_decoder" in self.wider:
             for number, picture in enumerate(pictures):
                 fault = picture_fault(np.asarray(picture), clean=clean)

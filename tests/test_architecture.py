@@ -81,7 +81,10 @@ BLOCKED = """
 import sys
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "diffusers", "transformers", "onnx", "onnx_ir", "scipy", "optimum"}:
+        if name.split(".")[0] in {
+            "torch", "diffusers", "transformers", "onnx", "onnx_ir", "scipy", "optimum",
+            "cuda", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings",
+        }:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Block())
 """

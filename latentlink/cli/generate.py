@@ -112,6 +112,7 @@ def command(
 ) -> None:
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
     import latentlink
+    from latentlink.runtime.choice import passed_over
 
     if output is None and output_latents is None:
         raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
@@ -186,7 +187,7 @@ def command(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
-    for note in result.notes:
+    for note in (*passed_over(pipe.notes), *result.notes):
         console.print(note, soft_wrap=True, highlight=False)
 
 

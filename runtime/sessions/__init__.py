@@ -85,6 +85,8 @@ class Session(Protocol):
 
 
 OPENERS: Mapping[str, str] = {
+    "tensorrt": "latentlink.runtime.sessions.tensorrt",
+    "tensorrt-rtx": "latentlink.runtime.sessions.tensorrt",
     "ort-tensorrt": "latentlink.runtime.sessions.ort",
     "ort-nv-rtx": "latentlink.runtime.sessions.ort",
     "ort-cuda": "latentlink.runtime.sessions.ort",
@@ -105,7 +107,8 @@ def open_session(path: Path, target: str, *, threads: int | None = None, varied:
     Raises:
         UsageError: The target is unknown.
         BundleError: The file is not an engine of that target, or its tensors carry no symbols.
-        PreflightError: What the target runs on is not here.
+        PreflightError: What the target needs is not on this machine.
+        MemoryError: There is not enough for it.
     """
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")

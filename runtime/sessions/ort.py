@@ -13,9 +13,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from latentlink.engine.ort_providers import PROVIDERS, RECORD, open_inference, placement
-from latentlink.errors import BundleError, PreflightError, SymbolError, UsageError
+from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.readback import engine_title, read_port
 
 TYPES: Mapping[str, str] = {
     "tensor(float)": "float32",
@@ -45,7 +46,7 @@ class OrtSession:
     outputs: tuple[Port, ...]
 
     def __init__(self, path: Path, target: str, threads: int | None, varied: bool = False) -> None:
-        self._title = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+        self._title = engine_title(path)
         self._device = "cuda" if PROVIDERS[target].gpu else "cpu"
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -155,17 +156,5 @@ class OrtSession:
 
 
 def _port(arg: Any, path: Path) -> Port:
-    """The port of one of the engine's own tensors; its type must be the one its name says."""
-    try:
-        port = Port.parse(arg.name, tuple(arg.shape))
-    except SymbolError:
-        raise BundleError(
-            f"The engine {path.name} has a tensor {arg.name!r} that carries no symbol.",
-            remedy="Export and build it with latentlink: a graph from elsewhere says nothing of its latent space.",
-        ) from None
-    if TYPES.get(arg.type) != port.dtype:
-        raise BundleError(
-            f"The tensor {arg.name!r} of the engine {path.name} is {arg.type}, but its name says {port.dtype}.",
-            remedy="The engine was tampered with: build it again.",
-        )
-    return port
+    """The port of one of the engine's own tensors."""
+    return read_port(path, arg.name, arg.shape, dtype=TYPES.get(arg.type), described=arg.type)

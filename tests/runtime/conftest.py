@@ -1,4 +1,7 @@
-"""The loops of diffusers' pipelines around its schedulers, and the same around a table; `loops` compares them."""
+"""The loops of diffusers' pipelines around its schedulers, and the same around a table; `loops` compares them.
+
+Also the demo bundles, open, and a GPU that is not there.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,9 @@ from numpy.typing import NDArray
 import latentlink
 from latentlink.runtime import Pipeline
 from latentlink.runtime.samplers import SAMPLERS, SamplerTable, apply_row
+
+if TYPE_CHECKING:
+    from tests.runtime.fake_gpu import FakeCuda
 
 Array = NDArray[np.float64]
 
@@ -189,3 +195,16 @@ def demo_b() -> Iterator[Pipeline]:
     """The second, of another latent space."""
     with latentlink.load("demo-b") as pipe:
         yield pipe
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """A GPU in numpy in the place of this machine's."""
+    from latentlink.runtime import cuda
+    from tests.runtime.fake_gpu import FakeCuda
+
+    fake = FakeCuda()
+    monkeypatch.setattr(cuda, "import_cuda", lambda: fake)
+    cuda.this_gpu.cache_clear()
+    yield fake
+    cuda.this_gpu.cache_clear()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from latentlink.engine.manifest import Sampling
-from latentlink.errors import BundleError
-from latentlink.ports import condition_port, text_port, tokens_port
+from latentlink.errors import BundleError, UsageError
+from latentlink.ports import condition_port
 from latentlink.runtime import Pipeline
-from latentlink.runtime.conditioning import _condition, _encode, conditioning
+from latentlink.runtime.conditioning import _condition, conditioning
 from latentlink.runtime.request import Request, resolve
-from latentlink.spaces import TextEmbedding
 
 LONG = "a red circle on a blue background, " * 20
 
@@ -61,6 +59,16 @@ def test_a_negative_prompt_is_padded_to_the_pieces_of_the_prompt(demo: Pipeline)
     np.testing.assert_allclose(embedding[0, 77:154], embedding[0, 154:], rtol=1e-4, atol=1e-5)
 
 
+def test_a_prompt_longer_than_the_denoiser_was_built_for_is_refused_before_anything_is_encoded(demo: Pipeline) -> None:
+    built = replace(demo._linked.denoiser, limits={"S": (77, 77, 154)})
+    linked = replace(demo._linked, denoiser=built)
+    before = demo._linked.texts[next(iter(linked.texts))][0].session.elapsed()
+    with pytest.raises(UsageError, match=r"read in 3 pieces = 231 tokens, but denoiser of demo .* at most 154"):
+        conditioning(linked, demo._prompts, request(demo.manifest.sampling, LONG))
+    assert demo._linked.texts[next(iter(linked.texts))][0].session.elapsed() == before
+    assert conditioning(linked, demo._prompts, request(demo.manifest.sampling, "a red circle"))
+
+
 def test_a_weight_moves_a_words_embedding_away_from_the_empty_prompts(demo: Pipeline) -> None:
     plain, empty = text(demo, "a red circle")[0], text(demo, "")[0]
     weighted = text(demo, "a (red:1.5) circle")[0]
@@ -103,45 +111,6 @@ def test_a_condition_that_the_manifest_does_not_know_is_damage(demo: Pipeline) -
     with pytest.raises(BundleError, match="reads the condition 'score' of 1 numbers, but the manifest's sampling has"):
         asked = request(demo.manifest.sampling, "a")
         _condition(demo._linked.denoiser, condition_port("score", 1), asked, guided=False)
-
-
-class Recorder:
-    """A text encoder that writes, for every row of tokens, its second token: for each of them, and pooled."""
-
-    def __init__(self) -> None:
-        hidden = TextEmbedding(name="words", width=1)
-        self.inputs = (tokens_port("words", 77, "0" * 64),)
-        self.outputs = (text_port(hidden), text_port(replace(hidden, output="pooled")))
-
-    def upload(self, array: NDArray[Any]) -> Any:
-        return array
-
-    def run(self, inputs: dict[str, Any], outputs: dict[str, None]) -> dict[str, Any]:
-        (tokens,) = inputs.values()
-        pooled = tokens[:, 1:2].astype(np.float32)
-        hidden = np.repeat(pooled[:, None], tokens.shape[1], axis=1)
-        return {name: Written(array) for name, array in zip(outputs, (hidden, pooled), strict=True)}
-
-
-class Written:
-    def __init__(self, array: NDArray[Any]) -> None:
-        self._array = array
-
-    def numpy(self) -> NDArray[Any]:
-        return self._array
-
-
-def test_the_pooled_vector_is_that_of_the_first_piece(demo: Pipeline) -> None:
-    prompts = demo._prompts["text_encoder"]
-    session = Recorder()
-    engine = replace(demo._linked.denoiser, component="text_encoder", session=session)  # type: ignore[arg-type]
-    made = _encode(engine, prompts, [LONG], 3)
-    ids = prompts.tokens([LONG], 3).ids[0]
-    assert ids[0, 1] != ids[1, 1]
-    hidden, pooled = (made[port.tensor] for port in session.outputs)
-    assert hidden.shape == (1, 3 * 77, 1)
-    assert pooled.tolist() == [[ids[0, 1]]]
-    assert hidden[0, ::77, 0].tolist() == ids[:, 1].tolist()
 
 
 def test_resolved_conditions_follow_the_positive_ones_unless_the_model_says_otherwise(demo: Pipeline) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import latentlink
 from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
+from latentlink.runtime.denoise import Denoised
 from latentlink.runtime.samplers import SAMPLERS
 
 PROMPT = "a red circle on a blue background"
@@ -250,7 +252,10 @@ def test_a_latent_that_is_not_finite_is_never_returned_as_a_picture(
 ) -> None:
     from latentlink.runtime import pipeline
 
-    monkeypatch.setattr(pipeline, "denoise", lambda *_, start, **__: (np.where(start > 2, np.nan, start), 0.0))
+    def broken(*_: object, start: NDArray[np.float32], **__: object) -> Denoised:
+        return Denoised(array=np.where(start > 2, np.nan, start), buffer=None, seconds=0.0)
+
+    monkeypatch.setattr(pipeline, "denoise", broken)
     with pytest.raises(GuardError, match="not finite") as refused:
         demo.generate(PROMPT, seed=1, num_images=4)
     assert refused.value.status == 6

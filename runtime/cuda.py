@@ -1,0 +1,321 @@
+"""The GPU of this process, over NVIDIA's cuda-python: one stream, memory, copies, events, captured graphs.
+
+Everything runs on one stream, so that each call sees what the calls before it made, and memory that is given back is
+taken again only after what was using it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from threading import RLock
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.engine.targets import CUDA_PYTHON
+from latentlink.errors import DeviceError, PreflightError
+
+SLOTS = 4
+"""Pieces of pinned memory: so many copies to the GPU can be under way before the host waits."""
+
+PINNED = 16 << 20
+"""Bytes of the largest array that goes through pinned memory; larger ones are waited for."""
+
+
+class Copy(NamedTuple):
+    """One copy, for those who count them.
+
+    Args:
+        kind: `HostToDevice`, `DeviceToHost` or `DeviceToDevice`.
+        size: Bytes.
+    """
+
+    kind: str
+    size: int
+
+
+class _Slot:
+    """A piece of pinned memory, and the event after which it may be written again."""
+
+    def __init__(self) -> None:
+        self.pointer = 0
+        self.size = 0
+        self.event: Any = None
+
+
+def import_cuda() -> Any:
+    """The module of the CUDA runtime's functions.
+
+    Raises:
+        PreflightError: It is not installed, or cannot be loaded.
+    """
+    try:
+        return import_module("cuda.bindings.runtime")
+    except (ImportError, OSError) as error:
+        found = "it is not installed" if isinstance(error, ModuleNotFoundError) else f"it cannot be loaded ({error})"
+        raise PreflightError(
+            f"Engines for NVIDIA GPUs need {CUDA_PYTHON.title}, but {found}.",
+            remedy=f"Install it: {CUDA_PYTHON.install}.",
+        ) from None
+
+
+@cache
+def this_gpu() -> Cuda:
+    """The first GPU. There is one object of it in a process: engines share its stream and its memory.
+
+    Raises:
+        PreflightError: There is none, or no driver, or cuda-python is not installed.
+    """
+    return Cuda(import_cuda())
+
+
+class Cuda:
+    """One GPU and one stream on it.
+
+    Calls from several threads go one after the other: hold `lock` around those that belong together.
+
+    Args:
+        api: The module of `import_cuda`.
+    """
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        error, count = api.cudaGetDeviceCount()
+        if error != api.cudaError_t.cudaSuccess or not count:
+            why = f" ({self._told(error)})" if error != api.cudaError_t.cudaSuccess else ""
+            raise PreflightError(
+                f"The engine needs an NVIDIA GPU, and this machine has no CUDA device{why}.",
+                remedy="Run it on a machine with an NVIDIA GPU and its driver, or build the bundle for ort-cpu.",
+            )
+        self.lock = RLock()
+        self.copies: list[Copy] | None = None
+        """Every copy is noted here where it is a list."""
+        self._call("cudaSetDevice", 0)
+        self._stream = self._call("cudaStreamCreateWithFlags", api.cudaStreamNonBlocking)
+        self.stream = int(self._stream)
+        """The stream as TensorRT takes it."""
+        self._slots = [_Slot() for _ in range(SLOTS)]
+        self._next = 0
+        self._capturing = False
+        self._given_back: deque[int] = deque()
+        self._engines: WeakSet[Any] = WeakSet()
+        self._activations = (0, 0)
+
+    def allocate(self, size: int) -> int:
+        """Address of so many bytes of device memory, aligned for any use.
+
+        Raises:
+            MemoryError: There are not so many.
+        """
+        with self.lock:
+            self._sweep()
+            return int(self._call("cudaMallocAsync", max(size, 1), self._stream))
+
+    def free(self, pointer: int) -> None:
+        """Give memory back after all that was enqueued. Safe where Python's collector calls it, at any moment."""
+        self._given_back.append(pointer)
+        # a free that falls into a capture would become a part of the graph
+        if self.lock.acquire(blocking=False):
+            try:
+                self._sweep()
+            finally:
+                self.lock.release()
+
+    def _sweep(self) -> None:
+        while self._given_back and not self._capturing:
+            self._api.cudaFreeAsync(self._given_back.popleft(), self._stream)
+
+    def write(self, pointer: int, array: NDArray[Any]) -> None:
+        """Copy an array to the device; it may be changed when this returns, while the copy may be under way."""
+        array = np.ascontiguousarray(array)
+        size = array.nbytes
+        if not size:
+            return
+        with self.lock:
+            if size > PINNED:
+                self._copy("HostToDevice", pointer, array.ctypes.data, size)
+                self.synchronize()
+                return
+            slot = self._slot(size)
+            ctypes.memmove(slot.pointer, array.ctypes.data, size)
+            self._copy("HostToDevice", pointer, slot.pointer, size)
+            self._call("cudaEventRecord", slot.event, self._stream)
+
+    def _slot(self, size: int) -> _Slot:
+        """The piece of pinned memory whose copy is longest ago, when that is done."""
+        slot = self._slots[self._next]
+        self._next = (self._next + 1) % SLOTS
+        if slot.event is None:
+            slot.event = self._call("cudaEventCreateWithFlags", self._api.cudaEventDisableTiming)
+        self._call("cudaEventSynchronize", slot.event)
+        if slot.size < size:
+            if slot.pointer:
+                self._call("cudaFreeHost", slot.pointer)
+                slot.pointer = slot.size = 0
+            larger = 1 << max(size - 1, 4095).bit_length()
+            slot.pointer = int(self._call("cudaHostAlloc", larger, self._api.cudaHostAllocDefault))
+            slot.size = larger
+        return slot
+
+    def read(self, array: NDArray[Any], pointer: int) -> None:
+        """Copy from the device into a contiguous array, and wait for it."""
+        with self.lock:
+            if array.nbytes:
+                self._copy("DeviceToHost", array.ctypes.data, pointer, array.nbytes)
+            self.synchronize()
+
+    def move(self, to: int, pointer: int, size: int) -> None:
+        """Copy inside the device."""
+        with self.lock:
+            if size:
+                self._copy("DeviceToDevice", to, pointer, size)
+
+    def zero(self, pointer: int, size: int) -> None:
+        """Set device memory to zeros."""
+        with self.lock:
+            if size:
+                self._call("cudaMemsetAsync", pointer, 0, size, self._stream)
+
+    def _copy(self, kind: str, to: int, pointer: int, size: int) -> None:
+        if self.copies is not None:
+            self.copies.append(Copy(kind, size))
+        self._call(
+            "cudaMemcpyAsync", to, pointer, size, getattr(self._api.cudaMemcpyKind, f"cudaMemcpy{kind}"), self._stream
+        )
+
+    def synchronize(self) -> None:
+        """Wait until all that was enqueued is done."""
+        with self.lock:
+            self._call("cudaStreamSynchronize", self._stream)
+
+    def mark(self) -> Any:
+        """An event at this point of the stream, for `seconds`."""
+        with self.lock:
+            event = self._call("cudaEventCreateWithFlags", self._api.cudaEventDefault)
+            self._call("cudaEventRecord", event, self._stream)
+            return event
+
+    def seconds(self, begin: Any, end: Any) -> float:
+        """Time between two marks, when the second is reached; both are used up."""
+        with self.lock:
+            self._call("cudaEventSynchronize", end)
+            milliseconds = self._call("cudaEventElapsedTime", begin, end)
+            for event in (begin, end):
+                self._call("cudaEventDestroy", event)
+            return float(milliseconds) / 1000
+
+    def capture(self, enqueue: Callable[[], bool]) -> Any | None:
+        """What `enqueue` enqueues, as a graph to launch; nothing of it runs now.
+
+        Args:
+            enqueue: Returns whether it went well.
+
+        Returns:
+            None where it cannot be captured.
+
+        Raises:
+            MemoryError: There is not enough for the graph.
+        """
+        api = self._api
+        with self.lock:
+            self._sweep()
+            self._capturing = True
+            try:
+                self._call(
+                    "cudaStreamBeginCapture", self._stream, api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+                )
+                try:
+                    well = enqueue()
+                finally:
+                    error, graph = api.cudaStreamEndCapture(self._stream)
+            finally:
+                self._capturing = False
+                self._sweep()
+            if error != api.cudaError_t.cudaSuccess or not int(graph):
+                api.cudaGetLastError()  # forget what was not allowed in a capture
+                return None
+            try:
+                return self._call("cudaGraphInstantiate", graph, 0) if well else None
+            finally:
+                self._call("cudaGraphDestroy", graph)
+
+    def launch(self, graph: Any) -> None:
+        """Enqueue a captured graph."""
+        with self.lock:
+            self._call("cudaGraphLaunch", graph, self._stream)
+
+    def destroy(self, graph: Any) -> None:
+        """Give a captured graph back, when all that was enqueued is done."""
+        with self.lock:
+            self.synchronize()
+            self._call("cudaGraphExecDestroy", graph)
+
+    def join(self, engine: Any) -> None:
+        """Count an engine among those that share `activations`."""
+        self._engines.add(engine)
+
+    def leave(self, engine: Any) -> None:
+        """The last engine that leaves gives back what they shared."""
+        self._engines.discard(engine)
+        if self._engines:
+            return
+        with self.lock:
+            self.synchronize()
+            if self._activations[0]:
+                self.free(self._activations[0])
+                self._activations = (0, 0)
+            for slot in self._slots:
+                if slot.pointer:
+                    self._call("cudaFreeHost", slot.pointer)
+                if slot.event is not None:
+                    self._call("cudaEventDestroy", slot.event)
+            self._slots = [_Slot() for _ in range(SLOTS)]
+
+    def activations(self, size: int) -> tuple[int, int]:
+        """Address and size of memory that engines use while they run, one after the other: at least `size` bytes.
+
+        It moves where it has to grow; graphs that were captured with another address cannot be launched any more.
+
+        Raises:
+            MemoryError: There is not enough.
+        """
+        with self.lock:
+            pointer, held = self._activations
+            if held < size:
+                if pointer:
+                    self.free(pointer)
+                self._activations = (0, 0)
+                self._activations = (self.allocate(size), size)
+            return self._activations
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Call a function of the CUDA runtime.
+
+        Returns:
+            What it returns beside its error.
+
+        Raises:
+            MemoryError: There is not enough.
+            DeviceError: It failed in another way.
+        """
+        found: Sequence[Any] = getattr(self._api, name)(*arguments)
+        if found[0] == self._api.cudaError_t.cudaErrorMemoryAllocation:
+            raise MemoryError(f"The GPU has not enough memory: {name} says {self._told(found[0])}.")
+        if found[0] != self._api.cudaError_t.cudaSuccess:
+            raise DeviceError(
+                f"The GPU failed: {name} says {self._told(found[0])}.",
+                remedy="Start the program anew; if it happens again, look at the driver's log.",
+            )
+        return found[1] if len(found) > 1 else None
+
+    def _told(self, error: Any) -> str:
+        """Name and text of an error: `cudaErrorNoDevice: no CUDA-capable device is detected`."""
+        return ": ".join(
+            text.decode() for _, text in (self._api.cudaGetErrorName(error), self._api.cudaGetErrorString(error))
+        )

@@ -1,0 +1,132 @@
+"""A TensorRT engine at one set of shapes: its execution context, and the CUDA graph that replays it.
+
+TensorRT keeps what belongs to shapes in the context, so that a graph stays valid only as long as its context keeps its
+shapes: each set has a context of its own, and all contexts use the same memory for activations, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from latentlink.errors import BundleError
+from latentlink.runtime.cuda import Cuda
+from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+
+
+class ShapedContext:
+    """One set of input shapes of an engine.
+
+    Args:
+        cuda: The GPU.
+        context: An execution context without memory of its own.
+        shapes: Of every input.
+        outputs: dtype of every output.
+        failed: Makes the error that says why TensorRT failed.
+        graphs: Whether to capture the second run and replay it from then on.
+
+    Raises:
+        BundleError: TensorRT refuses the shapes, or does not know the outputs' before it runs.
+    """
+
+    def __init__(
+        self,
+        cuda: Cuda,
+        context: Any,
+        shapes: Mapping[str, tuple[int, ...]],
+        outputs: Mapping[str, np.dtype[Any]],
+        failed: Callable[[], Exception],
+        *,
+        graphs: bool,
+    ) -> None:
+        self.cuda = cuda
+        self.context = context
+        self.graphs = graphs
+        self._failed = failed
+        self._input_types: dict[str, np.dtype[Any]] = {}
+        self._graph: Any = None
+        self._buffers: dict[str, DeviceBuffer] = {}
+        self._runs = 0
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, shape):
+                raise failed()
+        if context.infer_shapes():
+            raise failed()
+        self.outputs = {name: (tuple(context.get_tensor_shape(name)), dtype) for name, dtype in outputs.items()}
+        """Shape and dtype of every output."""
+        for name, (shape, _) in self.outputs.items():
+            if any(size < 0 for size in shape):
+                raise BundleError(
+                    f"The engine does not know the size of {name!r} before it runs: {list(shape)}.",
+                    remedy="It is a fault of the export: report it.",
+                )
+        self._needed = int(context.update_device_memory_size_for_shapes())
+        self._memory = 0
+
+    def run(self, inputs: Mapping[str, DeviceBuffer], outputs: Mapping[str, DeviceBuffer]) -> None:
+        """Enqueue one run.
+
+        Args:
+            inputs: For every input, of this set's shapes.
+            outputs: For every output, likewise.
+
+        Raises:
+            BundleError, MemoryError: It failed.
+        """
+        self._place()
+        if self._graph is None and not (self.graphs and self._runs):
+            self._bind({**inputs, **outputs})
+            if not self.context.execute_async_v3(self.cuda.stream):
+                raise self._failed()
+            self._runs += 1
+            return
+        if self._graph is None and not self._capture(inputs):
+            self.graphs = False
+            self.run(inputs, outputs)
+            return
+        for name, buffer in inputs.items():
+            self._buffers[name].copy_from(buffer)
+        self.cuda.launch(self._graph)
+        for name, buffer in outputs.items():
+            buffer.copy_from(self._buffers[name])
+
+    def _place(self) -> None:
+        """Give the context the memory for its activations, where it has none or that has moved."""
+        pointer, size = self.cuda.activations(self._needed)
+        if pointer != self._memory:
+            self.forget()
+            self.context.set_device_memory(pointer, size)
+            self._memory = pointer
+
+    def _bind(self, buffers: Mapping[str, DeviceBuffer]) -> None:
+        for name, buffer in buffers.items():
+            if not self.context.set_tensor_address(name, buffer.pointer):
+                raise self._failed()
+
+    def _capture(self, inputs: Mapping[str, DeviceBuffer]) -> bool:
+        """Record a run on buffers that stay; False where the engine cannot be captured."""
+        capturable = getattr(self.context, "is_stream_capturable", None)  # TensorRT for RTX since 1.2
+        if capturable is not None and not capturable(self.cuda.stream):
+            return False
+        made = {name: (buffer.shape, buffer.dtype) for name, buffer in inputs.items()} | self.outputs
+        self._buffers = {name: DeviceBuffer(self.cuda, shape, dtype) for name, (shape, dtype) in made.items()}
+        self._bind(self._buffers)
+        self._graph = self.cuda.capture(lambda: bool(self.context.execute_async_v3(self.cuda.stream)))
+        if self._graph is None:
+            self._buffers = {}
+        return self._graph is not None
+
+    @property
+    def captured(self) -> bool:
+        """Whether runs replay a graph."""
+        return self._graph is not None
+
+    def forget(self) -> None:
+        """Give the graph back: what it was captured with has changed."""
+        if self._graph is not None:
+            self.cuda.destroy(self._graph)
+        self._graph = None
+        self._buffers = {}
+        self._runs = 0
