@@ -263,7 +263,7 @@ class TensorrtSession:
         return BundleError(f"The engine {self._title} {how}: {said}.", remedy=REBUILD)
 
     def placement(self) -> Mapping[str, int]:
-        """Nothing: an engine of TensorRT is one piece."""
+        """Nothing: all of an engine runs on the GPU."""
         return {}
 
     def elapsed(self) -> float:
