@@ -65,30 +65,41 @@ PROVIDERS: Mapping[str, Provider] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A provider that is ready to be used.
+
+    Args:
+        providers: For `InferenceSession`, in order; None where the session's options say it.
+        memory: Of a plug-in's device; None where a tensor's place is told by name.
+    """
+
+    providers: list[tuple[str, dict[str, str]]] | None
+    memory: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A session, and where its tensors lie.
 
     Args:
         session: Of ONNX Runtime.
-        memory: Of the plug-in's device; None where a tensor's place is told by name.
+        memory: As in `Attached`.
     """
 
     session: Any
     memory: Any = None
 
 
-def open_inference(source: Path | bytes, options: Any, target: str, extra: Mapping[str, str] | None = None) -> Opened:
-    """Open a graph on a target's provider, and on the CPU what that does not take.
+def attach(options: Any, target: str, extra: Mapping[str, str] | None = None) -> Attached:
+    """Make a target's provider ready.
 
     Args:
-        source: ONNX file, or its bytes.
         options: ONNX Runtime's `SessionOptions`; a plug-in is added to them.
         target: A key of `PROVIDERS`.
         extra: Options of the provider beside its own.
 
     Raises:
-        PreflightError: The provider, what it needs, or the GPU is not here. ONNX Runtime would take the CPU instead.
-        Exception: ONNX Runtime's own, where it does not take the graph.
+        PreflightError: The provider, what it needs, or the GPU is not here.
     """
     provider = PROVIDERS[target]
     if provider.gpu and not this_machine().gpus:
@@ -97,25 +108,39 @@ def open_inference(source: Path | bytes, options: Any, target: str, extra: Mappi
             remedy="Run it on a machine that has one, or build the bundle for ort-cpu.",
         )
     chosen = {**provider.options, **(extra or {})}
-    memory = None
     if provider.plugin:
         device = _plugin_device(target, provider)
         options.add_provider_for_devices([device], chosen)
-        memory = device.memory_info(ort.OrtDeviceMemoryType.DEFAULT)
-        providers = None
-    else:
-        _check_built_in(target, provider)
-        providers = [(provider.name, chosen)] + ([(CPU, {})] if provider.gpu else [])
+        return Attached(providers=None, memory=device.memory_info(ort.OrtDeviceMemoryType.DEFAULT))
+    _check_built_in(target, provider)
+    return Attached(providers=[(provider.name, chosen)] + ([(CPU, {})] if provider.gpu else []))
+
+
+def open_inference(source: Path | bytes, options: Any, target: str, extra: Mapping[str, str] | None = None) -> Opened:
+    """Open a graph on a target's provider, and on the CPU what that does not take.
+
+    Args:
+        source: ONNX file, or its bytes.
+        options: As in `attach`, as the following.
+        target: A key of `PROVIDERS`.
+        extra: Options of the provider beside its own.
+
+    Raises:
+        PreflightError: As in `attach`; ONNX Runtime would take the CPU instead.
+        Exception: ONNX Runtime's own, where it does not take the graph.
+    """
+    attached = attach(options, target, extra)
+    provider = PROVIDERS[target]
     try:
         # Its own fall-back prints, and takes the CPU.
-        session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
+        session = ort.InferenceSession(source, options, providers=attached.providers, enable_fallback=0)
     except Exception:
         if why := _unloadable(provider):
             raise _refused(target, provider, why) from None
         raise
     if session.get_providers()[0] != provider.name:
         raise _refused(target, provider, _unloadable(provider) or "ONNX Runtime does not say why")
-    return Opened(session=session, memory=memory)
+    return Opened(session=session, memory=attached.memory)
 
 
 def placement(session: Any) -> dict[str, int]:

@@ -14,13 +14,13 @@ from threading import Event, current_thread, main_thread
 from typing import Any
 
 from latentlink.engine.build_progress import Phases
+from latentlink.engine.built_for import capabilities, least_cuda
 from latentlink.engine.files import atomic_file
 from latentlink.engine.job import Job
-from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
-from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
@@ -39,7 +39,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         PreflightError: The package or the GPU that it needs is not here.
     """
     trt = import_tensorrt(job.target)
-    capabilities = _capabilities(job)
+    kinds = capabilities(job)
     log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
@@ -54,8 +54,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # TensorRT for RTX; else its engines may not be captured
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if job.options.compute_capabilities:
-        config.num_compute_capabilities = len(capabilities)
-        for index, capability in enumerate(capabilities):
+        config.num_compute_capabilities = len(kinds)
+        for index, capability in enumerate(kinds):
             config.set_compute_capability(_capability(trt, capability), index)
     stop = Event()
     config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
@@ -71,8 +71,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     with job.out.open("wb") as file:
         file.write(memoryview(plan))
     return {
-        "compute_capability": tuple(capabilities) or (AHEAD_OF_TIME,),
-        "cuda": _cuda(job),
+        "compute_capability": tuple(kinds) or (AHEAD_OF_TIME,),
+        "cuda": least_cuda(job),
         "refit": job.options.refit,
         "weight_streaming": job.options.weight_streaming,
     }
@@ -139,47 +139,12 @@ def _profile(builder: Any, job: Job) -> Any:
     return profile
 
 
-def _capabilities(job: Job) -> list[str]:
-    """Compute capabilities to build for; none where those are the target's usual ones.
-
-    Raises:
-        UsageError: The target cannot choose.
-        PreflightError: It builds for the GPU that is here, and there is none.
-    """
-    asked = job.options.compute_capabilities
-    if not TARGETS[job.target].local:
-        return list(asked)
-    if asked:
-        raise UsageError(
-            f"The target {job.target} builds for the GPU of the machine that builds, not for {', '.join(asked)}.",
-            remedy="Leave the compute capability out, or build for tensorrt-rtx.",
-        )
-    gpus = this_machine().gpus
-    if not gpus:
-        raise PreflightError(
-            f"The target {job.target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
-            "device.",
-            remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
-        )
-    return ["{}.{}".format(*gpus[0].capability)]
-
-
 def _capability(trt: Any, text: str) -> Any:
     name = f"SM{text.replace('.', '')}"
     if not re.fullmatch(r"\d+\.\d", text) or not hasattr(trt.ComputeCapability, name):
         known = [n[2:-1] + "." + n[-1] for n in dir(trt.ComputeCapability) if re.fullmatch(r"SM\d+", n)]
         raise UsageError(f"{text!r} is not a compute capability that can be built for; expected {', '.join(known)}.")
     return getattr(trt.ComputeCapability, name)
-
-
-def _cuda(job: Job) -> str:
-    """The least CUDA version that a driver must run: any minor one of the major that the package was made for."""
-    machine = this_machine()
-    for package in TARGETS[job.target].packages:
-        for name in package.distributions:
-            if name in machine.versions and (found := re.search(r"cu(\d+)", name)):
-                return f"{found[1]}.0"
-    return f"{machine.driver[0]}.0" if machine.driver else "12.0"
 
 
 def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
