@@ -200,6 +200,11 @@ class _Work:
 
     def _build(self, name: str, target: str, graph: Graph, *, first: bool) -> EngineEntry:
         """One engine, written."""
+        if graph.precision in TARGETS[target].lacks:
+            raise UsageError(
+                f"The target {target} does not compute in {graph.precision}, as {name} would.",
+                remedy="Build it in another precision: --precision fp32.",
+            )
         entry = self.source.manifest.components[name]
         limits = limits_of(self.source.manifest, name, self.shapes, every=TARGETS[target].profiles)
         kind = target if first else f"{target}-{graph.precision}"

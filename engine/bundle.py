@@ -221,7 +221,7 @@ def _check_tree(root: Path, tree: Tree, manifest: Manifest) -> None:
 
 
 def _check_locations(root: Path, files: Iterable[str]) -> None:
-    """Weights of an ONNX file are a listed file beside it: ONNX Runtime would open whatever it names."""
+    """Weights and compiled engines of an ONNX file are listed files beside it: ONNX Runtime opens what it names."""
     listed = set(files)
     for path in sorted(file for file in listed if file.lower().endswith(".onnx")):
         folder = path.rpartition("/")[0]
@@ -229,7 +229,7 @@ def _check_locations(root: Path, files: Iterable[str]) -> None:
             location = raw.decode("utf-8", "replace")
             if "/" in location or f"{folder}/{location}".lstrip("/") not in listed:
                 raise BundleError(
-                    f"{str(root / path)!r} keeps weights in {location[:200]!r}; expected a listed file "
+                    f"{str(root / path)!r} keeps weights or an engine in {location[:200]!r}; expected a listed file "
                     "in its own folder.",
                     remedy=REMEDY,
                 )

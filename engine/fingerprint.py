@@ -31,8 +31,12 @@ class Finding:
     found: str
     remedy: str
 
+    def reason(self) -> str:
+        """Without the remedy: `engine valid for compute capability 8.0-12.x, this machine has no CUDA device`."""
+        return f"engine valid for {self.needed}, this machine has {self.found} ({self.code})"
+
     def __str__(self) -> str:
-        return f"engine valid for {self.needed}, this machine has {self.found} ({self.code}). {self.remedy}"
+        return f"{self.reason()}. {self.remedy}"
 
 
 def make_fingerprint(*, target: str, facts: Mapping[str, Fact], machine: Machine | None = None) -> dict[str, Fact]:

@@ -60,7 +60,7 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
     wanted = None if precision is None else PRECISIONS[precision]
     if wanted == "float16" and entry.overflows:
         wanted = "float32"
-        on_report(name, Report.whole(wanted, entry.overflows))
+        on_report(name, Report(precision=wanted, instead=entry.overflows))
     written = set()
     for number, engine in enumerate(entry.engines):
         if number == 0 and wanted not in (None, engine.precision):

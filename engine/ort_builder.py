@@ -7,23 +7,29 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentlink.engine.job import Job
 from latentlink.engine.manifest import Fact
 from latentlink.engine.probes import Arrays, Run
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
 # Extended fusions hold on every processor. The layout optimisations above them depend on the width of its vector unit,
-# so they are left to the moment the engine is opened; for a GPU even the fusions are, as they are chosen by provider.
-LEVELS: Mapping[str, str] = {"ort-cpu": "extended", "ort-cuda": "basic"}
+# so they are left to the moment the engine is opened.
+LEVEL = "extended"
 
 SPARE = 1 << 20
 """Bytes below which a disk counts as full."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
-    """Optimise `job.source` and write it to `job.out`, weights of 1 KiB and more to `job.out` + `.data`.
+    """Optimise `job.source` and write it to `job.out`, its weights to `job.out` + `.data`.
+
+    For a GPU only attention is fused: all else depends on the provider, which is there when the engine is opened.
 
     Returns:
         Facts for the fingerprint.
@@ -33,17 +39,39 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         OSError: The disk is full.
     """
     import onnx_ir as ir
-    import onnxruntime as ort
 
     from latentlink.engine.fuse_attention import fuse_attention
 
     model = ir.load(job.source)
     fused = fuse_attention(model)
+    if TARGETS[job.target].gpu:
+        _fix(model, job.fixed)
+        ir.save(model, job.out, external_data=f"{job.out.name}.data")
+        return {"optimisation": "none", "fused_attention": fused}
+    _optimise(model, job)
+    return {"optimisation": LEVEL, "fused_attention": fused}
+
+
+def _fix(model: ir.Model, fixed: Mapping[str, int]) -> None:
+    """Give the graph's ports the sizes that free dimensions have in this engine."""
+    import onnx_ir as ir
+
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        if value.shape is not None:
+            value.shape = ir.Shape(
+                [dim if isinstance(dim, int) else fixed.get(str(dim.value), dim) for dim in value.shape]
+            )
+
+
+def _optimise(model: ir.Model, job: Job) -> None:
+    """Let ONNX Runtime optimise the graph and write it, and read it back."""
+    import onnx_ir as ir
+    import onnxruntime as ort
+
     graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
-    level = LEVELS[job.target]
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(job.out)
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{job.out.name}.data")
@@ -69,7 +97,6 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
             f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
             remedy="It is a fault of the builder: report it.",
         )
-    return {"optimisation": level, "fused_attention": fused}
 
 
 def open_engine(path: Path) -> Run:

@@ -35,6 +35,7 @@ class Target:
         local: Whether an engine is built for the very kind of GPU of the machine that builds it, which so needs one.
         profiles: Whether every free dimension needs a smallest, a best and a largest size.
         systems: Whether an engine opens on other operating systems than the builder's.
+        lacks: Precisions that it does not compute in.
     """
 
     file: str
@@ -44,6 +45,7 @@ class Target:
     local: bool = False
     profiles: bool = False
     systems: bool = True
+    lacks: tuple[str, ...] = ()
 
 
 ONNXRUNTIME = Package(
@@ -100,6 +102,6 @@ TARGETS: Mapping[str, Target] = {
         file="model.onnx", packages=(ONNXRUNTIME, NV_RTX_PROVIDER), gpu=True, local=True, profiles=True
     ),
     "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), gpu=True),
-    "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,)),
+    "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,), lacks=("bfloat16",)),
 }
 """In the order in which a bundle's engines are preferred."""

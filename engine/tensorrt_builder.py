@@ -7,18 +7,20 @@ time for several kinds, without any.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 from latentlink.engine.build_progress import Phases
+from latentlink.engine.built_for import capabilities, least_cuda
 from latentlink.engine.files import atomic_file
 from latentlink.engine.job import Job
-from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
-from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
@@ -37,7 +39,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         PreflightError: The package or the GPU that it needs is not here.
     """
     trt = import_tensorrt(job.target)
-    capabilities = _capabilities(job)
+    kinds = capabilities(job)
     log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
@@ -52,13 +54,15 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # TensorRT for RTX; else its engines may not be captured
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if job.options.compute_capabilities:
-        config.num_compute_capabilities = len(capabilities)
-        for index, capability in enumerate(capabilities):
+        config.num_compute_capabilities = len(kinds)
+        for index, capability in enumerate(kinds):
             config.set_compute_capability(_capability(trt, capability), index)
-    monitor = _monitor(trt, Phases(job.on_phase))
-    config.progress_monitor = monitor
-    with _timing_cache(config, job):
+    stop = Event()
+    config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
+    with _timing_cache(config, job), _stopped_by_ctrl_c(stop):
         plan = builder.build_serialized_network(network, config)
+        if monitor.error is not None:
+            raise monitor.error
         if plan is None:
             remedy = "Try smaller sizes or another precision; if it should work, report it."
             if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
@@ -67,8 +71,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     with job.out.open("wb") as file:
         file.write(memoryview(plan))
     return {
-        "compute_capability": tuple(capabilities) or (AHEAD_OF_TIME,),
-        "cuda": _cuda(job),
+        "compute_capability": tuple(kinds) or (AHEAD_OF_TIME,),
+        "cuda": least_cuda(job),
         "refit": job.options.refit,
         "weight_streaming": job.options.weight_streaming,
     }
@@ -135,31 +139,6 @@ def _profile(builder: Any, job: Job) -> Any:
     return profile
 
 
-def _capabilities(job: Job) -> list[str]:
-    """Compute capabilities to build for; none where those are the target's usual ones.
-
-    Raises:
-        UsageError: The target cannot choose.
-        PreflightError: It builds for the GPU that is here, and there is none.
-    """
-    asked = job.options.compute_capabilities
-    if not TARGETS[job.target].local:
-        return list(asked)
-    if asked:
-        raise UsageError(
-            f"The target {job.target} builds for the GPU of the machine that builds, not for {', '.join(asked)}.",
-            remedy="Leave the compute capability out, or build for tensorrt-rtx.",
-        )
-    gpus = this_machine().gpus
-    if not gpus:
-        raise PreflightError(
-            f"The target {job.target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
-            "device.",
-            remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
-        )
-    return ["{}.{}".format(*gpus[0].capability)]
-
-
 def _capability(trt: Any, text: str) -> Any:
     name = f"SM{text.replace('.', '')}"
     if not re.fullmatch(r"\d+\.\d", text) or not hasattr(trt.ComputeCapability, name):
@@ -168,32 +147,49 @@ def _capability(trt: Any, text: str) -> Any:
     return getattr(trt.ComputeCapability, name)
 
 
-def _cuda(job: Job) -> str:
-    """The least CUDA version that a driver must run: any minor one of the major that the package was made for."""
-    machine = this_machine()
-    for package in TARGETS[job.target].packages:
-        for name in package.distributions:
-            if name in machine.versions and (found := re.search(r"cu(\d+)", name)):
-                return f"{found[1]}.0"
-    return f"{machine.driver[0]}.0" if machine.driver else "12.0"
+def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
+    """What TensorRT tells its progress.
 
+    An error in there must not pass through its C++: it stops the build, and is kept to be raised.
+    """
 
-def _monitor(trt: Any, phases: Phases) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
+            self.error: BaseException | None = None
+
+        def _do(self, call: Callable[..., None], *arguments: Any) -> bool:
+            try:
+                call(*arguments)
+            except BaseException as error:
+                self.error = error
+            return self.error is None and not stop.is_set()
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            phases.start(phase, parent, steps)
+            self._do(phases.start, phase, parent, steps)
 
         def phase_finish(self, phase: str) -> None:
-            phases.finish(phase)
+            self._do(phases.finish, phase)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            phases.step(phase, step)
-            return True
+            return self._do(phases.step, phase, step)
 
     return Monitor()
+
+
+@contextmanager
+def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
+    """Ctrl-C sets `stop`, and is raised when the block ends: Python would raise it in whichever call C++ makes next."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if stop.is_set():
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -203,6 +199,11 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if path is None:
         yield
         return
+    if not TARGETS[job.target].local:
+        raise UsageError(
+            f"The target {job.target} measures nothing when it builds, so there is nothing to keep in {str(path)!r}.",
+            remedy="Leave the timing cache out.",
+        )
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(

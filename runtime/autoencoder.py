@@ -13,6 +13,7 @@ from latentlink.errors import UsageError
 from latentlink.runtime.budget import largest, peak_of, resident
 from latentlink.runtime.limits import UNLIMITED, canvas_limits, check_limits
 from latentlink.runtime.link import Engine, Linked
+from latentlink.runtime.residency import reopened
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.tiling import SMALLEST, Mosaic, fit, in_passes
 
@@ -189,6 +190,8 @@ class Autoencoder:
         room = self._rooms.setdefault(engine.component, _Room())
         if wanted <= room.wanted:
             return room.cells, room.needed
+        if reopened(engine.session):
+            room.peak = 0  # what its passes took was given back
         blended = BLENDED * wanted * self.linked.latent.size("f") ** 2
         before = resident() - room.peak
 

@@ -11,12 +11,15 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.probes import Arrays
-from latentlink.errors import BundleError, LinkError, PreflightError, UsageError
+from latentlink.engine.targets import TARGETS
+from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
+from latentlink.runtime.choice import choose
 from latentlink.runtime.link import Engine, as_declared, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
-from latentlink.runtime.sessions import OPENERS, open_session
+from latentlink.runtime.residency import Residency, Resident
+from latentlink.runtime.sessions import open_session
 from latentlink.runtime.verify import check_candidate, runner, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
@@ -42,6 +45,7 @@ def load(
     threads: int | None = None,
     verify: bool | None = None,
     memory: int | None = None,
+    resident: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -56,16 +60,21 @@ def load(
         memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
             more is done in several passes, blended where they meet. What fits is measured at the first picture. None
             sets no budget.
+        resident: Bytes that the files of the engines that are open at once may have together, so that a model runs on
+            a machine that does not hold all of it: the engine that ran longest ago is closed for the next, and opened
+            again when it runs. None keeps all open.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, no such component or target, or memory is no number of bytes.
+        UsageError: There is no bundle, no such component or target, memory or resident is no number of bytes, or one
+            engine alone is larger than resident.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
-    if target != "auto" and target not in OPENERS:
-        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(OPENERS)}.")
+    if target != "auto" and target not in TARGETS:
+        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(TARGETS)}.")
+    room = None if resident is None else Residency(resident)
     own = _open(bundle, on_progress)
     chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
     opened = [own]
@@ -83,17 +92,26 @@ def load(
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            candidate = _choose(component, title, source, target, notes)
+            choice = choose(component, title, source, target)
+            notes += choice.notes()
+            candidate = choice.engine
             precisions[component] = candidate.precision
-            engines.append(_opened(component, title, source, candidate, threads, memory))
+            engines.append(_opened(component, title, source, candidate, threads, memory, room))
+            notes[-1] += _placed(candidate, engines[-1])
             if (wide := _wider(component, source, candidate, target)) is not None:
-                opener = partial(_opened, component, title, source, wide, threads, memory)
-                check = partial(_verify, chosen=chosen, precision=wide.precision, target=target, threads=threads)
+                if room is not None:
+                    room.check(f"{component} of {title} in {wide.precision}", _size(source, wide))
+                opener = partial(_opened, component, title, source, wide, threads, memory, room)
+                check = partial(
+                    _verify, chosen=chosen, precision=wide.precision, target=target, threads=threads, room=room
+                )
                 wider[component] = partial(_open_wide, opener, None if verify is False else check)
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             for engine in engines:
-                notes += _verify(engine, chosen, precisions[engine.component], target, threads, every=verify is True)
+                notes += _verify(
+                    engine, chosen, precisions[engine.component], target, threads, room, every=verify is True
+                )
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(
@@ -145,8 +163,8 @@ def open_component(
     source = _open(bundle, None)
     if component not in source.manifest.components:
         return None
-    entry = _choose(component, str(bundle), source, target, [])
-    return _opened(component, str(bundle), source, entry, threads, None), source
+    entry = choose(component, str(bundle), source, target).engine
+    return _opened(component, str(bundle), source, entry, threads, None, None), source
 
 
 def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
@@ -159,24 +177,6 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
     return opened
 
 
-def _choose(component: str, title: str, source: Bundle, target: str, notes: list[str]) -> EngineEntry:
-    """The first engine of a component that was asked for and is valid here."""
-    entry = source.manifest.components[component]
-    passed: list[str] = []
-    for candidate in entry.engines:
-        if target not in ("auto", candidate.target):
-            continue
-        finding = preflight(candidate)
-        if finding is not None:
-            passed.append(f"{candidate.target}: {finding}")
-            continue
-        notes += [f"{component}: {reason}" for reason in passed]
-        notes.append(f"{component}: {candidate.target} ({candidate.precision})")
-        return candidate
-    found = " ".join(passed) or f"It has {', '.join(e.target for e in entry.engines)}, and {target} was asked for."
-    raise PreflightError(f"No engine of {component} of {title} is valid on this machine. {found}")
-
-
 def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> EngineEntry | None:
     """An engine of the same component that holds larger numbers, for where the chosen one overflows."""
     for candidate in source.manifest.components[component].engines:
@@ -187,19 +187,49 @@ def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> 
 
 
 def _opened(
-    component: str, title: str, source: Bundle, chosen: EngineEntry, threads: int | None, memory: int | None
+    component: str,
+    title: str,
+    source: Bundle,
+    chosen: EngineEntry,
+    threads: int | None,
+    memory: int | None,
+    room: Residency | None,
 ) -> Engine:
     entry = source.manifest.components[component]
     pictures = any(port.kind == "image" for port in (*entry.inputs, *entry.outputs))
+    path = source.file(chosen.path)
+    opener = partial(open_session, path, chosen.target, threads=threads, varied=pictures and memory is not None)
     return Engine(
         component=component,
         bundle=title,
-        session=open_session(
-            source.file(chosen.path), chosen.target, threads=threads, varied=pictures and memory is not None
+        session=opener()
+        if room is None
+        else Resident(
+            title=f"{component} of {title}",
+            path=path,
+            size=_size(source, chosen),
+            opener=opener,
+            residency=room,
         ),
         declared=(entry.inputs, entry.outputs),
         limits=chosen.limits,
     )
+
+
+def _placed(chosen: EngineEntry, engine: Engine) -> str:
+    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
+    if not TARGETS[chosen.target].gpu:
+        return ""
+    return "".join(
+        f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
+        for number, (name, count) in enumerate(engine.session.placement().items())
+    )
+
+
+def _size(source: Bundle, chosen: EngineEntry) -> int:
+    """Bytes of an engine's files: all in its folder."""
+    folder = chosen.path.rpartition("/")[0]
+    return sum(entry.size for path, entry in source.manifest.files.items() if path.rpartition("/")[0] == folder)
 
 
 def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:
@@ -221,6 +251,7 @@ def _verify(
     precision: str,
     target: str,
     threads: int | None,
+    room: Residency | None,
     *,
     every: bool,
 ) -> list[str]:
@@ -232,6 +263,7 @@ def _verify(
         precision: What the engine computes in.
         target: As in `load`.
         threads: As in `load`.
+        room: What engines that are open at once may have.
         every: Whether an engine runs a probe of its own bundle too.
     """
     component = engine.component
@@ -249,8 +281,8 @@ def _verify(
                 f"{component} of its own to make more with.",
                 remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
             )
-        entry = _choose(component, host_name, host, target, [])
-        session = _opened(component, host_name, host, entry, threads, None).session
+        entry = choose(component, host_name, host, target).engine
+        session = _opened(component, host_name, host, entry, threads, None, room).session
         try:
             return runner(session)(inputs)
         finally:

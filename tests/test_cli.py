@@ -267,9 +267,9 @@ def test_ctrl_c_during_a_build_keeps_the_old_bundle(tiny_export: Path, tiny_bund
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits it ignored
-        "from latentlink.engine import ort_cpu\n"
+        "from latentlink.engine import ort_builder\n"
         "def slow(*_): print('building', flush=True); time.sleep(60)\n"
-        "ort_cpu.build_engine = slow\n"
+        "ort_builder.build_engine = slow\n"
         "from latentlink.cli import main\n"
         f"sys.argv = ['latentlink', 'build', {str(tiny_export)!r}, {str(out)!r}]\n"
         "main()\n"

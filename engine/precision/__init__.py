@@ -1,41 +1,13 @@
-"""Graph passes that change what a component computes in."""
+"""What a component computes in: float32, float16 or bfloat16, chosen after the export by passes over its graph.
 
-from __future__ import annotations
+A pass is a file, with what it requires and what it ensures. `convert` runs them in order:
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+    widen       everything is float32 and no cast between floats is left; the ports stay as they are
+    rules       which nodes are to stay float32, each with its reason
+    retype      the other nodes, and their weights, become float16 or bfloat16; casts where both meet
+"""
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
+from latentlink.engine.precision.conversion import PRECISIONS, convert
+from latentlink.engine.precision.report import Kept, Report
 
-PRECISIONS: Mapping[str, str] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    node: str
-    operator: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    precision: str
-    nodes: int = 0
-    kept: tuple[Kept, ...] = ()
-    reason: str = ""
-
-    @classmethod
-    def whole(cls, precision: str, reason: str) -> Self:
-        return cls(precision=precision, reason=reason)
-
-    def to_json(self) -> dict[str, object]:
-        return {}
-
-    def summary(self) -> str:
-        return f"{self.precision}: {self.reason}"
-
-
-def convert(model: ir.Model, precision: str) -> Report:
-    raise NotImplementedError(precision)
+__all__ = ["PRECISIONS", "Kept", "Report", "convert"]

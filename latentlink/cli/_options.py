@@ -41,6 +41,10 @@ def parse_size(text: str) -> int:
     return count
 
 
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else parse_size(value)
+
+
 replace_option = click.option(
     "--replace",
     multiple=True,
@@ -57,8 +61,14 @@ target_option = click.option(
 memory_option = click.option(
     "--memory",
     metavar="SIZE",
-    callback=lambda ctx, param, value: None if value is None else parse_size(value),
+    callback=_size,
     help="What the VAE may take for a picture, as 500MB or 2GiB; a larger one is done in several passes, blended.",
+)
+resident_option = click.option(
+    "--resident",
+    metavar="SIZE",
+    callback=_size,
+    help="What the engines that are open at once may have together, as 2GB; others are closed until they run.",
 )
 guard_option = click.option(
     "--guard",

@@ -97,11 +97,14 @@ def command(
     reports: dict[str, Report] = {}
     with progress() as bar:
         task = bar.add_task("checking the export", total=None)
-        phases = bar.add_task("", total=1.0, visible=False)
+        phases = bar.add_task("", total=100, visible=False)
 
         def begins(number: int, count: int, title: str) -> None:
             bar.update(task, total=count, completed=number, description=f"building {title}")
             bar.reset(phases, visible=False)
+
+        def in_phase(phase: str, share: float) -> None:
+            bar.update(phases, completed=int(100 * share), description=phase, visible=True)
 
         manifest = build_bundle(
             exported,
@@ -111,7 +114,7 @@ def command(
             options=options,
             told=Told(
                 on_engine=begins,
-                on_phase=lambda phase, share: bar.update(phases, completed=share, description=phase, visible=True),
+                on_phase=in_phase,
                 on_precision=reports.__setitem__,
             ),
             opener=opener,

@@ -12,6 +12,7 @@ from latentlink.cli._options import (
     memory_option,
     named_space,
     replace_option,
+    resident_option,
     space_option,
     target_option,
     verify_option,
@@ -72,6 +73,7 @@ Examples:
 @verify_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
 @memory_option
+@resident_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, seed and timings as JSON.")
 def command(
     bundle: str,
@@ -105,10 +107,12 @@ def command(
     verify: bool | None,
     threads: int | None,
     memory: int | None,
+    resident: int | None,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
     import latentlink
+    from latentlink.runtime.choice import passed_over
 
     if output is None and output_latents is None:
         raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
@@ -127,7 +131,7 @@ def command(
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(
-            bundle, target=target, replace=replace, threads=threads, verify=verify, memory=memory
+            bundle, target=target, replace=replace, threads=threads, verify=verify, memory=memory, resident=resident
         ) as pipe:
             result = pipe.generate(
                 list(prompt),
@@ -183,7 +187,7 @@ def command(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
-    for note in result.notes:
+    for note in (*passed_over(pipe.notes), *result.notes):
         console.print(note, soft_wrap=True, highlight=False)
 
 

@@ -10,10 +10,11 @@ import click
 
 from latentlink.cli._console import console, print_json, size
 from latentlink.cli._options import named_space
-from latentlink.errors import UsageError
+from latentlink.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
     from latentlink.engine.bundle import Bundle
+    from latentlink.engine.manifest import EngineEntry
     from latentlink.ports import Port
 
 
@@ -23,6 +24,7 @@ Examples:
   latentlink inspect demo
   latentlink inspect out.safetensors --json
   latentlink inspect bundle/engines/denoiser/ort-cpu/model.onnx
+  latentlink inspect bundle/engines/denoiser/tensorrt-rtx/model.plan    # on a machine that can open it
 """
 )
 @click.argument("what")
@@ -46,10 +48,12 @@ def command(what: str, space: str | None, as_json: bool) -> None:
         print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
     elif path.suffix == ".safetensors":
         _show_latents(path, space, as_json)
-    elif path.suffix == ".onnx":
+    elif path.suffix in (".onnx", ".plan"):
         _show_engine(path, as_json)
     else:
-        raise UsageError(f"{what!r} is not a bundle's directory, an engine (.onnx) or a latents file (.safetensors).")
+        raise UsageError(
+            f"{what!r} is not a bundle's directory, an engine (.onnx, .plan) or a latents file (.safetensors)."
+        )
 
 
 def _show_bundle(name: str, bundle: Bundle) -> None:
@@ -74,20 +78,30 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     for key, reason in manifest.provenance.items():
         if key.startswith("precision."):
             console.print(f"{key.removeprefix('precision.')} in {reason}")
-    table = Table("component", "target", "precision", "size", "from torch", "here", box=None, pad_edge=False)
+    table = Table(
+        "component", "target", "precision", "size", "from torch", "here", "built for", box=None, pad_edge=False
+    )
     for component, entry in manifest.components.items():
         for engine in entry.engines:
             folder = Path(engine.path).parent
             held = sum(f.size for p, f in manifest.files.items() if Path(p).parent == folder)
-            parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not compared"
+            parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not run"
             finding = None if engine.target == "onnx" else preflight(engine)
             here = "to be built" if engine.target == "onnx" else "valid" if finding is None else finding.code
-            table.add_row(component, engine.target, engine.precision, size(held), parity, here)
+            table.add_row(component, engine.target, engine.precision, size(held), parity, here, _limits(engine))
     console.print(table)
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:
                 console.print(f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False)
+
+
+def _limits(engine: EngineEntry) -> str:
+    """`B 1:1:4, h 64, w 64`; nothing where every size is free."""
+    return ", ".join(
+        f"{dim} {low}" if low == high else f"{dim} {low}:{best}:{high}"
+        for dim, (low, best, high) in engine.limits.items()
+    )
 
 
 def _numbers(numbers: Sequence[float]) -> str:
@@ -126,7 +140,7 @@ def _show_latents(path: Path, said: str | None, as_json: bool) -> None:
 def _show_engine(path: Path, as_json: bool) -> None:
     from latentlink.runtime.sessions import open_session
 
-    session = open_session(path, "ort-cpu")
+    session = open_session(path, _target(path))
     ports = {
         side: [{"tensor": port.tensor, "shape": list(port.shape)} for port in listed]
         for side, listed in (("inputs", session.inputs), ("outputs", session.outputs))
@@ -138,3 +152,33 @@ def _show_engine(path: Path, as_json: bool) -> None:
     for side, listed in ports.items():
         for port in listed:
             console.print(f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}", soft_wrap=True, highlight=False)
+
+
+def _target(path: Path) -> str:
+    """What opens an engine's file: what the bundle that it lies in says, or ONNX Runtime on the CPU.
+
+    Raises:
+        PreflightError: It is an engine for another machine.
+        UsageError: It is a plan, and lies in no bundle.
+    """
+    from latentlink.engine.bundle import Bundle
+    from latentlink.engine.fingerprint import preflight
+
+    for folder in path.absolute().parents:
+        if not (folder / "manifest.json").is_file():
+            continue
+        listed = Bundle.open(folder, check_files=False).manifest.components.values()
+        for engine in (engine for entry in listed for engine in entry.engines):
+            if folder / engine.path != path.absolute() or engine.target == "onnx":
+                continue
+            if finding := preflight(engine):
+                raise PreflightError(
+                    f"{str(path)!r} cannot be opened here: {finding.reason()}.",
+                    remedy=f"Its ports and sizes as declared: latentlink inspect {folder}",
+                )
+            return engine.target
+    if path.suffix == ".plan":
+        raise UsageError(
+            f"{str(path)!r} lies in no bundle, which would say what built it.", remedy="Inspect it where it was built."
+        )
+    return "ort-cpu"

@@ -71,18 +71,25 @@ class Session(Protocol):
         """
         ...
 
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes of its graph run on which provider; empty where an engine is one piece."""
+        ...
+
     def elapsed(self) -> float:
         """Seconds that all runs took inside the engine; waits for those that are not done."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds. Closing twice is harmless; buffers stay valid."""
+        """Give back what a run needs. Closing twice is harmless; buffers stay valid, and can still be made."""
         ...
 
 
 OPENERS: Mapping[str, str] = {
     "tensorrt": "latentlink.runtime.sessions.tensorrt",
     "tensorrt-rtx": "latentlink.runtime.sessions.tensorrt",
+    "ort-tensorrt": "latentlink.runtime.sessions.ort",
+    "ort-nv-rtx": "latentlink.runtime.sessions.ort",
+    "ort-cuda": "latentlink.runtime.sessions.ort",
     "ort-cpu": "latentlink.runtime.sessions.ort",
 }
 """Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""

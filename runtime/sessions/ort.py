@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: IO binding on preallocated OrtValues, no silent provider fall-back."""
+"""ONNX Runtime sessions: IO binding on preallocated OrtValues of the provider's device, no silent fall-back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from latentlink.engine.ort_providers import PROVIDERS, RECORD, open_inference, placement
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.readback import engine_title, read_port
-
-PROVIDERS: Mapping[str, str] = {"ort-cpu": "CPUExecutionProvider"}
-"""The one provider of each target."""
 
 TYPES: Mapping[str, str] = {
     "tensor(float)": "float32",
@@ -28,26 +26,28 @@ TYPES: Mapping[str, str] = {
     "tensor(int64)": "int64",
 }
 
+NO_MEMORY = ("Failed to allocate memory", "out of memory")
+"""Words of ONNX Runtime's arenas and of CUDA."""
+
 
 def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
-    return OrtSession(path, PROVIDERS[target], threads, varied)
+    return OrtSession(path, target, threads, varied)
 
 
 class OrtSession:
-    """An ONNX Runtime engine with its state in OrtValues."""
+    """An ONNX Runtime engine with its state in OrtValues.
+
+    CUDA graphs are off: a captured graph reads and writes the addresses that it was captured with, while the state of a
+    run goes round in rings of buffers.
+    """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(self, path: Path, provider: str, threads: int | None, varied: bool = False) -> None:
+    def __init__(self, path: Path, target: str, threads: int | None, varied: bool = False) -> None:
         self._title = engine_title(path)
-        if provider not in ort.get_available_providers():
-            raise PreflightError(
-                f"The engine {path.name} needs {provider}, but this onnxruntime {ort.__version__} has "
-                f"{', '.join(ort.get_available_providers())}.",
-                remedy="Install the onnxruntime package that has it, or build the bundle for another target.",
-            )
+        self._device = "cuda" if PROVIDERS[target].gpu else "cpu"
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # One operator at a time over all threads: the graphs are chains, so a second pool would only compete.
@@ -58,22 +58,29 @@ class OrtSession:
         options.enable_mem_pattern = not varied
         # Threads that spin after a run would take the processors from whatever else the process does.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.add_session_config_entry(*RECORD)
         # The graph was optimised when it was built. What the builder left is the layout for this very
         # processor; it is done here.
         try:
-            session = ort.InferenceSession(path, options, providers=[provider])
+            opened = open_inference(path, options, target)
+        except PreflightError:
+            raise
         except Exception as error:  # onnxruntime raises a class of its own for every status
             raise BundleError(
                 f"ONNX Runtime cannot open {self._title}: {error}",
                 remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
             ) from None
-        if session.get_providers()[0] != provider:
-            raise PreflightError(f"{provider} was asked for, but ONNX Runtime took {session.get_providers()[0]}.")
+        session = opened.session
         self.inputs = tuple(_port(arg, path) for arg in session.get_inputs())
         self.outputs = tuple(_port(arg, path) for arg in session.get_outputs())
         self._session: ort.InferenceSession | None = session
-        self._device = "cpu"
+        self._memory = opened.memory
+        self._placement = placement(session)
         self._elapsed = 0.0
+
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes run on which provider."""
+        return self._placement
 
     def upload(self, array: NDArray[Any]) -> Buffer:
         """A buffer with the array's values."""
@@ -83,7 +90,10 @@ class OrtSession:
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
         """A buffer of that shape with any values."""
-        return cast(Buffer, ort.OrtValue.ortvalue_from_shape_and_type(list(shape), dtype.type, self._device))
+        made = ort.OrtValue.ortvalue_from_shape_and_type
+        if self._memory is not None:
+            return cast(Buffer, made(list(shape), dtype.type, memory_info=self._memory))
+        return cast(Buffer, made(list(shape), dtype.type, self._device))
 
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Replace the buffer's values."""
@@ -91,8 +101,10 @@ class OrtSession:
 
     def take(self, buffer: Buffer) -> Buffer:
         """Another session's buffer, copied where it lies elsewhere."""
-        if isinstance(buffer, ort.OrtValue) and buffer.device_name() == self._device:
-            return cast(Buffer, buffer)
+        if isinstance(buffer, ort.OrtValue):
+            here = self.empty((1,), np.dtype(np.uint8))
+            if buffer.device_name() == cast(ort.OrtValue, here).device_name():
+                return cast(Buffer, buffer)
         return self.upload(buffer.numpy())
 
     def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
@@ -114,16 +126,19 @@ class OrtSession:
                 binding.bind_ortvalue_input(name, cast(ort.OrtValue, buffer))
             for name, wanted in outputs.items():
                 if wanted is None:
-                    binding.bind_output(name, self._device)
+                    # a plug-in's memory has no name to ask for
+                    binding.bind_output(name, "cpu" if self._memory is not None else self._device)
                 else:
                     binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
+            binding.synchronize_inputs()
             before = perf_counter()
             self._session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
             self._elapsed += perf_counter() - before
         except MemoryError:
             raise
         except Exception as error:
-            if "Failed to allocate memory" in str(error):
+            if any(words in str(error) for words in NO_MEMORY):
                 raise MemoryError(str(error)) from None
             raise BundleError(
                 f"The engine {self._title} failed: {' '.join(str(error).split())}",

@@ -183,6 +183,10 @@ class TensorrtSession:
         self._cuda.synchronize()
         self._contexts.pop(key).forget()
 
+    def placement(self) -> Mapping[str, int]:
+        """Nothing: all of an engine runs on the GPU."""
+        return {}
+
     def elapsed(self) -> float:
         """Seconds that all runs took on the GPU; waits for those that are not done."""
         while self._marks:

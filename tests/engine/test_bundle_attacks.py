@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import onnx
 import pytest
 
 from latentlink.engine.bundle import Bundle
@@ -183,7 +184,7 @@ def test_an_onnx_file_that_keeps_its_weights_elsewhere_is_refused(
     location: str, check_files: bool, small: SmallBundle
 ) -> None:
     small.put(MODEL, small.model_bytes(location))
-    error = refused(small, "keeps weights in", check_files=check_files)
+    error = refused(small, "keeps weights or an engine in", check_files=check_files)
     assert len(error.message) < 1000
 
 
@@ -193,9 +194,26 @@ def test_an_onnx_file_in_the_bundles_own_folder_finds_its_weights_there(small: S
     Bundle.open(small.root)
 
 
+def compiled(name: str) -> bytes:
+    """An ONNX model of one node: an engine that is kept in a file of that name."""
+    node = onnx.helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", embed_mode=0, ep_cache_context=name)
+    return bytes(onnx.ModelProto(ir_version=10, graph=onnx.GraphProto(node=[node])).SerializeToString())
+
+
+@pytest.mark.parametrize("name", ESCAPES, ids=lambda name: name[:20])
+def test_an_onnx_file_whose_compiled_engine_is_elsewhere_is_refused(name: str, small: SmallBundle) -> None:
+    small.put(MODEL, compiled(name))
+    refused(small, "keeps weights or an engine in", check_files=False)
+
+
+def test_an_onnx_file_finds_its_compiled_engine_beside_it(small: SmallBundle) -> None:
+    small.put(MODEL, compiled("model.onnx.data"))
+    Bundle.open(small.root)
+
+
 def test_an_onnx_file_is_searched_also_where_its_suffix_is_in_capitals(small: SmallBundle) -> None:
     small.put("extra.ONNX", small.model_bytes("../secret"))
-    refused(small, "keeps weights in")
+    refused(small, "keeps weights or an engine in")
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x08\xff", b"\x3a\xff\xff\xff\xff\x0f", b"\0" * 100])

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx.helper import make_attribute
 
 from latentlink.engine import _onnx_locations
 from latentlink.engine._onnx_locations import external_locations
@@ -198,6 +199,106 @@ def test_too_many_fields_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_bytes(b"\x08\x01" * 1001)
     with pytest.raises(BundleError, match="more than 1000 fields"):
         external_locations(path)
+
+
+def context(*attributes: onnx.AttributeProto, domain: str = "com.microsoft") -> onnx.NodeProto:
+    return onnx.NodeProto(op_type="EPContext", domain=domain, attribute=attributes)
+
+
+def written(path: Path, *nodes: onnx.NodeProto) -> Path:
+    path.write_bytes(onnx.ModelProto(ir_version=10, graph=onnx.GraphProto(node=nodes)).SerializeToString())
+    return path
+
+
+OUTSIDE, INSIDE = make_attribute("embed_mode", 0), make_attribute("embed_mode", 1)
+AWAY = make_attribute("ep_cache_context", b"../../plan")
+
+
+@pytest.mark.parametrize("attributes", [(OUTSIDE, AWAY), (AWAY, OUTSIDE)], ids=["mode first", "name first"])
+@pytest.mark.parametrize("domain", ["com.microsoft", "", "elsewhere"])
+def test_the_engine_that_a_context_node_names_is_found(
+    attributes: tuple[onnx.AttributeProto, ...], domain: str, path: Path
+) -> None:
+    assert external_locations(written(path, context(*attributes, domain=domain))) == {b"../../plan"}
+
+
+def test_a_context_node_in_a_branch_or_a_function_is_found(path: Path) -> None:
+    branch = make_attribute("then_branch", onnx.GraphProto(node=[context(OUTSIDE, AWAY)]))
+    model = onnx.ModelProto(graph=onnx.GraphProto(node=[onnx.NodeProto(op_type="If", attribute=[branch])]))
+    other = make_attribute("ep_cache_context", b"other")
+    model.functions.append(onnx.FunctionProto(name="f", domain="d", node=[context(OUTSIDE, other)]))
+    path.write_bytes(model.SerializeToString())
+    assert external_locations(path) == {b"../../plan", b"other"}
+
+
+@pytest.mark.parametrize("attributes", [(INSIDE, AWAY), (AWAY,)], ids=["mode 1", "no mode, which is 1"])
+def test_an_engine_inside_the_file_is_no_name(attributes: tuple[onnx.AttributeProto, ...], path: Path) -> None:
+    assert external_locations(written(path, context(*attributes))) == frozenset()
+
+
+def test_the_bytes_of_an_engine_inside_the_file_cost_no_time(path: Path) -> None:
+    written(path, context(INSIDE, make_attribute("ep_cache_context", bytes(1 << 26))))
+    start = time.perf_counter()
+    assert external_locations(path) == frozenset()
+    assert time.perf_counter() - start < 0.1
+
+
+# what a parser, or a provider, could take for 0: the last of two, none, a large one, another wire type
+@pytest.mark.parametrize("raw", ["18001801", "18011800", "", "1802", "18ffffffffffffffffff01", "1d01000000"])
+def test_a_mode_that_is_not_plainly_1_means_a_file(raw: str, path: Path) -> None:
+    mode = onnx.AttributeProto(name="embed_mode", type=onnx.AttributeProto.INT).SerializeToString() + bytes.fromhex(raw)
+    fields = AWAY.SerializeToString()
+    node = b"\x22\x09EPContext" + b"".join(b"\x2a" + varint(len(each)) + each for each in (mode, fields))
+    graph = b"\x0a" + varint(len(node)) + node
+    path.write_bytes(b"\x3a" + varint(len(graph)) + graph)
+    assert onnx.load_model_from_string(path.read_bytes()).graph.node[0].op_type == "EPContext"
+    assert external_locations(path) == {b"../../plan"}
+
+
+def test_every_name_of_a_repeated_attribute_counts(path: Path) -> None:
+    twice = context(OUTSIDE, AWAY, make_attribute("ep_cache_context", b"plan"), INSIDE)
+    assert external_locations(written(path, twice)) == {b"../../plan", b"plan"}
+
+
+def test_an_operator_that_is_replaced_later_counts_as_well(path: Path) -> None:
+    node = context(OUTSIDE, AWAY).SerializeToString() + b"\x22\x03Add"
+    graph = b"\x0a" + varint(len(node)) + node
+    path.write_bytes(b"\x3a" + varint(len(graph)) + graph)
+    assert external_locations(path) == {b"../../plan"}
+
+
+def test_a_context_node_without_a_name_names_an_empty_one(path: Path) -> None:
+    assert external_locations(written(path, context(OUTSIDE, onnx.AttributeProto(name="ep_cache_context")))) == {b""}
+
+
+def test_a_name_is_not_cut_to_one_that_is_listed(path: Path) -> None:
+    long = b"a" * 4096
+    (found,) = external_locations(written(path, context(OUTSIDE, make_attribute("ep_cache_context", long + b"/../b"))))
+    assert found == long  # longer than the name of any file
+
+
+def test_the_model_that_an_engine_was_made_of_is_found_as_a_refit_reads_it(path: Path) -> None:
+    named = make_attribute("onnx_model_filename", b"/etc/model.onnx")
+    assert external_locations(written(path, context(INSIDE, AWAY, named))) == {b"/etc/model.onnx"}
+
+
+def test_a_name_that_the_caller_of_a_function_gives_is_refused(path: Path) -> None:
+    taken = onnx.AttributeProto(name="ep_cache_context", type=onnx.AttributeProto.STRING, ref_attr_name="plan")
+    model = onnx.ModelProto(functions=[onnx.FunctionProto(name="f", domain="d", node=[context(OUTSIDE, taken)])])
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match="the caller of a function gives"):
+        external_locations(path)
+
+
+def test_an_engine_without_weights_is_refused_as_its_other_half_is_looked_for_elsewhere(path: Path) -> None:
+    stripped = make_attribute("ep_cache_context", b"plan.stripped.engine")
+    with pytest.raises(BundleError, match="an engine without weights"):
+        external_locations(written(path, context(OUTSIDE, stripped)))
+
+
+def test_other_nodes_may_have_attributes_of_those_names(path: Path) -> None:
+    other = onnx.NodeProto(op_type="EPContexts", domain="com.microsoft", attribute=[OUTSIDE, AWAY])
+    assert external_locations(written(path, other)) == frozenset()
 
 
 MALFORMED = {

@@ -10,7 +10,7 @@ import pytest
 
 from latentlink.engine.fingerprint import covers, make_fingerprint, preflight
 from latentlink.engine.machine import Gpu, Machine, this_machine
-from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.manifest import EngineEntry, Fact
 from latentlink.engine.targets import TARGETS
 
 ADA = Gpu(name="an Ada GPU", capability=(8, 9), memory=16 << 30)
@@ -27,11 +27,12 @@ MACHINE = Machine(os="linux", architecture="x86_64", driver=(13, 1), gpus=(ADA,)
 Change = Callable[[Machine], Machine]
 
 
-def entry(target: str, **facts: str | tuple[str, ...]) -> EngineEntry:
+def entry(target: str, **given: str | tuple[str, ...]) -> EngineEntry:
     """An engine that was built on `MACHINE`."""
+    facts: dict[str, Fact] = {"source": "1", **given}
     if TARGETS[target].gpu:
-        facts = {"compute_capability": ("8.0-12.x",), "cuda": "13.0"} | facts
-    made = make_fingerprint(target=target, facts={"source": "1", **facts}, machine=MACHINE)
+        facts = dict[str, Fact](compute_capability=("8.0-12.x",), cuda="13.0") | facts
+    made = make_fingerprint(target=target, facts=facts, machine=MACHINE)
     return EngineEntry(target=target, precision="float32", path="engines/x/y/model.onnx", fingerprint=made)
 
 

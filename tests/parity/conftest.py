@@ -49,11 +49,13 @@ class Made:
 
     Args:
         checkpoint: The diffusers directory.
+        exports: Its text encoders and denoiser, and its VAE, before they are built.
         bundle: Its text encoders and denoiser.
         vae: Its VAE.
     """
 
     checkpoint: Path
+    exports: tuple[Path, Path]
     bundle: Path
     vae: Path
 
@@ -131,7 +133,8 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
                 make_checkpoint(size, checkpoint)
         vae = export(f"vae-{space}", checkpoint / "vae", Options(space=space))
         bundle = export(size, checkpoint, Options(space=space, without=("vae_decoder", "vae_encoder")))
-        return Made(checkpoint=checkpoint, bundle=bundle, vae=vae)
+        exports = (root / size / "export", root / f"vae-{space}" / "export")
+        return Made(checkpoint=checkpoint, exports=exports, bundle=bundle, vae=vae)
 
     return made
 

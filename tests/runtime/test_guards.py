@@ -156,7 +156,7 @@ def test_what_the_vae_writes_is_looked_at(demo: Pipeline, monkeypatch: pytest.Mo
         honest = Autoencoder.encode
         monkeypatch.setattr(Autoencoder, "encode", lambda *given: honest(*given) * 4)
     else:
-        monkeypatch.setattr(Autoencoder, "decode", lambda _, z: [Image.new("RGB", (64, 64))] * len(z))
+        monkeypatch.setattr(Autoencoder, "decode", lambda _, z, *__: [Image.new("RGB", (64, 64))] * len(z))
     for call in (
         lambda guard: demo.decode(demo.encode(picture, guard=guard), guard=guard),
         lambda guard: demo.generate(PROMPT, steps=2, init_image=picture, guard=guard),

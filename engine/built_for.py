@@ -1,0 +1,45 @@
+"""What an engine is built for that runs on an NVIDIA GPU: kinds of GPU, and the CUDA version of their driver."""
+
+from __future__ import annotations
+
+import re
+
+from latentlink.engine.job import Job
+from latentlink.engine.machine import this_machine
+from latentlink.engine.targets import TARGETS
+from latentlink.errors import PreflightError, UsageError
+
+
+def capabilities(job: Job) -> list[str]:
+    """Compute capabilities to build for; none where those are the target's usual ones.
+
+    Raises:
+        UsageError: The target cannot choose.
+        PreflightError: It builds for the GPU that is here, and there is none.
+    """
+    asked = job.options.compute_capabilities
+    if not TARGETS[job.target].local:
+        return list(asked)
+    if asked:
+        raise UsageError(
+            f"The target {job.target} builds for the GPU of the machine that builds, not for {', '.join(asked)}.",
+            remedy="Leave the compute capability out, or build for tensorrt-rtx.",
+        )
+    gpus = this_machine().gpus
+    if not gpus:
+        raise PreflightError(
+            f"The target {job.target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
+            "device.",
+            remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
+        )
+    return ["{}.{}".format(*gpus[0].capability)]
+
+
+def least_cuda(job: Job) -> str:
+    """The least CUDA version that a driver must run: any minor one of the major that the package was made for."""
+    machine = this_machine()
+    for package in TARGETS[job.target].packages:
+        for name in package.distributions:
+            if name in machine.versions and (found := re.search(r"cu(\d+)", name)):
+                return f"{found[1]}.0"
+    return f"{machine.driver[0]}.0" if machine.driver else "12.0"

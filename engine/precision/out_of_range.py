@@ -1,0 +1,87 @@
+"""Rule: constants that float16 cannot hold, above 65,504 or so small that they lose bits.
+
+Requires: a graph as `widen` left it.
+Ensures: claimed is every node that computes with one; numbers in an array with larger ones may become 0. Masks are
+left alone: what fills the places that attention must not see, and the bounds of Clip, Min and Max, do as well with the
+largest number that there is, and become that. What nodes with a large one hand to float16 is limited to its range
+(`retype`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from latentlink.engine.precision.graph import is_float, moves, nodes_of
+from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.tensors import original, read
+
+LARGE = "constant above float16's range"
+SMALL = "constant below float16's range"
+
+HIGHEST, LOWEST = 65504.0, 2.0**-14
+"""The largest number of float16, and the smallest that has all of its 11 bits."""
+
+BOUNDS = {"Clip": (1, 2), "Max": (0, 1), "Min": (0, 1), "Where": (1, 2)}
+"""By operator, the operands that choose or limit and are not computed with."""
+
+
+def out_of_range(model: ir.Model, low: ir.DataType) -> Claims:
+    """Claim them; bfloat16 has float32's range."""
+    claims: dict[ir.Node, str] = {}
+    if low != ir.DataType.FLOAT16:
+        return claims
+    constants = [value for graph in model.graphs() for value in graph.initializers.values()]
+    fills = [(node.outputs[0], node) for node in nodes_of(model) if node.op_type == "ConstantOfShape"]
+    for value in constants:
+        if is_float(value) and (reason := _misfit(value.const_value)) and not _fills(value):
+            claims |= {use.node: reason for use in value.uses()}
+    for value, node in fills:
+        fill = node.attributes.get("value")
+        if fill is not None and is_float(value) and (reason := _misfit(fill.as_tensor())) and not _fills(value):
+            claims[node] = reason
+    return claims
+
+
+def _misfit(tensor: ir.TensorProtocol | None) -> str | None:
+    """Why float16 cannot hold it. Infinities it can."""
+    if tensor is None:
+        return None
+    source = original(tensor)
+    if source.dtype == ir.DataType.FLOAT16 or source.size == 0:
+        return None
+    largest = read(source, _largest)
+    if largest > HIGHEST:
+        return LARGE
+    return SMALL if source.size == 1 and 0 < largest < LOWEST else None
+
+
+def _largest(array: NDArray[Any]) -> float:
+    """The largest finite absolute value."""
+    largest = max(abs(float(array.max())), abs(float(array.min())))
+    if not math.isfinite(largest):
+        largest = float(np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0))
+    return largest
+
+
+def _fills(value: ir.Value) -> bool:
+    """Whether a value is a bound or the mask of an attention wherever it is read."""
+    return all(_is_bound(use.node, use.idx) or _masks(use.node) or _moved(use.node) for use in value.uses())
+
+
+def _is_bound(node: ir.Node, index: int) -> bool:
+    return index in BOUNDS.get(node.op_type, ())
+
+
+def _moved(node: ir.Node) -> bool:
+    return moves(node) and all(_fills(value) for value in node.outputs)
+
+
+def _masks(node: ir.Node) -> bool:
+    """Whether a node adds to what a softmax reads next."""
+    readers = [use.node.op_type for value in node.outputs for use in value.uses()]
+    return node.op_type == "Add" and bool(readers) and set(readers) == {"Softmax"}

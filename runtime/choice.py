@@ -1,0 +1,82 @@
+"""Which of a component's engines is taken: the first that was asked for and is valid on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.fingerprint import DAMAGED, Finding, preflight
+from latentlink.engine.machine import this_machine
+from latentlink.engine.manifest import EngineEntry
+from latentlink.errors import BundleError, PreflightError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The engine that was taken for a component.
+
+    Args:
+        component: `denoiser`, ...
+        engine: What the manifest says of it.
+        passed: Targets of the engines before it, and why each cannot run here.
+    """
+
+    component: str
+    engine: EngineEntry
+    passed: tuple[tuple[str, Finding], ...]
+
+    def notes(self) -> list[str]:
+        """What was taken and what was passed over, for people."""
+        return [
+            *(f"{self.component}: {target} passed over, {finding}" for target, finding in self.passed),
+            f"{self.component}: {self.engine.target} ({self.engine.precision})",
+        ]
+
+
+def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
+    """Choose a component's engine; nothing is opened for it.
+
+    Args:
+        component: One that the bundle has.
+        title: Name of the bundle, for messages.
+        source: The bundle, whose manifest lists the preferred engine first.
+        target: The only one to take, or `auto`.
+
+    Raises:
+        PreflightError: None is valid here, or the bundle has none for that target.
+        BundleError: An engine's fingerprint was edited.
+    """
+    machine = this_machine()
+    passed: list[tuple[str, Finding]] = []
+    engines = source.manifest.components[component].engines
+    for engine in engines:
+        if target not in ("auto", engine.target):
+            continue
+        finding = preflight(engine, machine)
+        if finding is None:
+            return Choice(component=component, engine=engine, passed=tuple(passed))
+        if finding.code == DAMAGED:
+            raise BundleError(
+                f"The fingerprint of the {engine.target} engine of {component} of {title} was edited: it no longer "
+                "agrees with its own digest.",
+                remedy=finding.remedy,
+            )
+        passed.append((engine.target, finding))
+    if not passed:
+        raise PreflightError(
+            f"{title} has no {target} engine of {component}; it has {', '.join(engine.target for engine in engines)}.",
+            remedy=f"Take one of these, or build it: latentlink build EXPORTED BUNDLE --target {target}.",
+        )
+    reasons = "; ".join(f"{name}: {finding.reason()}" for name, finding in passed)
+    raise PreflightError(f"No engine of {component} of {title} can run here. {reasons}.", remedy=passed[0][1].remedy)
+
+
+def passed_over(notes: Sequence[str]) -> list[str]:
+    """Of a pipeline's notes, those that say that engines were passed over, one for all components of one reason."""
+    reasons: dict[str, list[str]] = {}
+    for note in notes:
+        component, _, reason = note.partition(": ")
+        if " passed over, " in reason:
+            reasons.setdefault(reason, []).append(component)
+    return [f"{', '.join(components)}: {reason}" for reason, components in reasons.items()]

@@ -1,0 +1,182 @@
+"""A budget for engines that are open at once: for the next one, those that ran longest ago are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import BundleError, UsageError
+from latentlink.ports import Port
+from latentlink.runtime.sessions import Buffer, Session
+
+
+class Residency:
+    """The engines that share a budget.
+
+    Args:
+        budget: Bytes that the files of open engines may have together. What a run takes beside them is not counted.
+
+    Raises:
+        UsageError: It is no number of bytes.
+    """
+
+    def __init__(self, budget: int) -> None:
+        if type(budget) is not int or budget < 1:
+            raise UsageError(f"resident is {budget!r}; expected a number of bytes, or None for no budget.")
+        self.budget = budget
+        self._open: list[Resident] = []  # the one that ran longest ago first
+
+    @property
+    def used(self) -> int:
+        """Bytes of the engines that are open."""
+        return sum(resident.size for resident in self._open)
+
+    def check(self, title: str, size: int) -> None:
+        """Refuse an engine that could never be opened.
+
+        Args:
+            title: Of the engine, as `denoiser of demo`.
+            size: Bytes of its files.
+
+        Raises:
+            UsageError: It is larger than the budget.
+        """
+        if size > self.budget:
+            raise UsageError(
+                f"{title} has {size / 1e6:.1f} MB, but engines that are open at once may have "
+                f"{self.budget / 1e6:g} MB.",
+                remedy=f"Give them at least that: resident={size}, or --resident {-(-size // 10**6)}MB.",
+            )
+
+    def make_room(self, size: int) -> None:
+        """Close engines until one of that size fits."""
+        while self._open and self.used + size > self.budget:
+            self._open[0].rest()
+
+    def enter(self, resident: Resident) -> None:
+        """Take note of an engine that was opened, or runs."""
+        self.leave(resident)
+        self._open.append(resident)
+
+    def leave(self, resident: Resident) -> None:
+        """Take note of an engine that was closed."""
+        self._open = [other for other in self._open if other is not resident]
+
+
+class Resident:
+    """An engine that is opened when it is made, closed where another needs its room, and opened again when it runs.
+
+    Args:
+        title: As `denoiser of demo`.
+        path: The engine's file; its weights lie beside it.
+        size: Bytes of its files.
+        opener: Opens it.
+        residency: The budget.
+
+    Raises:
+        UsageError: It is larger than the budget.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(
+        self, *, title: str, path: Path, size: int, opener: Callable[[], Session], residency: Residency
+    ) -> None:
+        residency.check(title, size)
+        self.title = title
+        self.size = size
+        self._path = path
+        self._opener = opener
+        self._residency = residency
+        self._elapsed = 0.0
+        self._is_open = self._ended = False
+        self._files = _identity(path)
+        self._session = self._opened()
+        self.inputs, self.outputs = self._session.inputs, self._session.outputs
+
+    def ready(self) -> bool:
+        """Open it if it was closed to make room; whether it was.
+
+        Raises:
+            BundleError: Its files are not those any more that it was opened from at first.
+        """
+        if self._is_open or self._ended:
+            return False
+        if _identity(self._path) != self._files:
+            raise BundleError(
+                f"The files of {self.title} were replaced while it was closed to make room.",
+                remedy="Load the bundle again.",
+            )
+        self._session = self._opened()
+        return True
+
+    def rest(self) -> None:
+        """Close it until it runs again. The closed session goes on making buffers."""
+        if self._is_open:
+            self._elapsed += self._session.elapsed()
+            self._session.close()
+            self._is_open = False
+            self._residency.leave(self)
+
+    def upload(self, array: NDArray[Any]) -> Buffer:
+        """See `Session`, as for all that follow."""
+        return self._session.upload(array)
+
+    def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
+        """A buffer of that shape with any values."""
+        return self._session.empty(shape, dtype)
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Replace the buffer's values."""
+        self._session.write(buffer, array)
+
+    def take(self, buffer: Buffer) -> Buffer:
+        """Another session's buffer where this engine can read it."""
+        return self._session.take(buffer)
+
+    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
+        """A new buffer of some rows of one."""
+        return self._session.gather(buffer, rows, shape)
+
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Run once, opened for it where it has to be."""
+        self.ready()
+        if self._is_open:
+            self._residency.enter(self)
+        return self._session.run(inputs, outputs)
+
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes run on which provider."""
+        return self._session.placement()
+
+    def elapsed(self) -> float:
+        """Seconds that all runs took, those before it was last opened too."""
+        return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
+
+    def close(self) -> None:
+        """Close it for good."""
+        self.rest()
+        self._ended = True
+
+    def _opened(self) -> Session:
+        self._residency.make_room(self.size)
+        session = self._opener()
+        self._is_open = True
+        self._residency.enter(self)
+        return session
+
+
+def reopened(session: Session) -> bool:
+    """Make a session ready to run; whether it had been closed to make room."""
+    return isinstance(session, Resident) and session.ready()
+
+
+def _identity(path: Path) -> list[tuple[str, int, int, int]]:
+    """What changes when an engine's files are replaced."""
+    files = sorted(path.parent.iterdir())
+    return [(file.name, (stat := file.stat()).st_ino, stat.st_size, stat.st_mtime_ns) for file in files]

@@ -1,0 +1,183 @@
+"""TensorRT for RTX: real engines, compiled on the processor; what TensorRT adds is told by a stand-in."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from latentlink.engine import machine, tensorrt_builder
+from latentlink.engine.build import Told, build_bundle
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.job import Job, Options, Range
+from latentlink.engine.limits import Shapes
+from latentlink.engine.tensorrt_builder import build_engine
+from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.ports import Port, latent_port
+from latentlink.runtime import load
+from latentlink.spaces import LatentSpace
+
+tensorrt_rtx = pytest.importorskip("tensorrt_rtx_bindings")
+
+LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
+X = LATENT.at("x")
+LIMITS: Mapping[str, Range] = {"B": (1, 1, 2), "h": (8, 8, 16), "w": (8, 8, 8)}
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_cuda", lambda: (None, ()))
+
+
+def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object) -> Job:
+    """A graph of one node."""
+    shape: list[str | int | None] = ["B", 4, "h", "w"]
+    graph = helper.make_graph(
+        [helper.make_node(operator, [reads.tensor], [LATENT.tensor], name="the_node")],
+        "one",
+        [helper.make_tensor_value_info(reads.tensor, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(LATENT.tensor, TensorProto.FLOAT, shape)],
+    )
+    source = folder / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), source)
+    asked = Job(
+        target="tensorrt-rtx",
+        component="denoiser",
+        source=source,
+        out=folder / "model.plan",
+        inputs=(reads,),
+        outputs=(LATENT,),
+        limits=LIMITS,
+    )
+    return replace(asked, **more)  # type: ignore[arg-type]
+
+
+def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
+    phases: list[tuple[str, float]] = []
+    facts = build_engine(job(tmp_path, on_phase=lambda phase, share: phases.append((phase, share))))
+    assert facts == {"compute_capability": ("8.0-12.x",), "cuda": "13.0", "refit": False, "weight_streaming": False}
+    assert (tmp_path / "model.plan").stat().st_size > 1000
+    assert {phase.partition(":")[0] for phase, _ in phases} >= {"parsing", "Building engine"}
+    assert all(0 <= share <= 1 for _, share in phases)
+
+
+def test_ctrl_c_stops_the_build(tmp_path: Path) -> None:
+    shares: list[float] = []
+
+    def interrupt(phase: str, share: float) -> None:
+        if phase.startswith("Building engine"):
+            shares.append(share)
+            if len(shares) == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(job(tmp_path, on_phase=interrupt))
+    assert max(shares) < 0.5
+    assert not (tmp_path / "model.plan").exists()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_error_of_whoever_shows_progress_stops_it_too(tmp_path: Path) -> None:
+    def fail(phase: str, share: float) -> None:
+        if phase.startswith("Building engine"):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        build_engine(job(tmp_path, on_phase=fail))
+    assert not (tmp_path / "model.plan").exists()
+
+
+def test_one_kind_of_gpu_can_be_named(tmp_path: Path) -> None:
+    facts = build_engine(
+        job(tmp_path, options=Options(compute_capabilities=("7.5",), refit=True, weight_streaming=True))
+    )
+    assert facts["compute_capability"] == ("7.5",)
+    assert (facts["refit"], facts["weight_streaming"]) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["9", "4.2", "x.y", "8.9.1"])
+def test_another_kind_is_refused_with_the_known_ones(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=r"is not a compute capability .* 7\.5, 8\.0"):
+        build_engine(job(tmp_path, options=Options(compute_capabilities=(text,))))
+
+
+def test_what_the_parser_cannot_read_is_told_with_its_node_and_operator(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"cannot read the graph of denoiser: node 'the_node' \(Abacus\)"):
+        build_engine(job(tmp_path, operator="Abacus"))
+
+
+def test_a_graph_whose_types_are_not_those_of_its_ports_is_refused(tmp_path: Path) -> None:
+    half = replace(LATENT.at("x"), dtype="float16")
+    with pytest.raises(BundleError, match=r"reads and writes .*DataType\.FLOAT.*; expected .*DataType\.HALF"):
+        build_engine(job(tmp_path, reads=half))
+
+
+@pytest.fixture
+def tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other package in the place of TensorRT, whose API it has."""
+    monkeypatch.setattr(tensorrt_builder, "import_tensorrt", lambda target: tensorrt_rtx)
+
+
+def test_nothing_is_measured_ahead_of_time(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="measures nothing when it builds"):
+        build_engine(job(tmp_path, options=Options(timing_cache=tmp_path / "cache")))
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.usefixtures("tensorrt")
+@pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
+def test_what_was_measured_is_kept_for_the_next_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = machine.Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
+    monkeypatch.setattr(machine, "_cuda", lambda: ((13, 1), (gpu,)))
+    options = Options(timing_cache=tmp_path / "folder" / "cache")
+    for _ in range(2):
+        facts = build_engine(job(tmp_path, target="tensorrt", options=options))
+        assert facts["compute_capability"] == ("8.9",)
+        assert facts["cuda"] == "13.0"
+        assert (tmp_path / "folder" / "cache").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("tensorrt")
+def test_tensorrt_itself_builds_on_the_gpu_that_it_will_run_on(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="this machine has no CUDA device"):
+        build_engine(job(tmp_path, target="tensorrt"))
+    with pytest.raises(UsageError, match=r"not for 8\.9"):
+        build_engine(job(tmp_path, target="tensorrt", options=Options(compute_capabilities=("8.9",))))
+
+
+def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="tensorrt needs TensorRT, but it is not installed"):
+        build_engine(job(tmp_path, target="tensorrt"))
+
+
+def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where_it_can(
+    tiny_export: Path, tmp_path: Path
+) -> None:
+    titles: list[str] = []
+    manifest = build_bundle(
+        tiny_export,
+        tmp_path / "both",
+        targets=("ort-cpu", "tensorrt-rtx"),
+        shapes=Shapes(batch=(1, 1, 2)),
+        told=Told(on_engine=lambda number, count, title: titles.append(f"{number + 1}/{count} {title}")),
+    )
+    assert titles[0].startswith("1/8 ")
+    assert titles[-1].startswith("8/8 ")
+    bundle = Bundle.open(tmp_path / "both")
+    assert bundle.manifest == manifest
+    for entry in bundle.manifest.components.values():
+        rtx, cpu = entry.engines
+        assert (rtx.target, cpu.target) == ("tensorrt-rtx", "ort-cpu")
+        assert rtx.parity is None  # it was not run
+        assert cpu.parity is not None
+        read = {dim for port in entry.inputs for dim in port.shape if isinstance(dim, str)}
+        assert read <= {*rtx.limits}
+        assert not {*cpu.limits} - {"B", "N"}
+    with load(tmp_path / "both") as pipe:
+        assert "denoiser: ort-cpu (float32)" in pipe.notes
