@@ -17,6 +17,7 @@ from latentlink.engine.build_progress import Phases
 from latentlink.engine.built_for import capabilities, least_cuda
 from latentlink.engine.files import atomic_file
 from latentlink.engine.job import Job
+from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
@@ -51,7 +52,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     for flag, wanted in (("REFIT", job.options.refit), ("WEIGHT_STREAMING", job.options.weight_streaming)):
         if wanted:
             config.set_flag(getattr(trt.BuilderFlag, flag))
-    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):  # TensorRT for RTX; else its engines may not be captured
+    # TensorRT for RTX: else its engines may not be captured as CUDA graphs; streaming needs memory of its own
+    if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION") and not job.options.weight_streaming:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if job.options.compute_capabilities:
         config.num_compute_capabilities = len(kinds)
