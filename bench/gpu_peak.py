@@ -71,8 +71,7 @@ def by_engine(target: str) -> Peak:
     Raises:
         LatentLinkError: It cannot be built or run.
     """
-    head = {"kind": "text", "layout": (("d", SIDE),), "dtype": "float16", "digest": "0" * 8}
-    ports = [Port(name=name, shape=(SIDE, SIDE), **head) for name in ("a", "b", "product")]  # type: ignore[arg-type]
+    ports = product_ports()
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "source.onnx", Path(folder) / "engine" / TARGETS[target].file
         out.parent.mkdir()
@@ -94,6 +93,21 @@ def by_engine(target: str) -> Peak:
         finally:
             session.close()
     return _peak(list(np.diff(marks)), f"an engine for {target}")
+
+
+def product_ports() -> list[Port]:
+    """Two matrices to multiply, and their product. They are called texts, as engines only have ports that link."""
+    return [
+        Port(
+            kind="text",
+            name=name,
+            layout=(("d", SIDE),),
+            dtype="float16",
+            digest="0" * 8,
+            shape=(SIDE, SIDE),
+        )
+        for name in ("a", "b", "product")
+    ]
 
 
 def write_product(path: Path, ports: Sequence[Port]) -> None:
