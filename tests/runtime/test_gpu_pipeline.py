@@ -66,8 +66,7 @@ def pipe(built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """That bundle, open; everything has to be given back in the end."""
     trt = FakeTensorrt(gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
-    for module in ("engine.fingerprint", "runtime.choice"):
-        monkeypatch.setattr(f"latentlink.{module}.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
     with latentlink.load(built, target=TARGET) as opened:
         yield opened
     gc.collect()
