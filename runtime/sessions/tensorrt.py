@@ -62,6 +62,9 @@ class TensorrtSession:
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda, *, graphs: bool = True) -> None:
         self._plan = Plan(path, target, trt)
         self.inputs, self.outputs = self._plan.inputs, self._plan.outputs
+        # by tensor name: putting a name together at every run would take as long as the run's calls
+        self._reads = {port.tensor: np.dtype(port.dtype) for port in self.inputs}
+        self._writes = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
         self._cuda = cuda
         self._graphs = graphs
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
@@ -108,14 +111,15 @@ class TensorrtSession:
             MemoryError: There is not enough for this size.
         """
         self._check_open()
-        feeds = self._checked("reads", self.inputs, inputs)
-        for port in self.inputs:
-            self._check_shape(port.tensor, feeds[port.tensor].shape)
+        feeds = self._checked("reads", self._reads, inputs)
+        shapes = {name: feeds[name].shape for name in self._reads}
+        for name, shape in shapes.items():
+            self._check_shape(name, shape)
         with self._cuda.lock:
-            context = self._context({port.tensor: feeds[port.tensor].shape for port in self.inputs})
+            context = self._context(shapes)
             made = {name: self._new(*context.outputs[name]) for name in context.outputs if outputs.get(name) is None}
             wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
-            written = self._checked("writes", self.outputs, {**made, **wanted})
+            written = self._checked("writes", self._writes, {**made, **wanted})
             for name, (shape, _) in context.outputs.items():
                 if written[name].shape != shape:
                     raise UsageError(
@@ -137,19 +141,19 @@ class TensorrtSession:
                 f"The engine {self._plan.title} is closed; expected an open one.", remedy="Load the bundle again."
             )
 
-    def _checked(self, verb: str, ports: Sequence[Port], given: Mapping[str, Buffer]) -> dict[str, DeviceBuffer]:
+    def _checked(
+        self, verb: str, types: Mapping[str, np.dtype[Any]], given: Mapping[str, Buffer]
+    ) -> dict[str, DeviceBuffer]:
         """Buffers by tensor name, which have to be all of the engine's, of its types: it would not look at them."""
-        if given.keys() != {port.tensor for port in ports}:
+        if given.keys() != types.keys():
             raise BundleError(
-                f"The engine {self._plan.title} {verb} {', '.join(port.tensor for port in ports)}, but received "
-                f"{', '.join(given)}."
+                f"The engine {self._plan.title} {verb} {', '.join(types)}, but received {', '.join(given)}."
             )
         buffers = {name: cast(DeviceBuffer, buffer) for name, buffer in given.items()}
-        for port in ports:
-            if buffers[port.tensor].dtype != port.dtype:
+        for name, dtype in types.items():
+            if buffers[name].dtype != dtype:
                 raise UsageError(
-                    f"The engine {self._plan.title} {verb} {port.tensor} as {port.dtype}, but received "
-                    f"{buffers[port.tensor].dtype}."
+                    f"The engine {self._plan.title} {verb} {name} as {dtype}, but received {buffers[name].dtype}."
                 )
         return buffers
 
@@ -171,9 +175,8 @@ class TensorrtSession:
         if context is None:
             while len(self._contexts) >= SETS:
                 self._drop(next(iter(self._contexts)))
-            types = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
             context = ShapedContext(
-                self._cuda, self._plan.context(), shapes, types, self._plan.failed, graphs=self._graphs
+                self._cuda, self._plan.context(), shapes, self._writes, self._plan.failed, graphs=self._graphs
             )
         self._contexts[key] = context
         return context

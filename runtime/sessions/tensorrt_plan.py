@@ -51,7 +51,7 @@ class Plan:
         self._log: ErrorLog = error_log(trt)
         self._runtime = trt.Runtime(self._log)
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
-        self._config = _runtime_config(trt, self._engine)
+        self._config, self._cache = _runtime_config(trt, self._engine)
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
         self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
@@ -164,19 +164,24 @@ class Plan:
 
     def close(self) -> None:
         """Give back the engine's memory; its contexts must be gone."""
-        self._config = self._engine = self._runtime = None
+        self._config = self._cache = self._engine = self._runtime = None
 
 
-def _runtime_config(trt: Any, engine: Any) -> Any:
-    """What contexts are made with: no memory of their own, and whatever TensorRT for RTX has to be told."""
+def _runtime_config(trt: Any, engine: Any) -> tuple[Any, Any]:
+    """What contexts are made with, and the cache that it refers to.
+
+    They have no memory of their own; TensorRT for RTX has to be told more.
+    """
     strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
     if not hasattr(engine, "create_runtime_config"):  # older TensorRT
-        return strategy
+        return strategy, None
     config = engine.create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
+    cache = None
     if hasattr(config, "cuda_graph_strategy"):
         # graphs are captured here, once kernels of the very shapes are compiled: later ones would not get into them
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
-        config.set_runtime_cache(config.create_runtime_cache())  # contexts share what was compiled for them
-    return config
+        cache = config.create_runtime_cache()
+        config.set_runtime_cache(cache)  # contexts share what was compiled for them
+    return config, cache

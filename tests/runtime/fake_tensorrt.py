@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import onnx
@@ -210,6 +211,10 @@ class Engine:
         return Context(self)
 
 
+class RuntimeCache:
+    pass
+
+
 class RuntimeConfig:
     strategy = ExecutionContextAllocationStrategy.STATIC
     cuda_graph_strategy: Any = None
@@ -219,11 +224,11 @@ class RuntimeConfig:
     def set_execution_context_allocation_strategy(self, strategy: ExecutionContextAllocationStrategy) -> None:
         self.strategy = strategy
 
-    def create_runtime_cache(self) -> object:
-        return object()
+    def create_runtime_cache(self) -> RuntimeCache:
+        return RuntimeCache()
 
-    def set_runtime_cache(self, cache: object) -> bool:
-        self.cache = cache
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = ref(cache)  # as C++ does
         return True
 
 
@@ -233,6 +238,7 @@ class RtxEngine(Engine):
 
     def create_execution_context(self, config: Any) -> Context:
         assert config.cuda_graph_strategy is CudaGraphStrategy.DISABLED
+        assert config.cache() is not None, "the cache is gone"
         # a kernel that is compiled after the capture would never be used
         assert config.dynamic_shapes_kernel_specialization_strategy is DynamicShapesKernelSpecializationStrategy.EAGER
         super().create_execution_context(config.strategy)
