@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,28 @@ def test_the_second_run_of_a_shape_is_captured_and_those_after_it_replay_it(tmp_
     assert gpu.count("cudaGraphLaunch") == 4
     assert trt.contexts == 1
     session.close()
+
+
+def test_threads_that_run_at_once_do_not_get_into_each_others_way(tmp_path: Path, trt: FakeTensorrt) -> None:
+    shared = opened(tmp_path, trt)
+
+    def work(number: int) -> bool:
+        own = opened(tmp_path / str(number), trt)
+        well = []
+        for turn in range(10):
+            for session in (own, shared):
+                given = values(1, 4, 1 + (turn + number) % 3, 8, start=number)
+                made = session.run({X: session.upload(given)}, {Y: None})[Y]
+                well.append(np.array_equal(made.numpy(), 2 * given))
+        own.close()
+        return all(well)
+
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [True] * 4
+    assert trt.gpu.count("cudaGraphLaunch")
+    shared.close()
 
 
 def test_each_shape_has_its_own_graph_and_the_oldest_makes_room(tmp_path: Path, trt: FakeTensorrt) -> None:
