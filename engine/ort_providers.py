@@ -217,6 +217,6 @@ def _unloadable(provider: Provider) -> str:
 def _refused(target: str, provider: Provider, why: str) -> PreflightError:
     return PreflightError(
         f"The target {target} needs {provider.name}, which cannot be used here: {' '.join(why.split())}.",
-        remedy=f"Install what it needs ({', '.join(package.title for package in TARGETS[target].packages)}), or build "
+        remedy=f"Install what it needs: {'; '.join(package.install for package in TARGETS[target].packages)}. Or build "
         "the bundle for another target.",
     )

@@ -102,7 +102,7 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "TensorRT 11.4.0.106, this machine has TensorRT 11.5.0.1 .*pip install tensorrt==11.4.0.106",
     ),
     ("ort-tensorrt", versions(tensorrt=None), "no-runtime", "valid for TensorRT 11.4.0.106"),
-    ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install onnxruntime-gpu"),
+    ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install 'onnxruntime-gpu"),
     ("ort-nv-rtx", versions(onnxruntime_ep_nv_tensorrt_rtx_cu13="0.6.0"), "runtime-version", "0.5.0"),
 ]
 
