@@ -64,10 +64,10 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         if monitor.error is not None:
             raise monitor.error
         if plan is None:
-            raise BundleError(
-                f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.",
-                remedy="Try smaller sizes or another precision; if it should work, report it.",
-            )
+            remedy = "Try smaller sizes or another precision; if it should work, report it."
+            if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
+                remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
+            raise BundleError(f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.", remedy=remedy)
     with job.out.open("wb") as file:
         file.write(memoryview(plan))
     return {

@@ -6,9 +6,9 @@ taken again only after what was using it.
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from threading import RLock
@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 
 from latentlink.engine.targets import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError
-
-SLOTS = 4
-"""Pieces of pinned memory: so many copies to the GPU can be under way before the host waits."""
+from latentlink.runtime.pinned import PinnedRing
 
 PINNED = 16 << 20
 """Bytes of the largest array that goes through pinned memory; larger ones are waited for."""
@@ -38,15 +36,6 @@ class Copy(NamedTuple):
 
     kind: str
     size: int
-
-
-class _Slot:
-    """A piece of pinned memory, and the event after which it may be written again."""
-
-    def __init__(self) -> None:
-        self.pointer = 0
-        self.size = 0
-        self.event: Any = None
 
 
 def import_cuda() -> Any:
@@ -100,8 +89,7 @@ class Cuda:
         self._stream = self._call("cudaStreamCreateWithFlags", api.cudaStreamNonBlocking)
         self.stream = int(self._stream)
         """The stream as TensorRT takes it."""
-        self._slots = [_Slot() for _ in range(SLOTS)]
-        self._next = 0
+        self._pinned = PinnedRing(api, self._call)
         self._capturing = False
         self._given_back: deque[int] = deque()
         self._engines: WeakSet[Any] = WeakSet()
@@ -128,8 +116,9 @@ class Cuda:
                 self.lock.release()
 
     def _sweep(self) -> None:
-        while self._given_back and not self._capturing:
-            self._api.cudaFreeAsync(self._given_back.popleft(), self._stream)
+        with suppress(IndexError):  # the collector may come here in the midst of it, and empty the queue
+            while not self._capturing:
+                self._api.cudaFreeAsync(self._given_back.popleft(), self._stream)
 
     def write(self, pointer: int, array: NDArray[Any]) -> None:
         """Copy an array to the device; it may be changed when this returns, while the copy may be under way."""
@@ -142,26 +131,9 @@ class Cuda:
                 self._copy("HostToDevice", pointer, array.ctypes.data, size)
                 self.synchronize()
                 return
-            slot = self._slot(size)
-            ctypes.memmove(slot.pointer, array.ctypes.data, size)
-            self._copy("HostToDevice", pointer, slot.pointer, size)
-            self._call("cudaEventRecord", slot.event, self._stream)
-
-    def _slot(self, size: int) -> _Slot:
-        """The piece of pinned memory whose copy is longest ago, when that is done."""
-        slot = self._slots[self._next]
-        self._next = (self._next + 1) % SLOTS
-        if slot.event is None:
-            slot.event = self._call("cudaEventCreateWithFlags", self._api.cudaEventDisableTiming)
-        self._call("cudaEventSynchronize", slot.event)
-        if slot.size < size:
-            if slot.pointer:
-                self._call("cudaFreeHost", slot.pointer)
-                slot.pointer = slot.size = 0
-            larger = 1 << max(size - 1, 4095).bit_length()
-            slot.pointer = int(self._call("cudaHostAlloc", larger, self._api.cudaHostAllocDefault))
-            slot.size = larger
-        return slot
+            held, event = self._pinned.hold(array)
+            self._copy("HostToDevice", pointer, held, size)
+            self._call("cudaEventRecord", event, self._stream)
 
     def read(self, array: NDArray[Any], pointer: int) -> None:
         """Copy from the device into a contiguous array, and wait for it."""
@@ -270,12 +242,7 @@ class Cuda:
             if self._activations[0]:
                 self.free(self._activations[0])
                 self._activations = (0, 0)
-            for slot in self._slots:
-                if slot.pointer:
-                    self._call("cudaFreeHost", slot.pointer)
-                if slot.event is not None:
-                    self._call("cudaEventDestroy", slot.event)
-            self._slots = [_Slot() for _ in range(SLOTS)]
+            self._pinned.close()
 
     def activations(self, size: int) -> tuple[int, int]:
         """Address and size of memory that engines use while they run, one after the other: at least `size` bytes.

@@ -139,6 +139,7 @@ def denoise(
         drawn = noise().astype(dtype) if table.draws[number + 1 : number + 2].any() else None
         if on_step is None:
             continue
+        session.elapsed()  # waits for the row, so that what is told is true and a cancelled run has little left to do
         progress = Progress(
             row=number + 1,
             rows=len(rows),

@@ -89,6 +89,7 @@ class FakeCuda:
     cudaStreamCaptureMode = CaptureMode
     cudaStreamNonBlocking = 1
     cudaEventDefault = 0
+    cudaEventBlockingSync = 1
     cudaEventDisableTiming = 2
     cudaHostAllocDefault = 0
 

@@ -11,7 +11,8 @@ from latentlink.engine.machine import this_machine
 from latentlink.engine.targets import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError, UsageError
 from latentlink.runtime import cuda
-from latentlink.runtime.cuda import PINNED, SLOTS, Copy, this_gpu
+from latentlink.runtime.cuda import PINNED, Copy, this_gpu
+from latentlink.runtime.pinned import SLOTS
 from latentlink.runtime.sessions.device_buffer import DeviceBuffer
 from tests.runtime.fake_gpu import Error, FakeCuda
 

@@ -1,0 +1,64 @@
+"""A function run in a process of its own: a GPU that failed, or memory that was kept, does not reach the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, ParamSpec, TypeVar
+
+from latentlink.errors import LatentLinkError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LIMIT = 3600.0
+"""Seconds after which a process counts as hanging."""
+
+ENDING = 60.0
+"""Seconds that a process has to end when it has answered."""
+
+
+class ProcessFailed(LatentLinkError):
+    """The function raised, or its process died or hung."""
+
+
+def fresh(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Run a function in a new process.
+
+    Args:
+        function: Of a module; what it takes and returns can be pickled.
+
+    Raises:
+        ProcessFailed: With the name of the error it raised and its message, or how its process ended.
+    """
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(sender, function, arguments, named))
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(LIMIT):
+            raise ProcessFailed(f"It took more than {LIMIT:g} seconds and was ended.")
+        error, value = receiver.recv()
+        process.join(ENDING)
+    except EOFError:
+        process.join(ENDING)
+        raise ProcessFailed(f"Its process died with the exit status {process.exitcode}.") from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if error:
+        raise ProcessFailed(error)
+    made: T = value
+    return made
+
+
+def _run(sender: Connection, function: Callable[..., Any], arguments: Any, named: Any) -> None:
+    try:
+        sender.send(("", function(*arguments, **named)))
+    except LatentLinkError as error:
+        sender.send((str(error), None))
+    except Exception as error:
+        sender.send((f"{type(error).__name__}: {error}", None))
