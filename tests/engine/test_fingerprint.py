@@ -118,6 +118,17 @@ def test_every_difference_that_matters_is_told_with_its_remedy(
         assert re.search(told, str(finding)), str(finding)
 
 
+def test_a_package_that_building_did_not_take_may_have_any_version() -> None:
+    builder = replace(MACHINE, versions={"onnxruntime": "1.32.0"})
+    made = make_fingerprint(target="ort-cuda", facts={"source": "1"}, machine=builder)
+    assert made["runtime"] == ("onnxruntime-gpu",)
+    engine = replace(entry("ort-cuda"), fingerprint=made)
+    assert preflight(engine, replace(MACHINE, versions={"onnxruntime-gpu": "1.20.0"})) is None
+    finding = preflight(engine, builder)
+    assert finding is not None
+    assert finding.reason() == "engine valid for onnxruntime-gpu, this machine has none (no-runtime)"
+
+
 def test_an_engine_for_one_kind_of_gpu_is_not_for_its_neighbour() -> None:
     assert preflight(entry("tensorrt", compute_capability=("8.9",)), MACHINE) is None
     finding = preflight(entry("tensorrt", compute_capability=("8.6",)), MACHINE)
