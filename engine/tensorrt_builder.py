@@ -17,6 +17,7 @@ from latentlink.engine.build_progress import Phases
 from latentlink.engine.built_for import capabilities, least_cuda
 from latentlink.engine.files import atomic_file
 from latentlink.engine.job import Job
+from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
