@@ -144,6 +144,13 @@ def test_want_of_memory_is_not_the_engines_fault(words: str, tmp_path: Path, mon
     with pytest.raises(MemoryError):
         session.run({x: buffer}, {y: None})
 
+    def full(*arguments: object, **more: object) -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(ort.OrtValue, "ortvalue_from_shape_and_type", full)
+    with pytest.raises(MemoryError):
+        session.upload(np.ones((1, 4, 1, 1), np.float32))
+
 
 def test_a_closed_engine_says_so(tmp_path: Path) -> None:
     x, y = LATENT.at("x").tensor, LATENT.tensor
