@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import DAMAGED, Finding, preflight
-from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import BundleError, PreflightError
 
@@ -47,13 +46,12 @@ def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
         PreflightError: None is valid here, or the bundle has none for that target.
         BundleError: An engine's fingerprint was edited.
     """
-    machine = this_machine()
     passed: list[tuple[str, Finding]] = []
     engines = source.manifest.components[component].engines
     for engine in engines:
         if target not in ("auto", engine.target):
             continue
-        finding = preflight(engine, machine)
+        finding = preflight(engine)
         if finding is None:
             return Choice(component=component, engine=engine, passed=tuple(passed))
         if finding.code == DAMAGED:
