@@ -55,7 +55,7 @@ ONNXRUNTIME = Package(
 ONNXRUNTIME_GPU = Package(
     title="onnxruntime-gpu",
     distributions=("onnxruntime-gpu",),
-    install="pip uninstall onnxruntime && pip install onnxruntime-gpu",
+    install="pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'",
 )
 TENSORRT = Package(
     title="TensorRT",
