@@ -103,7 +103,7 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
     for package, text in zip(target.packages, built if isinstance(built, tuple) else (), strict=False):
         needed = text.removeprefix(package.title).strip()
         found = machine.version(package)
-        wanted = text + ("" if package.exact or not needed else " or later")
+        wanted = text + ("" if package.pin or not needed else " or later")
         if found is None:
             yield Finding(
                 code="no-runtime", needed=wanted, found="none", remedy=f"Install it: {_pinned(package, needed)}."
@@ -124,13 +124,13 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
 
 def _opens(package: Package, found: str, needed: str) -> bool:
     """Whether an installed version opens what another one built."""
-    if package.exact:
+    if package.pin:
         return found == needed
     return _release(found) >= _release(needed)
 
 
 def _pinned(package: Package, version: str) -> str:
-    return f"{package.install}=={version}" if package.exact and "[" not in package.install else package.install
+    return package.pin.format(version) if package.pin and version else package.install
 
 
 def _system(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:

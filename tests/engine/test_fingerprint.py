@@ -92,7 +92,7 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "runtime-version",
         "valid for TensorRT-RTX 1.7.1.116, this machine has TensorRT-RTX 1.7.0.23",
     ),
-    ("tensorrt-rtx", versions(tensorrt_rtx_cu13_bindings=None), "no-runtime", r"latentlink\[tensorrt-rtx\]"),
+    ("tensorrt-rtx", versions(tensorrt_rtx_cu13_bindings=None), "no-runtime", "tensorrt-rtx-cu13-libs==1.7.1.116"),
     ("tensorrt-rtx", versions(cuda_bindings=None), "no-runtime", "cuda-python"),
     ("tensorrt", lambda m: replace(m, os="windows"), "system", "valid for linux"),
     (
