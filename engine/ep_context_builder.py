@@ -182,6 +182,6 @@ def _finish(job: Job) -> int:
 
 def _failed(job: Job, why: str) -> BundleError:
     return BundleError(
-        f"ONNX Runtime {ort.__version__} cannot compile {job.component} for {job.target}: {why}.",
+        f"ONNX Runtime {ort.__version__} cannot compile {job.component} for {job.target}: {why.rstrip('.')}.",
         remedy="Build it for tensorrt or ort-cuda, or for smaller sizes; if it should work, report it.",
     )

@@ -53,11 +53,17 @@ def make_fingerprint(*, target: str, facts: Mapping[str, Fact], machine: Machine
     whole: dict[str, Fact] = {
         **facts,
         "target": target,
-        "runtime": tuple(f"{package.title} {machine.version(package)}" for package in TARGETS[target].packages),
+        "runtime": tuple(_installed(package, machine) for package in TARGETS[target].packages),
         "architecture": machine.architecture,
         "os": machine.os,
     }
     return whole | {"digest": digest(whole)}
+
+
+def _installed(package: Package, machine: Machine) -> str:
+    """A package with its version; without one where it was not needed to build."""
+    version = machine.version(package)
+    return package.title if version is None else f"{package.title} {version}"
 
 
 def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | None:
@@ -95,9 +101,9 @@ def rebuild(engine: EngineEntry, options: str = "") -> str:
 def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:
     built = engine.fingerprint.get("runtime")
     for package, text in zip(target.packages, built if isinstance(built, tuple) else (), strict=False):
-        needed = text.removeprefix(f"{package.title} ")
+        needed = text.removeprefix(package.title).strip()
         found = machine.version(package)
-        wanted = f"{package.title} {needed}" + ("" if package.exact else " or later")
+        wanted = text + ("" if package.pin or not needed else " or later")
         if found is None:
             yield Finding(
                 code="no-runtime", needed=wanted, found="none", remedy=f"Install it: {_pinned(package, needed)}."
@@ -118,13 +124,13 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
 
 def _opens(package: Package, found: str, needed: str) -> bool:
     """Whether an installed version opens what another one built."""
-    if package.exact:
+    if package.pin:
         return found == needed
     return _release(found) >= _release(needed)
 
 
 def _pinned(package: Package, version: str) -> str:
-    return f"{package.install}=={version}" if package.exact and "[" not in package.install else package.install
+    return package.pin.format(version) if package.pin and version else package.install
 
 
 def _system(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:

@@ -197,7 +197,12 @@ def _plugin_device(target: str, provider: Provider) -> Any:
     for device in ort.get_ep_devices():
         if device.ep_name == provider.name:
             return device
-    raise _refused(target, provider, "it takes none of this machine's devices")
+    raise PreflightError(
+        f"The target {target} needs a GPU that {provider.name} takes, and it takes none of this machine's "
+        f"({', '.join(gpu.name for gpu in this_machine().gpus)}).",
+        remedy="Run it on an RTX GPU, of compute capability 8.6, 8.9, or 12.0 and later; or build the bundle for "
+        "tensorrt-rtx or ort-cuda.",
+    )
 
 
 def _unloadable(provider: Provider) -> str:
@@ -217,6 +222,6 @@ def _unloadable(provider: Provider) -> str:
 def _refused(target: str, provider: Provider, why: str) -> PreflightError:
     return PreflightError(
         f"The target {target} needs {provider.name}, which cannot be used here: {' '.join(why.split())}.",
-        remedy=f"Install what it needs ({', '.join(package.title for package in TARGETS[target].packages)}), or build "
+        remedy=f"Install what it needs: {'; '.join(package.install for package in TARGETS[target].packages)}. Or build "
         "the bundle for another target.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +14,14 @@ class Package:
         title: As people call it.
         distributions: Names it is installed under, any one of them.
         install: How to get it.
-        exact: Whether it opens only what the same release built; otherwise what older ones built too.
+        pin: How to get the very release `{}`, where it opens only what the same one built; empty where it opens what
+            older ones built too.
     """
 
     title: str
     distributions: tuple[str, ...]
     install: str
-    exact: bool = False
+    pin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +56,27 @@ ONNXRUNTIME = Package(
 ONNXRUNTIME_GPU = Package(
     title="onnxruntime-gpu",
     distributions=("onnxruntime-gpu",),
-    install="pip uninstall onnxruntime && pip install onnxruntime-gpu",
+    install="pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'",
 )
 TENSORRT = Package(
     title="TensorRT",
     distributions=("tensorrt", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings", "tensorrt-cu13", "tensorrt-cu12"),
     install="pip install tensorrt",
-    exact=True,
+    pin="pip install tensorrt=={}",
 )
+# What onnxruntime-gpu was linked with.
+TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'")
 TENSORRT_RTX = Package(
     title="TensorRT-RTX",
     distributions=("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"),
     install="pip install 'latentlink[tensorrt-rtx]'",
-    exact=True,
+    pin="pip install tensorrt-rtx-cu13-bindings=={0} tensorrt-rtx-cu13-libs=={0}",
 )
 NV_RTX_PROVIDER = Package(
     title="onnxruntime-ep-nv-tensorrt-rtx",
     distributions=("onnxruntime-ep-nv-tensorrt-rtx-cu13", "onnxruntime-ep-nv-tensorrt-rtx-cu12"),
     install="pip install onnxruntime-ep-nv-tensorrt-rtx",
-    exact=True,
+    pin="pip install onnxruntime-ep-nv-tensorrt-rtx=={}",
 )
 CUDA_PYTHON = Package(
     title="cuda-python", distributions=("cuda-bindings",), install="pip install 'latentlink[tensorrt-rtx]'"
@@ -92,7 +95,7 @@ TARGETS: Mapping[str, Target] = {
     "tensorrt-rtx": Target(file="model.plan", packages=(TENSORRT_RTX,), beside=(CUDA_PYTHON,), gpu=True, profiles=True),
     "ort-tensorrt": Target(
         file="model.onnx",
-        packages=(ONNXRUNTIME_GPU, TENSORRT),
+        packages=(ONNXRUNTIME_GPU, TENSORRT_10),
         gpu=True,
         local=True,
         profiles=True,

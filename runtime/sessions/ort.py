@@ -66,10 +66,7 @@ class OrtSession:
         except PreflightError:
             raise
         except Exception as error:  # onnxruntime raises a class of its own for every status
-            raise BundleError(
-                f"ONNX Runtime cannot open {self._title}: {error}",
-                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
-            ) from None
+            raise _failed(error, f"ONNX Runtime cannot open {self._title}") from None
         session = opened.session
         self.inputs = tuple(_port(arg, path) for arg in session.get_inputs())
         self.outputs = tuple(_port(arg, path) for arg in session.get_outputs())
@@ -90,10 +87,11 @@ class OrtSession:
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
         """A buffer of that shape with any values."""
-        made = ort.OrtValue.ortvalue_from_shape_and_type
-        if self._memory is not None:
-            return cast(Buffer, made(list(shape), dtype.type, memory_info=self._memory))
-        return cast(Buffer, made(list(shape), dtype.type, self._device))
+        place = {"device_type": self._device} if self._memory is None else {"memory_info": self._memory}
+        try:
+            return cast(Buffer, ort.OrtValue.ortvalue_from_shape_and_type(list(shape), dtype.type, **place))
+        except Exception as error:
+            raise _failed(error, f"ONNX Runtime makes no buffer of {list(shape)} for {self._title}") from None
 
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Replace the buffer's values."""
@@ -135,15 +133,8 @@ class OrtSession:
             self._session.run_with_iobinding(binding)
             binding.synchronize_outputs()
             self._elapsed += perf_counter() - before
-        except MemoryError:
-            raise
         except Exception as error:
-            if any(words in str(error) for words in NO_MEMORY):
-                raise MemoryError(str(error)) from None
-            raise BundleError(
-                f"The engine {self._title} failed: {' '.join(str(error).split())}",
-                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
-            ) from None
+            raise _failed(error, f"The engine {self._title} failed") from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
     def elapsed(self) -> float:
@@ -153,6 +144,16 @@ class OrtSession:
     def close(self) -> None:
         """Give back the session's memory."""
         self._session = None
+
+
+def _failed(error: Exception, what: str) -> Exception:
+    """What ONNX Runtime raised, as what it means."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        return MemoryError(str(error))
+    return BundleError(
+        f"{what}: {' '.join(str(error).split())}",
+        remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
+    )
 
 
 def _port(arg: Any, path: Path) -> Port:

@@ -92,7 +92,7 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "runtime-version",
         "valid for TensorRT-RTX 1.7.1.116, this machine has TensorRT-RTX 1.7.0.23",
     ),
-    ("tensorrt-rtx", versions(tensorrt_rtx_cu13_bindings=None), "no-runtime", r"latentlink\[tensorrt-rtx\]"),
+    ("tensorrt-rtx", versions(tensorrt_rtx_cu13_bindings=None), "no-runtime", "tensorrt-rtx-cu13-libs==1.7.1.116"),
     ("tensorrt-rtx", versions(cuda_bindings=None), "no-runtime", "cuda-python"),
     ("tensorrt", lambda m: replace(m, os="windows"), "system", "valid for linux"),
     (
@@ -102,7 +102,7 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "TensorRT 11.4.0.106, this machine has TensorRT 11.5.0.1 .*pip install tensorrt==11.4.0.106",
     ),
     ("ort-tensorrt", versions(tensorrt=None), "no-runtime", "valid for TensorRT 11.4.0.106"),
-    ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install onnxruntime-gpu"),
+    ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install 'onnxruntime-gpu"),
     ("ort-nv-rtx", versions(onnxruntime_ep_nv_tensorrt_rtx_cu13="0.6.0"), "runtime-version", "0.5.0"),
 ]
 
@@ -116,6 +116,17 @@ def test_every_difference_that_matters_is_told_with_its_remedy(
     if finding is not None:
         assert finding.remedy
         assert re.search(told, str(finding)), str(finding)
+
+
+def test_a_package_that_building_did_not_take_may_have_any_version() -> None:
+    builder = replace(MACHINE, versions={"onnxruntime": "1.32.0"})
+    made = make_fingerprint(target="ort-cuda", facts={"source": "1"}, machine=builder)
+    assert made["runtime"] == ("onnxruntime-gpu",)
+    engine = replace(entry("ort-cuda"), fingerprint=made)
+    assert preflight(engine, replace(MACHINE, versions={"onnxruntime-gpu": "1.20.0"})) is None
+    finding = preflight(engine, builder)
+    assert finding is not None
+    assert finding.reason() == "engine valid for onnxruntime-gpu, this machine has none (no-runtime)"
 
 
 def test_an_engine_for_one_kind_of_gpu_is_not_for_its_neighbour() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port, latent_port
+from latentlink.runtime import loading
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions.ort import OrtSession
 from latentlink.spaces import LatentSpace
@@ -84,6 +89,28 @@ def test_an_engine_says_which_provider_runs_how_many_of_its_nodes(tmp_path: Path
     assert open_session(path, "ort-cpu").placement() == {"CPUExecutionProvider": 1}
 
 
+def test_buffers_of_a_plug_ins_memory_are_written_run_and_read(tmp_path: Path) -> None:
+    """Providers that are plug-ins tell their memory by an object of their own; so does the one for the CPU."""
+    x, y = LATENT.at("x").tensor, LATENT.tensor
+    session = OrtSession(doubler(tmp_path / "m.onnx", reads=x, writes=y), "ort-cpu", None)
+    (device,) = (device for device in ort.get_ep_devices() if device.ep_name == "CPUExecutionProvider")
+    session._memory = device.memory_info(ort.OrtDeviceMemoryType.DEFAULT)
+    values = np.arange(4 * 2 * 3, dtype=np.float32).reshape(1, 4, 2, 3)
+    given, taken = session.upload(values), session.empty(values.shape, values.dtype)
+    session.run({x: session.take(given)}, {y: taken})
+    assert np.array_equal(taken.numpy(), 2 * values)
+    picked = session.gather(taken, [0, -1], (2, 4, 2, 3))
+    assert np.array_equal(session.run({x: picked}, {y: None})[y].numpy(), [4 * values[0], 0 * values[0]])
+
+
+def test_where_the_nodes_of_a_gpu_engine_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_gpu = {name: replace(target, gpu=True) for name, target in TARGETS.items()}
+    monkeypatch.setattr(loading, "TARGETS", on_gpu)
+    with loading.load("demo") as pipe:
+        (note,) = (note for note in pipe.notes if note.startswith("denoiser: "))
+    assert re.fullmatch(r"denoiser: ort-cpu \(float32\), \d+ nodes on CPUExecutionProvider", note)
+
+
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="ort-cpu"):
         open_session(tmp_path / "m.onnx", "abacus")
@@ -116,6 +143,13 @@ def test_want_of_memory_is_not_the_engines_fault(words: str, tmp_path: Path, mon
     monkeypatch.setattr(session, "_session", Full())
     with pytest.raises(MemoryError):
         session.run({x: buffer}, {y: None})
+
+    def full(*arguments: object, **more: object) -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(ort.OrtValue, "ortvalue_from_shape_and_type", full)
+    with pytest.raises(MemoryError):
+        session.upload(np.ones((1, 4, 1, 1), np.float32))
 
 
 def test_a_closed_engine_says_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
 from latentlink.ports import latent_port
 from latentlink.runtime.cuda import this_gpu
+from latentlink.runtime.residency import Residency, Resident
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.tensorrt import SETS, TensorrtSession
@@ -299,3 +301,32 @@ def test_want_of_memory_for_activations_is_a_memory_error(tmp_path: Path, trt: F
     with pytest.raises(MemoryError, match="cudaMallocAsync"):
         session.run({X: given}, {Y: None})
     session.close()
+
+
+def test_an_engine_that_makes_room_gives_its_memory_back_and_goes_on_making_buffers(
+    tmp_path: Path, trt: FakeTensorrt
+) -> None:
+    room = Residency(1)
+    engines = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        path = plan(tmp_path / name, scaler(tmp_path / name))
+        engines.append(
+            Resident(
+                title=name,
+                path=path,
+                size=1,
+                opener=partial(open_session, path, "tensorrt-rtx" if trt.rtx else "tensorrt"),
+                residency=room,
+            )
+        )
+    first, second = engines
+    made = first.run({X: first.upload(values(1, 4, 2, 8))}, {Y: None})[Y]
+    second.run({X: second.take(made)}, {Y: None})
+    spent = first.elapsed()
+    again = first.upload(values(1, 4, 2, 8))
+    assert np.array_equal(first.run({X: again}, {Y: None})[Y].numpy(), made.numpy())
+    assert first.elapsed() > spent > 0
+    assert room.used == 1
+    for engine in engines:
+        engine.close()
