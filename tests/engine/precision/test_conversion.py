@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HALVES = ("float16", "bfloat16")
 
+pytestmark = pytest.mark.xdist_group("step")  # which is exported once, then
+
 
 def ports(model: ir.Model) -> list[tuple[Any, ...]]:
     """Names, types and shapes of what goes in and out."""
