@@ -75,6 +75,15 @@ def test_a_half_export_is_converted_as_its_float32_one_is(step: Path) -> None:
     assert sorted(names[0], key=str) == sorted(names[1], key=str)
 
 
+@pytest.mark.parametrize("precision", HALVES)
+def test_converting_twice_is_converting_once(step: Path, precision: str) -> None:
+    model = ir.load(step)
+    report = convert(model, precision)
+    before = [(node.op_type, node.outputs[0].name, node.outputs[0].dtype) for node in model.graph]
+    assert convert(model, precision) == report
+    assert sorted((node.op_type, node.outputs[0].name, node.outputs[0].dtype) for node in model.graph) == sorted(before)
+
+
 def test_a_widened_step_computes_what_it_did(step: Path, step_inputs: list[NDArray[Any]], compute: Compute) -> None:
     model = ir.load(step)
     convert(model, "float16")
