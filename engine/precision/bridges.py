@@ -1,8 +1,8 @@
 """Rule: what lies between nodes that stay in float32.
 
 Requires: a graph in order, and what the other rules claimed.
-Ensures: claimed is every other node that reads nothing but float32 and is read by nothing else: it would round, and
-cast twice, for nothing. What is learned is left alone.
+Ensures: claimed is every other node that reads nothing but float32 from such nodes or ports and is read by nothing
+else: it would round, and cast twice, for nothing. What is learned is left alone, and so is what touches neither.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from latentlink.engine.precision.graph import computes, is_float, is_learned, nodes_of, varying
+from latentlink.engine.precision.graph import above, below, computes, is_float, is_learned, nodes_of, varying
 
 REASON = "between nodes in float32"
 
@@ -30,7 +30,9 @@ def bridges(model: ir.Model, kept: Collection[ir.Node]) -> list[ir.Node]:
                 if node in wide and not is_fit(node, wide):
                     wide.remove(node)
                     struck = True
-    return [node for node in nodes if node in wide]
+    readers = [use.node for value in model.graph.inputs for use in value.uses()]
+    touched = {**below([*kept, *readers], wide.__contains__), **above(kept, wide.__contains__)}
+    return [node for node in nodes if node in wide and node in touched]
 
 
 def _reads(node: ir.Node, wide: Collection[ir.Node]) -> bool:

@@ -1,7 +1,7 @@
 """Rule: the arithmetic between the ports and the network.
 
 The sampler's update, guidance and blending add numbers of unlike sizes a few dozen times to one and the same latent,
-and a VAE's affine and 8-bit rounding are exact to a level: all of it is a few elements a picture, and free in float32.
+and a VAE's affine and 8-bit rounding are exact to a level. Next to the network all of it costs nothing.
 
 Requires: ports named by symbols.
 Ensures: claimed is what computes from latents, pictures, masks, coefficients, guidance and conditions before the

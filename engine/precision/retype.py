@@ -20,7 +20,6 @@ from latentlink.engine.precision.tensors import converted
 
 WIDE = ir.DataType.FLOAT
 
-
 ALWAYS_WIDE = {"Resize": (1, 2), "Upsample": (1,)}
 """By operator, the operands that are float32 whatever it computes in: regions and scales."""
 

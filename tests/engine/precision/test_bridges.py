@@ -24,6 +24,15 @@ def test_what_is_learned_is_not(read: Read) -> None:
     assert _bridged(read, kept={"a", "d"}, between="MatMul(b, weights)") == set()
 
 
+def test_what_touches_nothing_that_is_kept_is_not(read: Read) -> None:
+    model = read(
+        """(bool[3,3] seen) => (bool[3,3] y) <float one = {1}, int64[2] shape = {3, 3}>
+        { ones = Expand(one, shape)  below = Trilu(ones)  hidden = Equal(below, one)  y = And(seen, hidden) }"""
+    )
+    widen(model)
+    assert bridges(model, []) == []
+
+
 def _bridged(read: Read, kept: set[str], between: str = "Neg(b)") -> set[str | None]:
     model = read(
         f"""(float[N,4] x) => (float[N,4] y) <ones[4,4] weights>

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HALVES = ("float16", "bfloat16")
 
+pytestmark = pytest.mark.xdist_group("step")  # which is exported once, then
+
 
 def ports(model: ir.Model) -> list[tuple[Any, ...]]:
     """Names, types and shapes of what goes in and out."""
@@ -71,6 +73,15 @@ def test_a_half_export_is_converted_as_its_float32_one_is(step: Path) -> None:
     assert convert(roundabout, "float16").kept == report.kept
     names = [[(node.op_type, node.outputs[0].dtype) for node in model.graph] for model in (direct, roundabout)]
     assert sorted(names[0], key=str) == sorted(names[1], key=str)
+
+
+@pytest.mark.parametrize("precision", HALVES)
+def test_converting_twice_is_converting_once(step: Path, precision: str) -> None:
+    model = ir.load(step)
+    report = convert(model, precision)
+    before = [(node.op_type, node.outputs[0].name, node.outputs[0].dtype) for node in model.graph]
+    assert convert(model, precision) == report
+    assert sorted((node.op_type, node.outputs[0].name, node.outputs[0].dtype) for node in model.graph) == sorted(before)
 
 
 def test_a_widened_step_computes_what_it_did(step: Path, step_inputs: list[NDArray[Any]], compute: Compute) -> None:
