@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal, TypeAlias
 
 from latentlink.bench.measure import Spread
@@ -133,15 +134,22 @@ class Report:
         return ExitStatus.DONE
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; the order is the one that people read it in."""
+        """As JSON values, which have no infinity: a PSNR of equal pictures is the text `inf`."""
         return {
             "status": int(self.status),
             "provenance": dict(self.provenance),
             "targets": list(self.targets),
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [
+                asdict(check) | {"figures": {name: _plain(value) for name, value in check.figures.items()}}
+                for check in self.checks
+            ],
             "matrix_product_peak": None if self.peak is None else asdict(self.peak),
             "speeds": [asdict(speed) for speed in self.speeds],
         }
+
+
+def _plain(value: float | str) -> float | str:
+    return value if isinstance(value, str) or isfinite(value) else str(value)
 
 
 def faster(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:

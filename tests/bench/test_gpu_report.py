@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 
 import pytest
 from rich.console import Console
@@ -71,6 +72,12 @@ def test_everything_that_was_found_is_in_the_json() -> None:
     assert record["matrix_product_peak"] == {"tflops": 700.0, "how": "by hand"}
     assert record["speeds"][0]["work"] == {"model": "sd15", "width": 512, "height": 512, "batch": 1}
     assert record["speeds"][0]["step"] == {"median": 0.005, "low": 0.005, "high": 0.005}
+
+
+def test_equal_pictures_have_a_psnr_that_json_can_hold() -> None:
+    equal = Check(name="pictures", target="a", precision="fp32", verdict="passed", figures={"db": math.inf, "n": 1.0})
+    text = json.dumps(Report(provenance={}, checks=(equal,)).to_json(), allow_nan=False)
+    assert json.loads(text)["checks"][0]["figures"] == {"db": "inf", "n": 1.0}
 
 
 def test_ratios_are_of_the_same_work_in_the_same_run() -> None:
