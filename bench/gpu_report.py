@@ -153,8 +153,13 @@ def _plain(value: float | str) -> float | str:
 
 
 def faster(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:
-    """How many times as fast a side does a step as another does the same work; None where one was not measured."""
-    other = next((one for one in speeds if one.side == than and one.work == speed.work), None)
+    """How many times as fast a side does a step as another that took turns with it, and so stands after it.
+
+    Returns:
+        None where one of them was not measured.
+    """
+    after = speeds[speeds.index(speed) :]
+    other = next((one for one in after if one.side == than and one.work == speed.work), None)
     if other is None or other.step is None or speed.step is None:
         return None
     return other.step.median / speed.step.median

@@ -92,8 +92,7 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorrt]:
     fake = FakeTensorrt(gpu)
     monkeypatch.setattr(runtime_cuda, "import_cuda", lambda: gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: fake)
-    for module in ("engine.fingerprint", "runtime.choice"):
-        monkeypatch.setattr(f"latentlink.{module}.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
     monkeypatch.setattr(gpu_checks, "graphs_of", own_graphs)
     runtime_cuda.this_gpu.cache_clear()
     yield fake

@@ -82,9 +82,11 @@ def test_equal_pictures_have_a_psnr_that_json_can_hold() -> None:
 
 def test_ratios_are_of_the_same_work_in_the_same_run() -> None:
     ours, theirs = speed("latentlink tensorrt", 5.0), speed(COMPILED, 7.5)
-    assert faster((theirs, ours), ours, COMPILED) == pytest.approx(1.5)
+    assert faster((ours, theirs), ours, COMPILED) == pytest.approx(1.5)
+    again, slower = speed("latentlink ort-cuda", 5.0), speed(COMPILED, 10.0)
+    assert faster((ours, theirs, again, slower), again, COMPILED) == pytest.approx(2.0)
     assert faster((ours,), ours, COMPILED) is None
-    assert faster((speed(COMPILED, None, "not run"), ours), ours, COMPILED) is None
+    assert faster((ours, speed(COMPILED, None, "not run")), ours, COMPILED) is None
 
 
 def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not() -> None:
