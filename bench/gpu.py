@@ -161,7 +161,7 @@ def _tell(found: Check | Speed) -> None:
 
 def _write(report: Report, out: Path) -> None:
     with atomic_file(out) as part:
-        part.write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from latentlink.bench.perturb import write_perturbed
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.graphs import graphs_of
 from latentlink.engine.machine import Machine
+from latentlink.engine.ort_providers import CPU
 from latentlink.engine.probes import Arrays
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
@@ -56,11 +58,9 @@ def absent(target: str, machine: Machine) -> str:
 
 
 def build(subject: Subject) -> Figures:
-    """All bundles that the others need."""
+    """The bundles that the others need; the one with other weights is built where it is checked."""
     began = perf_counter()
     made = [subject.bundle(model) for model in subject.models]
-    if subject.target in REFITTED:
-        made.append(subject.bundle(refit=True))
     files = [file for folder in made for file in folder.rglob("*") if file.is_file()]
     return {"seconds": perf_counter() - began, "mb": sum(file.stat().st_size for file in files) / 1e6}
 
@@ -93,6 +93,20 @@ def probes(subject: Subject) -> Figures:
     figures = {"worst_db": worst, **figures}
     if wrong:
         raise Failed("; ".join(wrong), figures)
+    return figures
+
+
+def placement(subject: Subject) -> Figures:
+    """Where an engine is of several pieces, its nodes run on the GPU."""
+    found: Counter[str] = Counter()
+    for _, path, _ in engines(subject.bundle()):
+        with opened(subject.target, path) as session:
+            found.update(session.placement())
+    if not found:
+        raise NotRun(f"An engine for {subject.target} is one piece.")
+    figures = {f"{provider} nodes": float(count) for provider, count in found.most_common()}
+    if TARGETS[subject.target].gpu and set(found) <= {CPU}:
+        raise Failed(f"All {found.total()} nodes run on the CPU.", figures)
     return figures
 
 
@@ -196,6 +210,7 @@ CHECKS: Mapping[str, Callable[[Subject], Figures]] = {
     "build": build,
     "pictures": pictures,
     "probes": probes,
+    "placement": placement,
     "graphs": graphs,
     "refit": refit,
     "copies": copies,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal, TypeAlias
 
 from latentlink.bench.measure import Spread
@@ -133,20 +134,32 @@ class Report:
         return ExitStatus.DONE
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; the order is the one that people read it in."""
+        """As JSON values, which have no infinity: a PSNR of equal pictures is the text `inf`."""
         return {
             "status": int(self.status),
             "provenance": dict(self.provenance),
             "targets": list(self.targets),
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [
+                asdict(check) | {"figures": {name: _plain(value) for name, value in check.figures.items()}}
+                for check in self.checks
+            ],
             "matrix_product_peak": None if self.peak is None else asdict(self.peak),
             "speeds": [asdict(speed) for speed in self.speeds],
         }
 
 
+def _plain(value: float | str) -> float | str:
+    return value if isinstance(value, str) or isfinite(value) else str(value)
+
+
 def faster(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:
-    """How many times as fast a side does a step as another does the same work; None where one was not measured."""
-    other = next((one for one in speeds if one.side == than and one.work == speed.work), None)
+    """How many times as fast a side does a step as another that took turns with it, and so stands after it.
+
+    Returns:
+        None where one of them was not measured.
+    """
+    after = speeds[speeds.index(speed) :]
+    other = next((one for one in after if one.side == than and one.work == speed.work), None)
     if other is None or other.step is None or speed.step is None:
         return None
     return other.step.median / speed.step.median

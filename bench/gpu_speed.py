@@ -231,15 +231,22 @@ def run_speeds(
                     bundles[target] = material.bundle_of(work, target)
             except LatentLinkError as error:
                 skipped.append(_idle(work, target, str(error), failed=True))
-        try:
-            found = fresh(measure, work, bundles, checkpoint, effort)
-        except ProcessFailed as error:
-            found = [_idle(work, target, str(error), failed=True) for target in bundles]
-        for speed in (*found, *skipped):
+        for speed in (*_measured(work, bundles, checkpoint, effort), *skipped):
             share = None if speed.step is None or peak is None else tflop / speed.step.median / peak
             yield replace(speed, tflop=tflop, share=share)
         for bundle in bundles.values():
             material.drop(bundle)
+
+
+def _measured(work: Work, bundles: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
+    """`measure` in a process of its own; where that dies, once more for each target alone, to tell which it was."""
+    try:
+        return fresh(measure, work, bundles, checkpoint, effort)
+    except ProcessFailed as error:
+        if len(bundles) > 1:
+            alone = ({target: bundle} for target, bundle in bundles.items())
+            return [speed for one in alone for speed in _measured(work, one, checkpoint, effort)]
+        return [_idle(work, target, str(error), failed=True) for target in bundles]
 
 
 def _idle(work: Work, target: str, reason: str, *, failed: bool = False) -> Speed:

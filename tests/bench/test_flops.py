@@ -10,6 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from latentlink.bench.flops import count_flops
+from latentlink.bench.gpu_report import Work
+from latentlink.bench.gpu_speed import tflop_of
 from latentlink.errors import UsageError
 
 Shape = list[int | str]
@@ -78,3 +80,5 @@ def test_a_denoiser_counts_what_torch_counts(tiny: Path, tiny_export: Path) -> N
         {"B": rows // 2, "N": rows, "S": tokens, "h": side, "w": side},
     )
     assert sum(found.values()) == counter.get_total_flops()
+    work = Work(model="tiny", width=2 * side, height=2 * side, batch=rows // 2)
+    assert tflop_of(work, tiny_export) == sum(found.values()) / 1e12

@@ -22,6 +22,7 @@ from latentlink.engine.graphs import Graph
 from latentlink.engine.limits import Shapes, limits_of
 from latentlink.engine.machine import Gpu, Machine
 from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.ort_providers import CPU
 from latentlink.runtime import bundle_path
 from latentlink.runtime import cuda as runtime_cuda
 from latentlink.runtime.sessions import tensorrt as sessions
@@ -162,6 +163,18 @@ def test_weights_that_do_not_change_fail(built: Path, trt: FakeTensorrt, monkeyp
     monkeypatch.setattr(sessions.TensorrtSession, "refit", lambda session, graph: None)
     found = run_check("refit", subject(built))
     assert (found.verdict, found.reason) == ("failed", "denoiser computes the same with other weights.")
+
+
+def test_nodes_that_all_run_on_the_cpu_fail_where_the_target_is_a_gpu(
+    built: Path, trt: FakeTensorrt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_check("placement", subject(built)).verdict == "not run"
+    monkeypatch.setattr(sessions.TensorrtSession, "placement", lambda session: {CPU: 10})
+    found = run_check("placement", subject(built))
+    assert (found.verdict, found.reason) == ("failed", "All 40 nodes run on the CPU.")
+    monkeypatch.setattr(sessions.TensorrtSession, "placement", lambda session: {CPU: 1, "GpuProvider": 10})
+    found = run_check("placement", subject(built))
+    assert (found.verdict, found.figures) == ("passed", {"GpuProvider nodes": 40.0, f"{CPU} nodes": 4.0})
 
 
 def test_what_a_target_cannot_do_is_not_run(built: Path) -> None:

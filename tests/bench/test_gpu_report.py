@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 
 import pytest
 from rich.console import Console
@@ -73,11 +74,19 @@ def test_everything_that_was_found_is_in_the_json() -> None:
     assert record["speeds"][0]["step"] == {"median": 0.005, "low": 0.005, "high": 0.005}
 
 
+def test_equal_pictures_have_a_psnr_that_json_can_hold() -> None:
+    equal = Check(name="pictures", target="a", precision="fp32", verdict="passed", figures={"db": math.inf, "n": 1.0})
+    text = json.dumps(Report(provenance={}, checks=(equal,)).to_json(), allow_nan=False)
+    assert json.loads(text)["checks"][0]["figures"] == {"db": "inf", "n": 1.0}
+
+
 def test_ratios_are_of_the_same_work_in_the_same_run() -> None:
     ours, theirs = speed("latentlink tensorrt", 5.0), speed(COMPILED, 7.5)
-    assert faster((theirs, ours), ours, COMPILED) == pytest.approx(1.5)
+    assert faster((ours, theirs), ours, COMPILED) == pytest.approx(1.5)
+    again, slower = speed("latentlink ort-cuda", 5.0), speed(COMPILED, 10.0)
+    assert faster((ours, theirs, again, slower), again, COMPILED) == pytest.approx(2.0)
     assert faster((ours,), ours, COMPILED) is None
-    assert faster((speed(COMPILED, None, "not run"), ours), ours, COMPILED) is None
+    assert faster((ours, speed(COMPILED, None, "not run")), ours, COMPILED) is None
 
 
 def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not() -> None:

@@ -13,12 +13,15 @@ import onnxruntime as ort
 import pytest
 
 from latentlink.bench import gpu_peak, gpu_speed, provenance
+from latentlink.bench.fresh import ProcessFailed
 from latentlink.bench.gpu_diffusers import Timed
+from latentlink.bench.gpu_material import Material
 from latentlink.bench.gpu_memory import DeviceMemory
-from latentlink.bench.gpu_report import Work
+from latentlink.bench.gpu_report import Speed, Work
 from latentlink.bench.gpu_speed import Measuring, interleave
 from latentlink.bench.gpu_trace import copies_in
-from latentlink.errors import PreflightError
+from latentlink.bench.measure import Spread
+from latentlink.errors import BundleError, PreflightError
 
 WORK = Work(model="sd15", width=512, height=512, batch=1)
 
@@ -162,3 +165,37 @@ def test_a_system_that_does_not_start_is_a_failure_where_it_is_ours(
     measuring.get_ready(make)
     found = measuring.speed(WORK)
     assert (found.verdict, found.reason) == (verdict, "ValueError: no compiler")
+
+
+def test_a_target_that_ends_the_process_does_not_take_the_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fresh(function: Any, work: Work, targets: dict[str, Path], *_: Any) -> list[Speed]:
+        if "tensorrt" in targets:
+            raise ProcessFailed("Its process died with the exit status -11.")
+        names = [*(f"latentlink {target}" for target in targets), "diffusers eager"]
+        step = Spread.of([0.5])
+        return [Speed(work=work, side=name, verdict="passed", step=step, total=step) for name in names]
+
+    class Made(Material):
+        def checkpoint(self, model: str) -> Path:
+            return tmp_path
+
+        export = checkpoint
+
+        def bundle_of(self, work: Work, target: str) -> Path:
+            if target == "ort-tensorrt":
+                raise BundleError("It cannot be built.")
+            return tmp_path / target
+
+    monkeypatch.setattr(gpu_speed, "fresh", fresh)
+    monkeypatch.setattr(gpu_speed, "tflop_of", lambda work, export: 2.0)
+    targets = {"tensorrt": "", "ort-cuda": "", "ort-tensorrt": "", "ort-nv-rtx": "It is not installed."}
+    found = gpu_speed.run_speeds([WORK], targets, Made(folder=tmp_path), gpu_speed.Effort(), 16.0)
+    assert [(speed.side, speed.verdict, speed.reason, speed.share) for speed in found] == [
+        ("latentlink tensorrt", "failed", "Its process died with the exit status -11.", None),
+        ("latentlink ort-cuda", "passed", "", 0.25),
+        ("diffusers eager", "passed", "", 0.25),
+        ("latentlink ort-tensorrt", "failed", "It cannot be built.", None),
+        ("latentlink ort-nv-rtx", "not run", "It is not installed.", None),
+    ]
