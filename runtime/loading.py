@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace as changed
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import preflight
-from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.probes import Arrays
-from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
-from latentlink.runtime.choice import choose
 from latentlink.runtime.link import Engine, as_declared, link
+from latentlink.runtime.opening import Opening
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
-from latentlink.runtime.residency import Residency, Resident
-from latentlink.runtime.sessions import open_session
+from latentlink.runtime.residency import Residency
 from latentlink.runtime.verify import check_candidate, runner, verify_quick
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
-
-RANGES = {"float16": 0, "bfloat16": 1, "float32": 1}
-"""Order of what engines compute in by the largest number it holds; others are taken for the least."""
 
 SHIPPED = ("demo", "demo-b", "demo-tiny")
 """Names that stand for the bundles that come with the package."""
@@ -72,9 +66,8 @@ def load(
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
-    if target != "auto" and target not in TARGETS:
-        raise UsageError(f"Unknown target {target!r}; expected auto or one of: {', '.join(TARGETS)}.")
     room = None if resident is None else Residency(resident)
+    opening = Opening(target=target, threads=threads, memory=memory, room=room)
     own = _open(bundle, on_progress)
     chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
     opened = [own]
@@ -92,26 +85,18 @@ def load(
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            choice = choose(component, title, source, target)
-            notes += choice.notes()
-            candidate = choice.engine
-            precisions[component] = candidate.precision
-            engines.append(_opened(component, title, source, candidate, threads, memory, room))
-            notes[-1] += _placed(candidate, engines[-1])
-            if (wide := _wider(component, source, candidate, target)) is not None:
-                if room is not None:
-                    room.check(f"{component} of {title} in {wide.precision}", _size(source, wide))
-                opener = partial(_opened, component, title, source, wide, threads, memory, room)
-                check = partial(
-                    _verify, chosen=chosen, precision=wide.precision, target=target, threads=threads, room=room
-                )
+            engine, entry, decided = opening.best(component, title, source)
+            engines.append(engine)
+            notes += decided
+            precisions[component] = entry.precision
+            if (found := opening.wider(component, title, source, entry)) is not None:
+                opener, wide = found
+                check = partial(_verify, chosen=chosen, precision=wide.precision, opening=opening)
                 wider[component] = partial(_open_wide, opener, None if verify is False else check)
         linked = link(engines, lambda port: _record(port, opened))
         if verify is not False:
             for engine in engines:
-                notes += _verify(
-                    engine, chosen, precisions[engine.component], target, threads, room, every=verify is True
-                )
+                notes += _verify(engine, chosen, precisions[engine.component], opening, every=verify is True)
         space = _record(linked.latent, opened)
         if not isinstance(space, LatentSpace):
             raise BundleError(
@@ -120,9 +105,9 @@ def load(
                 remedy="The manifest was edited: get the bundle again, or build it again.",
             )
         prompts = {
-            component: Prompts(source.file(entry.path), entry)
+            component: Prompts(source.file(tokenizer.path), tokenizer)
             for component, (_, source) in chosen.items()
-            if (entry := source.manifest.components[component].tokenizer) is not None
+            if (tokenizer := source.manifest.components[component].tokenizer) is not None
         }
         return Pipeline(
             name=str(bundle),
@@ -163,8 +148,8 @@ def open_component(
     source = _open(bundle, None)
     if component not in source.manifest.components:
         return None
-    entry = choose(component, str(bundle), source, target).engine
-    return _opened(component, str(bundle), source, entry, threads, None, None), source
+    engine, _, _ = Opening(target=target, threads=threads).best(component, str(bundle), source)
+    return engine, source
 
 
 def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
@@ -175,61 +160,6 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) ->
             remedy=f"Build it: latentlink build {bundle} BUNDLE.",
         )
     return opened
-
-
-def _wider(component: str, source: Bundle, chosen: EngineEntry, target: str) -> EngineEntry | None:
-    """An engine of the same component that holds larger numbers, for where the chosen one overflows."""
-    for candidate in source.manifest.components[component].engines:
-        wide = RANGES.get(candidate.precision, 0) > RANGES.get(chosen.precision, 0)
-        if wide and target in ("auto", candidate.target) and preflight(candidate) is None:
-            return candidate
-    return None
-
-
-def _opened(
-    component: str,
-    title: str,
-    source: Bundle,
-    chosen: EngineEntry,
-    threads: int | None,
-    memory: int | None,
-    room: Residency | None,
-) -> Engine:
-    entry = source.manifest.components[component]
-    pictures = any(port.kind == "image" for port in (*entry.inputs, *entry.outputs))
-    path = source.file(chosen.path)
-    opener = partial(open_session, path, chosen.target, threads=threads, varied=pictures and memory is not None)
-    return Engine(
-        component=component,
-        bundle=title,
-        session=opener()
-        if room is None
-        else Resident(
-            title=f"{component} of {title}",
-            path=path,
-            size=_size(source, chosen),
-            opener=opener,
-            residency=room,
-        ),
-        declared=(entry.inputs, entry.outputs),
-        limits=chosen.limits,
-    )
-
-
-def _placed(chosen: EngineEntry, engine: Engine) -> str:
-    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
-    if not TARGETS[chosen.target].gpu:
-        return ""
-    return "".join(
-        f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
-        for number, (name, count) in enumerate(engine.session.placement().items())
-    )
-
-
-def _size(source: Bundle, chosen: EngineEntry) -> int:
-    """Bytes of an engine's files: all in its folder."""
-    folder = chosen.path.rpartition("/")[0]
-    return sum(entry.size for path, entry in source.manifest.files.items() if path.rpartition("/")[0] == folder)
 
 
 def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:
@@ -249,9 +179,7 @@ def _verify(
     engine: Engine,
     chosen: Mapping[str, tuple[str, Bundle]],
     precision: str,
-    target: str,
-    threads: int | None,
-    room: Residency | None,
+    opening: Opening,
     *,
     every: bool,
 ) -> list[str]:
@@ -261,9 +189,7 @@ def _verify(
         engine: Opened.
         chosen: Name and bundle of every component.
         precision: What the engine computes in.
-        target: As in `load`.
-        threads: As in `load`.
-        room: What engines that are open at once may have.
+        opening: How its like are opened.
         every: Whether an engine runs a probe of its own bundle too.
     """
     component = engine.component
@@ -281,8 +207,7 @@ def _verify(
                 f"{component} of its own to make more with.",
                 remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
             )
-        entry = choose(component, host_name, host, target).engine
-        session = _opened(component, host_name, host, entry, threads, None, room).session
+        session = changed(opening, memory=None).best(component, host_name, host)[0].session
         try:
             return runner(session)(inputs)
         finally:

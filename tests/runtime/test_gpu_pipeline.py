@@ -175,3 +175,8 @@ def test_on_a_machine_without_a_gpu_the_bundle_says_what_it_needs(built: Path) -
     with pytest.raises(PreflightError, match=r"valid for compute capability 8\.9, this machine has") as refused:
         latentlink.load(built)
     assert refused.value.status == 5
+
+
+def test_a_budget_of_the_processors_memory_is_refused_for_a_vae_on_a_gpu(pipe: Pipeline, built: Path) -> None:
+    with pytest.raises(UsageError, match="runs on a GPU .*, whose memory no budget is measured for"):
+        latentlink.load(built, target=TARGET, memory=10**9)

@@ -13,7 +13,7 @@ from PIL import Image
 
 import latentlink
 from latentlink.errors import BundleError, UsageError
-from latentlink.runtime import Pipeline, bundle_path, loading
+from latentlink.runtime import Pipeline, bundle_path, opening
 from latentlink.runtime.residency import Residency, Resident, reopened
 from latentlink.runtime.sessions import Buffer, Session, open_session
 
@@ -56,7 +56,7 @@ class Watched:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     watch = Watched()
-    monkeypatch.setattr(loading, "open_session", watch)
+    monkeypatch.setattr(opening, "open_session", watch)
     return watch
 
 
