@@ -52,6 +52,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     for flag, wanted in (("REFIT", job.options.refit), ("WEIGHT_STREAMING", job.options.weight_streaming)):
         if wanted:
             config.set_flag(getattr(trt.BuilderFlag, flag))
+    # on unless told otherwise; float32 means float32: what is to be fast is built in half precision
+    config.clear_flag(trt.BuilderFlag.TF32)
     # TensorRT for RTX: else its engines may not be captured as CUDA graphs; streaming needs memory of its own
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION") and not job.options.weight_streaming:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)

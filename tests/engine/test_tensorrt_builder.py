@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -64,6 +65,19 @@ def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
     assert (tmp_path / "model.plan").stat().st_size > 1000
     assert {phase.partition(":")[0] for phase, _ in phases} >= {"parsing", "Building engine"}
     assert all(0 <= share <= 1 for _, share in phases)
+
+
+def test_float32_is_not_rounded_to_the_ten_bits_of_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags: list[bool] = []
+    cache = tensorrt_builder._timing_cache
+
+    def spied(config: Any, asked: Job) -> Any:
+        flags.append(config.get_flag(tensorrt_rtx.BuilderFlag.TF32))
+        return cache(config, asked)
+
+    monkeypatch.setattr(tensorrt_builder, "_timing_cache", spied)
+    build_engine(job(tmp_path))
+    assert flags == [False]
 
 
 def test_ctrl_c_stops_the_build(tmp_path: Path) -> None:
