@@ -22,8 +22,15 @@ ERRORS = 5
 class ErrorLog(Protocol):
     """A logger for TensorRT that prints nothing."""
 
+    raised: BaseException | None
+    """What Python raised while TensorRT logged, Ctrl-C above all: TensorRT would swallow it."""
+
     def said(self) -> str:
         """The errors since it was last asked, to go on in a sentence."""
+        ...
+
+    def check(self) -> None:
+        """Raise what was raised while TensorRT logged, once; call it when TensorRT has returned."""
         ...
 
 
@@ -38,10 +45,19 @@ def error_log(trt: Any) -> ErrorLog:
         def __init__(self) -> None:
             super().__init__()
             self.errors: list[str] = []
+            self.raised: BaseException | None = None
 
         def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(" ".join(message.split()))
+            try:
+                if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                    self.errors.append(" ".join(message.split()))
+            except BaseException as error:  # must not get into C++, which loses it
+                self.raised = error
+
+        def check(self) -> None:
+            raised, self.raised = self.raised, None
+            if raised is not None:
+                raise raised
 
         def said(self) -> str:
             told = [error.rstrip(".") for error in self.errors[:ERRORS]]

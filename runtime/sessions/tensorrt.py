@@ -131,6 +131,7 @@ class TensorrtSession:
                 context.run(feeds, written)
             finally:
                 self._marks.append((begin, self._cuda.mark()))
+            self._plan.check()
             if len(self._marks) > TIMED:
                 self._elapsed += self._cuda.seconds(*self._marks.popleft())
         return {name: written[name] for name in outputs}
@@ -214,9 +215,11 @@ class TensorrtSession:
                 context.forget()
             self._cuda.synchronize()
             if not put():
-                error = self._plan.failed()
-                self.close()
-                raise error
+                try:
+                    raise self._plan.failed()
+                finally:
+                    self.close()
+            self._plan.check()
 
     def close(self) -> None:
         """Give back the engine's memory."""

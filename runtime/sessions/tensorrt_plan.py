@@ -65,6 +65,7 @@ class Plan:
             if hasattr(self._runtime, "get_engine_validity"):  # TensorRT for RTX
                 self._check_header(data[: self._runtime.engine_header_size], title)
             engine = self._runtime.deserialize_cuda_engine(data)
+        self.check()
         if engine is None:
             raise self.failed(f"is truncated or of another version, {title} cannot open it")
         if engine.streamable_weights_size:  # where it was built for that, as many stay on the GPU as there is room for
@@ -121,12 +122,18 @@ class Plan:
             BundleError, MemoryError: TensorRT makes none.
         """
         made = self._engine.create_execution_context(self._config)
+        self.check()
         if made is None:
             raise self.failed()
         return made
 
+    def check(self) -> None:
+        """Raise what Python raised while TensorRT logged, such as KeyboardInterrupt."""
+        self._log.check()
+
     def failed(self, how: str = "failed") -> Exception:
         """Why TensorRT failed, by its own words."""
+        self.check()
         said = self._log.said()
         if "outofmemory" in said.lower().replace(" ", ""):
             return MemoryError(f"The GPU has not enough memory for {self.title}: {said}.")
@@ -150,6 +157,7 @@ class Plan:
         parser = self._trt.OnnxParserRefitter(refitter, self._log)
         read = parser.refit_from_file(str(graph))
         missing = refitter.get_missing_weights()
+        self.check()
         if not read or missing:
             why = f"it lacks {', '.join(missing[:3])}" if missing else self._log.said()
             raise BundleError(

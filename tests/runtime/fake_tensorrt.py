@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from weakref import ref
 
 import numpy as np
@@ -93,6 +94,18 @@ class Logger:
     def log(self, severity: int, message: str) -> None:
         raise NotImplementedError
 
+    def tell(self, severity: int, message: str) -> None:
+        """What TensorRT does: an error of Python's is lost in C++."""
+        with suppress(BaseException):
+            self.log(severity, message)
+
+
+class Interrupted(str):
+    """A message in whose midst the user presses Ctrl-C."""
+
+    def split(self, *_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
 
 class FakeTensorrt:
     """The module. With `rtx` it has what only TensorRT for RTX has."""
@@ -114,6 +127,12 @@ class FakeTensorrt:
         self.capturable = True
         self.streamable = 0  # bytes of weights that engines were built to stream
         self.contexts = 0  # made so far
+        self.interrupted: str | None = None  # the call that the user presses Ctrl-C in
+
+    def enter(self, call: str, logger: Logger) -> None:
+        """Log something, as every call may."""
+        if call == self.interrupted:
+            logger.tell(Logger.ERROR, Interrupted("something"))
 
     def Runtime(self, logger: Logger) -> PlanReader:
         return RtxPlanReader(self, logger) if self.rtx else PlanReader(self, logger)
@@ -130,6 +149,7 @@ class PlanReader:
         self.trt, self.logger = trt, logger
 
     def deserialize_cuda_engine(self, plan: Any) -> Engine | None:
+        self.trt.enter("deserialize_cuda_engine", self.logger)
         data = bytes(plan)
         size = int.from_bytes(data[24:32], "little")
         if data[:8] != MAGIC or len(data) != size:
@@ -207,6 +227,7 @@ class Engine:
     def create_execution_context(self, strategy: Any) -> Context:
         assert not self.streamable_weights_size or self.weight_streaming_budget_v2 is not None
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
+        self.trt.enter("create_execution_context", self.logger)
         self.trt.contexts += 1
         return Context(self)
 
@@ -345,6 +366,7 @@ class Weights:
 
     def refit_cuda_engine(self) -> bool:
         assert not self.engine.trt.gpu.queue, "weights are replaced under a run"
+        self.engine.trt.enter("refit_cuda_engine", self.engine.logger)
         if self.given is None or self.missing:
             return False
         self.engine.session = _session(self.given.read_bytes(), str(self.given.parent))

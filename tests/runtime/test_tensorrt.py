@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -330,3 +331,13 @@ def test_an_engine_that_makes_room_gives_its_memory_back_and_goes_on_making_buff
     assert room.used == 1
     for engine in engines:
         engine.close()
+
+
+@pytest.mark.parametrize("call", ["deserialize_cuda_engine", "create_execution_context", "refit_cuda_engine"])
+def test_ctrl_c_while_tensorrt_logs_is_raised_when_the_call_returns(
+    tmp_path: Path, trt: FakeTensorrt, call: str
+) -> None:
+    trt.interrupted = call
+    with pytest.raises(KeyboardInterrupt), closing(opened(tmp_path, trt, refit=True)) as session:
+        session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+        session.refit(scaler(tmp_path, 3))
