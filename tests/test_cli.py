@@ -261,6 +261,28 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("", "latentlink: Out of memory. Take a smaller size or batch.\n"),
+        ("The GPU has none left.", "latentlink: The GPU has none left. Take a smaller size or batch.\n"),
+    ],
+)
+def test_want_of_memory_ends_with_1_and_whose_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], raised: str, says: str
+) -> None:
+    from latentlink import cli
+
+    def fail(**_: object) -> None:
+        raise MemoryError(raised)
+
+    monkeypatch.setattr(cli.group, "main", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == says
+
+
 def test_ctrl_c_during_a_build_keeps_the_old_bundle(tiny_export: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     shutil.copytree(tiny_bundle, out)

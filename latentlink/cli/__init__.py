@@ -87,8 +87,9 @@ def main() -> None:
         if error.errno is None:
             raise
         _end(f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}.")
-    except MemoryError:
-        _end("Out of memory. Take a smaller size or batch.")
+    except MemoryError as error:
+        said = " ".join(str(error).split()).rstrip(".") or "Out of memory"
+        _end(f"{said}. Take a smaller size or batch.")
     else:
         sys.exit(status if isinstance(status, int) else 0)
 

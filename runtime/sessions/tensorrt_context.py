@@ -52,7 +52,11 @@ class ShapedContext:
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
                 raise failed()
-        if context.infer_shapes():
+        try:
+            unknown = context.infer_shapes()
+        except RuntimeError:  # is how it says that it failed
+            raise failed() from None
+        if unknown:
             raise failed()
         self.outputs = {name: (tuple(context.get_tensor_shape(name)), dtype) for name, dtype in outputs.items()}
         """Shape and dtype of every output."""

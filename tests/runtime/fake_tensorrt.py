@@ -127,6 +127,7 @@ class FakeTensorrt:
         self.capturable = True
         self.streamable = 0  # bytes of weights that engines were built to stream
         self.contexts = 0  # made so far
+        self.inferring = True  # whether shapes can be inferred
         self.interrupted: str | None = None  # the call that the user presses Ctrl-C in
 
     def enter(self, call: str, logger: Logger) -> None:
@@ -287,6 +288,9 @@ class Context:
         return True
 
     def infer_shapes(self) -> list[str]:
+        if not self.engine.trt.inferring:
+            self.engine.logger.log(Logger.ERROR, "shapeMachine: broadcast dimensions must be conformable.")
+            raise RuntimeError("Shape inference failed")
         return [name for name in self.engine.inputs if name not in self.shapes]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:

@@ -341,3 +341,11 @@ def test_ctrl_c_while_tensorrt_logs_is_raised_when_the_call_returns(
     with pytest.raises(KeyboardInterrupt), closing(opened(tmp_path, trt, refit=True)) as session:
         session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
         session.refit(scaler(tmp_path, 3))
+
+
+def test_shapes_that_tensorrt_fails_to_infer_are_an_error_in_its_own_words(tmp_path: Path, trt: FakeTensorrt) -> None:
+    trt.inferring = False
+    with closing(opened(tmp_path, trt)) as session:
+        given = session.upload(values(1, 4, 1, 8))
+        with pytest.raises(BundleError, match=r"model\.plan failed: shapeMachine: broadcast dimensions"):
+            session.run({X: given}, {Y: None})
