@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from latentlink.runtime.sessions import Buffer, Session
 class Residency:
     """The engines that share a budget.
 
+    One thread at a time makes room and runs, so that no other closes the engine that it is about to run. Runs on the
+    CPU go one after the other for it, as a budget for one engine means; those on a GPU are only enqueued.
+
     Args:
         budget: Bytes that the files of open engines may have together. What a run takes beside them is not counted.
 
@@ -28,6 +32,8 @@ class Residency:
         if type(budget) is not int or budget < 1:
             raise UsageError(f"resident is {budget!r}; expected a number of bytes, or None for no budget.")
         self.budget = budget
+        self.lock = RLock()
+        """Held from making room for an engine until it has run, or is open."""
         self._open: list[Resident] = []  # the one that ran longest ago first
 
     @property
@@ -105,23 +111,25 @@ class Resident:
         Raises:
             BundleError: Its files are not those any more that it was opened from at first.
         """
-        if self._is_open or self._ended:
-            return False
-        if _identity(self._path) != self._files:
-            raise BundleError(
-                f"The files of {self.title} were replaced while it was closed to make room.",
-                remedy="Load the bundle again.",
-            )
-        self._session = self._opened()
-        return True
+        with self._residency.lock:
+            if self._is_open or self._ended:
+                return False
+            if _identity(self._path) != self._files:
+                raise BundleError(
+                    f"The files of {self.title} were replaced while it was closed to make room.",
+                    remedy="Load the bundle again.",
+                )
+            self._session = self._opened()
+            return True
 
     def rest(self) -> None:
         """Close it until it runs again. The closed session goes on making buffers."""
-        if self._is_open:
-            self._elapsed += self._session.elapsed()
-            self._session.close()
-            self._is_open = False
-            self._residency.leave(self)
+        with self._residency.lock:
+            if self._is_open:
+                self._elapsed += self._session.elapsed()
+                self._session.close()
+                self._is_open = False
+                self._residency.leave(self)
 
     def upload(self, array: NDArray[Any]) -> Buffer:
         """See `Session`, as for all that follow."""
@@ -145,10 +153,11 @@ class Resident:
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once, opened for it where it has to be."""
-        self.ready()
-        if self._is_open:
-            self._residency.enter(self)
-        return self._session.run(inputs, outputs)
+        with self._residency.lock:
+            self.ready()
+            if self._is_open:
+                self._residency.enter(self)
+            return self._session.run(inputs, outputs)
 
     def placement(self) -> Mapping[str, int]:
         """How many nodes run on which provider."""
@@ -156,19 +165,22 @@ class Resident:
 
     def elapsed(self) -> float:
         """Seconds that all runs took, those before it was last opened too."""
-        return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
+        with self._residency.lock:
+            return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
 
     def close(self) -> None:
         """Close it for good."""
-        self.rest()
-        self._ended = True
+        with self._residency.lock:
+            self.rest()
+            self._ended = True
 
     def _opened(self) -> Session:
-        self._residency.make_room(self.size)
-        session = self._opener()
-        self._is_open = True
-        self._residency.enter(self)
-        return session
+        with self._residency.lock:
+            self._residency.make_room(self.size)
+            session = self._opener()
+            self._is_open = True
+            self._residency.enter(self)
+            return session
 
 
 def reopened(session: Session) -> bool:

@@ -193,9 +193,10 @@ class TensorrtSession:
 
     def elapsed(self) -> float:
         """Seconds that all runs took on the GPU; waits for those that are not done."""
-        while self._marks:
-            self._elapsed += self._cuda.seconds(*self._marks.popleft())
-        return self._elapsed
+        with self._cuda.lock:
+            while self._marks:
+                self._elapsed += self._cuda.seconds(*self._marks.popleft())
+            return self._elapsed
 
     def refit(self, graph: Path) -> None:
         """Replace the engine's weights by those of an ONNX graph of the same nodes and ports.

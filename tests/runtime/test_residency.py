@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -186,3 +188,30 @@ def test_an_engine_that_was_closed_for_good_is_not_opened_again(tmp_path: Path) 
     assert residency.used == 0
     with pytest.raises(UsageError, match="is closed"):
         run(a)
+
+
+def test_another_thread_does_not_close_the_engine_that_is_about_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    residency = Residency(1)
+    b, a = (resident(tmp_path / name / "model.onnx", residency) for name in "ba")
+    begun, done = Event(), Event()
+    run_a = a._session.run
+
+    def slow(*arguments: Any) -> Mapping[str, Buffer]:
+        begun.set()
+        done.wait(0.3)  # for the other to open its own, which it must not do yet
+        return run_a(*arguments)
+
+    monkeypatch.setattr(a._session, "run", slow)
+
+    def other() -> Mapping[str, Buffer]:
+        begun.wait(10)
+        made = run(b)
+        done.set()
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(run, a), pool.submit(other)
+        assert [len(future.result(10)) for future in (first, second)] == [1, 1]
+    assert residency.used == 1

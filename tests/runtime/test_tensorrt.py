@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import onnx
@@ -349,3 +350,14 @@ def test_shapes_that_tensorrt_fails_to_infer_are_an_error_in_its_own_words(tmp_p
         given = session.upload(values(1, 4, 1, 8))
         with pytest.raises(BundleError, match=r"model\.plan failed: shapeMachine: broadcast dimensions"):
             session.run({X: given}, {Y: None})
+
+
+def test_two_threads_that_ask_for_the_time_are_told_the_same(tmp_path: Path, trt: FakeTensorrt) -> None:
+    with closing(opened(tmp_path, trt)) as session:
+        session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+        other = Thread(target=session.elapsed)
+        with this_gpu().lock:
+            other.start()
+            other.join(0.1)  # it gets as far as it gets
+            assert session.elapsed() == pytest.approx(0.001)
+        other.join()
