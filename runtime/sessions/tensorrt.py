@@ -66,7 +66,9 @@ class TensorrtSession:
         self._reads = {port.tensor: np.dtype(port.dtype) for port in self.inputs}
         self._writes = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
         self._cuda = cuda
-        self._graphs = graphs
+        # streamed weights are copied as it runs; a context that has its own memory has it for the largest sizes
+        self._graphs = graphs and not self._plan.streams
+        self._sets = 1 if self._plan.streams else SETS
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
         self._elapsed = 0.0
         self._marks: deque[tuple[Any, Any]] = deque()
@@ -174,10 +176,16 @@ class TensorrtSession:
         key = tuple(shapes.values())
         context = self._contexts.pop(key, None)
         if context is None:
-            while len(self._contexts) >= SETS:
+            while len(self._contexts) >= self._sets:
                 self._drop(next(iter(self._contexts)))
             context = ShapedContext(
-                self._cuda, self._plan.context(), shapes, self._writes, self._plan.failed, graphs=self._graphs
+                self._cuda,
+                self._plan.context(),
+                shapes,
+                self._writes,
+                self._plan.failed,
+                shares=not self._plan.streams,
+                graphs=self._graphs,
             )
         self._contexts[key] = context
         return context

@@ -21,10 +21,11 @@ class ShapedContext:
 
     Args:
         cuda: The GPU.
-        context: An execution context without memory of its own.
+        context: An execution context.
         shapes: Of every input.
         outputs: dtype of every output.
         failed: Makes the error that says why TensorRT failed.
+        shares: Whether it has no memory of its own, and takes what all share.
         graphs: Whether to capture the second run and replay it from then on.
 
     Raises:
@@ -39,11 +40,13 @@ class ShapedContext:
         outputs: Mapping[str, np.dtype[Any]],
         failed: Callable[[], Exception],
         *,
+        shares: bool,
         graphs: bool,
     ) -> None:
         self.cuda = cuda
         self.context = context
         self.graphs = graphs
+        self._shares = shares
         self._failed = failed
         self._input_types: dict[str, np.dtype[Any]] = {}
         self._graph: Any = None
@@ -66,7 +69,7 @@ class ShapedContext:
                     f"The engine does not know the size of {name!r} before it runs: {list(shape)}.",
                     remedy="It is a fault of the export: report it.",
                 )
-        self._needed = int(context.update_device_memory_size_for_shapes())
+        self._needed = int(context.update_device_memory_size_for_shapes()) if shares else 0
         self._memory = 0
 
     def run(self, inputs: Mapping[str, DeviceBuffer], outputs: Mapping[str, DeviceBuffer]) -> None:
@@ -79,7 +82,8 @@ class ShapedContext:
         Raises:
             BundleError, MemoryError: It failed.
         """
-        self._place()
+        if self._shares:
+            self._place()
         if self._graph is None and not (self.graphs and self._runs):
             self._bind({**inputs, **outputs})
             if not self.context.execute_async_v3(self.cuda.stream):

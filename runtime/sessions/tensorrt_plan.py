@@ -51,7 +51,9 @@ class Plan:
         self._log: ErrorLog = error_log(trt)
         self._runtime = trt.Runtime(self._log)
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
-        self._config, self._cache = _runtime_config(trt, self._engine)
+        self.streams = bool(self._engine.streamable_weights_size)
+        """Whether weights come to the GPU when they are needed; its contexts have memory of their own then."""
+        self._config, self._cache = _runtime_config(trt, self._engine, self.streams)
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
         self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
@@ -116,7 +118,7 @@ class Plan:
         return self._engine is not None
 
     def context(self) -> Any:
-        """A new execution context, without memory of its own.
+        """A new execution context, without memory of its own where the engine streams no weights.
 
         Raises:
             BundleError, MemoryError: TensorRT makes none.
@@ -175,12 +177,14 @@ class Plan:
         self._config = self._cache = self._engine = self._runtime = None
 
 
-def _runtime_config(trt: Any, engine: Any) -> tuple[Any, Any]:
+def _runtime_config(trt: Any, engine: Any, streams: bool) -> tuple[Any, Any]:
     """What contexts are made with, and the cache that it refers to.
 
-    They have no memory of their own; TensorRT for RTX has to be told more.
+    They have no memory of their own, unless weights are streamed: TensorRT takes memory for these as it runs, "which
+    conflicts with user-managed allocation" (its own words). TensorRT for RTX has to be told more.
     """
-    strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    strategies = trt.ExecutionContextAllocationStrategy
+    strategy = strategies.STATIC if streams else strategies.USER_MANAGED
     if not hasattr(engine, "create_runtime_config"):  # older TensorRT
         return strategy, None
     config = engine.create_runtime_config()

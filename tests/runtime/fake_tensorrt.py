@@ -22,7 +22,7 @@ import onnxruntime as ort
 
 from tests.runtime.fake_gpu import FakeCuda
 
-OWN = {"strategy", "cache"}
+OWN = {"strategy", "cache", "static"}
 """Attributes that are not TensorRT's."""
 
 MAGIC = b"FAKEPLAN"
@@ -225,9 +225,15 @@ class Engine:
     def get_weight_streaming_automatic_budget(self) -> int:
         return self.streamable_weights_size // 2
 
-    def create_execution_context(self, strategy: Any) -> Context:
+    def create_execution_context(self, strategy: Any) -> Context | None:
         assert not self.streamable_weights_size or self.weight_streaming_budget_v2 is not None
-        assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
+        if self.streamable_weights_size and strategy is not ExecutionContextAllocationStrategy.STATIC:
+            self.logger.log(
+                Logger.ERROR,
+                "Weight streaming requires runtime allocation which conflicts with user-managed allocation.",
+            )
+            return None
+        assert self.streamable_weights_size or strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         self.trt.enter("create_execution_context", self.logger)
         self.trt.contexts += 1
         return Context(self)
@@ -258,13 +264,12 @@ class RtxEngine(Engine):
     def create_runtime_config(self) -> RuntimeConfig:
         return RuntimeConfig()
 
-    def create_execution_context(self, config: Any) -> Context:
+    def create_execution_context(self, config: Any) -> Context | None:
         assert config.cuda_graph_strategy is CudaGraphStrategy.DISABLED
         assert config.cache() is not None, "the cache is gone"
         # a kernel that is compiled after the capture would never be used
         assert config.dynamic_shapes_kernel_specialization_strategy is DynamicShapesKernelSpecializationStrategy.EAGER
-        super().create_execution_context(config.strategy)
-        return RtxContext(self)
+        return super().create_execution_context(config.strategy) and RtxContext(self)
 
 
 class Context:
@@ -274,6 +279,7 @@ class Context:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.addresses: dict[str, int] = {}
         self.memory = (0, 0)
+        self.static = bool(engine.streamable_weights_size)  # whether it has memory of its own
         self.needed: int | None = None
         self.warm = False
         self.sizes: dict[str, tuple[int, ...]] = {}
@@ -307,6 +313,7 @@ class Context:
         return self.needed
 
     def set_device_memory(self, pointer: int, size: int) -> None:
+        assert not self.static, "it has memory of its own"
         assert pointer % 256 == 0
         self.gpu.region(pointer, size)
         self.memory = (pointer, size)
@@ -319,7 +326,9 @@ class Context:
     def execute_async_v3(self, stream: int) -> bool:
         assert stream == int(self.gpu.stream)
         assert self.addresses.keys() == self.engine.tensors.keys(), "an address was not set"
-        assert self.needed is not None and self.memory[1] >= self.needed, "there is no memory for activations"
+        if not self.static:
+            assert self.needed is not None and self.memory[1] >= self.needed, "there is no memory for activations"
+        assert self.gpu.capturing is None or not self.static, "weights are streamed into a graph"
         if self.gpu.capturing is not None and not (self.warm and self.engine.trt.capturable):
             self.gpu.capture_broken = True
             self.engine.logger.log(Logger.ERROR, "operation not permitted when stream is capturing")
@@ -335,7 +344,8 @@ class Context:
         def check() -> None:
             for pointer, size, _, _ in places.values():
                 self.gpu.region(pointer, size)
-            self.gpu.region(*memory)
+            if memory[1]:
+                self.gpu.region(*memory)
             assert generation == engine.generation, "a graph of other weights is launched"
 
         def kernel() -> None:
@@ -343,7 +353,8 @@ class Context:
             for name in engine.inputs:
                 pointer, size, shape, dtype = places[name]
                 feeds[name] = self.gpu.view(pointer, size).copy().view(dtype).reshape(shape)
-            self.gpu.view(*memory).fill(0xCD)  # whatever else lies there is lost
+            if memory[1]:
+                self.gpu.view(*memory).fill(0xCD)  # whatever else lies there is lost
             for name, array in zip(engine.outputs, engine.session.run(list(engine.outputs), feeds), strict=True):
                 pointer, size, _, _ = places[name]
                 self.gpu.view(pointer, size)[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)

@@ -292,8 +292,22 @@ def test_weights_are_streamed_where_the_engine_was_built_for_it(tmp_path: Path, 
     trt.streamable = 1000
     session = opened(tmp_path, trt)
     assert session._plan._engine.weight_streaming_budget_v2 == 500
-    session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
     session.close()
+
+
+def test_an_engine_that_streams_weights_has_its_own_memory_once_and_no_graphs(
+    tmp_path: Path, trt: FakeTensorrt
+) -> None:
+    trt.streamable = 1000
+    with closing(opened(tmp_path, trt)) as session:
+        for height in (1, 1, 1, 2):
+            given = values(1, 4, height, 8)
+            made = session.run({X: session.upload(given)}, {Y: None})[Y]
+            assert np.array_equal(made.numpy(), 2 * given)
+            assert len(session._contexts) == 1
+        assert trt.contexts == 2
+        assert session.captured == 0
+        assert this_gpu()._activations == (0, 0)
 
 
 def test_want_of_memory_for_activations_is_a_memory_error(tmp_path: Path, trt: FakeTensorrt) -> None:
