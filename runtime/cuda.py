@@ -85,6 +85,8 @@ class Cuda:
         self.lock = RLock()
         self.copies: list[Copy] | None = None
         """Every copy is noted here where it is a list."""
+        self.kept: dict[str, Any] = {}
+        """What engines made on this GPU for those that come after them, by name, such as compiled kernels."""
         self._call("cudaSetDevice", 0)
         self._stream = self._call("cudaStreamCreateWithFlags", api.cudaStreamNonBlocking)
         self.stream = int(self._stream)

@@ -60,7 +60,7 @@ class TensorrtSession:
     outputs: tuple[Port, ...]
 
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda, *, graphs: bool = True) -> None:
-        self._plan = Plan(path, target, trt)
+        self._plan = Plan(path, target, trt, cuda)
         self.inputs, self.outputs = self._plan.inputs, self._plan.outputs
         # by tensor name: putting a name together at every run would take as long as the run's calls
         self._reads = {port.tensor: np.dtype(port.dtype) for port in self.inputs}

@@ -11,6 +11,7 @@ from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ErrorLog, error_log
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Dim, Port
+from latentlink.runtime.cuda import Cuda
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 TYPES: Mapping[str, str] = {
@@ -38,6 +39,7 @@ class Plan:
         path: The plan.
         target: `tensorrt` or `tensorrt-rtx`.
         trt: The module of that target.
+        cuda: The GPU.
 
     Raises:
         PreflightError: It is for another GPU, driver or version.
@@ -45,7 +47,7 @@ class Plan:
         MemoryError: The GPU has not enough for it.
     """
 
-    def __init__(self, path: Path, target: str, trt: Any) -> None:
+    def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda) -> None:
         self.title = engine_title(path)
         self._trt = trt
         self._log: ErrorLog = error_log(trt)
@@ -53,7 +55,7 @@ class Plan:
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
         self.streams = bool(self._engine.streamable_weights_size)
         """Whether weights come to the GPU when they are needed; its contexts have memory of their own then."""
-        self._config, self._cache = _runtime_config(trt, self._engine, self.streams)
+        self._config = _runtime_config(trt, self._engine, target, cuda, self.streams)
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
         self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
@@ -174,11 +176,11 @@ class Plan:
 
     def close(self) -> None:
         """Give back the engine's memory; its contexts must be gone."""
-        self._config = self._cache = self._engine = self._runtime = None
+        self._config = self._engine = self._runtime = None
 
 
-def _runtime_config(trt: Any, engine: Any, streams: bool) -> tuple[Any, Any]:
-    """What contexts are made with, and the cache that it refers to.
+def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: bool) -> Any:
+    """What contexts are made with.
 
     They have no memory of their own, unless weights are streamed: TensorRT takes memory for these as it runs, "which
     conflicts with user-managed allocation" (its own words). TensorRT for RTX has to be told more.
@@ -186,14 +188,17 @@ def _runtime_config(trt: Any, engine: Any, streams: bool) -> tuple[Any, Any]:
     strategies = trt.ExecutionContextAllocationStrategy
     strategy = strategies.STATIC if streams else strategies.USER_MANAGED
     if not hasattr(engine, "create_runtime_config"):  # older TensorRT
-        return strategy, None
+        return strategy
     config = engine.create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
-    cache = None
     if hasattr(config, "cuda_graph_strategy"):
         # graphs are captured here, once kernels of the very shapes are compiled: later ones would not get into them
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
-        cache = config.create_runtime_cache()
-        config.set_runtime_cache(cache)  # contexts share what was compiled for them
-    return config, cache
+        # what was compiled outlives the engine, as another may need it, or this one when it is opened again;
+        # TensorRT only refers to the cache
+        with cuda.lock:
+            if target not in cuda.kept:
+                cuda.kept[target] = config.create_runtime_cache()
+        config.set_runtime_cache(cuda.kept[target])
+    return config

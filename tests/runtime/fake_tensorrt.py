@@ -127,6 +127,7 @@ class FakeTensorrt:
         self.capturable = True
         self.streamable = 0  # bytes of weights that engines were built to stream
         self.contexts = 0  # made so far
+        self.caches = 0  # of compiled kernels, made so far
         self.inferring = True  # whether shapes can be inferred
         self.interrupted: str | None = None  # the call that the user presses Ctrl-C in
 
@@ -249,10 +250,14 @@ class RuntimeConfig:
     dynamic_shapes_kernel_specialization_strategy: Any = None
     cache: Any = None
 
+    def __init__(self, trt: FakeTensorrt) -> None:
+        self.trt = trt
+
     def set_execution_context_allocation_strategy(self, strategy: ExecutionContextAllocationStrategy) -> None:
         self.strategy = strategy
 
     def create_runtime_cache(self) -> RuntimeCache:
+        self.trt.caches += 1
         return RuntimeCache()
 
     def set_runtime_cache(self, cache: RuntimeCache) -> bool:
@@ -262,7 +267,7 @@ class RuntimeConfig:
 
 class RtxEngine(Engine):
     def create_runtime_config(self) -> RuntimeConfig:
-        return RuntimeConfig()
+        return RuntimeConfig(self.trt)
 
     def create_execution_context(self, config: Any) -> Context | None:
         assert config.cuda_graph_strategy is CudaGraphStrategy.DISABLED

@@ -375,3 +375,11 @@ def test_two_threads_that_ask_for_the_time_are_told_the_same(tmp_path: Path, trt
             other.join(0.1)  # it gets as far as it gets
             assert session.elapsed() == pytest.approx(0.001)
         other.join()
+
+
+def test_kernels_are_compiled_once_for_engines_that_follow_each_other(tmp_path: Path, trt: FakeTensorrt) -> None:
+    for _ in range(2):
+        with closing(opened(tmp_path, trt)) as first, closing(opened(tmp_path, trt)) as second:
+            for session in (first, second):
+                session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+    assert trt.caches == trt.rtx  # TensorRT compiles when it builds
