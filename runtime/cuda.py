@@ -18,6 +18,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.engine.machine import this_machine
 from latentlink.engine.targets import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError
 from latentlink.runtime.pinned import PinnedRing
@@ -77,11 +78,7 @@ class Cuda:
         self._api = api
         error, count = api.cudaGetDeviceCount()
         if error != api.cudaError_t.cudaSuccess or not count:
-            why = f" ({self._told(error)})" if error != api.cudaError_t.cudaSuccess else ""
-            raise PreflightError(
-                f"The engine needs an NVIDIA GPU, and this machine has no CUDA device{why}.",
-                remedy="Run it on a machine with an NVIDIA GPU and its driver, or build the bundle for ort-cpu.",
-            )
+            raise self._no_device(error)
         self.lock = RLock()
         self.copies: list[Copy] | None = None
         """Every copy is noted here where it is a list."""
@@ -96,6 +93,22 @@ class Cuda:
         self._given_back: deque[int] = deque()
         self._engines: WeakSet[Any] = WeakSet()
         self._activations = (0, 0)
+
+    def _no_device(self, error: Any) -> PreflightError:
+        """Why there is none. CUDA says of a machine without a driver too that the driver is insufficient."""
+        driver = this_machine().driver
+        if error == self._api.cudaError_t.cudaErrorInsufficientDriver and driver is not None:
+            _, version = self._api.cudaRuntimeGetVersion()
+            return PreflightError(
+                f"The NVIDIA driver is too old for {CUDA_PYTHON.title}: it runs CUDA {driver[0]}.{driver[1]}, expected "
+                f"{version // 1000}.{version % 1000 // 10} ({self._told(error)}).",
+                remedy="Update the NVIDIA driver, or install cuda-bindings of the driver's CUDA version.",
+            )
+        why = f" ({self._told(error)})" if error != self._api.cudaError_t.cudaSuccess else ""
+        return PreflightError(
+            f"The engine needs an NVIDIA GPU, and this machine has no CUDA device{why}.",
+            remedy="Run it on a machine with an NVIDIA GPU and its driver, or build the bundle for ort-cpu.",
+        )
 
     def allocate(self, size: int) -> int:
         """Address of so many bytes of device memory, aligned for any use.

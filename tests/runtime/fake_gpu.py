@@ -28,6 +28,7 @@ FIRST_ADDRESS = 1 << 46  # nothing of the host lies there: touching it from the 
 class Error(IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
+    cudaErrorInsufficientDriver = 35
     cudaErrorNoDevice = 100
     cudaErrorIllegalAddress = 700
     cudaErrorStreamCaptureUnsupported = 900
@@ -96,6 +97,7 @@ class FakeCuda:
     def __init__(self, capacity: int = 1 << 30, devices: int = 1) -> None:
         self.capacity = capacity
         self.devices = devices
+        self.no_device = Error.cudaErrorNoDevice  # what it answers where there is none
         self.broken: Error | None = None  # what every call answers from now on
         self.calls: list[str] = []
         self.stream = Stream()
@@ -166,7 +168,10 @@ class FakeCuda:
 
     def cudaGetDeviceCount(self) -> tuple[Error, int | None]:
         self.calls.append("cudaGetDeviceCount")
-        return (Error.cudaSuccess, self.devices) if self.devices else (Error.cudaErrorNoDevice, None)
+        return (Error.cudaSuccess, self.devices) if self.devices else (self.no_device, None)
+
+    def cudaRuntimeGetVersion(self) -> tuple[Error, int]:
+        return Error.cudaSuccess, 13050
 
     def cudaSetDevice(self, device: int) -> tuple[Error]:
         assert device == 0

@@ -7,6 +7,7 @@ import gc
 import numpy as np
 import pytest
 
+from latentlink.engine import machine
 from latentlink.engine.machine import this_machine
 from latentlink.engine.targets import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError, UsageError
@@ -134,6 +135,23 @@ def test_activations_move_only_to_grow(gpu: FakeCuda) -> None:
 def test_a_machine_without_a_gpu_is_told_in_one_sentence(gpu: FakeCuda) -> None:
     gpu.devices = 0
     with pytest.raises(PreflightError, match=r"has no CUDA device \(cudaErrorNoDevice") as refused:
+        this_gpu()
+    assert refused.value.status == 5
+
+
+@pytest.mark.parametrize(
+    ("driver", "says"),
+    [
+        ((12, 4), r"too old for cuda-python: it runs CUDA 12\.4, expected 13\.5 .*Update the NVIDIA driver"),
+        (None, r"this machine has no CUDA device \(cudaErrorInsufficientDriver"),
+    ],
+)
+def test_a_driver_that_is_too_old_is_told_from_one_that_is_not_there(
+    gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch, driver: tuple[int, int] | None, says: str
+) -> None:
+    gpu.devices, gpu.no_device = 0, Error.cudaErrorInsufficientDriver
+    monkeypatch.setattr(machine, "_cuda", lambda: (driver, ()))
+    with pytest.raises(PreflightError, match=says) as refused:
         this_gpu()
     assert refused.value.status == 5
 
