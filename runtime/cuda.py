@@ -7,13 +7,12 @@ taken again only after what was using it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from threading import RLock
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +88,10 @@ class Cuda:
         self.stream = int(self._stream)
         """The stream as TensorRT takes it."""
         self._pinned = PinnedRing(api, self._call)
-        self._capturing = False
+        self._pausing = False  # nothing may be given back now
         self._given_back: deque[int] = deque()
-        self._engines: WeakSet[Any] = WeakSet()
+        self._abandoned: deque[Callable[[], None]] = deque()
+        self._engines = 0
         self._activations = (0, 0)
 
     def _no_device(self, error: Any) -> PreflightError:
@@ -123,7 +123,18 @@ class Cuda:
     def free(self, pointer: int) -> None:
         """Give memory back after all that was enqueued. Safe where Python's collector calls it, at any moment."""
         self._given_back.append(pointer)
-        # a free that falls into a capture would become a part of the graph
+        self._try_sweep()
+
+    def abandon(self, give_back: Callable[[], None]) -> None:
+        """Give back what an engine held that nobody closed, now or soon. Safe as `free` is.
+
+        Args:
+            give_back: Does it; it may wait for the GPU.
+        """
+        self._abandoned.append(give_back)
+        self._try_sweep()
+
+    def _try_sweep(self) -> None:
         if self.lock.acquire(blocking=False):
             try:
                 self._sweep()
@@ -131,9 +142,26 @@ class Cuda:
                 self.lock.release()
 
     def _sweep(self) -> None:
-        with suppress(IndexError):  # the collector may come here in the midst of it, and empty the queue
-            while not self._capturing:
+        # the collector may come here in the midst of it, and empty the queues
+        with suppress(IndexError):
+            while not self._pausing:
+                self._abandoned.popleft()()
+        with suppress(IndexError):
+            while not self._pausing:
                 self._api.cudaFreeAsync(self._given_back.popleft(), self._stream)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """The collector gives nothing back meanwhile.
+
+        A free that falls into a capture would become a part of the graph, and pinned memory may be about to be copied.
+        """
+        before, self._pausing = self._pausing, True
+        try:
+            yield
+        finally:
+            self._pausing = before
+            self._sweep()
 
     def write(self, pointer: int, array: NDArray[Any]) -> None:
         """Copy an array to the device; it may be changed when this returns, while the copy may be under way."""
@@ -146,9 +174,10 @@ class Cuda:
                 self._copy("HostToDevice", pointer, array.ctypes.data, size)
                 self.synchronize()
                 return
-            held, event = self._pinned.hold(array)
-            self._copy("HostToDevice", pointer, held, size)
-            self._call("cudaEventRecord", event, self._stream)
+            with self._paused():
+                held, event = self._pinned.hold(array)
+                self._copy("HostToDevice", pointer, held, size)
+                self._call("cudaEventRecord", event, self._stream)
 
     def read(self, array: NDArray[Any], pointer: int) -> None:
         """Copy from the device into a contiguous array, and wait for it."""
@@ -212,8 +241,7 @@ class Cuda:
         api = self._api
         with self.lock:
             self._sweep()
-            self._capturing = True
-            try:
+            with self._paused():
                 self._call(
                     "cudaStreamBeginCapture", self._stream, api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
                 )
@@ -221,9 +249,6 @@ class Cuda:
                     well = enqueue()
                 finally:
                     error, graph = api.cudaStreamEndCapture(self._stream)
-            finally:
-                self._capturing = False
-                self._sweep()
             if error != api.cudaError_t.cudaSuccess or not int(graph):
                 api.cudaGetLastError()  # forget what was not allowed in a capture
                 return None
@@ -243,20 +268,21 @@ class Cuda:
             self.synchronize()
             self._call("cudaGraphExecDestroy", graph)
 
-    def join(self, engine: Any) -> None:
-        """Count an engine among those that share `activations`."""
-        self._engines.add(engine)
-
-    def leave(self, engine: Any) -> None:
-        """The last engine that leaves gives back what they shared."""
-        self._engines.discard(engine)
-        if self._engines:
-            return
+    def join(self) -> None:
+        """Count an engine among those that share `activations`; each has to leave once."""
         with self.lock:
+            self._engines += 1
+
+    def leave(self) -> None:
+        """The last engine that leaves gives back what they shared."""
+        with self.lock:
+            self._engines -= 1
+            if self._engines:
+                return
+            (pointer, _), self._activations = self._activations, (0, 0)
             self.synchronize()
-            if self._activations[0]:
-                self.free(self._activations[0])
-                self._activations = (0, 0)
+            if pointer:
+                self.free(pointer)
             self._pinned.close()
 
     def activations(self, size: int) -> tuple[int, int]:

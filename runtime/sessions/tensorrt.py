@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +74,10 @@ class TensorrtSession:
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
         self._elapsed = 0.0
         self._marks: deque[tuple[Any, Any]] = deque()
-        cuda.join(self)
+        cuda.join()
+        left = partial(_give_back, cuda, self._plan, self._contexts, self._marks)
+        self._abandoned = finalize(self, cuda.abandon, left)
+        self._abandoned.atexit = False  # the driver may be gone by then
 
     @property
     def captured(self) -> int:
@@ -234,13 +239,24 @@ class TensorrtSession:
         """Give back the engine's memory."""
         if not self._plan.open:
             return
-        # after a GPU failed every call to it fails; what went wrong was told then
-        with self._cuda.lock, suppress(DeviceError):
-            try:
+        self._abandoned.detach()
+        with self._cuda.lock:
+            with suppress(DeviceError):
                 self.elapsed()
-                for key in [*self._contexts]:
-                    self._drop(key)
-            finally:
-                self._contexts.clear()
-                self._plan.close()
-                self._cuda.leave(self)
+            _give_back(self._cuda, self._plan, self._contexts, self._marks)
+
+
+def _give_back(cuda: Cuda, plan: Plan, contexts: dict[Any, ShapedContext], marks: deque[tuple[Any, Any]]) -> None:
+    """What a session holds, when it is closed or nobody has it any more."""
+    # after a GPU failed every call to it fails; what went wrong was told then
+    with cuda.lock, suppress(DeviceError):
+        try:
+            cuda.synchronize()
+            while marks:
+                cuda.seconds(*marks.popleft())
+            for context in contexts.values():
+                context.forget()
+        finally:
+            contexts.clear()
+            plan.close()
+            cuda.leave()

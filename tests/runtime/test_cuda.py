@@ -90,6 +90,20 @@ def test_what_cannot_be_captured_makes_no_graph(gpu: FakeCuda) -> None:
     assert buffer([1]).numpy().tolist() == [1]
 
 
+def test_what_nobody_closed_is_given_back_when_a_capture_or_a_copy_is_done(gpu: FakeCuda) -> None:
+    done: list[str] = []
+
+    def enqueue() -> bool:
+        this_gpu().abandon(lambda: done.append("after the capture"))
+        return not done
+
+    graph = this_gpu().capture(enqueue)
+    assert graph is not None
+    assert done == ["after the capture"]
+    this_gpu().abandon(lambda: done.append("at once"))
+    assert done == ["after the capture", "at once"]
+
+
 def test_rows_are_gathered_on_the_device(gpu: FakeCuda) -> None:
     one = buffer([1, 2, 3, 4, 5, 6])
     copies: list[Copy] = []

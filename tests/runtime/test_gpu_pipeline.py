@@ -180,3 +180,18 @@ def test_on_a_machine_without_a_gpu_the_bundle_says_what_it_needs(built: Path) -
 def test_a_budget_of_the_processors_memory_is_refused_for_a_vae_on_a_gpu(pipe: Pipeline, built: Path) -> None:
     with pytest.raises(UsageError, match=r"runs on a GPU .*, whose memory no budget is measured for"):
         latentlink.load(built, target=TARGET, memory=10**9)
+
+
+def test_a_pipeline_that_nobody_closed_gives_everything_back(
+    built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = FakeTensorrt(gpu)
+    monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
+    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
+    opened = latentlink.load(built, target=TARGET)
+    opened.generate(PROMPT, seed=3, steps=3)
+    assert gpu.held()
+    del opened
+    gc.collect()
+    this_gpu().synchronize()
+    assert gpu.held() == {}

@@ -383,3 +383,14 @@ def test_kernels_are_compiled_once_for_engines_that_follow_each_other(tmp_path: 
             for session in (first, second):
                 session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
     assert trt.caches == trt.rtx  # TensorRT compiles when it builds
+
+
+def test_an_engine_that_nobody_closed_gives_everything_back(tmp_path: Path, trt: FakeTensorrt) -> None:
+    session = opened(tmp_path, trt)
+    for _ in range(3):
+        session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+    assert session.captured
+    del session
+    gc.collect()
+    this_gpu().synchronize()
+    assert trt.gpu.held() == {}
