@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port, latent_port
-from latentlink.runtime import loading
+from latentlink.runtime import loading, opening
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions.ort import OrtSession
 from latentlink.spaces import LatentSpace
@@ -105,7 +105,7 @@ def test_buffers_of_a_plug_ins_memory_are_written_run_and_read(tmp_path: Path) -
 
 def test_where_the_nodes_of_a_gpu_engine_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     on_gpu = {name: replace(target, gpu=True) for name, target in TARGETS.items()}
-    monkeypatch.setattr(loading, "TARGETS", on_gpu)
+    monkeypatch.setattr(opening, "TARGETS", on_gpu)
     with loading.load("demo") as pipe:
         (note,) = (note for note in pipe.notes if note.startswith("denoiser: "))
     assert re.fullmatch(r"denoiser: ort-cpu \(float32\), \d+ nodes on CPUExecutionProvider", note)
