@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,8 @@ def _show_latents(path: Path, said: str | None, as_json: bool) -> None:
 def _show_engine(path: Path, as_json: bool) -> None:
     from latentlink.runtime.sessions import open_session
 
+    if not path.is_file():
+        raise UsageError(f"There is no file {str(path)!r}; expected an engine (.onnx, .plan).")
     session = open_session(path, _target(path))
     ports = {
         side: [{"tensor": port.tensor, "shape": list(port.shape)} for port in listed]
@@ -160,12 +163,13 @@ def _target(path: Path) -> str:
     Raises:
         PreflightError: It is an engine for another machine.
         UsageError: It is a plan, and lies in no bundle.
+        BundleError: The manifest that lists it is damaged.
     """
     from latentlink.engine.bundle import Bundle
     from latentlink.engine.fingerprint import preflight
 
     for folder in path.absolute().parents:
-        if not (folder / "manifest.json").is_file():
+        if not _lists(folder, path.absolute()):
             continue
         listed = Bundle.open(folder, check_files=False).manifest.components.values()
         for engine in (engine for entry in listed for engine in entry.engines):
@@ -182,3 +186,16 @@ def _target(path: Path) -> str:
             f"{str(path)!r} lies in no bundle, which would say what built it.", remedy="Inspect it where it was built."
         )
     return "ort-cpu"
+
+
+def _lists(folder: Path, path: Path) -> bool:
+    """Whether a folder is a bundle, be it a damaged one, that holds the file; other programs have manifests too."""
+    from latentlink.engine.manifest import FORMAT, MAX_MANIFEST_BYTES
+
+    try:
+        with (folder / "manifest.json").open("rb") as file:
+            text = file.read(MAX_MANIFEST_BYTES)
+    except OSError:
+        return False
+    listed = f'"{path.relative_to(folder).as_posix()}"'.encode() in text
+    return listed and re.search(rb'"format"\s*:\s*"%b"' % FORMAT.encode(), text) is not None
