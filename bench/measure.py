@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import latentlink
+from latentlink.runtime.loading import decided
 
 STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
 
@@ -48,6 +49,7 @@ class Measured:
         row_seconds: One row of the sampler's table, all in.
         python_share: Part of a row that is not spent inside the engine, 0 to 1.
         provenance: Machine and versions.
+        engines: Which engine ran each component, and which were passed over and why.
     """
 
     import_seconds: Spread
@@ -57,6 +59,7 @@ class Measured:
     row_seconds: Spread
     python_share: float
     provenance: Mapping[str, str]
+    engines: Sequence[str]
 
 
 def measure(
@@ -65,6 +68,8 @@ def measure(
     prompt: str,
     settings: Mapping[str, Any],
     repeats: int,
+    target: str = "auto",
+    resident: int | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Measured:
     """Measure a bundle, cold runs in processes of their own and warm ones in this.
@@ -74,8 +79,15 @@ def measure(
         prompt: What to draw.
         settings: Further arguments of `Pipeline.generate`.
         repeats: Counted runs of each kind; one more warm run is not counted.
+        target: As for `latentlink.load`.
+        resident: As for `latentlink.load`.
         on_progress: Called with (done, count, what) before each run.
+
+    Raises:
+        UsageError, BundleError, PreflightError: As `latentlink.load`.
     """
+    # refused before processes are started for it
+    decided(bundle, target=target)
     count = 3 * repeats + 1
 
     def tell(done: int, what: str) -> None:
@@ -88,11 +100,11 @@ def measure(
         imports.append(_import_seconds())
     for number in range(repeats):
         tell(repeats + number, "cold start")
-        seconds, peak = _cold(bundle, prompt, settings)
+        seconds, peak = _cold(bundle, prompt, {**settings, "target": target, "resident": resident})
         colds.append(seconds)
         peaks.append(peak)
     warm = []
-    with latentlink.load(bundle) as pipe:
+    with latentlink.load(bundle, target=target, resident=resident) as pipe:
         rows: list[int] = []
         for number in range(repeats + 1):
             tell(2 * repeats + number, "warm")
@@ -110,6 +122,7 @@ def measure(
         row_seconds=Spread.of([timings["denoiser"] / rows[-1] for timings in warm]),
         python_share=statistics.median(1 - timings["denoiser_engine"] / timings["denoiser"] for timings in warm),
         provenance=provenance(),
+        engines=pipe.notes,
     )
 
 

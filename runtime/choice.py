@@ -10,6 +10,9 @@ from latentlink.engine.fingerprint import DAMAGED, Finding, preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import BundleError, PreflightError
 
+PASSED = " passed over, "
+"""Stands in the notes between an engine's target and why it cannot run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -28,7 +31,7 @@ class Choice:
     def notes(self) -> list[str]:
         """What was taken and what was passed over, for people."""
         return [
-            *(f"{self.component}: {target} passed over, {finding}" for target, finding in self.passed),
+            *(f"{self.component}: {target}{PASSED}{finding}" for target, finding in self.passed),
             f"{self.component}: {self.engine.target} ({self.engine.precision})",
         ]
 
@@ -70,11 +73,16 @@ def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
     raise PreflightError(f"No engine of {component} of {title} can run here. {reasons}.", remedy=passed[0][1].remedy)
 
 
+def ran(notes: Sequence[str]) -> list[str]:
+    """Of a pipeline's notes, those that are not of engines that were passed over."""
+    return [note for note in notes if PASSED not in note]
+
+
 def passed_over(notes: Sequence[str]) -> list[str]:
     """Of a pipeline's notes, those that say that engines were passed over, one for all components of one reason."""
     reasons: dict[str, list[str]] = {}
     for note in notes:
         component, _, reason = note.partition(": ")
-        if " passed over, " in reason:
+        if PASSED in reason:
             reasons.setdefault(reason, []).append(component)
     return [f"{', '.join(components)}: {reason}" for reason, components in reasons.items()]

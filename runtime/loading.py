@@ -128,6 +128,19 @@ def load(
         raise
 
 
+def decided(bundle: str | Path, *, target: str = "auto") -> list[str]:
+    """Which engine of every component `load` would open, and which it would pass over. No file is hashed.
+
+    Args:
+        bundle: As in `load`.
+        target: As in `load`.
+
+    Raises:
+        UsageError, BundleError, PreflightError: As in `load`.
+    """
+    return Opening(target=target).decided(str(bundle), _open(bundle, None, check_files=False))
+
+
 def open_component(
     bundle: str | Path, component: str, *, target: str = "auto", threads: int | None = None
 ) -> tuple[Engine, Bundle] | None:
@@ -152,8 +165,8 @@ def open_component(
     return engine, source
 
 
-def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None) -> Bundle:
-    opened = Bundle.open(bundle_path(bundle), on_progress=on_progress)
+def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None, *, check_files: bool = True) -> Bundle:
+    opened = Bundle.open(bundle_path(bundle), check_files=check_files, on_progress=on_progress)
     if opened.manifest.kind != "bundle":
         raise UsageError(
             f"{str(bundle)!r} is an export, not a bundle.",

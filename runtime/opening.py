@@ -43,6 +43,20 @@ class Opening:
         if self.target != "auto" and self.target not in TARGETS:
             raise UsageError(f"Unknown target {self.target!r}; expected auto or one of: {', '.join(TARGETS)}.")
 
+    def decided(self, title: str, source: Bundle) -> list[str]:
+        """Which engine of every component runs on this machine, and which were passed over; nothing is opened.
+
+        Args:
+            title: Name of the bundle, for messages.
+            source: The bundle.
+
+        Raises:
+            PreflightError: None of a component's can run here.
+            BundleError: A fingerprint was edited.
+        """
+        choices = [choose(component, title, source, self.target) for component in source.manifest.components]
+        return [note for choice in choices for note in choice.notes()]
+
     def best(self, component: str, title: str, source: Bundle) -> tuple[Engine, EngineEntry, list[str]]:
         """Open the engine that is to run on this machine.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -50,6 +51,20 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.2f} GB"
+
+
+def print_passed_over(notes: Mapping[str, Sequence[str]]) -> None:
+    """Which engines cannot run here and why, a line for all components of one reason.
+
+    Args:
+        notes: What the loader decided, by the bundle's name, which is told where there are several.
+    """
+    from latentlink.runtime.choice import passed_over
+
+    for name, listed in notes.items():
+        for line in passed_over(listed):
+            title = f"{name}: " if len(notes) > 1 else ""
+            console.print(f"{title}{line}", soft_wrap=True, highlight=False, markup=False)
 
 
 def decibels(psnr: float | None) -> float | None:

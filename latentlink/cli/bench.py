@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
-from latentlink.cli._console import console, progress
+from latentlink.cli._console import console, print_passed_over, progress
+from latentlink.cli._options import resident_option, target_option
 
 
 @click.command(
     epilog="""\b
 Examples:
   latentlink bench demo
+  latentlink bench bundle --target ort-cpu --resident 2GB
   latentlink bench bundle --steps 4 --repeats 3 --json bench.json
 """
 )
@@ -26,6 +28,8 @@ Examples:
 @click.option("--width", type=int, help="Pixels.")
 @click.option("--height", type=int, help="Pixels.")
 @click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Counted runs.")
+@target_option
+@resident_option
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
 def command(
     bundle: str,
@@ -36,6 +40,8 @@ def command(
     width: int | None,
     height: int | None,
     repeats: int,
+    target: str,
+    resident: int | None,
     json_file: Path | None,
 ) -> None:
     """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most."""
@@ -43,6 +49,7 @@ def command(
 
     from latentlink.bench.measure import measure
     from latentlink.engine.files import atomic_file
+    from latentlink.runtime.choice import ran
 
     settings = {"steps": steps, "sampler": sampler, "guidance": guidance, "width": width, "height": height}
     with progress() as bar:
@@ -52,6 +59,8 @@ def command(
             prompt=prompt,
             settings=settings,
             repeats=repeats,
+            target=target,
+            resident=resident,
             on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
         )
     table = Table("", "median", "least", "most", box=None, pad_edge=False)
@@ -67,7 +76,10 @@ def command(
     table.add_row("cold, peak memory", *(f"{value:.0f} MB" for value in (peak.median, peak.low, peak.high)))
     console.print(table)
     console.print(f"Python's share of a row: {found.python_share:.2%}")
+    console.print("; ".join(ran(found.engines)), highlight=False, markup=False)
+    print_passed_over({bundle: found.engines})
     console.print(", ".join(f"{name} {value}" for name, value in found.provenance.items()), highlight=False)
     if json_file is not None:
         with atomic_file(json_file) as part:
-            part.write_text(json.dumps(asdict(found) | {"bundle": bundle, "settings": settings}, indent=2) + "\n")
+            asked = {"bundle": bundle, "settings": settings, "target": target, "resident": resident}
+            part.write_text(json.dumps(asdict(found) | asked, indent=2) + "\n")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, decibels, moved, print_json, progress
+from latentlink.cli._console import console, decibels, moved, print_json, print_passed_over, progress
 from latentlink.cli._options import guard_option, memory_option, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
@@ -125,6 +125,7 @@ def command(
             on_step=lambda at: bar.update(task, total=at.rows, completed=at.row, description="denoising"),
         )
     names = [bundle for bundle, _ in asked]
+    engines = {bundle: pipes[bundle_path(bundle).resolve()].notes for bundle in names}
     files = []
     for number, result in enumerate(made.stages[:-1], 1):
         if keep:
@@ -137,7 +138,9 @@ def command(
         print_json(
             {
                 "files": [str(file) for file in files],
-                "stages": [_record(*pair) for pair in zip(names, made.stages, strict=True)],
+                "stages": [
+                    _record(name, result, engines[name]) for name, result in zip(names, made.stages, strict=True)
+                ],
                 "hops": [
                     {
                         "kind": hop.kind,
@@ -157,6 +160,7 @@ def command(
             console.print(_hop(made.hops[number - 1]), soft_wrap=True)
         console.print(_stage(number, name, result, start is not None), soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
+    print_passed_over(engines)
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
@@ -207,7 +211,7 @@ def _hop(hop: Hop) -> str:
     return f"  {way} (space {hop.spaces[0]} to {hop.spaces[1]})"
 
 
-def _record(name: str, result: Result) -> dict[str, Any]:
+def _record(name: str, result: Result, notes: Sequence[str]) -> dict[str, Any]:
     asked = result.request
     return {
         "bundle": name,
@@ -221,4 +225,5 @@ def _record(name: str, result: Result) -> dict[str, Any]:
         "width": asked.width,
         "height": asked.height,
         "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
+        "engines": list(notes),
     }

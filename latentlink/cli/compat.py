@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, print_json, progress
+from latentlink.cli._console import console, print_json, print_passed_over, progress
 from latentlink.cli._pictures import check_picture, save
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def command(
     eye; nothing else forces it. A bundle of a VAE alone is tried as a decoder.
     """
     from latentlink.bench.compat import matrix, sheet
+    from latentlink.runtime.loading import decided
 
     check_picture(output)
     names = tuple(dict.fromkeys(bundles))
@@ -53,11 +54,14 @@ def command(
             pairings.append(pairing)
             bar.update(task, advance=1, description=f"{pairing.denoiser} through {pairing.decoder}")
     save([sheet(pairings)], output)
+    engines = {name: decided(name) for name in names}
     if as_json:
-        print_json({"sheet": str(output), "pairings": [pairing.to_json() for pairing in pairings]})
+        record = {"sheet": str(output), "pairings": [pairing.to_json() for pairing in pairings], "engines": engines}
+        print_json(record)
         return
     _print(pairings)
     console.print(f"{output}: {len(pairings)} pairings.")
+    print_passed_over(engines)
 
 
 def _print(pairings: list[Pairing]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentlink.cli._console import console, print_json, progress
+from latentlink.cli._console import console, print_json, print_passed_over, progress
 from latentlink.cli._options import (
     guard_option,
     memory_option,
@@ -112,7 +112,6 @@ def command(
 ) -> None:
     """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
     import latentlink
-    from latentlink.runtime.choice import passed_over
 
     if output is None and output_latents is None:
         raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
@@ -187,7 +186,8 @@ def command(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
-    for note in (*passed_over(pipe.notes), *result.notes):
+    print_passed_over({bundle: pipe.notes})
+    for note in result.notes:
         console.print(note, soft_wrap=True, highlight=False)
 
 

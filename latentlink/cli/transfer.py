@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, decibels, messages, moved, print_json
-from latentlink.cli._options import guard_option, memory_option, named_space, space_option
+from latentlink.cli._console import console, decibels, messages, moved, print_json, print_passed_over
+from latentlink.cli._options import guard_option, memory_option, named_space, space_option, target_option
 from latentlink.cli._pictures import check_place
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Examples:
 @click.option("--fit", is_flag=True, help="Take the nearest size that the model of --to takes.")
 @space_option
 @guard_option
+@target_option
 @memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -45,6 +46,7 @@ def command(
     fit: bool,
     space: str | None,
     guard: str,
+    target: str,
     memory: int | None,
     as_json: bool,
 ) -> None:
@@ -54,11 +56,15 @@ def command(
     check_place(output)
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
-        with latentlink.load(source, memory=memory) as first, latentlink.load(destination, memory=memory) as second:
+        with (
+            latentlink.load(source, target=target, memory=memory) as first,
+            latentlink.load(destination, target=target, memory=memory) as second,
+        ):
             done = latentlink.transfer(
                 read, source=first, destination=second, width=width, height=height, fit=fit, guard=guard
             )
         done.latents.save(output)
+    engines = {source: first.notes, destination: second.notes}
     if as_json:
         print_json(
             {
@@ -69,11 +75,13 @@ def command(
                 "encoded_by": done.encoded_by,
                 "round_trip_psnr": decibels(done.psnr),
                 "round_trip_psnrs": [decibels(one) for one in done.psnrs],
+                "engines": engines,
             }
         )
         return
     console.print(f"{output}: {done.latents.symbol}", soft_wrap=True)
     console.print(_words(done), soft_wrap=True)
+    print_passed_over(engines)
 
 
 def _words(done: Transferred) -> str:

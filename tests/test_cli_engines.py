@@ -1,0 +1,113 @@
+"""The commands that open bundles say which engines they passed over, and `bench` measures the one it was asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from latentlink.bench import measure
+from latentlink.cli import group
+from latentlink.engine import machine
+from latentlink.errors import PreflightError
+from tests.runtime.test_choice import edited, gpu_engine
+
+PROMPT = "a red circle on a blue background"
+PASSED = "denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx passed over, engine valid for compute"
+
+
+@pytest.fixture(autouse=True)
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_cuda", lambda: (None, ()))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo bundle with engines for a GPU before its own."""
+    out = tmp_path_factory.mktemp("bundles") / "both"
+    return str(edited(out, lambda entry: replace(entry, engines=(gpu_engine(entry), *entry.engines))))
+
+
+@pytest.fixture
+def colds(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the processes that `bench` would start are told."""
+    told: list[dict[str, Any]] = []
+
+    def cold(bundle: str, prompt: str, settings: dict[str, Any]) -> tuple[float, float]:
+        told.append(settings)
+        return 1.0, 100.0
+
+    monkeypatch.setattr(measure, "_cold", cold)
+    monkeypatch.setattr(measure, "_import_seconds", lambda: 0.1)
+    return told
+
+
+def run(*arguments: str | Path) -> Result:
+    done = CliRunner().invoke(group, [*map(str, arguments)])
+    assert done.exit_code == 0, done.exception
+    return done
+
+
+def arguments(command: str, both: str, folder: Path) -> list[str | Path]:
+    out = folder / "out.png"
+    if command == "transfer":
+        latents = folder / "a.safetensors"
+        run("generate", "demo", PROMPT, "--output-latents", latents, "--steps", "8", "--seed", "7")
+        return ["transfer", latents, "--from", both, "--to", "demo-b", "-o", folder / "b.safetensors"]
+    commands: dict[str, list[str | Path]] = {
+        "generate": ["generate", both, PROMPT, "-o", out, "--steps", "8"],
+        "chain": ["chain", PROMPT, f"{both},steps=8", "-o", out],
+        "compat": ["compat", both, "-o", out, "--steps", "1"],
+    }
+    return commands[command]
+
+
+@pytest.mark.parametrize("command", ["generate", "transfer", "chain", "compat"])
+def test_engines_that_are_passed_over_are_told_once_and_to_machines_as_a_key(
+    both: str, tmp_path: Path, command: str
+) -> None:
+    asked = arguments(command, both, tmp_path)
+    (line,) = (line for line in run(*asked).stdout.splitlines() if "passed over" in line)
+    assert line.startswith(f"{both}: {PASSED}" if command == "transfer" else PASSED)
+    record = json.loads(run(*asked, "--json").stdout)
+    found = record["stages"][0]["engines"] if command == "chain" else record["engines"]
+    notes = found if isinstance(found, list) else found[both]
+    assert "denoiser: ort-cpu (float32)" in notes
+    assert sum("tensorrt-rtx passed over" in note for note in notes) == 4
+
+
+def test_bench_says_which_engines_ran_and_which_were_passed_over(
+    both: str, colds: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "bench.json"
+    shown = run("bench", both, "--steps", "1", "--repeats", "1", "--json", file).stdout
+    assert "denoiser: ort-cpu (float32)" in shown
+    assert shown.count("passed over") == 1
+    assert "denoiser: ort-cpu (float32)" in json.loads(file.read_text())["engines"]
+
+
+def test_bench_measures_the_target_within_the_budget_that_it_was_asked_for(
+    both: str, colds: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "bench.json"
+    asked = ("--target", "ort-cpu", "--resident", "8MB")
+    shown = run("bench", both, *asked, "--steps", "1", "--repeats", "1", "--json", file).stdout
+    assert "passed over" not in shown
+    assert [(told["target"], told["resident"]) for told in colds] == [("ort-cpu", 8_000_000)]
+    record = json.loads(file.read_text())
+    assert (record["target"], record["resident"]) == ("ort-cpu", 8_000_000)
+
+
+@pytest.mark.parametrize("command", ["transfer", "bench"])
+def test_a_target_that_cannot_run_here_is_refused_before_anything_is_done(
+    both: str, colds: list[dict[str, Any]], tmp_path: Path, command: str
+) -> None:
+    asked = arguments("transfer", both, tmp_path) if command == "transfer" else ["bench", both]
+    done = CliRunner().invoke(group, [*map(str, asked), "--target", "tensorrt-rtx"])
+    assert isinstance(done.exception, PreflightError)
+    assert not colds
+    assert not (tmp_path / "b.safetensors").exists()
