@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from latentlink.ports import condition_port
+from latentlink.spaces import digest
 
 PROMPT = "a red circle on a blue background"
 
@@ -160,7 +161,10 @@ def test_an_engine_of_a_newer_runtime_ends_with_5(tmp_path: Path) -> None:
     shutil.copytree(bundle_path("demo"), copy)
     manifest = copy / "manifest.json"
     record = json.loads(manifest.read_text())
-    record["components"]["denoiser"]["engines"][0]["fingerprint"]["runtime"] = "onnxruntime 9.0.0"
+    fingerprint = record["components"]["denoiser"]["engines"][0]["fingerprint"] | {"runtime": ["onnxruntime 9.0.0"]}
+    del fingerprint["digest"]
+    fingerprint["digest"] = digest(fingerprint)
+    record["components"]["denoiser"]["engines"][0]["fingerprint"] = fingerprint
     manifest.write_text(json.dumps(record))
     text = refused(run("generate", copy, PROMPT, "-o", tmp_path / "x.png"), 5)
     assert "onnxruntime 9.0.0 or later" in text
