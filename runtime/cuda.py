@@ -296,9 +296,9 @@ class Cuda:
         with self.lock:
             pointer, held = self._activations
             if held < size:
+                self._activations = (0, 0)
                 if pointer:
                     self.free(pointer)
-                self._activations = (0, 0)
                 self._activations = (self.allocate(size), size)
             return self._activations
 

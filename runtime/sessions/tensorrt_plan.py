@@ -78,6 +78,7 @@ class Plan:
 
     def _check_header(self, header: bytes, title: str) -> None:
         validity, found = self._runtime.get_engine_validity(header)
+        self.check()
         if validity != self._trt.EngineValidity.INVALID:
             return
         kinds = self._trt.EngineInvalidityDiagnostics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,18 +91,35 @@ def test_what_cannot_be_captured_makes_no_graph(gpu: FakeCuda) -> None:
     assert buffer([1]).numpy().tolist() == [1]
 
 
-def test_what_nobody_closed_is_given_back_when_a_capture_or_a_copy_is_done(gpu: FakeCuda) -> None:
+def test_what_nobody_closed_is_given_back_when_a_capture_is_done(gpu: FakeCuda) -> None:
     done: list[str] = []
 
     def enqueue() -> bool:
         this_gpu().abandon(lambda: done.append("after the capture"))
         return not done
 
-    graph = this_gpu().capture(enqueue)
-    assert graph is not None
+    assert this_gpu().capture(enqueue) is not None
     assert done == ["after the capture"]
     this_gpu().abandon(lambda: done.append("at once"))
     assert done == ["after the capture", "at once"]
+
+
+def test_what_nobody_closed_does_not_take_pinned_memory_from_under_a_copy(
+    gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this_gpu().join()
+    copy = gpu.cudaMemcpyAsync
+
+    def collected(*arguments: Any) -> tuple[Error]:
+        monkeypatch.setattr(gpu, "cudaMemcpyAsync", copy)
+        this_gpu().abandon(this_gpu().leave)
+        assert gpu.pinned
+        return copy(*arguments)
+
+    monkeypatch.setattr(gpu, "cudaMemcpyAsync", collected)
+    made = buffer([1, 2])
+    assert not gpu.pinned
+    assert made.numpy().tolist() == [1, 2]
 
 
 def test_rows_are_gathered_on_the_device(gpu: FakeCuda) -> None:
