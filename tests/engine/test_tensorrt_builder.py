@@ -17,6 +17,7 @@ from latentlink.engine.build import Told, build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.job import Job, Options, Range
 from latentlink.engine.limits import Shapes
+from latentlink.engine.probes import Probes
 from latentlink.engine.tensorrt_builder import build_engine
 from latentlink.errors import BuildError, PreflightError
 from latentlink.ports import Port, latent_port
@@ -171,7 +172,7 @@ def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where
     assert titles[-1].startswith("8/8 ")
     bundle = Bundle.open(tmp_path / "both")
     assert bundle.manifest == manifest
-    for entry in bundle.manifest.components.values():
+    for name, entry in bundle.manifest.components.items():
         rtx, cpu = entry.engines
         assert (rtx.target, cpu.target) == ("tensorrt-rtx", "ort-cpu")
         assert rtx.parity is None  # it was not run
@@ -179,5 +180,7 @@ def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where
         read = {dim for port in entry.inputs for dim in port.shape if isinstance(dim, str)}
         assert read <= {*rtx.limits}
         assert not {*cpu.limits} - {"B", "N"}
+        probes = Probes.load(bundle.file(bundle.manifest.probes[name]), entry.inputs, entry.outputs)
+        assert all(probes.within(engine.limits, entry.inputs) for engine in (rtx, cpu))
     with load(tmp_path / "both") as pipe:
         assert "denoiser: ort-cpu (float32)" in pipe.notes
