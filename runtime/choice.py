@@ -49,7 +49,11 @@ class Choice:
 
 
 def choose(
-    component: str, title: str, source: Bundle, target: str, refused: Mapping[str, LatentLinkError] | None = None
+    component: str,
+    title: str,
+    source: Bundle,
+    target: str,
+    refused: Mapping[tuple[str, str], LatentLinkError] | None = None,
 ) -> Choice:
     """Choose a component's engine; nothing is opened for it.
 
@@ -58,7 +62,7 @@ def choose(
         title: Name of the bundle, for messages.
         source: The bundle, whose manifest lists the preferred engine first.
         target: The only one to take, or `auto`.
-        refused: By path, engines that were tried and why they did not open.
+        refused: By target and path, engines that were tried and why they did not open.
 
     Raises:
         PreflightError: None is valid here, or the bundle has none for that target.
@@ -70,7 +74,7 @@ def choose(
     for engine in engines:
         if target not in ("auto", engine.target):
             continue
-        if (error := refused.get(engine.path)) is not None:
+        if (error := refused.get((engine.target, engine.path))) is not None:
             passed.append(Passed(target=engine.target, reason=error.message.rstrip("."), remedy=error.remedy))
             continue
         finding = preflight(engine)

@@ -59,7 +59,7 @@ class Opening:
             BundleError: It is damaged, or its fingerprint was edited.
             UsageError: It is larger than what may be open, or a budget cannot be kept with it.
         """
-        refused: dict[str, LatentLinkError] = {}
+        refused: dict[tuple[str, str], LatentLinkError] = {}
         while True:
             choice = choose(component, title, source, self.target, refused)
             try:
@@ -67,7 +67,9 @@ class Opening:
             except PreflightError as error:
                 if self.target != "auto":
                     raise
-                refused[choice.engine.path] = error  # what its own runtime found, which no fingerprint tells
+                refused[choice.engine.target, choice.engine.path] = (
+                    error  # what its own runtime found, which no fingerprint tells
+                )
                 continue
             break
         notes = choice.notes()
