@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -18,7 +19,8 @@ from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
 from latentlink.engine.manifest import EngineEntry, Manifest
 from latentlink.engine.precision import Report
-from latentlink.engine.probes import Arrays, Probes, Run
+from latentlink.engine.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.request import check_request
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
 from latentlink.spaces import digest
@@ -36,15 +38,16 @@ BUILDERS: Mapping[str, str] = {
 FITTED = 2
 """Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""
 
-Opener = Callable[[Path, str], Run]
-"""Opens an engine's file of a target, to be run on arrays of the host."""
+Opener = Callable[[Path, str], AbstractContextManager[Run]]
+"""Opens an engine's file of a target, to be run on arrays of the host until the block ends."""
 
 
-def open_on_cpu(path: Path, target: str) -> Run:
+@contextmanager
+def open_on_cpu(path: Path, target: str) -> Iterator[Run]:
     """Opens the engines that need nothing but ONNX Runtime."""
     from latentlink.engine.ort_builder import open_engine
 
-    return open_engine(path)
+    yield open_engine(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +99,18 @@ def build_bundle(
     source = Bundle.open(exported)
     if source.manifest.kind != "export":
         raise UsageError(f"{str(exported)!r} is a bundle already; expected an export, from latentlink export.")
+    if Path(out).exists() and Path(out).samefile(exported):
+        raise UsageError(f"{str(out)!r} is the export itself; expected another folder for the bundle.")
+    chosen = tuple(target for target in TARGETS if target in targets)
+    options = options or Options()
+    check_request(source.manifest, chosen, options)
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         work = _Work(
             source=source,
             folder=folder,
-            targets=tuple(target for target in TARGETS if target in targets),
+            targets=chosen,
             shapes=shapes or Shapes(),
-            options=options or Options(),
+            options=options,
             told=told or Told(),
             opener=opener,
         )
@@ -153,10 +161,14 @@ class _Work:
             if entry is None:
                 shutil.copyfile(self.source.file(path), file)
                 continue
-            every = all(TARGETS[target].profiles for target in self.targets)
-            limits = limits_of(self.source.manifest, name, self.shapes, every=every)
             loaded = Probes.load(self.source.file(path), entry.inputs, entry.outputs)
-            taken[name] = loaded.fitted(limits, entry.inputs, partial(self._reference, name), FITTED)
+            kept: dict[str, Probe] = {}
+            for every in sorted({TARGETS[target].profiles for target in self.targets}):
+                limits = limits_of(self.source.manifest, name, self.shapes, every=every)
+                fitted = loaded.fitted(limits, entry.inputs, partial(self._reference, name), FITTED)
+                kept = {probe.name: probe for probe in fitted.probes} | kept
+            probes = tuple(kept.values())
+            taken[name] = replace(loaded, probes=probes) if {*probes} & {*loaded.probes} else fitted
             taken[name].save(file)
         shutil.rmtree(self.scratch, ignore_errors=True)
         return taken
@@ -164,7 +176,8 @@ class _Work:
     def _reference(self, name: str, inputs: Arrays) -> Arrays:
         """Run a component's widest graph once; called only where a probe of another size has to be made."""
         graph = wide_graph(self.source, name, self.scratch / name)
-        made = open_on_cpu(graph.path, "ort-cpu")(inputs)
+        with open_on_cpu(graph.path, "ort-cpu") as run:
+            made = run(inputs)
         shutil.rmtree(self.scratch, ignore_errors=True)
         return made
 
@@ -172,39 +185,37 @@ class _Work:
         """A component's engines, the preferred one first.
 
         Raises:
-            BundleError: None of them agrees with the probes.
+            BundleError: A target has none that agrees with the probes.
         """
         graphs = [*graphs_of(self.source, name, self.options.precision, self.scratch, self.told.on_precision)]
         names = [*self.source.manifest.components]
+        entry = self.source.manifest.components[name]
         count = len(names) * len(self.targets)
-        built, failed = [], []
+        built: list[EngineEntry] = []
         for number, target in enumerate(self.targets):
+            failed = []
             self.told.on_engine(names.index(name) * len(self.targets) + number, count, f"{name} for {target}")
             for graph in graphs:
                 engine = self._build(name, target, graph, first=graph is graphs[0])
-                agreed = None if probes is None else self._check(engine, graph, probes)
+                fitting = None if probes is None else probes.within(engine.limits, entry.inputs)
+                agreed = None if fitting is None else self._check(engine, graph, fitting)
                 if agreed is None or agreed.passed:
-                    built.append(engine if agreed is None else _measured(engine, agreed, probes))
+                    built.append(engine if agreed is None else _measured(engine, agreed, fitting))
                     continue
                 failed.append(agreed.said())
                 self.remarks[f"left_out.{name}.{target}.{engine.precision}"] = agreed.said()
                 shutil.rmtree((self.folder / engine.path).parent)
+            if len(failed) == len(graphs):
+                raise BundleError(
+                    f"No engine built of {name} for {target} computes what its probes say: {'; '.join(failed)}.",
+                    remedy="Export it again, or build it in a wider precision; if that does not help, it is a fault of "
+                    "the builder: report it.",
+                )
         shutil.rmtree(self.scratch, ignore_errors=True)
-        if not built:
-            raise BundleError(
-                f"No engine built of {name} computes what its probes say: {'; '.join(failed)}.",
-                remedy="Export it again, or build it in a wider precision; if that does not help, it is a fault of "
-                "the builder: report it.",
-            )
         return tuple(built)
 
     def _build(self, name: str, target: str, graph: Graph, *, first: bool) -> EngineEntry:
         """One engine, written."""
-        if graph.precision in TARGETS[target].lacks:
-            raise UsageError(
-                f"The target {target} does not compute in {graph.precision}, as {name} would.",
-                remedy="Build it in another precision: --precision fp32.",
-            )
         entry = self.source.manifest.components[name]
         limits = limits_of(self.source.manifest, name, self.shapes, every=TARGETS[target].profiles)
         kind = target if first else f"{target}-{graph.precision}"
@@ -251,9 +262,11 @@ class _Work:
             BundleError: The converted graph does not agree with the probes.
         """
         if preflight(engine) is None:
-            return probes.check(self.opener(self.folder / engine.path, engine.target), engine.precision)
+            with self.opener(self.folder / engine.path, engine.target) as run:
+                return probes.check(run, engine.precision)
         if graph.converted and graph.precision != "bfloat16":  # which ONNX Runtime does not compute in on the CPU
-            found = probes.check(open_on_cpu(graph.path, "ort-cpu"), engine.precision, quick=True)
+            with open_on_cpu(graph.path, "ort-cpu") as run:
+                found = probes.check(run, engine.precision, quick=True)
             return None if found.passed else found
         return None
 

@@ -7,28 +7,30 @@ import re
 from latentlink.engine.job import Job
 from latentlink.engine.machine import this_machine
 from latentlink.engine.targets import TARGETS
-from latentlink.errors import PreflightError, UsageError
+from latentlink.errors import PreflightError
 
 
 def capabilities(job: Job) -> list[str]:
     """Compute capabilities to build for; none where those are the target's usual ones.
 
     Raises:
-        UsageError: The target cannot choose.
         PreflightError: It builds for the GPU that is here, and there is none.
     """
-    asked = job.options.compute_capabilities
-    if not TARGETS[job.target].local:
-        return list(asked)
-    if asked:
-        raise UsageError(
-            f"The target {job.target} builds for the GPU of the machine that builds, not for {', '.join(asked)}.",
-            remedy="Leave the compute capability out, or build for tensorrt-rtx.",
-        )
+    if TARGETS[job.target].local:
+        return kinds_of_gpu(job.target)
+    return [*dict.fromkeys(job.options.compute_capabilities)]
+
+
+def kinds_of_gpu(target: str) -> list[str]:
+    """The compute capability of the GPU that is here, which a target builds for.
+
+    Raises:
+        PreflightError: There is none.
+    """
     gpus = this_machine().gpus
     if not gpus:
         raise PreflightError(
-            f"The target {job.target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
+            f"The target {target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
             "device.",
             remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
         )

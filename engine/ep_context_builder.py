@@ -16,7 +16,7 @@ from latentlink.engine.files import atomic_file
 from latentlink.engine.job import Job
 from latentlink.engine.manifest import Fact
 from latentlink.engine.ort_providers import attach, open_inference
-from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.errors import BuildError, PreflightError
 from latentlink.ports import Port
 
 CONTEXT = "EPContext"
@@ -29,11 +29,9 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        UsageError: An option is not one that the target has.
         PreflightError: The provider, what it needs, or the GPU is not here.
-        BundleError: The provider does not take the graph, or not all of it.
+        BuildError: The provider does not take the graph, or not all of it.
     """
-    _check_options(job)
     kinds = capabilities(job)
     job.on_phase("compiling", 0.0)
     with _measured(job, kinds) as measured:
@@ -47,17 +45,6 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
             raise _failed(job, "it wrote no model")
         engines = _finish(job)
     return {"compute_capability": tuple(kinds), "cuda": least_cuda(job), "engines": engines}
-
-
-def _check_options(job: Job) -> None:
-    asked = {"refit": job.options.refit, "weight streaming": job.options.weight_streaming}
-    if job.target != MEASURES:
-        asked["timing cache"] = job.options.timing_cache is not None
-    if names := [name for name, wanted in asked.items() if wanted]:
-        raise UsageError(
-            f"The target {job.target} does not have the option {names[0]}.",
-            remedy="Leave it out, or build for tensorrt or tensorrt-rtx.",
-        )
 
 
 PREFIXES: Mapping[str, str] = {"ort-tensorrt": "trt", "ort-nv-rtx": "nv"}
@@ -111,9 +98,6 @@ COMPILERS: Mapping[str, Callable[[Job, Mapping[str, str]], None]] = {
 }
 """How each target's provider compiles."""
 
-MEASURES = "ort-tensorrt"
-"""The target whose builder measures; the other compiles kernels where the engine is opened."""
-
 
 def _session_options() -> ort.SessionOptions:
     options = ort.SessionOptions()
@@ -150,7 +134,7 @@ def _finish(job: Job) -> int:
         The number of engines.
 
     Raises:
-        BundleError: It is not.
+        BuildError: It is not.
     """
     import onnx_ir as ir
 
@@ -180,8 +164,8 @@ def _finish(job: Job) -> int:
     return len(contexts)
 
 
-def _failed(job: Job, why: str) -> BundleError:
-    return BundleError(
+def _failed(job: Job, why: str) -> BuildError:
+    return BuildError(
         f"ONNX Runtime {ort.__version__} cannot compile {job.component} for {job.target}: {why.rstrip('.')}.",
         remedy="Build it for tensorrt or ort-cuda, or for smaller sizes; if it should work, report it.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -81,8 +82,7 @@ def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | 
             found=f"one that knows {', '.join(TARGETS)}",
             remedy="Update latentlink, or build the bundle for one of these targets.",
         )
-    facts = dict(engine.fingerprint)
-    if facts.pop("digest", None) != digest(facts) or facts.get("target") != engine.target:
+    if not _honest(engine):
         return Finding(
             code=DAMAGED,
             needed="a machine that its fingerprint no longer tells, as that was edited",
@@ -91,6 +91,30 @@ def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | 
         )
     machine = machine or this_machine()
     return next((finding for check in CHECKS for finding in check(engine, target, machine)), None)
+
+
+def _honest(engine: EngineEntry) -> bool:
+    """Whether the fingerprint agrees with its digest and with the engine's record, and its facts can be read."""
+    facts = dict(engine.fingerprint)
+    if facts.pop("digest", None) != digest(facts):
+        return False
+    record = {
+        "target": engine.target,
+        "precision": engine.precision,
+        "limits": digest({dim: list(sizes) for dim, sizes in engine.limits.items()}),
+    }
+    kinds = facts.get("compute_capability", ())
+    return (
+        "target" in facts
+        and all(facts.get(key, value) == value for key, value in record.items())
+        and isinstance(kinds, tuple)
+        and all(CAPABILITIES.fullmatch(kind) for kind in kinds)
+        and bool(re.fullmatch(r"\d{1,3}\.\d{1,3}", str(facts.get("cuda", "0.0"))))
+    )
+
+
+CAPABILITIES = re.compile(r"\d{1,3}\.\d(-\d{1,3}\.[\dx])?")
+"""One kind of GPU, or a range of them."""
 
 
 def rebuild(engine: EngineEntry, options: str = "") -> str:
@@ -137,7 +161,7 @@ def _system(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[F
     if not target.gpu:  # a graph that was optimised by rules that hold on any processor
         return
     built = str(engine.fingerprint.get("architecture"))
-    if machine.architecture != built:
+    if target.profiles and machine.architecture != built:
         yield Finding(
             code="architecture",
             needed=f"{built} processors",
@@ -168,9 +192,7 @@ def _gpu(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Find
         return
     gpu = machine.gpus[0]
     if capabilities and not any(covers(text, gpu.capability) for text in capabilities):
-        yield Finding(
-            code="compute-capability", needed=needed, found=_named(gpu), remedy=rebuild(engine, _for(engine, gpu))
-        )
+        yield Finding(code="compute-capability", needed=needed, found=_named(gpu), remedy=_for(engine, gpu))
     cuda = engine.fingerprint.get("cuda")
     if isinstance(cuda, str) and (machine.driver is None or machine.driver < _release(cuda)):
         found = "none" if machine.driver is None else "one for CUDA {}.{}".format(*machine.driver)
@@ -201,8 +223,13 @@ def _named(gpu: Gpu) -> str:
 
 
 def _for(engine: EngineEntry, gpu: Gpu) -> str:
-    """The option that builds for a GPU of another kind, where the target has one."""
-    return "" if TARGETS[engine.target].local else " --compute-capability {}.{}".format(*gpu.capability)
+    """What builds for a GPU of another kind."""
+    target, kind = TARGETS[engine.target], "{}.{}".format(*gpu.capability)
+    if target.local:
+        return rebuild(engine)
+    if kind in target.kinds:
+        return rebuild(engine, f" --compute-capability {kind}")
+    return "Build it for a target that has this GPU: latentlink build EXPORTED BUNDLE --target tensorrt."
 
 
 def _release(version: str) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def parse_range(text: str) -> Range:
         UsageError: It is neither, or not in order.
     """
     parts = text.split(":")
-    if len(parts) in (1, 3) and all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) in (1, 3) and all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         low, best, high = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
         if low <= best <= high:
             return low, best, high

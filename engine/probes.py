@@ -30,6 +30,9 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 Run: TypeAlias = Callable[[Arrays], Arrays]
 """Runs an engine: its inputs to its outputs."""
 
+Limits: TypeAlias = Mapping[str, tuple[int, int, int]]
+"""(smallest, best, largest) size by free dimension."""
+
 METADATA = "latentlink.probes"
 COMMON = "all"
 MAX_BYTES = 256 << 20
@@ -39,6 +42,9 @@ MAX_NAME = 64
 
 SAMPLE = 1 << 15
 """Elements of an output that are kept; of a larger one every k-th, so that a file stays small."""
+
+MADE, REFERENCE = "-fitted", "onnx"
+"""End of the names of probes that were made for an engine's sizes, and what made their outputs: the exported graph."""
 
 _NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
 
@@ -172,27 +178,42 @@ class Probes:
             ),
         )
 
-    def fitted(self, limits: Mapping[str, tuple[int, int, int]], ports: Sequence[Port], run: Run, count: int) -> Self:
-        """Probes of the sizes that an engine was built for.
+    def within(self, limits: Limits, ports: Sequence[Port]) -> Self | None:
+        """Those of the sizes that an engine was built for, or None; made ones only where no other fits.
 
         Args:
             limits: (smallest, best, largest) size by free dimension, as `EngineEntry` has them.
+            ports: The component's inputs.
+        """
+        fitting = [probe for probe in self.probes if _sizes(probe, ports) == _within(_sizes(probe, ports), limits)]
+        own = [probe for probe in fitting if not probe.name.endswith(MADE)]
+        if own:
+            return replace(self, probes=tuple(own))
+        return replace(self, reference=REFERENCE, probes=tuple(fitting)) if fitting else None
+
+    def fitted(self, limits: Limits, ports: Sequence[Port], run: Run, count: int) -> Self:
+        """Probes of the sizes that an engine was built for.
+
+        Args:
+            limits: As for `within`.
             ports: The component's inputs.
             run: Runs the graph that the engine was built from, for the new references.
             count: How many probes are made where none fits: large ones cost time.
 
         Returns:
-            Those that fit; where none does, the first ones repeated side by side to a size that fits.
+            Those that fit; where none does, the first ones repeated side by side to a size that fits, in the smallest
+            batch.
         """
-        fitting = tuple(probe for probe in self.probes if _sizes(probe, ports) == _within(_sizes(probe, ports), limits))
-        if fitting:
-            return replace(self, probes=fitting)
+        found = self.within(limits, ports)
+        if found is not None:
+            return found
         made = []
+        least, _, _ = limits.get("B", (1, 1, 1))
         for probe in self.probes[:count]:
-            sizes = _within(_sizes(probe, ports), limits)
+            sizes = _within(_sizes(probe, ports), {**limits, "B": (least, least, least)})
             inputs = {port.tensor: _tiled(probe.inputs[port.tensor], port, sizes) for port in ports}
-            made.append(Probe.sampled(name=f"{probe.name}-fitted", inputs=inputs, outputs=run(inputs)))
-        return replace(self, reference="onnx", probes=tuple(made))
+            made.append(Probe.sampled(name=f"{probe.name}{MADE}", inputs=inputs, outputs=run(inputs)))
+        return replace(self, reference=REFERENCE, probes=tuple(made))
 
 
 def _head(item: Any) -> tuple[str, str | None, dict[str, int]]:
@@ -233,7 +254,7 @@ def _sizes(probe: Probe, ports: Sequence[Port]) -> dict[str, int]:
     }
 
 
-def _within(sizes: Mapping[str, int], limits: Mapping[str, tuple[int, int, int]]) -> dict[str, int]:
+def _within(sizes: Mapping[str, int], limits: Limits) -> dict[str, int]:
     """The nearest sizes within the limits; rows of text go with the pictures of a batch."""
     moved = {
         dim: min(max(size, limits[dim][0]), limits[dim][2]) if dim in limits else size for dim, size in sizes.items()

@@ -34,9 +34,11 @@ class Target:
         beside: What else opening it takes; its version does not matter.
         gpu: Whether it runs on an NVIDIA GPU.
         local: Whether an engine is built for the very kind of GPU of the machine that builds it, which so needs one.
-        profiles: Whether every free dimension needs a smallest, a best and a largest size.
+        profiles: Whether it is compiled, for which every free dimension needs a smallest, a best and a largest size.
         systems: Whether an engine opens on other operating systems than the builder's.
         lacks: Precisions that it does not compute in.
+        options: Those of `latentlink.engine.job.Options` that its builder has.
+        kinds: Compute capabilities that can be named to its builder.
     """
 
     file: str
@@ -47,12 +49,18 @@ class Target:
     profiles: bool = False
     systems: bool = True
     lacks: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
+OTHER_BUILDS = ("openvino", "directml", "rocm", "migraphx", "qnn", "training")
+
+# All of them hold the module `onnxruntime`; where several are installed, the one that came last is there.
 ONNXRUNTIME = Package(
-    title="onnxruntime", distributions=("onnxruntime", "onnxruntime-gpu"), install="pip install onnxruntime"
+    title="onnxruntime",
+    distributions=("onnxruntime", "onnxruntime-gpu", *(f"onnxruntime-{kind}" for kind in OTHER_BUILDS)),
+    install="pip install onnxruntime",
 )
-# Both packages hold the module `onnxruntime`; where both are installed, the one that came last is there.
 ONNXRUNTIME_GPU = Package(
     title="onnxruntime-gpu",
     distributions=("onnxruntime-gpu",),
@@ -78,9 +86,7 @@ NV_RTX_PROVIDER = Package(
     install="pip install onnxruntime-ep-nv-tensorrt-rtx",
     pin="pip install onnxruntime-ep-nv-tensorrt-rtx=={}",
 )
-CUDA_PYTHON = Package(
-    title="cuda-python", distributions=("cuda-bindings",), install="pip install 'latentlink[tensorrt-rtx]'"
-)
+CUDA_PYTHON = Package(title="cuda-python", distributions=("cuda-bindings",), install="pip install cuda-bindings")
 
 TARGETS: Mapping[str, Target] = {
     "tensorrt": Target(
@@ -91,8 +97,17 @@ TARGETS: Mapping[str, Target] = {
         local=True,
         profiles=True,
         systems=False,
+        options=("refit", "weight_streaming", "timing_cache"),
     ),
-    "tensorrt-rtx": Target(file="model.plan", packages=(TENSORRT_RTX,), beside=(CUDA_PYTHON,), gpu=True, profiles=True),
+    "tensorrt-rtx": Target(
+        file="model.plan",
+        packages=(TENSORRT_RTX,),
+        beside=(CUDA_PYTHON,),
+        gpu=True,
+        profiles=True,
+        options=("refit", "weight_streaming", "compute_capabilities"),
+        kinds=("7.5", "8.0", "8.6", "8.9", "12.0", "12.1"),
+    ),
     "ort-tensorrt": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME_GPU, TENSORRT_10),
@@ -100,6 +115,7 @@ TARGETS: Mapping[str, Target] = {
         local=True,
         profiles=True,
         systems=False,
+        options=("timing_cache",),
     ),
     "ort-nv-rtx": Target(
         file="model.onnx", packages=(ONNXRUNTIME, NV_RTX_PROVIDER), gpu=True, local=True, profiles=True

@@ -6,9 +6,8 @@ time for several kinds, without any.
 
 from __future__ import annotations
 
-import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
 from typing import Any
@@ -21,7 +20,7 @@ from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Fact
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.tensorrt_module import ERRORS, error_log, import_tensorrt
-from latentlink.errors import BundleError, UsageError
+from latentlink.errors import BuildError, UsageError
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
@@ -35,18 +34,49 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        BundleError: TensorRT does not take the graph, or fails to compile it.
-        UsageError: An option is not one that the target has.
+        BuildError: TensorRT does not take the graph, or fails to compile it.
+        UsageError: The timing cache is not one.
         PreflightError: The package or the GPU that it needs is not here.
     """
     trt = import_tensorrt(job.target)
     kinds = capabilities(job)
+    stop = Event()
+    with _stopped_by_ctrl_c(stop):
+        plan = _compile(trt, job, kinds, stop)
+    with job.out.open("wb") as file:
+        file.write(memoryview(plan))
+    return {
+        "compute_capability": tuple(kinds) or (AHEAD_OF_TIME,),
+        "cuda": least_cuda(job),
+        "refit": job.options.refit,
+        "weight_streaming": job.options.weight_streaming,
+    }
+
+
+def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
+    """The plan, in memory."""
     log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
     job.on_phase("parsing", 0.0)
     _parse(trt, network, log, job)
     _check_ports(trt, network, job)
+    config = _config(trt, builder, job, kinds)
+    config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
+    with _timing_cache(config, job):
+        plan = builder.build_serialized_network(network, config)
+        if monitor.error is not None:
+            raise monitor.error
+        if plan is None:
+            remedy = "Try smaller sizes or another precision; if it should work, report it."
+            if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
+                remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
+            raise BuildError(f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.", remedy=remedy)
+    return plan
+
+
+def _config(trt: Any, builder: Any, job: Job, kinds: Sequence[str]) -> Any:
+    """Sizes, options and kinds of GPU, as TensorRT takes them."""
     config = builder.create_builder_config()
     config.add_optimization_profile(_profile(builder, job))
     for flag, wanted in (("REFIT", job.options.refit), ("WEIGHT_STREAMING", job.options.weight_streaming)):
@@ -57,29 +87,11 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     # TensorRT for RTX: else its engines may not be captured as CUDA graphs; streaming needs memory of its own
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION") and not job.options.weight_streaming:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
-    if job.options.compute_capabilities:
+    if TARGETS[job.target].kinds and kinds:
         config.num_compute_capabilities = len(kinds)
-        for index, capability in enumerate(kinds):
-            config.set_compute_capability(_capability(trt, capability), index)
-    stop = Event()
-    config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
-    with _timing_cache(config, job), _stopped_by_ctrl_c(stop):
-        plan = builder.build_serialized_network(network, config)
-        if monitor.error is not None:
-            raise monitor.error
-        if plan is None:
-            remedy = "Try smaller sizes or another precision; if it should work, report it."
-            if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
-                remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
-            raise BundleError(f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.", remedy=remedy)
-    with job.out.open("wb") as file:
-        file.write(memoryview(plan))
-    return {
-        "compute_capability": tuple(kinds) or (AHEAD_OF_TIME,),
-        "cuda": least_cuda(job),
-        "refit": job.options.refit,
-        "weight_streaming": job.options.weight_streaming,
-    }
+        for index, kind in enumerate(kinds):
+            config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{kind.replace('.', '')}"), index)
+    return config
 
 
 def _title(trt: Any, job: Job) -> str:
@@ -100,7 +112,7 @@ def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:
     for number in range(min(parser.num_errors, ERRORS)):
         error = parser.get_error(number)
         listed.append(f"node {error.node_name()!r} ({error.node_operator()}): {' '.join(error.desc().split())}")
-    raise BundleError(
+    raise BuildError(
         f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(listed) or log.said()}.",
         remedy="Export it again with this version of latentlink, or build it for another target.",
     )
@@ -113,7 +125,7 @@ def _check_ports(trt: Any, network: Any, job: Job) -> None:
     made = [(tensor.name, tensor.dtype) for tensor in found]
     wanted = [(port.tensor, _dtype(trt, port)) for port in (*job.inputs, *job.outputs)]
     if made != wanted:
-        raise BundleError(
+        raise BuildError(
             f"{_title(trt, job)} reads and writes {made} in {job.component}; expected {wanted}.",
             remedy="It is a fault of the builder: report it.",
         )
@@ -141,14 +153,6 @@ def _profile(builder: Any, job: Job) -> Any:
             shapes = [[job.limits[dim][k] if isinstance(dim, str) else dim for dim in port.shape] for k in range(3)]
             profile.set_shape(port.tensor, *shapes)
     return profile
-
-
-def _capability(trt: Any, text: str) -> Any:
-    name = f"SM{text.replace('.', '')}"
-    if not re.fullmatch(r"\d+\.\d", text) or not hasattr(trt.ComputeCapability, name):
-        known = [n[2:-1] + "." + n[-1] for n in dir(trt.ComputeCapability) if re.fullmatch(r"SM\d+", n)]
-        raise UsageError(f"{text!r} is not a compute capability that can be built for; expected {', '.join(known)}.")
-    return getattr(trt.ComputeCapability, name)
 
 
 def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
@@ -203,11 +207,6 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if path is None:
         yield
         return
-    if not TARGETS[job.target].local:
-        raise UsageError(
-            f"The target {job.target} measures nothing when it builds, so there is nothing to keep in {str(path)!r}.",
-            remedy="Leave the timing cache out.",
-        )
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(

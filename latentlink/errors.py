@@ -60,6 +60,10 @@ class BundleError(LatentLinkError):
     status = ExitStatus.BUNDLE_DAMAGED
 
 
+class BuildError(LatentLinkError):
+    """A target's builder does not take a graph, or fails to compile it."""
+
+
 class PreflightError(LatentLinkError):
     """No engine of the bundle is valid on this machine."""
 

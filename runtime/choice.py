@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import DAMAGED, Finding, preflight
+from latentlink.engine.fingerprint import DAMAGED, preflight
 from latentlink.engine.manifest import EngineEntry
-from latentlink.errors import BundleError, PreflightError
+from latentlink.errors import BundleError, LatentLinkError, PreflightError
 
 PASSED = " passed over, "
 """Stands in the notes between an engine's target and why it cannot run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """An engine that was passed over.
+
+    Args:
+        target: What it is for.
+        reason: Why it cannot run here.
+        remedy: What to do.
+    """
+
+    target: str
+    reason: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,22 +36,28 @@ class Choice:
     Args:
         component: `denoiser`, ...
         engine: What the manifest says of it.
-        passed: Targets of the engines before it, and why each cannot run here.
+        passed: The engines before it.
     """
 
     component: str
     engine: EngineEntry
-    passed: tuple[tuple[str, Finding], ...]
+    passed: tuple[Passed, ...]
 
     def notes(self) -> list[str]:
         """What was taken and what was passed over, for people."""
         return [
-            *(f"{self.component}: {target}{PASSED}{finding}" for target, finding in self.passed),
+            *(f"{self.component}: {one.target}{PASSED}{one.reason}" for one in self.passed),
             f"{self.component}: {self.engine.target} ({self.engine.precision})",
         ]
 
 
-def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
+def choose(
+    component: str,
+    title: str,
+    source: Bundle,
+    target: str,
+    refused: Mapping[tuple[str, str], LatentLinkError] | None = None,
+) -> Choice:
     """Choose a component's engine; nothing is opened for it.
 
     Args:
@@ -44,15 +65,20 @@ def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
         title: Name of the bundle, for messages.
         source: The bundle, whose manifest lists the preferred engine first.
         target: The only one to take, or `auto`.
+        refused: By target and path, engines that were tried and why they did not open.
 
     Raises:
         PreflightError: None is valid here, or the bundle has none for that target.
         BundleError: An engine's fingerprint was edited.
     """
-    passed: list[tuple[str, Finding]] = []
+    passed: list[Passed] = []
+    refused = refused or {}
     engines = source.manifest.components[component].engines
     for engine in engines:
         if target not in ("auto", engine.target):
+            continue
+        if (error := refused.get((engine.target, engine.path))) is not None:
+            passed.append(Passed(target=engine.target, reason=error.message.rstrip("."), remedy=error.remedy))
             continue
         finding = preflight(engine)
         if finding is None:
@@ -63,14 +89,14 @@ def choose(component: str, title: str, source: Bundle, target: str) -> Choice:
                 "agrees with its own digest.",
                 remedy=finding.remedy,
             )
-        passed.append((engine.target, finding))
+        passed.append(Passed(target=engine.target, reason=finding.reason(), remedy=finding.remedy))
     if not passed:
         raise PreflightError(
             f"{title} has no {target} engine of {component}; it has {', '.join(engine.target for engine in engines)}.",
             remedy=f"Take one of these, or build it: latentlink build EXPORTED BUNDLE --target {target}.",
         )
-    reasons = "; ".join(f"{name}: {finding.reason()}" for name, finding in passed)
-    raise PreflightError(f"No engine of {component} of {title} can run here. {reasons}.", remedy=passed[0][1].remedy)
+    reasons = "; ".join(f"{one.target}: {one.reason}" for one in passed)
+    raise PreflightError(f"No engine of {component} of {title} can run here. {reasons}.", remedy=passed[0].remedy)
 
 
 def ran(notes: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.targets import TARGETS
-from latentlink.errors import UsageError
+from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.choice import choose
 from latentlink.runtime.link import Engine
 from latentlink.runtime.residency import Residency, Resident
@@ -73,8 +73,19 @@ class Opening:
             BundleError: It is damaged, or its fingerprint was edited.
             UsageError: It is larger than what may be open, or a budget cannot be kept with it.
         """
-        choice = choose(component, title, source, self.target)
-        engine = self.open(component, title, source, choice.engine)
+        refused: dict[tuple[str, str], LatentLinkError] = {}
+        while True:
+            choice = choose(component, title, source, self.target, refused)
+            try:
+                engine = self.open(component, title, source, choice.engine)
+            except PreflightError as error:
+                if self.target != "auto":
+                    raise
+                refused[choice.engine.target, choice.engine.path] = (
+                    error  # what its own runtime found, which no fingerprint tells
+                )
+                continue
+            break
         notes = choice.notes()
         notes[-1] += _placed(choice.engine, engine)
         return engine, choice.engine, notes

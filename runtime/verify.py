@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import preflight
 from latentlink.engine.manifest import ComponentEntry, EngineEntry
 from latentlink.engine.probes import Arrays, Probe, Probes, Run
-from latentlink.errors import BundleError, LinkError, UsageError
+from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
 from latentlink.runtime.candidate import Candidate, judge
 from latentlink.runtime.link import Engine, as_declared
 from latentlink.runtime.prompts import Prompts
@@ -83,7 +84,9 @@ def _checked(
     if component not in bundle.manifest.probes:
         return replace(head, verdict="no probes", reason="the bundle has no probes of it")
     try:
-        probes = load_probes(bundle, component, entry)
+        probes = load_probes(bundle, component, entry).within(engine.limits, entry.inputs)
+        if probes is None:
+            return replace(head, verdict="no probes", reason="the bundle has none of the sizes it was built for")
         session = open_session(bundle.file(engine.path), engine.target, threads=threads)
         try:
             declared = (entry.inputs, entry.outputs)
@@ -95,7 +98,9 @@ def _checked(
         finally:
             session.close()
         reason = _tokens_differ(bundle, entry, probes) or found.said()
-    except BundleError as error:
+    except PreflightError as error:
+        return replace(head, reason=str(error))
+    except LatentLinkError as error:
         return replace(head, verdict="failed", reason=error.message)
     return replace(head, verdict="failed" if reason else "passed", agreement=found, reason=reason)
 
@@ -109,7 +114,11 @@ def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
     if engine.component not in bundle.manifest.probes:
         raise BundleError(f"{engine.bundle} has no probes of its {engine.component} to verify it by.", remedy=REMEDY)
     entry = bundle.manifest.components[engine.component]
-    probes = load_probes(bundle, engine.component, entry)
+    probes = load_probes(bundle, engine.component, entry).within(engine.limits, entry.inputs)
+    if probes is None:
+        raise BundleError(
+            f"{engine.bundle} has no probes of the sizes that {engine.title} was built for.", remedy=REMEDY
+        )
     found = probes.check(runner(engine.session), precision, quick=True)
     if reason := (found.said() or _tokens_differ(bundle, entry, probes)):
         raise BundleError(f"{engine.title} does not compute what its probe says: {reason}.", remedy=REMEDY)
@@ -206,6 +215,11 @@ def _ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32
     return ids
 
 
-def opener(path: Path, target: str) -> Run:
+@contextmanager
+def opener(path: Path, target: str) -> Iterator[Run]:
     """Opens an engine that is not in a bundle yet, for its builder to run."""
-    return runner(open_session(path, target))
+    session = open_session(path, target)
+    try:
+        yield runner(session)
+    finally:
+        session.close()

@@ -131,6 +131,9 @@ def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds
 
     for name, report in reports.items():
         console.print(f"{name}: {report.summary()}", soft_wrap=True, highlight=False)
+    for key, why in manifest.provenance.items():
+        if key.startswith("left_out."):
+            console.print(f"Left out, {key.removeprefix('left_out.')}: {why}", soft_wrap=True, highlight=False)
     total = sum(file.size for file in manifest.files.values())
     engines: list[tuple[str, Any]] = [
         (name, engine) for name, component in manifest.components.items() for engine in component.engines

@@ -68,8 +68,8 @@ def build(out: Path, *, graphs: Callable[[str, Path], Path] = lambda component, 
         components[name] = replace(entry, engines=(engine,))
         file = out / source.manifest.probes[name]
         file.parent.mkdir(exist_ok=True)
-        run = open_on_cpu(source.file(entry.engines[0].path), "ort-cpu")
-        load_probes(source, name, entry).fitted(limits, entry.inputs, run, 1).save(file)
+        with open_on_cpu(source.file(entry.engines[0].path), "ort-cpu") as run:
+            load_probes(source, name, entry).fitted(limits, entry.inputs, run, 1).save(file)
     shutil.copytree(source.root / "tokenizers", out / "tokenizers")
     write_bundle(out, replace(source.manifest, components=components, files={}))
     return out

@@ -12,6 +12,7 @@ from latentlink.engine.fingerprint import covers, make_fingerprint, preflight
 from latentlink.engine.machine import Gpu, Machine, this_machine
 from latentlink.engine.manifest import EngineEntry, Fact
 from latentlink.engine.targets import TARGETS
+from latentlink.spaces import digest
 
 ADA = Gpu(name="an Ada GPU", capability=(8, 9), memory=16 << 30)
 EVERYTHING = {
@@ -102,6 +103,7 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "TensorRT 11.4.0.106, this machine has TensorRT 11.5.0.1 .*pip install tensorrt==11.4.0.106",
     ),
     ("ort-tensorrt", versions(tensorrt=None), "no-runtime", "valid for TensorRT 11.4.0.106"),
+    ("ort-cuda", lambda m: replace(m, architecture="aarch64"), "", ""),
     ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install 'onnxruntime-gpu"),
     ("ort-nv-rtx", versions(onnxruntime_ep_nv_tensorrt_rtx_cu13="0.6.0"), "runtime-version", "0.5.0"),
 ]
@@ -143,6 +145,30 @@ def test_an_edited_fingerprint_is_found_whatever_the_machine() -> None:
         finding = preflight(replace(honest, fingerprint={**honest.fingerprint, **edited}), MACHINE)
         assert finding is not None
         assert finding.code == "fingerprint"
+
+
+@pytest.mark.parametrize("kind", ["abc", "", "8.6.1", "8.6-", "1000.0"])
+def test_a_kind_of_gpu_that_cannot_be_read_is_damage(kind: str) -> None:
+    finding = preflight(entry("tensorrt-rtx", compute_capability=(kind,)), MACHINE)
+    assert finding is not None
+    assert finding.code == "fingerprint"
+
+
+def test_a_record_that_does_not_agree_with_its_fingerprint_is_damage() -> None:
+    honest = entry("tensorrt-rtx", precision="float32", limits=digest({"B": [1, 1, 4]}))
+    right = replace(honest, limits={"B": (1, 1, 4)})
+    assert preflight(right, MACHINE) is None
+    for edited in (replace(right, precision="bfloat16"), replace(right, limits={"B": (1, 1, 8)})):
+        finding = preflight(edited, MACHINE)
+        assert finding is not None
+        assert finding.code == "fingerprint"
+
+
+def test_a_gpu_that_cannot_be_built_for_is_not_offered() -> None:
+    hopper = replace(MACHINE, gpus=(Gpu(name="a Hopper GPU", capability=(9, 0), memory=1),))
+    finding = preflight(entry("tensorrt-rtx", compute_capability=("8.9",)), hopper)
+    assert finding is not None
+    assert "--target tensorrt." in finding.remedy
 
 
 def test_a_target_that_is_not_known_is_told_with_the_known_ones() -> None:

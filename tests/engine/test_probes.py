@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,21 @@ def test_sizes_that_an_engine_has_are_kept_and_others_are_made_by_the_graph_it_w
     assert fixed.reference == "onnx"
     assert [p.inputs[LATENT.tensor].shape for p in fixed.probes] == [(2, 4, 6, 9)] * 2
     assert fixed.probes[0].inputs[GUIDANCE.tensor].shape == (2,)
+    least = probes.fitted({"h": (6, 6, 6), "w": (9, 9, 9), "B": (1, 2, 4)}, PORTS[0], paint, 1)
+    assert [p.inputs[LATENT.tensor].shape for p in least.probes] == [(1, 4, 6, 9)]
     assert fixed.check(paint, "float32").passed
+
+
+def test_an_engine_is_shown_probes_of_its_sizes_and_made_ones_only_where_there_are_no_others(probes: Probes) -> None:
+    limits = {"h": (6, 6, 6), "w": (9, 9, 9), "B": (2, 2, 2)}
+    assert probes.within(limits, PORTS[0]) is None
+    made = probes.fitted(limits, PORTS[0], paint, 2)
+    both = replace(probes, probes=(*probes.probes, *made.probes))
+    found, free = both.within(limits, PORTS[0]), both.within({}, PORTS[0])
+    assert found is not None
+    assert free is not None
+    assert ([p.name for p in found.probes], found.reference) == (["a-fitted", "b-fitted"], "onnx")
+    assert ([p.name for p in free.probes], free.reference) == (["a", "b", "large"], probes.reference)
 
 
 def rewritten(path: Path, record: object, tensors: dict[str, NDArray[Any]]) -> Path:

@@ -10,13 +10,14 @@ import pytest
 
 import latentlink
 from latentlink.bench.faults import copy_bundle
-from latentlink.engine import machine
+from latentlink.engine import fingerprint, machine
 from latentlink.engine.bundle import Bundle, write_bundle
 from latentlink.engine.fingerprint import make_fingerprint
 from latentlink.engine.manifest import ComponentEntry, EngineEntry, Fact
 from latentlink.errors import BundleError, ExitStatus, PreflightError
-from latentlink.runtime import bundle_path
+from latentlink.runtime import bundle_path, opening
 from latentlink.runtime.choice import passed_over
+from latentlink.runtime.sessions import Session, open_session
 
 Edit = Callable[[ComponentEntry], ComponentEntry]
 
@@ -57,6 +58,22 @@ def test_auto_takes_the_first_that_is_valid_here_and_says_why_not_the_ones_befor
         (line,) = passed_over(pipe.notes)
     assert line.startswith("denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx passed over")
     assert "8.0-12.x, this machine has no CUDA device" in line
+
+
+def test_an_engine_that_its_own_runtime_refuses_is_passed_over_too(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprint, "CHECKS", ())  # what no fingerprint tells
+
+    def refuse(path: Path, target: str, **asked: object) -> Session:
+        if target == "tensorrt-rtx":
+            raise PreflightError("The driver does not like it.", remedy="Be kind to it.")
+        return open_session(path, target)
+
+    monkeypatch.setattr(opening, "open_session", refuse)
+    with latentlink.load(both) as pipe:
+        assert "denoiser: tensorrt-rtx passed over, The driver does not like it" in pipe.notes
+        assert "denoiser: ort-cpu (float32)" in pipe.notes
+    with pytest.raises(PreflightError, match="The driver does not like it"):
+        latentlink.load(both, target="tensorrt-rtx")
 
 
 def test_a_target_that_was_asked_for_is_never_replaced_by_another(both: Path) -> None:

@@ -1,0 +1,60 @@
+"""Whether what is asked of a build can be had at all: checked for every target before hours go into the first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from latentlink.engine.built_for import kinds_of_gpu
+from latentlink.engine.job import Options
+from latentlink.engine.machine import this_machine
+from latentlink.engine.manifest import Manifest
+from latentlink.engine.precision import PRECISIONS
+from latentlink.engine.targets import TARGETS
+from latentlink.errors import PreflightError, UsageError
+
+
+def check_request(manifest: Manifest, targets: Sequence[str], options: Options) -> None:
+    """Refuse what a builder would refuse later.
+
+    Args:
+        manifest: Of the export.
+        targets: Keys of `TARGETS`.
+        options: What the user chose.
+
+    Raises:
+        UsageError: No target has an option, a target does not compute in the precision, or one is not known.
+        PreflightError: A target's builder is not installed, or it needs a GPU and there is none.
+    """
+    if options.precision is not None and options.precision not in PRECISIONS:
+        raise UsageError(f"Unknown precision {options.precision!r}; expected one of: {', '.join(PRECISIONS)}.")
+    for option in ("refit", "weight_streaming", "compute_capabilities", "timing_cache"):
+        having = [name for name, target in TARGETS.items() if option in target.options]
+        if getattr(options, option) and not {*having} & {*targets}:
+            raise UsageError(
+                f"No target of this build has the option {option.replace('_', ' ')}.",
+                remedy=f"Leave it out, or build for {' or '.join(having)}.",
+            )
+    for text in options.compute_capabilities:
+        kinds = TARGETS["tensorrt-rtx"].kinds
+        if not re.fullmatch(r"\d+\.\d", text) or text not in kinds:
+            raise UsageError(f"{text!r} is not a compute capability to build for; expected {', '.join(kinds)}.")
+    machine = this_machine()
+    for name in targets:
+        target = TARGETS[name]
+        for package in target.packages[: 1 if target.profiles else 0]:
+            if machine.version(package) is None:
+                raise PreflightError(
+                    f"The target {name} needs {package.title}, but it is not installed.",
+                    remedy=f"Install it: {package.install}.",
+                )
+        if target.local:
+            kinds_of_gpu(name)
+        for component, entry in manifest.components.items():
+            asked = None if options.precision is None else PRECISIONS[options.precision]
+            precision = asked or entry.engines[0].precision
+            if precision in target.lacks:
+                raise UsageError(
+                    f"The target {name} does not compute in {precision}, as {component} would.",
+                    remedy="Build it in another precision: --precision fp32.",
+                )
