@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +110,12 @@ class Pairing:
 
 
 def matrix(
-    bundles: Sequence[str], prompts: Sequence[str], *, seed: int = 0, steps: int | None = None
+    bundles: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    on_open: Callable[[str, Sequence[str]], None] | None = None,
 ) -> Iterator[Pairing]:
     """Try every pair, one denoiser after the other; only one whole pipeline is open at a time.
 
@@ -119,6 +124,7 @@ def matrix(
         prompts: What every denoiser draws.
         seed: Of every picture.
         steps: Of every picture; None takes each bundle's own.
+        on_open: Called with the name of each bundle that draws, and what the loader decided.
 
     Raises:
         UsageError: None of them has a denoiser, or one has no decoder.
@@ -132,6 +138,8 @@ def matrix(
                 continue
             drew = True
             with runtime.load(name) as pipe:
+                if on_open is not None:
+                    on_open(name, pipe.notes)
                 own = next(column for column in columns if column.name == name)
                 drawn = [pipe.generate(prompt, seed=seed, steps=steps).latents.array for prompt in prompts]
             verdicts = {column.name: _verdict(name, column.name) for column in columns}

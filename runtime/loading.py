@@ -131,6 +131,8 @@ def load(
 def decided(bundle: str | Path, *, target: str = "auto") -> list[str]:
     """Which engine of every component `load` would open, and which it would pass over. No file is hashed.
 
+    `load` itself passes over more where a runtime refuses an engine as it is opened; `Pipeline.notes` say that.
+
     Args:
         bundle: As in `load`.
         target: As in `load`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +49,14 @@ def command(
     check_picture(output)
     names = tuple(dict.fromkeys(bundles))
     pairings: list[Pairing] = []
+    engines: dict[str, Sequence[str]] = {}
     with progress() as bar:
         task = bar.add_task("opening the bundles", total=len(names) ** 2 * len(prompts))
-        for pairing in matrix(names, prompts, seed=seed, steps=steps):
+        for pairing in matrix(names, prompts, seed=seed, steps=steps, on_open=engines.__setitem__):
             pairings.append(pairing)
             bar.update(task, advance=1, description=f"{pairing.denoiser} through {pairing.decoder}")
     save([sheet(pairings)], output)
-    engines = {name: decided(name) for name in names}
+    engines |= {name: decided(name) for name in names if name not in engines}  # decoders alone
     if as_json:
         record = {"sheet": str(output), "pairings": [pairing.to_json() for pairing in pairings], "engines": engines}
         print_json(record)
