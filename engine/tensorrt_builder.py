@@ -61,12 +61,14 @@ def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
     job.on_phase("parsing", 0.0)
     _parse(trt, network, log, job)
     _check_ports(trt, network, job)
+    log.check()
     config = _config(trt, builder, job, kinds)
     config.progress_monitor = monitor = _monitor(trt, Phases(job.on_phase), stop)
     with _timing_cache(config, job):
         plan = builder.build_serialized_network(network, config)
         if monitor.error is not None:
             raise monitor.error
+        log.check()
         if plan is None:
             remedy = "Try smaller sizes or another precision; if it should work, report it."
             if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentlink.cli._console import console, print_json, progress
+from latentlink.cli._console import console, print_json, print_passed_over, progress
 from latentlink.cli._options import target_option
 from latentlink.errors import UsageError
 
@@ -74,8 +74,9 @@ def command(
         bundle_path(bundle), lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges))
     )
     if as_json:
-        print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges]})
+        print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": list(pipe.notes)})
         return
+    print_passed_over({bundle: pipe.notes})
     clean = ranges[0]
     console.print(
         f"{bundle}: {len(ranges)} noise levels; clean latents have a root mean square of {clean.rms[0]:.2f} to "

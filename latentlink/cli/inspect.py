@@ -79,6 +79,8 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     for key, reason in manifest.provenance.items():
         if key.startswith("precision."):
             console.print(f"{key.removeprefix('precision.')} in {reason}")
+        elif key.startswith("left_out."):
+            console.print(f"left out, {key.removeprefix('left_out.')}: {reason}", soft_wrap=True, highlight=False)
     table = Table(
         "component", "target", "precision", "size", "from torch", "here", "built for", box=None, pad_edge=False
     )
