@@ -13,9 +13,9 @@ import onnx
 from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Bundle, write_bundle
-from latentlink.engine.manifest import ComponentEntry, Manifest
+from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest
 from latentlink.ports import Port, latent_port
-from latentlink.spaces import LatentSpace
+from latentlink.spaces import LatentSpace, digest
 
 SHORT = 8
 """Elements below which a constant of a graph is no weight."""
@@ -51,6 +51,14 @@ def copy_bundle(
             onnx.save(model, path)
     write_bundle(out, replace(change(bundle.manifest), files={}))
     return out
+
+
+def disguised(engine: EngineEntry, **changes: Any) -> EngineEntry:
+    """An engine's record with other values, and a fingerprint that agrees with them."""
+    changed = replace(engine, **changes)
+    facts = {key: fact for key, fact in engine.fingerprint.items() if key not in ("digest", "limits")}
+    facts |= {"precision": changed.precision}
+    return replace(changed, fingerprint=facts | {"digest": digest(facts)})
 
 
 def renamed(names: Mapping[str, str]) -> Edit:

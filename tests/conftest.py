@@ -1,38 +1,73 @@
-"""What several tests share: a tiny random checkpoint, its export and its bundle, and the demo models."""
+"""What several tests share: a tiny random checkpoint, its export and its bundle. Workers share what they make."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+Alone: TypeAlias = Callable[[Path], AbstractContextManager[None]]
+
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone() -> Alone:
+    """Holds a lock, a file of that path, against the other workers."""
+
+    @contextmanager
+    def hold(lock: Path) -> Iterator[None]:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            flock(file, LOCK_EX)
+            yield
+
+    return hold
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder that all workers of this run have."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def tiny(shared: Path, alone: Alone) -> Path:
     """A diffusers checkpoint of the first family's classes with random weights and odd dimensions."""
     from latentlink.bench.random_checkpoint import make_checkpoint
 
-    return make_checkpoint("tiny", tmp_path_factory.mktemp("checkpoints") / "tiny")
-
-
-@pytest.fixture(scope="session")
-def tiny_export(tiny: Path) -> Path:
-    """The checkpoint's export, float32."""
-    from latentlink.export.exporter import export_checkpoint
-
-    out = tiny.parent / "tiny-export"
-    export_checkpoint(tiny, out)
+    out = shared / "made" / "tiny"
+    with alone(shared / "made" / "tiny.lock"):
+        if not out.is_dir():
+            make_checkpoint("tiny", out)
     return out
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tiny_export: Path) -> Path:
+def tiny_export(tiny: Path, alone: Alone) -> Path:
+    """The checkpoint's export, float32."""
+    from latentlink.export.exporter import export_checkpoint
+
+    out = tiny.parent / "tiny-export"
+    with alone(tiny.parent / "export.lock"):
+        if not out.is_dir():
+            export_checkpoint(tiny, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_export: Path, alone: Alone) -> Path:
     """The export's ort-cpu bundle."""
     from latentlink.engine.build import build_bundle
 
     out = tiny_export.parent / "tiny-bundle"
-    build_bundle(tiny_export, out)
+    with alone(tiny_export.parent / "bundle.lock"):
+        if not out.is_dir():
+            build_bundle(tiny_export, out)
     return out

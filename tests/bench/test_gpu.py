@@ -123,7 +123,7 @@ def test_a_target_that_was_asked_for_and_did_not_run_ends_with_5(tmp_path: Path,
     ("target", "versions", "why"),
     [
         ("tensorrt", {"cuda-bindings": "13.0.0"}, "TensorRT is not installed: pip install tensorrt."),
-        ("tensorrt", {"tensorrt": "10.9.0"}, "cuda-python is not installed: pip install 'latentlink[tensorrt-rtx]'."),
+        ("tensorrt", {"tensorrt": "10.9.0"}, "cuda-python is not installed: pip install cuda-bindings."),
         ("tensorrt", {"tensorrt": "10.9.0", "cuda-bindings": "13.0.0"}, ""),
     ],
 )

@@ -31,9 +31,9 @@ NAMED = Options(space="tiny")
 
 
 @pytest.fixture(scope="module")
-def tiny_onnx(tiny: Path) -> Path:
+def tiny_onnx(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint as Optimum exports it."""
-    return write_optimum_layout(tiny, tiny.parent / "tiny-onnx")
+    return write_optimum_layout(tiny, tmp_path_factory.mktemp("optimum") / "tiny-onnx")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -18,6 +16,9 @@ from latentlink.bench.random_checkpoint import make_checkpoint
 from latentlink.engine.build import build_bundle
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+
+if TYPE_CHECKING:
+    from tests.conftest import Alone
 
 Rows: TypeAlias = dict[tuple[str, ...], list[Agreement]]
 DEMO, FAMILIES = ("sampler", "diffusers' class"), ("family", "pipeline", "sampler")
@@ -109,17 +110,16 @@ def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Agreeme
 
 
 @pytest.fixture(scope="session")
-def bundle_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Made]:
+def bundle_of(shared: Path, alone: Alone) -> Callable[[str], Made]:
     """A checkpoint of the suite, the bundle made from it, and the bundle of its latent space's VAE.
 
     Checkpoints of one space have the same VAE, which is exported once. Workers share what they make.
     """
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if hasattr(request.config, "workerinput") else base) / "families"
+    root = shared / "families"
 
     def export(name: str, checkpoint: Path, options: Options) -> Path:
         bundle = root / name / "bundle"
-        with _alone(root / f"{name}.lock"):
+        with alone(root / f"{name}.lock"):
             if not bundle.is_dir():
                 export_checkpoint(checkpoint, root / name / "export", options=options)
                 build_bundle(root / name / "export", bundle)
@@ -128,7 +128,7 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
     @cache
     def made(size: str) -> Made:
         checkpoint, space = root / size / "checkpoint", SPACES[size]
-        with _alone(root / f"{size}.lock"):
+        with alone(root / f"{size}.lock"):
             if not checkpoint.is_dir():
                 make_checkpoint(size, checkpoint)
         vae = export(f"vae-{space}", checkpoint / "vae", Options(space=space))
@@ -137,14 +137,6 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
         return Made(checkpoint=checkpoint, exports=exports, bundle=bundle, vae=vae)
 
     return made
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        flock(file, LOCK_EX)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.bench.faults import copy_bundle, forged, overflow
+from latentlink.bench.faults import copy_bundle, disguised, forged, overflow
 from latentlink.engine.bundle import Bundle, write_bundle
 from latentlink.engine.manifest import ComponentEntry
 from latentlink.errors import BundleError, GuardError
@@ -27,7 +27,7 @@ def overflowing(folder: Path, component: str, *, wide: bool) -> Path:
     out = copy_bundle(DEMO, folder / "bundle", {component: overflow})
     manifest = Bundle.open(out).manifest
     entry = manifest.components[component]
-    engines = [replace(entry.engines[0], precision="float16")]
+    engines = [disguised(entry.engines[0], precision="float16")]
     if wide:
         honest = Path(entry.engines[0].path).parent
         other = honest.with_name(f"{honest.name}-float32")

@@ -12,7 +12,15 @@ import onnx
 import pytest
 
 import latentlink
-from latentlink.bench.faults import affine_input, change_weights, copy_bundle, forged, noisy_weights, permuted_input
+from latentlink.bench.faults import (
+    affine_input,
+    change_weights,
+    copy_bundle,
+    disguised,
+    forged,
+    noisy_weights,
+    permuted_input,
+)
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.manifest import Manifest
 from latentlink.engine.probes import Probes
@@ -133,7 +141,7 @@ def relabelled(source: Path, out: Path, component: str, **changes: Any) -> Path:
     def change(manifest: Manifest) -> Manifest:
         entry = manifest.components[component]
         if "precision" in changes:
-            entry = replace(entry, engines=tuple(replace(engine, **changes) for engine in entry.engines))
+            entry = replace(entry, engines=tuple(disguised(engine, **changes) for engine in entry.engines))
         elif entry.tokenizer is not None:
             entry = replace(entry, tokenizer=replace(entry.tokenizer, **changes))
         return replace(manifest, components={**manifest.components, component: entry})
@@ -161,7 +169,7 @@ def test_a_decoder_of_a_fixed_size_is_judged_at_that_size(tmp_path: Path) -> Non
     def fixed(manifest: Manifest) -> Manifest:
         entry = manifest.components["vae_decoder"]
         limits = {"h": (16, 16, 16), "w": (16, 16, 16)}
-        engines = tuple(replace(engine, limits=limits) for engine in entry.engines)
+        engines = tuple(disguised(engine, limits=limits) for engine in entry.engines)
         return replace(manifest, components={**manifest.components, "vae_decoder": replace(entry, engines=engines)})
 
     with latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "right", {}, fixed)}) as pipe:
