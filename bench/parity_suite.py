@@ -32,11 +32,13 @@ SPACES: Mapping[str, str] = {
 VARIANTS = (
     "tiny-sd2-base",
     "tiny-sdxl-v",
+    "tiny-sdxl-inpaint",
     "tiny-sdxl-turbo",
     "tiny-sdxl-lightning",
     "tiny-lcm-sdxl",
     "tiny-sd3-no-t5",
     "tiny-sd35",
+    "tiny-flux-schnell",
 )
 """Checkpoints that share most of their graphs with another: exported only where every case is run."""
 

@@ -42,7 +42,7 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
     machine = this_machine()
     for name in targets:
         target = TARGETS[name]
-        for package in target.packages[: 1 if target.profiles else 0]:
+        for package in target.packages if target.profiles else ():
             if machine.version(package) is None:
                 raise PreflightError(
                     f"The target {name} needs {package.title}, but it is not installed.",
