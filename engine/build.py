@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
 from latentlink.engine.manifest import EngineEntry, Manifest
 from latentlink.engine.precision import Report
-from latentlink.engine.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.probes import Probe, Probes, Run
 from latentlink.engine.request import check_request
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
@@ -91,7 +91,8 @@ def build_bundle(
 
     Raises:
         UsageError: An argument is wrong, or `exported` is not an export.
-        BundleError: The export is damaged, or no engine of a component agrees with its probes.
+        BundleError: The export is damaged, or a target has no engine of a component that agrees with its probes.
+        BuildError: A target's builder does not take a graph.
         PreflightError: What a target's builder needs is not here.
     """
     if unknown := [target for target in targets if target not in TARGETS]:
@@ -161,25 +162,26 @@ class _Work:
             if entry is None:
                 shutil.copyfile(self.source.file(path), file)
                 continue
-            loaded = Probes.load(self.source.file(path), entry.inputs, entry.outputs)
+            loaded = pool = Probes.load(self.source.file(path), entry.inputs, entry.outputs)
             kept: dict[str, Probe] = {}
-            for every in sorted({TARGETS[target].profiles for target in self.targets}):
-                limits = limits_of(self.source.manifest, name, self.shapes, every=every)
-                fitted = loaded.fitted(limits, entry.inputs, partial(self._reference, name), FITTED)
-                kept = {probe.name: probe for probe in fitted.probes} | kept
+            with ExitStack() as stack:
+                reference = _opened_once(partial(self._reference, name, stack))
+                # limits of every dimension first: what is made for them is within the others too
+                for every in sorted({TARGETS[target].profiles for target in self.targets}, reverse=True):
+                    limits = limits_of(self.source.manifest, name, self.shapes, every=every)
+                    fitted = pool.fitted(limits, entry.inputs, reference, FITTED)
+                    kept |= {probe.name: probe for probe in fitted.probes}
+                    pool = replace(loaded, probes=tuple(dict.fromkeys((*loaded.probes, *kept.values()))))
             probes = tuple(kept.values())
             taken[name] = replace(loaded, probes=probes) if {*probes} & {*loaded.probes} else fitted
             taken[name].save(file)
-        shutil.rmtree(self.scratch, ignore_errors=True)
         return taken
 
-    def _reference(self, name: str, inputs: Arrays) -> Arrays:
-        """Run a component's widest graph once; called only where a probe of another size has to be made."""
+    def _reference(self, name: str, stack: ExitStack) -> Run:
+        """A component's widest graph, open until the stack is; only where a probe of another size has to be made."""
+        stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
         graph = wide_graph(self.source, name, self.scratch / name)
-        with open_on_cpu(graph.path, "ort-cpu") as run:
-            made = run(inputs)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        return made
+        return stack.enter_context(open_on_cpu(graph.path, "ort-cpu"))
 
     def engines(self, name: str, probes: Probes | None) -> tuple[EngineEntry, ...]:
         """A component's engines, the preferred one first.
@@ -246,7 +248,7 @@ class _Work:
                     "source": graph.source,
                     "ports": digest({"ports": [port.tensor for port in (*entry.inputs, *entry.outputs)]}),
                     "precision": graph.precision,
-                    "limits": digest({dim: list(sizes) for dim, sizes in limits.items()}),
+                    "limits": digest(limits),
                 },
             ),
             limits=limits,
@@ -256,19 +258,23 @@ class _Work:
     def _check(self, engine: EngineEntry, graph: Graph, probes: Probes) -> Agreement | None:
         """Run an engine that was just built on its probes; None where it cannot run here.
 
-        A graph that was converted and cannot run as this engine is run on the CPU, so that an overflow shows now.
-
-        Raises:
-            BundleError: The converted graph does not agree with the probes.
+        A graph that was converted and cannot run as this engine is run on the CPU, so that an overflow shows now: then
+        only what does not agree is returned, as it says nothing of the engine.
         """
         if preflight(engine) is None:
             with self.opener(self.folder / engine.path, engine.target) as run:
                 return probes.check(run, engine.precision)
-        if graph.converted and graph.precision != "bfloat16":  # which ONNX Runtime does not compute in on the CPU
+        if graph.converted and graph.precision not in TARGETS["ort-cpu"].lacks:
             with open_on_cpu(graph.path, "ort-cpu") as run:
                 found = probes.check(run, engine.precision, quick=True)
             return None if found.passed else found
         return None
+
+
+def _opened_once(opening: Callable[[], Run]) -> Run:
+    """Runs what is opened when it first runs."""
+    opened = cache(opening)
+    return lambda inputs: opened()(inputs)
 
 
 def _measured(engine: EngineEntry, agreed: Agreement, probes: Probes | None) -> EngineEntry:

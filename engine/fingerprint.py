@@ -101,7 +101,7 @@ def _honest(engine: EngineEntry) -> bool:
     record = {
         "target": engine.target,
         "precision": engine.precision,
-        "limits": digest({dim: list(sizes) for dim, sizes in engine.limits.items()}),
+        "limits": digest(engine.limits),
     }
     kinds = facts.get("compute_capability", ())
     return (

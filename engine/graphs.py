@@ -9,7 +9,7 @@ from pathlib import Path
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
-from latentlink.errors import UsageError
+from latentlink.engine.targets import TARGETS
 from latentlink.spaces import digest
 
 CONVERTED = "model.onnx"
@@ -50,12 +50,7 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
         precision: A key of `PRECISIONS`, or None for what was exported.
         scratch: An empty folder of its own for what is converted.
         on_report: Told what a conversion kept.
-
-    Raises:
-        UsageError: The precision is unknown.
     """
-    if precision is not None and precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}; expected one of: {', '.join(PRECISIONS)}.")
     entry = source.manifest.components[name]
     wanted = None if precision is None else PRECISIONS[precision]
     if wanted == "float16" and entry.overflows:
@@ -81,7 +76,7 @@ def wide_graph(source: Bundle, name: str, scratch: Path) -> Graph:
         scratch: An empty folder of its own for what is converted.
     """
     engine = source.manifest.components[name].engines[-1]
-    if engine.precision != "bfloat16":
+    if engine.precision not in TARGETS["ort-cpu"].lacks:
         return _exported(source, engine)
     return _converted(source, engine, "float32", scratch, lambda report: None)
 

@@ -13,7 +13,7 @@ from latentlink.engine.job import Job
 from latentlink.engine.manifest import Fact
 from latentlink.engine.probes import Arrays, Run
 from latentlink.engine.targets import TARGETS
-from latentlink.errors import BundleError
+from latentlink.errors import BuildError, BundleError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -35,7 +35,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        BundleError: ONNX Runtime does not take the graph.
+        BuildError: ONNX Runtime does not take the graph.
         OSError: The disk is full.
     """
     import onnx_ir as ir
@@ -88,12 +88,12 @@ def _optimise(model: ir.Model, job: Job) -> None:
     except Exception as error:  # onnxruntime raises a class of its own for every status
         if shutil.disk_usage(job.out.parent).free < SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
-        raise BundleError(
+        raise BuildError(
             f"ONNX Runtime {ort.__version__} cannot build {job.component}: {error}",
             remedy="Export it again with this version of latentlink.",
         ) from None
     if written != ports:
-        raise BundleError(
+        raise BuildError(
             f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
             remedy="It is a fault of the builder: report it.",
         )

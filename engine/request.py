@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from latentlink.engine.built_for import kinds_of_gpu
@@ -35,9 +34,9 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
                 f"No target of this build has the option {option.replace('_', ' ')}.",
                 remedy=f"Leave it out, or build for {' or '.join(having)}.",
             )
+    kinds = [kind for name in targets for kind in TARGETS[name].kinds]
     for text in options.compute_capabilities:
-        kinds = TARGETS["tensorrt-rtx"].kinds
-        if not re.fullmatch(r"\d+\.\d", text) or text not in kinds:
+        if text not in kinds:
             raise UsageError(f"{text!r} is not a compute capability to build for; expected {', '.join(kinds)}.")
     machine = this_machine()
     for name in targets:

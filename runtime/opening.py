@@ -81,9 +81,8 @@ class Opening:
             except PreflightError as error:
                 if self.target != "auto":
                     raise
-                refused[choice.engine.target, choice.engine.path] = (
-                    error  # what its own runtime found, which no fingerprint tells
-                )
+                # what its own runtime found, which no fingerprint tells
+                refused[choice.engine.target, choice.engine.path] = error
                 continue
             break
         notes = choice.notes()
