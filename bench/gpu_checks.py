@@ -40,9 +40,6 @@ MOST_BYTES = 1024
 RUNS = 5
 """Runs of an engine beside its CUDA graph: the first is plain, the second is captured, the others are replayed."""
 
-REFITTED = frozenset({"tensorrt", "tensorrt-rtx"})
-"""Targets whose open engines take other weights."""
-
 MOST_GROWTH = 1.05
 """Times the device memory of all engines at once that engines in turns may take: demo engines are smaller than what
 the driver itself takes, and that varies."""
@@ -129,7 +126,7 @@ def graphs(subject: Subject) -> Figures:
 
 def refit(subject: Subject) -> Figures:
     """Weights replaced by others change the output, and replaced by their own give the first output's bits."""
-    if subject.target not in REFITTED:
+    if "refit" not in TARGETS[subject.target].options:
         raise NotRun(f"Weights of an open engine for {subject.target} cannot be replaced.")
     figures: dict[str, float | str] = {"components": 0.0}
     source = Bundle.open(subject.material.export("demo"))
