@@ -23,7 +23,7 @@ from latentlink.bench.perturb import write_perturbed
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.graphs import graphs_of
 from latentlink.engine.machine import Machine
-from latentlink.engine.ort_providers import CPU
+from latentlink.engine.ort_providers import CPU, PROVIDERS
 from latentlink.engine.probes import Arrays
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
@@ -109,14 +109,16 @@ def placement(subject: Subject) -> Figures:
 
 def graphs(subject: Subject) -> Figures:
     """Replaying a CUDA graph gives the bits of a plain run, for every component."""
+    if subject.target in PROVIDERS and not PROVIDERS[subject.target].graphs:
+        raise NotRun(f"No CUDA graphs are captured for {subject.target}.")
     figures: dict[str, float | str] = {"components": 0.0}
     for component, path, inputs in engines(subject.bundle()):
         with opened(subject.target, path, graphs=False) as session:
             plain = [runner(session)(given) for given in inputs]
         with opened(subject.target, path, graphs=True) as session:
             replayed = [[runner(session)(given) for _ in range(RUNS)] for given in inputs]
-            captured = getattr(session, "captured", None)
-        if captured == 0:
+            captured = session.captured
+        if not captured:
             raise Failed(f"No CUDA graph of {component} was captured.", figures)
         if not all(_equal(one, wanted) for several, wanted in zip(replayed, plain, strict=True) for one in several):
             raise Failed(f"Replaying the CUDA graph of {component} does not give the bits of a plain run.", figures)

@@ -29,6 +29,7 @@ class Provider:
         name: As ONNX Runtime calls it.
         gpu: Whether it runs, and keeps tensors, on an NVIDIA GPU.
         options: For every session.
+        graphs: Those with which it captures runs as CUDA graphs; none where it does not.
         library: Its file beside ONNX Runtime's own; empty where it is built in or a plug-in.
         imports: Modules that load the libraries which it needs.
         plugin: Module of the package that brings it, where it is a plug-in.
@@ -37,6 +38,7 @@ class Provider:
     name: str
     gpu: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    graphs: Mapping[str, str] = field(default_factory=dict)
     library: str = ""
     imports: tuple[str, ...] = ()
     plugin: str = ""
@@ -50,12 +52,14 @@ PROVIDERS: Mapping[str, Provider] = {
         # float32 means float32: what is to be fast is built in half precision. The arena grows by what is asked for and
         # not to the next power of two.
         options={"device_id": "0", "use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"},
+        graphs={"enable_cuda_graph": "1"},
         library="libonnxruntime_providers_cuda.so",
     ),
     "ort-tensorrt": Provider(
         name="TensorrtExecutionProvider",
         gpu=True,
         options={"device_id": "0"},
+        graphs={"trt_cuda_graph_enable": "1"},
         library="libonnxruntime_providers_tensorrt.so",
         imports=("tensorrt",),
     ),
@@ -64,39 +68,18 @@ PROVIDERS: Mapping[str, Provider] = {
 """By target."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
-    """A provider that is ready to be used.
-
-    Args:
-        providers: For `InferenceSession`, in order; None where the session's options say it.
-        memory: Of a plug-in's device; None where a tensor's place is told by name.
-    """
-
-    providers: list[tuple[str, dict[str, str]]] | None
-    memory: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A session, and where its tensors lie.
-
-    Args:
-        session: Of ONNX Runtime.
-        memory: As in `Attached`.
-    """
-
-    session: Any
-    memory: Any = None
-
-
-def attach(options: Any, target: str, extra: Mapping[str, str] | None = None) -> Attached:
+def attach(
+    options: Any, target: str, extra: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, str]]] | None:
     """Make a target's provider ready.
 
     Args:
         options: ONNX Runtime's `SessionOptions`; a plug-in is added to them.
         target: A key of `PROVIDERS`.
         extra: Options of the provider beside its own.
+
+    Returns:
+        Providers for `InferenceSession`, in order; None where the session's options say it.
 
     Raises:
         PreflightError: The provider, what it needs, or the GPU is not here.
@@ -109,14 +92,13 @@ def attach(options: Any, target: str, extra: Mapping[str, str] | None = None) ->
         )
     chosen = {**provider.options, **(extra or {})}
     if provider.plugin:
-        device = _plugin_device(target, provider)
-        options.add_provider_for_devices([device], chosen)
-        return Attached(providers=None, memory=device.memory_info(ort.OrtDeviceMemoryType.DEFAULT))
+        options.add_provider_for_devices([_plugin_device(target, provider)], chosen)
+        return None
     _check_built_in(target, provider)
-    return Attached(providers=[(provider.name, chosen)] + ([(CPU, {})] if provider.gpu else []))
+    return [(provider.name, chosen)] + ([(CPU, {})] if provider.gpu else [])
 
 
-def open_inference(source: Path | bytes, options: Any, target: str, extra: Mapping[str, str] | None = None) -> Opened:
+def open_inference(source: Path | bytes, options: Any, target: str, extra: Mapping[str, str] | None = None) -> Any:
     """Open a graph on a target's provider, and on the CPU what that does not take.
 
     Args:
@@ -125,22 +107,25 @@ def open_inference(source: Path | bytes, options: Any, target: str, extra: Mappi
         target: A key of `PROVIDERS`.
         extra: Options of the provider beside its own.
 
+    Returns:
+        ONNX Runtime's `InferenceSession`.
+
     Raises:
         PreflightError: As in `attach`; ONNX Runtime would take the CPU instead.
         Exception: ONNX Runtime's own, where it does not take the graph.
     """
-    attached = attach(options, target, extra)
+    providers = attach(options, target, extra)
     provider = PROVIDERS[target]
     try:
         # Its own fall-back prints, and takes the CPU.
-        session = ort.InferenceSession(source, options, providers=attached.providers, enable_fallback=0)
+        session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception:
         if why := _unloadable(provider):
             raise _refused(target, provider, why) from None
         raise
     if session.get_providers()[0] != provider.name:
         raise _refused(target, provider, _unloadable(provider) or "ONNX Runtime does not say why")
-    return Opened(session=session, memory=attached.memory)
+    return session
 
 
 def placement(session: Any) -> dict[str, int]:

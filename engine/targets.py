@@ -111,6 +111,7 @@ TARGETS: Mapping[str, Target] = {
     "ort-tensorrt": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME_GPU, TENSORRT_10),
+        beside=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
@@ -118,9 +119,14 @@ TARGETS: Mapping[str, Target] = {
         options=("timing_cache",),
     ),
     "ort-nv-rtx": Target(
-        file="model.onnx", packages=(ONNXRUNTIME, NV_RTX_PROVIDER), gpu=True, local=True, profiles=True
+        file="model.onnx",
+        packages=(ONNXRUNTIME, NV_RTX_PROVIDER),
+        beside=(CUDA_PYTHON,),
+        gpu=True,
+        local=True,
+        profiles=True,
     ),
-    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), gpu=True),
+    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), beside=(CUDA_PYTHON,), gpu=True),
     "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,), lacks=("bfloat16",)),
 }
 """In the order in which a bundle's engines are preferred."""

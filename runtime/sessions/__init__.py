@@ -87,9 +87,9 @@ class Session(Protocol):
 OPENERS: Mapping[str, str] = {
     "tensorrt": "latentlink.runtime.sessions.tensorrt",
     "tensorrt-rtx": "latentlink.runtime.sessions.tensorrt",
-    "ort-tensorrt": "latentlink.runtime.sessions.ort",
-    "ort-nv-rtx": "latentlink.runtime.sessions.ort",
-    "ort-cuda": "latentlink.runtime.sessions.ort",
+    "ort-tensorrt": "latentlink.runtime.sessions.ort_gpu",
+    "ort-nv-rtx": "latentlink.runtime.sessions.ort_gpu",
+    "ort-cuda": "latentlink.runtime.sessions.ort_gpu",
     "ort-cpu": "latentlink.runtime.sessions.ort",
 }
 """Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
-from weakref import finalize
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from latentlink.engine.tensorrt_module import import_tensorrt
-from latentlink.errors import BundleError, DeviceError, UsageError
-from latentlink.ports import Port
+from latentlink.errors import UsageError
 from latentlink.runtime.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.cuda_session import CudaSession
 from latentlink.runtime.sessions.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.tensorrt_context import ShapedContext
 from latentlink.runtime.sessions.tensorrt_plan import Plan
 
 SETS = 4
 """Sets of shapes that an engine keeps contexts and graphs of; the one that was used longest ago makes room."""
-
-TIMED = 64
-"""Runs whose times are not added up yet, at most."""
 
 
 def open_session(path: Path, target: str, threads: int | None, varied: bool, *, graphs: bool = True) -> Session:
@@ -47,7 +38,7 @@ def open_session(path: Path, target: str, threads: int | None, varied: bool, *, 
     return TensorrtSession(path, target, import_tensorrt(target), this_gpu(), graphs=graphs and not varied)
 
 
-class TensorrtSession:
+class TensorrtSession(CudaSession):
     """A TensorRT engine with its state in device memory.
 
     Args:
@@ -58,56 +49,19 @@ class TensorrtSession:
         graphs: Whether to capture CUDA graphs.
     """
 
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda, *, graphs: bool = True) -> None:
         self._plan = Plan(path, target, trt, cuda)
-        self.inputs, self.outputs = self._plan.inputs, self._plan.outputs
-        # by tensor name: putting a name together at every run would take as long as the run's calls
-        self._reads = {port.tensor: np.dtype(port.dtype) for port in self.inputs}
-        self._writes = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
-        self._cuda = cuda
         # streamed weights are copied as it runs; a context that has its own memory has it for the largest sizes
         self._graphs = graphs and not self._plan.streams
         self._sets = 1 if self._plan.streams else SETS
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
-        self._elapsed = 0.0
-        self._marks: deque[tuple[Any, Any]] = deque()
-        cuda.join()
-        left = partial(_give_back, cuda, self._plan, self._contexts, self._marks)
-        self._abandoned = finalize(self, cuda.abandon, left)
-        self._abandoned.atexit = False  # the driver may be gone by then
+        give_back = partial(_give_back, self._plan, self._contexts)
+        super().__init__(cuda, self._plan.title, self._plan.inputs, self._plan.outputs, give_back)
 
     @property
     def captured(self) -> int:
         """Sets of shapes that are replayed by a CUDA graph."""
         return sum(context.captured for context in self._contexts.values())
-
-    def upload(self, array: NDArray[Any]) -> Buffer:
-        """A buffer with the array's values."""
-        made = self._new(array.shape, array.dtype)
-        made.write(array)
-        return made
-
-    def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
-        """A buffer of that shape with any values."""
-        return self._new(shape, dtype)
-
-    def _new(self, shape: Sequence[int], dtype: np.dtype[Any]) -> DeviceBuffer:
-        return DeviceBuffer(self._cuda, shape, np.dtype(dtype))
-
-    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
-        """Replace the buffer's values."""
-        cast(DeviceBuffer, buffer).write(array)
-
-    def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer, copied where it lies elsewhere."""
-        return buffer if isinstance(buffer, DeviceBuffer) else self.upload(buffer.numpy())
-
-    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one; see `Session.gather`."""
-        return cast(DeviceBuffer, buffer).gather(rows, shape)
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Enqueue one run; see `Session.run`.
@@ -124,46 +78,15 @@ class TensorrtSession:
             self._check_shape(name, shape)
         with self._cuda.lock:
             context = self._context(shapes)
-            made = {name: self._new(*context.outputs[name]) for name in context.outputs if outputs.get(name) is None}
+            missing = [name for name in context.outputs if outputs.get(name) is None]
+            made = {name: DeviceBuffer(self._cuda, *context.outputs[name]) for name in missing}
             wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
             written = self._checked("writes", self._writes, {**made, **wanted})
-            for name, (shape, _) in context.outputs.items():
-                if written[name].shape != shape:
-                    raise UsageError(
-                        f"The engine {self._plan.title} writes {name} of shape {list(shape)}, but received a buffer of "
-                        f"shape {list(written[name].shape)} for it."
-                    )
-            begin = self._cuda.mark()
-            try:
+            self._check_written(written, {name: shape for name, (shape, _) in context.outputs.items()})
+            with self._timed():
                 context.run(feeds, written)
-            finally:
-                self._marks.append((begin, self._cuda.mark()))
             self._plan.check()
-            if len(self._marks) > TIMED:
-                self._elapsed += self._cuda.seconds(*self._marks.popleft())
         return {name: written[name] for name in outputs}
-
-    def _check_open(self) -> None:
-        if not self._plan.open:
-            raise UsageError(
-                f"The engine {self._plan.title} is closed; expected an open one.", remedy="Load the bundle again."
-            )
-
-    def _checked(
-        self, verb: str, types: Mapping[str, np.dtype[Any]], given: Mapping[str, Buffer]
-    ) -> dict[str, DeviceBuffer]:
-        """Buffers by tensor name, which have to be all of the engine's, of its types: it would not look at them."""
-        if given.keys() != types.keys():
-            raise BundleError(
-                f"The engine {self._plan.title} {verb} {', '.join(types)}, but received {', '.join(given)}."
-            )
-        buffers = {name: cast(DeviceBuffer, buffer) for name, buffer in given.items()}
-        for name, dtype in types.items():
-            if buffers[name].dtype != dtype:
-                raise UsageError(
-                    f"The engine {self._plan.title} {verb} {name} as {dtype}, but received {buffers[name].dtype}."
-                )
-        return buffers
 
     def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
         low, high = self._plan.sizes[name]
@@ -171,7 +94,7 @@ class TensorrtSession:
             return
         fits = str(list(low)) if low == high else f"{list(low)} to {list(high)}"
         raise UsageError(
-            f"The engine {self._plan.title} was built for {name} of shape {fits}, but received {list(shape)}.",
+            f"The engine {self._title} was built for {name} of shape {fits}, but received {list(shape)}.",
             remedy="Take a size it was built for, or build the bundle for this one: latentlink build EXPORTED BUNDLE "
             "--width --height --batch.",
         )
@@ -204,13 +127,6 @@ class TensorrtSession:
         """Nothing: all of an engine runs on the GPU."""
         return {}
 
-    def elapsed(self) -> float:
-        """Seconds that all runs took on the GPU; waits for those that are not done."""
-        with self._cuda.lock:
-            while self._marks:
-                self._elapsed += self._cuda.seconds(*self._marks.popleft())
-            return self._elapsed
-
     def refit(self, graph: Path) -> None:
         """Replace the engine's weights by those of an ONNX graph of the same nodes and ports.
 
@@ -235,28 +151,11 @@ class TensorrtSession:
                     self.close()
             self._plan.check()
 
-    def close(self) -> None:
-        """Give back the engine's memory."""
-        if not self._plan.open:
-            return
-        self._abandoned.detach()
-        with self._cuda.lock:
-            with suppress(DeviceError):
-                self.elapsed()
-            _give_back(self._cuda, self._plan, self._contexts, self._marks)
 
-
-def _give_back(cuda: Cuda, plan: Plan, contexts: dict[Any, ShapedContext], marks: deque[tuple[Any, Any]]) -> None:
-    """What a session holds, when it is closed or nobody has it any more."""
-    # after a GPU failed every call to it fails; what went wrong was told then
-    with cuda.lock, suppress(DeviceError):
-        try:
-            cuda.synchronize()
-            while marks:
-                cuda.seconds(*marks.popleft())
-            for context in contexts.values():
-                context.forget()
-        finally:
-            contexts.clear()
-            plan.close()
-            cuda.leave()
+def _give_back(plan: Plan, contexts: dict[Any, ShapedContext]) -> None:
+    try:
+        for context in contexts.values():
+            context.forget()
+    finally:
+        contexts.clear()
+        plan.close()

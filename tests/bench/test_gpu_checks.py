@@ -185,7 +185,7 @@ def test_what_a_target_cannot_do_is_not_run(built: Path) -> None:
         "Weights of an open engine for ort-cpu cannot be replaced.",
     )
     found = run_check("graphs", replace(bare, material=Built(folder=bundle_path("demo"))))
-    assert (found.verdict, found.reason) == ("not run", "Engines for ort-cpu have no switch for graphs.")
+    assert (found.verdict, found.reason) == ("not run", "No CUDA graphs are captured for ort-cpu.")
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,9 @@ def test_a_package_that_building_did_not_take_may_have_any_version() -> None:
     made = make_fingerprint(target="ort-cuda", facts={"source": "1"}, machine=builder)
     assert made["runtime"] == ("onnxruntime-gpu",)
     engine = replace(entry("ort-cuda"), fingerprint=made)
-    assert preflight(engine, replace(MACHINE, versions={"onnxruntime-gpu": "1.20.0"})) is None
+    assert (
+        preflight(engine, replace(MACHINE, versions={"onnxruntime-gpu": "1.20.0", "cuda-bindings": "13.5.0"})) is None
+    )
     finding = preflight(engine, builder)
     assert finding is not None
     assert finding.reason() == "engine valid for onnxruntime-gpu, this machine has none (no-runtime)"

@@ -142,15 +142,14 @@ def test_a_plug_in_that_is_registered_already_takes_its_first_device(
     def register(name: str, path: str) -> None:
         raise RuntimeError(f"[ONNXRuntimeError] : 1 : FAIL : EP library is already registered under {name}")
 
-    found = [SimpleNamespace(ep_name=name, memory_info=lambda kind: "memory") for name in (CPU, RTX, RTX)]
+    found = [SimpleNamespace(ep_name=name) for name in (CPU, RTX, RTX)]
     monkeypatch.setattr(ort, "register_execution_provider_library", register)
     monkeypatch.setattr(ort, "get_ep_devices", lambda: found)
     session.answer = (RTX, CPU)
     options = Options()
-    opened = open_inference(tmp_path / "model.onnx", options, "ort-nv-rtx", {"nv_dump_subgraphs": "0"})
+    open_inference(tmp_path / "model.onnx", options, "ort-nv-rtx", {"nv_dump_subgraphs": "0"})
     assert options.added == ([found[1]], {"nv_dump_subgraphs": "0"})
     assert session.asked["providers"] is None
-    assert opened.memory == "memory"
 
 
 def test_nodes_are_counted_by_provider() -> None:

@@ -3,62 +3,33 @@
 from __future__ import annotations
 
 import gc
-import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.bundle import Bundle, write_bundle
-from latentlink.engine.fingerprint import make_fingerprint
-from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.machine import Gpu, Machine
-from latentlink.engine.manifest import EngineEntry, Fact
+from latentlink.engine.job import Range
 from latentlink.errors import PreflightError, UsageError
-from latentlink.runtime import Pipeline, bundle_path
+from latentlink.runtime import Pipeline
 from latentlink.runtime.cuda import Copy, this_gpu
 from latentlink.runtime.sessions import tensorrt as sessions
 from tests.runtime.fake_gpu import FakeCuda
 from tests.runtime.fake_tensorrt import FakeTensorrt, make_plan
+from tests.runtime.gpu_bundle import MACHINE, PROMPT, write_gpu_bundle
 
-PROMPT = "a red circle on a blue background"
-MACHINE = Machine(
-    os="linux",
-    architecture="x86_64",
-    driver=(13, 1),
-    gpus=(Gpu(name="a GPU", capability=(8, 9), memory=1 << 30),),
-    versions={"tensorrt": "10.9.0", "cuda-bindings": "13.5.0", "onnxruntime": "1.32.0"},
-)
-FACTS: dict[str, Fact] = {"source": "1", "compute_capability": ("8.9",), "cuda": "13.0"}
 TARGET = "tensorrt"
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle, built for a GPU: a plan of every graph."""
-    source = Bundle.open(bundle_path("demo"))
-    out = tmp_path_factory.mktemp("bundles") / "demo-gpu"
-    components = {}
-    for name, entry in source.manifest.components.items():
-        limits = limits_of(source.manifest, name, Shapes(), every=True)
-        path = f"engines/{name}/{TARGET}/model.plan"
-        (out / path).parent.mkdir(parents=True)
-        (out / path).write_bytes(make_plan(source.file(entry.engines[0].path), limits))
-        engine = EngineEntry(
-            target=TARGET,
-            precision="float32",
-            path=path,
-            fingerprint=make_fingerprint(target=TARGET, facts=FACTS, machine=MACHINE),
-            limits=limits,
-        )
-        components[name] = replace(entry, engines=(engine,))
-    for folder in ("probes", "tokenizers"):
-        shutil.copytree(source.root / folder, out / folder)
-    write_bundle(out, replace(source.manifest, components=components, files={}))
-    return out
+
+    def write(graph: Path, engine: Path, limits: Mapping[str, Range]) -> None:
+        engine.write_bytes(make_plan(graph, limits))
+
+    return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / "demo-gpu", TARGET, write)
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""ONNX Runtime sessions on a GPU: its providers run on the one stream of `Cuda`, on buffers that are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from latentlink.runtime.cuda import Cuda, this_gpu
+from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.cuda_session import CudaSession
+from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.ort_engine import OrtEngine
+from latentlink.runtime.sessions.ort_shapes import ShapedRuns
+
+GRAPHS = 4
+"""Sets of shapes that are captured, the first ones: ONNX Runtime keeps a graph as long as its session."""
+
+
+def open_session(path: Path, target: str, threads: int | None, varied: bool, *, graphs: bool = True) -> Session:
+    """Open an engine file; see `latentlink.runtime.sessions.open_session`.
+
+    Args:
+        path: The model.
+        target: A target of `PROVIDERS` on a GPU.
+        threads: Threads for what runs on the processor.
+        varied: Whether sizes vary, so that graphs are not worth their memory.
+        graphs: Whether to capture CUDA graphs.
+
+    Raises:
+        PreflightError: The provider, cuda-python or a GPU is missing.
+        BundleError: The model is damaged.
+        MemoryError: The GPU has not enough memory for it.
+    """
+    return OrtGpuSession(path, target, threads, varied, this_gpu(), graphs=graphs and not varied)
+
+
+class OrtGpuSession(CudaSession):
+    """An ONNX Runtime engine with its state in device memory.
+
+    ONNX Runtime waits for the GPU before every run, so that runs are enqueued one at a time. It captures a graph for
+    each thread that runs the engine.
+
+    Args:
+        path: The model.
+        target: A target of `PROVIDERS` on a GPU.
+        threads: Threads for what runs on the processor.
+        varied: Whether memory matters more than speed from the second run of a size on.
+        cuda: The GPU.
+        graphs: Whether to capture CUDA graphs, where the provider can capture this engine.
+    """
+
+    def __init__(
+        self, path: Path, target: str, threads: int | None, varied: bool, cuda: Cuda, *, graphs: bool = True
+    ) -> None:
+        self._engine = OrtEngine(path, target, threads, varied, stream=cuda.stream, graphs=graphs)
+        self._sets: dict[tuple[tuple[int, ...], ...], ShapedRuns] = {}
+        give_back = partial(_give_back, self._engine, self._sets)
+        super().__init__(cuda, self._engine.title, self._engine.inputs, self._engine.outputs, give_back)
+
+    @property
+    def captured(self) -> int:
+        """Sets of shapes that are replayed by a CUDA graph."""
+        return sum(runs.captured for runs in self._sets.values())
+
+    def placement(self) -> Mapping[str, int]:
+        """How many nodes run on which provider."""
+        return self._engine.placement
+
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Enqueue one run; see `Session.run`."""
+        self._check_open()
+        feeds = self._checked("reads", self._reads, inputs)
+        wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
+        with self._cuda.lock:
+            runs = self._of(feeds)
+            missing = [name for name in runs.outputs if name not in wanted]
+            made = {name: DeviceBuffer(self._cuda, *runs.outputs[name]) for name in missing}
+            written = self._checked("writes", self._writes, {**made, **wanted})
+            self._check_written(written, {name: shape for name, (shape, _) in runs.outputs.items()})
+            with self._timed():
+                runs.run(feeds, written)
+        return {name: written[name] for name in outputs}
+
+    def _of(self, feeds: Mapping[str, DeviceBuffer]) -> ShapedRuns:
+        """The runs of a set of shapes."""
+        key = tuple(feeds[name].shape for name in self._reads)
+        if key not in self._sets:
+            graph = len(self._sets) if self._engine.graphs and len(self._sets) < GRAPHS else None
+            self._sets[key] = ShapedRuns(self._cuda, self._engine, feeds, self._writes, graph)
+        return self._sets[key]
+
+
+def _give_back(engine: OrtEngine, sets: dict[Any, ShapedRuns]) -> None:
+    engine.close()  # its graphs go before the buffers that they were captured with
+    sets.clear()
