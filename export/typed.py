@@ -25,8 +25,9 @@ class TypedModule(nn.Module):
     def compute_in(self, dtype: torch.dtype) -> Self:
         """Convert the core's weights, in place. The arithmetic around the core stays float32."""
         self.core.to(dtype)
-        self.compute_dtype = dtype
-        free_memory()
+        if dtype != self.compute_dtype:
+            self.compute_dtype = dtype
+            free_memory()
         return self
 
     def release(self) -> None:

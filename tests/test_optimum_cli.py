@@ -22,11 +22,12 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_exports_what_latentlink_export_exports(tiny: Path, tiny_export: Path, tmp_path: Path) -> None:
-    done = run(tiny, tmp_path / "out", "--family", "sd1", "--task", "text-to-image", "--json")
+    less = ("--without", "vae_decoder", "--without", "vae_encoder")
+    done = run(tiny, tmp_path / "out", "--family", "sd1", "--task", "text-to-image", "--json", *less)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["family"] == "sd1"
     ours, direct = (Bundle.open(path).manifest for path in (tmp_path / "out", tiny_export))
-    assert ours.components.keys() == direct.components.keys()
+    assert ours.components.keys() == direct.components.keys() - less
     assert ours.spaces == direct.spaces
 
 

@@ -30,7 +30,7 @@ def test_a_single_file_is_exported_with_the_users_answers(published: Made, tmp_p
     write_tokenizer(tmp_path / "clip", 600)
     done = export(
         *(published("sd1").file, tmp_path / "out", "--space", "sd", "--prediction", "v_prediction"),
-        *("--tokenizer", tmp_path / "clip"),
+        *("--tokenizer", tmp_path / "clip", "--without", "vae_decoder", "--without", "vae_encoder"),
     )
     assert done.returncode == 0, done.stderr
     manifest = Bundle.open(tmp_path / "out").manifest
