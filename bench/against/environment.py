@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from latentlink.bench.against.sides import Side
@@ -40,7 +41,8 @@ def python_of(side: Side, folder: Path, tell: Tell) -> str:
     """
     if not side.requirements:
         return sys.executable
-    home = folder / "environments" / f"{side.packages[0]}-{_digest([*side.requirements, *side.unwanted, sys.version])}"
+    requirements = [_torch() if one == "torch" else one for one in side.requirements]
+    home = folder / "environments" / f"{side.packages[0]}-{_digest([*requirements, *side.unwanted, sys.version])}"
     python = home / "bin" / "python"
     done = home / "complete"
     if not done.exists():
@@ -48,12 +50,20 @@ def python_of(side: Side, folder: Path, tell: Tell) -> str:
         tell(f"making an environment for {side.title}")
         venv.create(home, with_pip=False)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(python)]
-        tell(f"installing {', '.join(side.requirements)}")
-        _run([*pip, "install", *side.requirements], f"installing {side.title}")
+        tell(f"installing {', '.join(requirements)}")
+        _run([*pip, "install", *requirements], f"installing {side.title}")
         if side.unwanted:
             _run([*pip, "uninstall", "--yes", *side.unwanted], f"installing {side.title}")
         done.touch()
     return str(python)
+
+
+def _torch() -> str:
+    """The requirement of the torch that is here, so that all sides have one; any where there is none."""
+    try:
+        return f"torch=={metadata.version('torch').partition('+')[0]}"
+    except metadata.PackageNotFoundError:
+        return "torch"
 
 
 def prepared(side: Side, python: str, checkpoint: Path, folder: Path, tell: Tell) -> Path | None:

@@ -13,7 +13,8 @@ class Side:
     Args:
         title: As tables call it.
         packages: Distributions whose versions are told.
-        requirements: What its own environment has installed; none where it runs in this one.
+        requirements: What its own environment has installed; none where it runs in this one. `torch` alone is the
+            release of this environment.
         unwanted: What comes along and has to go again, because it does not fit the rest.
         prepare: Command that makes its model, run by its environment's python: `{model}` is the checkpoint, `{out}` the
             directory to make; none where it reads the checkpoint.
@@ -39,7 +40,13 @@ SIDES: Mapping[str, Side] = {
     "openvino-genai": Side(
         title="OpenVINO GenAI",
         packages=("openvino-genai", "openvino", "optimum-intel"),
-        requirements=("openvino-genai==2026.4.1.0", "optimum-intel[openvino]==2.2.0", "diffusers<0.40", "pillow"),
+        requirements=(
+            "openvino-genai==2026.4.1.0",
+            "optimum-intel[openvino]==2.2.0",
+            "diffusers<0.40",
+            "torch",
+            "pillow",
+        ),
         # built for another torch than the one that comes with it: transformers cannot be imported beside it
         unwanted=("torchvision",),
         prepare=(*OPTIMUM_CLI, "openvino", *NAMED, "--weight-format", "fp16", "{out}"),
@@ -48,7 +55,7 @@ SIDES: Mapping[str, Side] = {
     "optimum": Side(
         title="Optimum",
         packages=("optimum", "optimum-onnx", "onnxruntime", "diffusers"),
-        requirements=("optimum-onnx[onnxruntime]==0.1.0", "diffusers<0.36", "pillow"),
+        requirements=("optimum-onnx[onnxruntime]==0.1.0", "diffusers<0.36", "torch", "pillow"),
         unwanted=("torchvision",),
         prepare=(*OPTIMUM_CLI, "onnx", *NAMED, "{out}"),
     ),
