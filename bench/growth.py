@@ -138,7 +138,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         lines = [[title, *(HEADINGS[name] for name in names)], ["---:" for _ in range(len(names) + 1)]]
         lines += [[str(row["value"]), *(f"{row[name]:.3g}" for name in names)] for row in rows]
         if exponents:
-            lines.append(["exponent", *(f"{exponents[name]:.2f}" for name in names)])
+            lines.append(["exponent", *(f"{exponents[name]:z.2f}" for name in names)])
         parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     machine = found["provenance"]
     told = f"{found['bundle']}, {machine['processors']} processors, {machine['processor']}."

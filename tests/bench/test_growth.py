@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.bench import growth
+from latentlink.bench.fresh import fresh
 from latentlink.bench.growth import exponent, main, markdown
 
 
@@ -41,7 +42,7 @@ def test_each_axis_grows_alone_and_the_table_shows_it(tmp_path: Path, monkeypatc
 
 
 def test_a_bundle_is_measured_in_a_process_of_its_own() -> None:
-    found = growth.fresh(growth.measure_one, "demo", "auto", 64, 2, 2, 1)
+    found = fresh(growth.measure_one, "demo", "auto", 64, 2, 2, 1)
     assert 0 < found["step_s"] < found["total_s"]
     assert found["peak_gb"] > 0.03
 
