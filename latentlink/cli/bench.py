@@ -18,6 +18,7 @@ Examples:
   latentlink bench demo
   latentlink bench bundle --target ort-cpu --resident 2GB
   latentlink bench bundle --steps 4 --repeats 3 --json bench.json
+  latentlink bench bundle --against diffusers,openvino-genai --checkpoint stable-diffusion-v1-5 --plot bench.png
 """
 )
 @click.argument("bundle")
@@ -30,6 +31,23 @@ Examples:
 @click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Counted runs.")
 @target_option
 @resident_option
+@click.option(
+    "--against",
+    metavar="SIDES",
+    help="Measure others beside it, in turns, each in its own process: some of diffusers, torch-compile, "
+    "openvino-genai, optimum, stable-diffusion.cpp, with :bfloat16 for another precision. Those that need their own "
+    "environment get one.",
+)
+@click.option("--checkpoint", help="With --against: the diffusers directory that BUNDLE was made from.")
+@click.option("--threads", type=click.IntRange(1), help="With --against: threads of every side; default all.")
+@click.option("--plot", type=click.Path(path_type=Path), help="With --against: write a plot, a PNG.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="With --against: write a table.")
+@click.option("--pictures", type=click.Path(path_type=Path), help="With --against: keep a picture of every side here.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="With --against: where environments and the models that others need are kept; default in the user's cache.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
 def command(
     bundle: str,
@@ -42,11 +60,42 @@ def command(
     repeats: int,
     target: str,
     resident: int | None,
+    against: str | None,
+    checkpoint: str | None,
+    threads: int | None,
+    plot: Path | None,
+    markdown: Path | None,
+    pictures: Path | None,
+    work: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most."""
+    """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most.
+
+    With --against, the same picture is drawn by others too, --repeats times each.
+    """
     from rich.table import Table
 
+    if against is not None:
+        from latentlink.cli._against import run_against
+
+        if checkpoint is None:
+            raise click.UsageError("--against needs --checkpoint: the diffusers directory that BUNDLE was made from.")
+        drawn = {"prompt": prompt, "steps": steps, "sampler": sampler, "guidance": guidance}
+        run_against(
+            bundle,
+            checkpoint,
+            against,
+            {**drawn, "width": width, "height": height, "threads": threads},
+            rounds=repeats,
+            target=target,
+            folder=work,
+            pictures=pictures,
+            files={"plot": plot, "markdown": markdown, "json": json_file},
+        )
+        return
+    only = {"--checkpoint": checkpoint, "--threads": threads, "--plot": plot, "--markdown": markdown}
+    if lost := [name for name, value in {**only, "--pictures": pictures, "--work": work}.items() if value is not None]:
+        raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
     from latentlink.bench.measure import measure
     from latentlink.engine.files import atomic_file
     from latentlink.runtime.choice import ran

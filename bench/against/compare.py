@@ -1,0 +1,259 @@
+"""Sides measured in turns, one process at a time: each round opens every side anew, so that a slow minute meets all."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latentlink.bench.against import runner
+from latentlink.bench.against.environment import NotReady, prepared, python_of
+from latentlink.bench.against.sides import OURS, SCHEDULERS, SIDES, Side
+from latentlink.bench.measure import Spread
+from latentlink.errors import UsageError
+
+LATENTLINK = "latentlink"
+"""What our own side is called."""
+
+METRICS = ("step", "vae_decoder", "total", "cold", "open", "peak_gb", "energy_j")
+"""Seconds of a step, of the VAE and of a whole picture when warm; of the first picture from the start of the process,
+and of opening the model; peak resident memory; energy of the processor's package, where the machine tells."""
+
+ENERGY = Path("/sys/class/powercap")
+"""Where Linux keeps the processor's energy counters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is drawn by every side.
+
+    Args:
+        prompt: Text.
+        negative_prompt: Text.
+        seed: Of the first picture.
+        steps: Denoising steps, at least 3.
+        guidance: Classifier-free guidance.
+        sampler: A key of `SCHEDULERS`.
+        width: Pixels.
+        height: Pixels.
+        threads: Threads of every side.
+        warm: Pictures that are timed in each process after the first.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    seed: int = 0
+    steps: int = 5
+    guidance: float = 7.5
+    sampler: str = "euler"
+    width: int = 512
+    height: int = 512
+    threads: int = 2
+    warm: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A side that takes part.
+
+    Args:
+        name: As it was asked for.
+        precision: What it computes in.
+        side: The rest.
+    """
+
+    name: str
+    precision: str
+    side: Side
+
+    @property
+    def title(self) -> str:
+        """As tables call it."""
+        return f"{self.side.title} {self.precision}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What was measured of a side.
+
+    Args:
+        contender: The side.
+        rounds: Metrics of every round.
+        versions: Of its packages.
+        reason: Why it was not measured, or no further; empty where it was.
+    """
+
+    contender: Contender
+    rounds: list[Mapping[str, float]] = field(default_factory=list)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+    def spread(self, metric: str) -> Spread | None:
+        """Over the rounds; None where the metric was not measured."""
+        values = [values[metric] for values in self.rounds if metric in values]
+        return Spread.of(values) if values else None
+
+    def ratio(self, metric: str, ours: Outcome) -> float | None:
+        """Median over the rounds of what it takes for each unit that we take; above 1 we take less."""
+        pairs = zip(self.rounds, ours.rounds, strict=False)
+        found = [theirs[metric] / mine[metric] for theirs, mine in pairs if metric in theirs and mine.get(metric)]
+        return statistics.median(found) if found else None
+
+
+def contenders(asked: str, precision: str) -> list[Contender]:
+    """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
+
+    Args:
+        asked: Names, separated by commas.
+        precision: Of our own engines, for the table.
+
+    Raises:
+        UsageError: A name or a precision is unknown.
+    """
+    found = [Contender(name=LATENTLINK, precision=precision, side=OURS)]
+    for word in asked.split(","):
+        name, _, wanted = word.strip().partition(":")
+        if name not in SIDES:
+            raise UsageError(f"Unknown side {name!r}; expected some of: {', '.join(SIDES)}.")
+        chosen = wanted or SIDES[name].precisions[0]
+        if chosen not in SIDES[name].precisions:
+            raise UsageError(f"{name} computes in {' or '.join(SIDES[name].precisions)} here, but received {chosen!r}.")
+        found.append(Contender(name=name, precision=chosen, side=SIDES[name]))
+    return found
+
+
+def compare(
+    bundle: str | Path,
+    checkpoint: str | Path,
+    entered: Sequence[Contender],
+    work: Work,
+    *,
+    rounds: int,
+    folder: Path,
+    target: str = "auto",
+    pictures: Path | None = None,
+    on_progress: Callable[[int, int, str], object] = lambda done, count, what: None,
+) -> list[Outcome]:
+    """Measure sides in turns.
+
+    A side that fails once is told why and left out of later rounds; the others go on.
+
+    Args:
+        bundle: Ours.
+        checkpoint: The diffusers directory that the bundle was made from; the others read it.
+        entered: The sides, ours first.
+        work: What is drawn.
+        rounds: How often each side is opened.
+        folder: Where environments and prepared models are kept.
+        target: Ours to run on.
+        pictures: Directory for one picture of each side; None for none.
+        on_progress: Called with (done, count, what) before each process.
+
+    Raises:
+        UsageError: The sampler is none that all sides have, there are too few steps, or there is no checkpoint.
+    """
+    if work.sampler not in SCHEDULERS:
+        raise UsageError(f"Sampler {work.sampler!r} is not one that all sides have; expected {', '.join(SCHEDULERS)}.")
+    if work.steps < 3:
+        raise UsageError(f"steps is {work.steps}; expected at least 3, as the first is not timed.")
+    if not (Path(checkpoint) / "model_index.json").is_file():
+        raise UsageError(f"There is no model_index.json in {str(checkpoint)!r}; expected a diffusers directory.")
+    outcomes = [Outcome(contender=one) for one in entered]
+    count = len(outcomes) * (rounds + 1)
+    pythons, models = {}, {}
+    for number, outcome in enumerate(outcomes):
+        side, name = outcome.contender.side, outcome.contender.name
+
+        def tell(what: str, number: int = number) -> None:
+            on_progress(number, count, what)
+
+        try:
+            pythons[name] = python_of(side, folder, tell)
+            models[name] = prepared(side, pythons[name], Path(checkpoint), folder, tell)
+        except NotReady as error:
+            outcome.reason = error.message
+    for turn in range(rounds):
+        # each round begins with another side
+        for place in range(len(outcomes)):
+            outcome = outcomes[(turn + place) % len(outcomes)]
+            on_progress((turn + 1) * len(outcomes) + place, count, outcome.contender.title)
+            if outcome.reason:
+                continue
+            name = outcome.contender.name
+            job = _job(outcome.contender, work, str(bundle if name == LATENTLINK else checkpoint))
+            job |= {"prepared": str(models[name] or ""), "target": target, "picture": ""}
+            if pictures is not None:
+                pictures.mkdir(parents=True, exist_ok=True)
+                job["picture"] = str(pictures.resolve() / f"{name}-{outcome.contender.precision}.png")
+            try:
+                values, outcome.versions = _measured(pythons[name], job)
+                outcome.rounds.append(values)
+            except NotReady as error:
+                outcome.reason = error.message
+    return outcomes
+
+
+def _job(contender: Contender, work: Work, model: str) -> dict[str, Any]:
+    scheduler, genai_scheduler = SCHEDULERS[work.sampler]
+    return {
+        **{name: getattr(work, name) for name in work.__dataclass_fields__},
+        "side": contender.name,
+        "precision": contender.precision,
+        "model": model,
+        "scheduler": scheduler,
+        "genai_scheduler": genai_scheduler,
+        "packages": contender.side.packages,
+    }
+
+
+def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Mapping[str, str]]:
+    """Metrics and versions of one process.
+
+    Raises:
+        NotReady: It failed.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        given, out = Path(folder) / "job.json", Path(folder) / "result.json"
+        errors = stack.enter_context((Path(folder) / "errors").open("w+"))
+        before = _energy()
+        given.write_text(json.dumps({**job, "started": time.time()}), encoding="utf-8")
+        process = subprocess.Popen(
+            [python, runner.__file__, str(given), str(out)], stdout=errors, stderr=errors, env=environment, cwd=folder
+        )
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        process.returncode = os.waitstatus_to_exitcode(status)
+        after = _energy()
+        if process.returncode:
+            errors.seek(0)
+            lines = errors.read().strip().splitlines()
+            why = lines[-1] if lines else "it said nothing"
+            raise NotReady(f"it ended with exit status {process.returncode}: {why}")
+        found = json.loads(out.read_text(encoding="utf-8"))
+    values = {name: statistics.median(one[name] for one in found["warm"]) for name in ("step", "vae_decoder", "total")}
+    values |= {"cold": found["cold"], "open": found["open"], "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+    if before is not None and after is not None and after > before:
+        values["energy_j"] = after - before
+    return values, found["versions"]
+
+
+def _energy() -> float | None:
+    """Joules that the processor's packages have used since some moment; None where the machine does not tell."""
+    try:
+        counters = [int(path.read_text()) for path in ENERGY.glob("intel-rapl:?/energy_uj")]
+    except OSError:
+        return None
+    return sum(counters) / 1e6 if counters else None

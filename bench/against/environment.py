@@ -1,0 +1,110 @@
+"""Environments of sides whose packages do not go with ours, and the models that are made for them: made once, kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from latentlink.bench.against.sides import Side
+from latentlink.errors import LatentLinkError
+
+Tell = Callable[[str], object]
+"""Told what is being done, before it is."""
+
+
+class NotReady(LatentLinkError):
+    """A side's environment or model could not be made."""
+
+
+def default_folder() -> Path:
+    """Where both are kept: `$XDG_CACHE_HOME/latentlink/bench`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentlink" / "bench"
+
+
+def python_of(side: Side, folder: Path, tell: Tell) -> str:
+    """The python that has a side's packages; an environment is made where it needs its own and there is none.
+
+    Args:
+        side: The side.
+        folder: Where environments are kept.
+        tell: Told of every command.
+
+    Raises:
+        NotReady: Something could not be installed.
+    """
+    if not side.requirements:
+        return sys.executable
+    requirements = [_torch() if one == "torch" else one for one in side.requirements]
+    home = folder / "environments" / f"{side.packages[0]}-{_digest([*requirements, *side.unwanted, sys.version])}"
+    python = home / "bin" / "python"
+    done = home / "complete"
+    if not done.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        tell(f"making an environment for {side.title}")
+        venv.create(home, with_pip=False)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(python)]
+        tell(f"installing {', '.join(requirements)}")
+        _run([*pip, "install", *requirements], f"installing {side.title}")
+        if side.unwanted:
+            _run([*pip, "uninstall", "--yes", *side.unwanted], f"installing {side.title}")
+        done.touch()
+    return str(python)
+
+
+def _torch() -> str:
+    """The requirement of the torch that is here, so that all sides have one; any where there is none."""
+    try:
+        return f"torch=={metadata.version('torch').partition('+')[0]}"
+    except metadata.PackageNotFoundError:
+        return "torch"
+
+
+def prepared(side: Side, python: str, checkpoint: Path, folder: Path, tell: Tell) -> Path | None:
+    """The model as a side reads it; None where it reads the checkpoint itself.
+
+    Args:
+        side: The side.
+        python: Of its environment.
+        checkpoint: A diffusers directory.
+        folder: Where models are kept.
+        tell: Told of every command.
+
+    Raises:
+        NotReady: Its tool failed.
+    """
+    if not side.prepare:
+        return None
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file())
+    state = [str(checkpoint.resolve()), *side.requirements]
+    state += [f"{path.relative_to(checkpoint)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    out = folder / "models" / f"{side.packages[0]}-{_digest(state)}"
+    if not out.is_dir():
+        part = out.with_name(f"{out.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        tell(f"preparing the model for {side.title}")
+        command = [word.format(model=checkpoint, out=part) for word in side.prepare]
+        _run([python, *command], f"preparing the model for {side.title}")
+        part.rename(out)
+    return out
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _run(command: Sequence[str], what: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise NotReady(f"{what} failed: {error}.") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise NotReady(f"{what} failed with exit status {done.returncode}: {lines[-1] if lines else 'it said nothing'}")

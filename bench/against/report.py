@@ -1,0 +1,142 @@
+"""What a comparison found: JSON for machines, a Markdown table and a plot made from that JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from latentlink.bench.against.compare import METRICS, Outcome, Work
+from latentlink.bench.measure import provenance
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "step": ("s a step", "{:.3g}"),
+    "vae_decoder": ("VAE, s", "{:.3g}"),
+    "total": ("picture, s", "{:.3g}"),
+    "cold": ("first picture, s", "{:.3g}"),
+    "peak_gb": ("peak memory, GB", "{:.2f}"),
+    "energy_j": ("energy, J", "{:.0f}"),
+}
+"""Heading and format of the metrics that tables show."""
+
+RATIOS = ("step", "total", "peak_gb")
+"""Metrics whose ratio stands in brackets."""
+
+BEGIN, END = "<!-- bench: {} -->", "<!-- /bench -->"
+"""Lines around a table in a page, with the JSON file that it is made from."""
+
+
+def to_json(outcomes: Sequence[Outcome], work: Work, *, rounds: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    """A comparison as data.
+
+    Args:
+        outcomes: Ours first.
+        work: What was drawn.
+        rounds: How often each side was opened.
+        more: What else a reader has to know, such as the bundle.
+    """
+    ours = outcomes[0]
+    sides = []
+    for one in outcomes:
+        spreads = {metric: one.spread(metric) for metric in METRICS}
+        sides.append(
+            {
+                "name": one.contender.name,
+                "title": one.contender.side.title,
+                "precision": one.contender.precision,
+                "reason": one.reason,
+                "versions": dict(one.versions),
+                "metrics": {name: asdict(spread) for name, spread in spreads.items() if spread is not None},
+                "ratios": {
+                    name: ratio for name in METRICS if (ratio := one.ratio(name, ours)) is not None and one is not ours
+                },
+                "rounds": [dict(values) for values in one.rounds],
+            }
+        )
+    return {
+        "kind": "latentlink bench --against",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["latentlink", *sys.argv[1:]],
+        "work": asdict(work),
+        "rounds": rounds,
+        **more,
+        "provenance": dict(provenance()),
+        "sides": sides,
+    }
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """A table of `to_json`: medians, and in brackets how many times our own figure that is."""
+    shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
+    rows = [["", *(COLUMNS[name][0] for name in shown)], ["---", *("---:" for _ in shown)]]
+    notes = []
+    for side in found["sides"]:
+        title = f"{side['title']}, {side['precision']}"
+        if not side["metrics"]:
+            notes.append(f"{title}: not measured, {side['reason']}")
+            continue
+        cells = []
+        for name in shown:
+            spread = side["metrics"].get(name)
+            cell = "" if spread is None else COLUMNS[name][1].format(spread["median"])
+            ratio = side["ratios"].get(name) if name in RATIOS else None
+            cells.append(cell if ratio is None else f"{cell} ({ratio:.2f}x)")
+        rows.append([title, *cells])
+    work, machine = found["work"], found["provenance"]
+    told = (
+        f"{work['width']}x{work['height']}, {work['steps']} steps of {work['sampler']}, guidance {work['guidance']:g}, "
+        f"{work['threads']} threads, {machine['processor']}; medians of {found['rounds']} rounds."
+    )
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([*lines, "", told, *notes, "", f"`{' '.join(found['command'])}`"]) + "\n"
+
+
+def plot(found: Mapping[str, Any], path: Path) -> None:
+    """Bars of a step, a whole picture, and peak memory, as a PNG.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    sides = [side for side in reversed(found["sides"]) if side["metrics"]]
+    figure = Figure(figsize=(11, 1.2 + 0.45 * len(sides)), layout="constrained")
+    titles = [f"{side['title']}, {side['precision']}" for side in sides]
+    for place, name in enumerate(("step", "total", "peak_gb")):
+        axes = figure.add_subplot(1, 3, place + 1)
+        spreads = [side["metrics"].get(name) for side in sides]
+        middle = [0.0 if spread is None else spread["median"] for spread in spreads]
+        errors = [
+            [0.0 if spread is None else abs(spread["median"] - spread[end]) for spread in spreads]
+            for end in ("low", "high")
+        ]
+        colours = ["#1f6f8b" if side["name"] == "latentlink" else "#c9ced6" for side in sides]
+        bars = axes.barh(titles, middle, xerr=errors, color=colours, ecolor="#666")
+        axes.bar_label(bars, [COLUMNS[name][1].format(value) for value in middle], padding=4, fontsize=8)
+        axes.set_title(COLUMNS[name][0], fontsize=10)
+        axes.margins(x=0.18)
+        axes.spines[["top", "right"]].set_visible(False)
+        if place:
+            axes.set_yticklabels([])
+    figure.savefig(path, dpi=130, format="png")
+
+
+def with_table(page: str, name: str, table: str) -> str:
+    """A page with the table between its lines for a file replaced.
+
+    Args:
+        page: Text that has `BEGIN` with `name` and `END`.
+        name: The JSON file as the page names it.
+        table: Of `markdown`.
+
+    Raises:
+        ValueError: The page has no such lines.
+    """
+    before, begin, rest = page.partition(BEGIN.format(name))
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no lines {BEGIN.format(name)} and {END}")
+    return f"{before}{begin}\n{table}{end}{after}"

@@ -1,0 +1,249 @@
+"""One side of a comparison, in a process of its own: opens a model, draws pictures, writes what each stage took.
+
+python runner.py JOB.json RESULT.json
+
+It runs in the environment of the package that is measured, where latentlink need not be: it takes nothing but the
+standard library and that package.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from itertools import pairwise
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+now = time.perf_counter
+Stages = dict[str, float]
+"""Seconds by stage: `step` is one denoising step (the median of those after the first), `vae_decoder`, `total`."""
+
+Draw = Callable[[int, list[float]], Any]
+"""Draws with a seed, appending the time after every step; returns the picture, a PIL image."""
+
+
+class Stopwatch:
+    """Adds up what some function takes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, watched."""
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            began = now()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += now() - began
+
+        return watched
+
+
+def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
+    """A bundle of ours."""
+    from latentlink import load
+
+    pipe = load(job["model"], target=job["target"], threads=job["threads"])
+
+    def draw(seed: int) -> tuple[Any, Stages]:
+        marks: list[float] = []
+        began = now()
+        done = pipe.generate(
+            job["prompt"],
+            negative_prompt=job["negative_prompt"],
+            seed=seed,
+            steps=job["steps"],
+            guidance=job["guidance"],
+            sampler=job["sampler"],
+            width=job["width"],
+            height=job["height"],
+            guard="off",  # random weights draw noise
+            on_step=lambda at: marks.append(now()),
+        )
+        total = now() - began
+        return done.images[0], _stages(marks, total, done.timings["vae_decoder"])
+
+    return draw
+
+
+def diffusers(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
+    """diffusers, eager or compiled."""
+    import torch
+    from diffusers import DiffusionPipeline
+
+    torch.set_num_threads(job["threads"])
+    dtype = getattr(torch, job["precision"])
+    pipe = DiffusionPipeline.from_pretrained(job["model"], torch_dtype=dtype)
+    if job["side"] == "torch-compile":
+        name = "unet" if hasattr(pipe, "unet") else "transformer"
+        setattr(pipe, name, torch.compile(getattr(pipe, name)))
+    return _of_diffusers(pipe, job, lambda seed: torch.Generator().manual_seed(seed))
+
+
+def optimum(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
+    """Optimum's pipeline over ONNX Runtime."""
+    import onnxruntime
+    import torch
+    from optimum.onnxruntime import ORTDiffusionPipeline
+
+    torch.set_num_threads(job["threads"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = job["threads"]
+    pipe = ORTDiffusionPipeline.from_pretrained(job["prepared"], session_options=options)
+    return _of_diffusers(pipe, job, lambda seed: torch.Generator().manual_seed(seed))
+
+
+def _of_diffusers(
+    pipe: Any, job: dict[str, Any], generator: Callable[[int], Any]
+) -> Callable[[int], tuple[Any, Stages]]:
+    """A pipeline with the interface of diffusers."""
+    import diffusers as library
+
+    pipe.scheduler = getattr(library, job["scheduler"]).from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    if getattr(pipe, "safety_checker", None) is not None:
+        pipe.safety_checker = None
+    decoder = Stopwatch()
+    pipe.vae.decode = MethodType(_unbound(decoder.around(pipe.vae.decode)), pipe.vae)
+
+    def draw(seed: int) -> tuple[Any, Stages]:
+        marks: list[float] = []
+
+        def step(_: Any, number: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+            marks.append(now())
+            return values
+
+        before, began = decoder.seconds, now()
+        done = pipe(
+            job["prompt"],
+            negative_prompt=job["negative_prompt"],
+            num_inference_steps=job["steps"],
+            guidance_scale=job["guidance"],
+            width=job["width"],
+            height=job["height"],
+            generator=generator(seed),
+            callback_on_step_end=step,
+        )
+        return done.images[0], _stages(marks, now() - began, decoder.seconds - before)
+
+    return draw
+
+
+def _unbound(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *arguments, **named: function(*arguments, **named)
+
+
+def openvino_genai(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
+    """OpenVINO GenAI, on a model that optimum-intel exported."""
+    import openvino_genai as genai
+    from PIL import Image
+
+    kind = getattr(genai.Scheduler.Type, job["genai_scheduler"])
+    pipe = genai.Text2ImagePipeline(job["prepared"])
+    pipe.set_scheduler(
+        genai.Scheduler.from_config(str(Path(job["prepared"]) / "scheduler/scheduler_config.json"), kind)
+    )
+    settings = {"num_inference_steps": job["steps"], "guidance_scale": job["guidance"]}
+    pipe.reshape(1, job["height"], job["width"], job["guidance"])
+    hint = {"float32": "f32", "bfloat16": "bf16"}[job["precision"]]
+    pipe.compile("CPU", INFERENCE_NUM_THREADS=job["threads"], INFERENCE_PRECISION_HINT=hint)
+
+    def draw(seed: int) -> tuple[Any, Stages]:
+        marks: list[float] = []
+
+        def step(number: int, count: int, latent: Any) -> bool:
+            marks.append(now())
+            return False
+
+        began = now()
+        made = pipe.generate(
+            job["prompt"], negative_prompt=job["negative_prompt"], rng_seed=seed, callback=step, **settings
+        )
+        total = now() - began
+        decoder = pipe.get_performance_metrics().get_vae_decoder_infer_duration() / 1000
+        return Image.fromarray(made.data[0]), _stages(marks, total, decoder)
+
+    return draw
+
+
+def stable_diffusion_cpp(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
+    """stable-diffusion.cpp by its Python binding, on the checkpoint itself."""
+    from stable_diffusion_cpp import StableDiffusion
+
+    pipe = StableDiffusion(model_path=job["model"], n_threads=job["threads"], wtype="f16", verbose=False)
+
+    def draw(seed: int) -> tuple[Any, Stages]:
+        marks: list[float] = []
+        began = now()
+        images = pipe.generate_image(
+            prompt=job["prompt"],
+            negative_prompt=job["negative_prompt"],
+            sample_steps=job["steps"],
+            cfg_scale=job["guidance"],
+            sample_method=job["sampler"],
+            width=job["width"],
+            height=job["height"],
+            seed=seed,
+            progress_callback=lambda step, steps, seconds: marks.append(now()),
+        )
+        ended = now()
+        return images[0], _stages(marks[: job["steps"]], ended - began, ended - marks[job["steps"] - 1])
+
+    return draw
+
+
+SIDES: dict[str, Callable[[dict[str, Any]], Callable[[int], tuple[Any, Stages]]]] = {
+    "latentlink": latentlink,
+    "diffusers": diffusers,
+    "torch-compile": diffusers,
+    "openvino-genai": openvino_genai,
+    "optimum": optimum,
+    "stable-diffusion.cpp": stable_diffusion_cpp,
+}
+
+
+def _stages(marks: list[float], total: float, decoder: float) -> Stages:
+    """By the times after each step. The first step's is not known where text encoding goes before it."""
+    if len(marks) < 2:
+        raise ValueError(f"{len(marks)} steps were told of; expected at least 2")
+    steps = [after - before for before, after in pairwise(marks)]
+    return {"step": statistics.median(steps), "vae_decoder": decoder, "total": total}
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Open the model, draw once cold and then warm.
+
+    Args:
+        job: `side`, `model`, `prepared`, `started` (seconds since the epoch when the process was started), and the
+            settings of a picture.
+
+    Returns:
+        `open`, `cold` (seconds from the process's start to the first picture), `warm` (stages of each), `versions`.
+    """
+    began = now()
+    draw = SIDES[job["side"]](job)
+    opened = now() - began
+    picture, _ = draw(job["seed"])
+    cold = time.time() - job["started"]
+    warm = [draw(job["seed"] + number)[1] for number in range(1, job["warm"] + 1)]
+    if job["picture"]:
+        picture.save(job["picture"])
+    versions = {}
+    for name in job["packages"]:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"open": opened, "cold": cold, "warm": warm, "versions": versions}
+
+
+if __name__ == "__main__":
+    given, out = (Path(argument) for argument in sys.argv[1:])
+    out.write_text(json.dumps(run(json.loads(given.read_text(encoding="utf-8")))), encoding="utf-8")

@@ -1,0 +1,96 @@
+"""`latentlink bench --against`: the comparison, its table, and the files that were asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from latentlink.cli._console import console, progress
+from latentlink.errors import PreflightError
+
+
+def run_against(
+    bundle: str,
+    checkpoint: str,
+    against: str,
+    asked: Mapping[str, Any],
+    *,
+    rounds: int,
+    target: str,
+    folder: Path | None,
+    pictures: Path | None,
+    files: Mapping[str, Path | None],
+) -> None:
+    """Compare, print the table, write `files` (`plot`, `markdown`, `json`).
+
+    Args:
+        bundle: Ours.
+        checkpoint: What the others read.
+        against: Their names.
+        asked: What to draw; None takes the bundle's own value.
+        rounds: How often each side is opened.
+        target: Ours to run on.
+        folder: Where environments and models are kept; None is the user's cache.
+        pictures: Where a picture of every side goes.
+        files: Where results go; None for those that are not wanted.
+    """
+    from rich.table import Table
+
+    from latentlink.bench.against.compare import Work, compare, contenders
+    from latentlink.bench.against.environment import default_folder
+    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, to_json
+    from latentlink.engine.bundle import Bundle
+    from latentlink.engine.files import atomic_file
+    from latentlink.runtime import bundle_path
+    from latentlink.runtime.choice import choose
+
+    if files["plot"] is not None and find_spec("matplotlib") is None:
+        raise PreflightError("--plot needs matplotlib, but it is not installed.", remedy="pip install matplotlib")
+    opened = Bundle.open(bundle_path(bundle), check_files=False)
+    own = opened.manifest.sampling
+    defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
+    threads = len(os.sched_getaffinity(0))
+    given = {name: value for name, value in asked.items() if value is not None}
+    work = Work(**{**defaults, "threads": threads, **given})
+    entered = contenders(against, choose("denoiser", bundle, opened, target).engine.precision)
+    with progress() as bar:
+        task = bar.add_task("measuring", total=None)
+        outcomes = compare(
+            bundle,
+            checkpoint,
+            entered,
+            work,
+            rounds=rounds,
+            folder=folder or default_folder(),
+            target=target,
+            pictures=pictures,
+            on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
+        )
+    found = to_json(outcomes, work, rounds=rounds, more={"bundle": bundle, "checkpoint": checkpoint, "target": target})
+    shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
+    table = Table("", *(COLUMNS[name][0] for name in shown), box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for side in found["sides"]:
+        cells = []
+        for name in shown:
+            spread, ratio = side["metrics"].get(name), side["ratios"].get(name)
+            cell = "" if spread is None else COLUMNS[name][1].format(spread["median"])
+            cells.append(cell if ratio is None or name not in RATIOS else f"{cell} ({ratio:.2f}x)")
+        table.add_row(f"{side['title']} {side['precision']}", *cells)
+    console.print(table)
+    for side in found["sides"]:
+        if side["reason"]:
+            console.print(f"{side['title']}: not measured, {side['reason']}", highlight=False, markup=False)
+    for kind, path in files.items():
+        if path is None:
+            continue
+        with atomic_file(path) as part:
+            if kind == "plot":
+                plot(found, part)
+            else:
+                text = markdown(found) if kind == "markdown" else json.dumps(found, indent=2) + "\n"
+                part.write_text(text, encoding="utf-8")

@@ -1,0 +1,248 @@
+"""A comparison: who takes part, each in a process of its own and in turns, and what is said of those that cannot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentlink.bench.against import compare as comparing
+from latentlink.bench.against import environment
+from latentlink.bench.against.compare import Contender, Outcome, Work, compare, contenders
+from latentlink.bench.against.environment import NotReady, prepared, python_of
+from latentlink.bench.against.report import markdown, plot, to_json, with_table
+from latentlink.bench.against.sides import OURS, SIDES, Side
+from latentlink.cli.bench import command
+from latentlink.demo import checkpoint
+from latentlink.errors import UsageError
+
+WORK = Work(prompt="a red circle on a blue background", steps=4, sampler="ddim", width=64, height=64, threads=1)
+
+
+def entered(*names: str) -> list[Contender]:
+    return contenders(",".join(names), "float32")
+
+
+def test_sides_are_named_with_their_precision() -> None:
+    found = contenders("diffusers, diffusers:bfloat16,optimum", "float16")
+    assert [one.title for one in found] == [
+        "LatentLink float16",
+        "diffusers float32",
+        "diffusers bfloat16",
+        "Optimum float32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("abacus", "Unknown side 'abacus'; expected some of: diffusers, torch-compile"),
+        ("optimum:int4", "optimum computes in float32 here, but received 'int4'"),
+    ],
+)
+def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        contenders(asked, "float32")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"sampler": "unipc"}, "'unipc' is not one that all sides have"), ({"steps": 2}, "expected at least 3")],
+)
+def test_work_that_is_not_the_same_for_all_is_refused(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        compare("demo", checkpoint("demo"), entered("diffusers"), replace(WORK, **changed), rounds=1, folder=tmp_path)
+    with pytest.raises(UsageError, match=r"no model_index\.json"):
+        compare("demo", tmp_path, entered("diffusers"), WORK, rounds=1, folder=tmp_path)
+
+
+def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
+    told: list[str] = []
+    outcomes = compare(
+        "demo",
+        checkpoint("demo"),
+        entered("diffusers"),
+        WORK,
+        rounds=1,
+        folder=tmp_path,
+        pictures=tmp_path / "pictures",
+        on_progress=lambda done, count, what: told.append(what),
+    )
+    assert told == ["LatentLink float32", "diffusers float32"]
+    for one in outcomes:
+        assert one.reason == ""
+        (values,) = one.rounds
+        assert 0 < values["step"] < values["total"] < values["cold"]
+        assert 0 < values["vae_decoder"] < values["total"]
+        assert 0.03 < values["peak_gb"] < 4  # an interpreter with numpy, and less than all of a small machine
+        assert set(one.versions) <= set(one.contender.side.packages)
+    assert outcomes[1].versions.keys() == {"diffusers", "torch"}
+    ours, theirs = (Image.open(path).convert("RGB") for path in sorted((tmp_path / "pictures").iterdir())[::-1])
+    assert ours.size == theirs.size == (64, 64)
+    difference = [abs(a - b) for a, b in zip(ours.tobytes(), theirs.tobytes(), strict=True)]
+    assert max(difference) <= 2  # float32 on both sides: the roundings of four steps
+
+
+def fakes(monkeypatch: pytest.MonkeyPatch, measured: Callable[[str], Mapping[str, float]]) -> None:
+    """Processes that are not started: what each would have measured, by its side's name."""
+
+    def run(python: str, job: Mapping[str, Any]) -> tuple[Mapping[str, float], Mapping[str, str]]:
+        return measured(job["side"]), {}
+
+    monkeypatch.setattr(comparing, "_measured", run)
+
+
+def test_rounds_begin_with_another_side_and_ratios_are_of_the_same_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    slower = iter([1.0, 1.0, 3.0, 3.0, 1.0, 1.0])  # both sides of the second round
+
+    def measured(side: str) -> dict[str, float]:
+        order.append(side)
+        return {"step": next(slower) * (2.0 if side == "diffusers" else 1.0)}
+
+    fakes(monkeypatch, measured)
+    ours, theirs = compare("demo", checkpoint("demo"), entered("diffusers"), WORK, rounds=3, folder=tmp_path)
+    assert order == ["latentlink", "diffusers", "diffusers", "latentlink", "latentlink", "diffusers"]
+    assert theirs.ratio("step", ours) == 2.0
+    spread = theirs.spread("step")
+    assert spread is not None
+    assert (spread.median, spread.low, spread.high) == (2.0, 2.0, 6.0)
+    assert theirs.spread("energy_j") is None
+
+
+def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def measured(side: str) -> dict[str, float]:
+        calls.append(side)
+        if side == "diffusers":
+            raise NotReady("it ended with exit status 1: MemoryError")
+        return {"step": 1.0}
+
+    fakes(monkeypatch, measured)
+    outcomes = compare(
+        "demo", checkpoint("demo"), entered("diffusers", "torch-compile"), WORK, rounds=2, folder=tmp_path
+    )
+    assert [one.reason for one in outcomes] == ["", "it ended with exit status 1: MemoryError", ""]
+    assert [len(one.rounds) for one in outcomes] == [2, 0, 2]
+    assert calls.count("diffusers") == 1
+
+
+def test_what_a_process_said_last_is_why_it_failed(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    outcomes = compare("no-such-bundle", tmp_path, entered("diffusers")[:1], WORK, rounds=1, folder=tmp_path)
+    assert "no-such-bundle" in outcomes[0].reason
+
+
+OWN = Side(
+    title="Own", packages=("own",), requirements=("own==1",), unwanted=("other",), prepare=("-c", "{model} {out}")
+)
+
+
+def test_an_environment_is_made_once_and_again_where_it_was_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    fails = [True]
+
+    def run(pip: list[str], what: str) -> None:
+        ran.append(pip[pip.index("--python") + 2 :])
+        if fails[0]:
+            raise NotReady(f"{what} failed")
+
+    monkeypatch.setattr(environment, "_run", run)
+    with pytest.raises(NotReady, match="installing Own failed"):
+        python_of(OWN, tmp_path, lambda what: None)
+    fails[0] = False
+    python = python_of(OWN, tmp_path, lambda what: None)
+    assert Path(python).exists()
+    assert python_of(OWN, tmp_path, lambda what: None) == python
+    assert ran == [["install", "own==1"], ["install", "own==1"], ["uninstall", "--yes", "other"]]
+    changed = replace(OWN, requirements=("own==2",))
+    assert python_of(changed, tmp_path, lambda what: None) != python
+
+
+def test_a_model_is_prepared_once_for_a_state_of_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def run(line: list[str], what: str) -> None:
+        model, out = line[-1].split(" ")
+        made.append(model)
+        Path(out).mkdir()
+
+    monkeypatch.setattr(environment, "_run", run)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model_index.json").write_text("{}")
+    first = prepared(OWN, "python", model, tmp_path, lambda what: None)
+    assert prepared(OWN, "python", model, tmp_path, lambda what: None) == first
+    (model / "model_index.json").write_text("{} ")
+    assert prepared(OWN, "python", model, tmp_path, lambda what: None) != first
+    assert made == [str(model)] * 2
+    assert prepared(SIDES["diffusers"], "python", model, tmp_path, lambda what: None) is None
+
+
+def test_a_tool_that_is_missing_or_fails_says_so(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    with pytest.raises(NotReady, match=r"preparing the model for Own failed: .*No such file"):
+        prepared(OWN, str(tmp_path / "python"), model, tmp_path, lambda what: None)
+    assert not [*(tmp_path / "models").glob("own-*[0-9a-f]")]
+
+
+def found() -> dict[str, Any]:
+    ours = Outcome(
+        contender=Contender(name="latentlink", precision="float32", side=OURS),
+        rounds=[{"step": 2.0, "total": 20.0, "vae_decoder": 1.5, "cold": 30.0, "peak_gb": 4.0}],
+    )
+    theirs = Outcome(
+        contender=Contender(name="diffusers", precision="bfloat16", side=SIDES["diffusers"]),
+        rounds=[{"step": 5.0, "total": 45.0, "vae_decoder": 3.25, "cold": 60.0, "peak_gb": 6.0}],
+    )
+    lost = Outcome(contender=Contender(name="optimum", precision="float32", side=SIDES["optimum"]), reason="it is gone")
+    return to_json([ours, theirs, lost], WORK, rounds=1, more={"bundle": "demo"})
+
+
+def test_the_table_is_made_from_the_json_alone() -> None:
+    table = markdown(json.loads(json.dumps(found())))
+    lines = table.splitlines()
+    assert lines[0] == "|  | s a step | VAE, s | picture, s | first picture, s | peak memory, GB |"
+    assert lines[2] == "| LatentLink, float32 | 2 | 1.5 | 20 | 30 | 4.00 |"
+    assert lines[3] == "| diffusers, bfloat16 | 5 (2.50x) | 3.25 | 45 (2.25x) | 60 | 6.00 (1.50x) |"
+    assert "Optimum, float32: not measured, it is gone" in lines
+    assert "4 steps of ddim" in table
+
+
+def test_a_page_takes_the_table_between_its_lines() -> None:
+    page = "before\n<!-- bench: results/a.json -->\nold\n<!-- /bench -->\nafter\n"
+    assert with_table(page, "results/a.json", "new\n") == page.replace("old", "new")
+    with pytest.raises(ValueError, match=r"results/b\.json"):
+        with_table(page, "results/b.json", "new\n")
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    plot(found(), tmp_path / "plot.png")
+    assert Image.open(tmp_path / "plot.png").size[0] > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--against", "diffusers"], "--against needs --checkpoint"),
+        (["demo", "--threads", "2", "--plot", "a.png"], "--threads, --plot only goes with --against"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 2
+    assert message in done.output
