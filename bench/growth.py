@@ -17,9 +17,13 @@ from typing import Any
 import click
 import numpy as np
 
+from rich.console import Console
+from rich.progress import Progress
+
 import latentlink
 from latentlink.bench.fresh import fresh
 from latentlink.bench.measure import provenance
+from latentlink.engine.files import atomic_file
 
 KIND = "latentlink.bench.growth"
 
@@ -175,10 +179,7 @@ def main(
     warm: int,
 ) -> None:
     """Measure how BUNDLE's cost grows, and write OUT."""
-    from latentlink.cli._console import progress
-    from latentlink.engine.files import atomic_file
-
-    with progress() as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("measuring", total=None)
         found = growth(
             bundle,
