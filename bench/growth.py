@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 import numpy as np
-
 from rich.console import Console
 from rich.progress import Progress
 
