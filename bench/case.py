@@ -31,6 +31,7 @@ class Case:
         strength: Of a start from a picture, 0 to 1.
         denoising_start: Share of the way that the latents to start from have come, or None to start from a picture.
         denoising_end: Share of the way to stop at, or None for all of it.
+        guidance_interval: Ratios of noise to signal between which it is applied, or None for everywhere.
     """
 
     sampler: str
@@ -46,6 +47,7 @@ class Case:
     strength: float | None = None
     denoising_start: float | None = None
     denoising_end: float | None = None
+    guidance_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "text2img" and not (self.strength is None and self.denoising_start is None):

@@ -96,6 +96,7 @@ class Sides:
             seed=case.seed,
             steps=case.steps,
             guidance=case.guidance,
+            guidance_interval=case.guidance_interval,
             num_images=case.num_images,
             sampler=case.sampler,
             width=case.width,

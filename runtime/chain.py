@@ -45,6 +45,7 @@ class Stage:
     strength: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] | None = None
     sampler: str | None = None
     spacing: str | None = None
     sigmas: str | None = None

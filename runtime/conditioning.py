@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,43 +10,49 @@ from numpy.typing import NDArray
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.embedding import encode
+from latentlink.runtime.guidance import Guided
 from latentlink.runtime.link import Engine, Linked
 from latentlink.runtime.prompts import Prompts, Tokens
 from latentlink.runtime.request import Request
 from latentlink.runtime.sessions import Buffer
 
 
-def conditioning(linked: Linked, prompts: Mapping[str, Prompts], request: Request) -> dict[str, Buffer]:
+def conditioning(
+    linked: Linked, prompts: Mapping[str, Prompts], request: Request, guided: Guided
+) -> dict[bool, dict[str, Buffer]]:
     """Buffers for every text, condition and guidance port of the denoiser.
 
     Args:
         linked: The engines.
         prompts: A tokenizer for every text encoder.
         request: What is asked.
+        guided: Which rows of the sampler's table are guided.
 
     Returns:
-        By tensor name: `[N, ...]`, N the pictures, or twice as many, unconditional ones first, where classifier-free
-        guidance is on; guidance `[B]`.
+        For rows that are guided (True) and for those that are not, where there are such; by tensor name. A guided row
+        reads `[2B, ...]`, unconditional ones first, another one `[B, ...]` of the same prompts; guidance is `[B]`.
     """
     session = linked.denoiser.session
-    guidance = next((port for port in session.inputs if port.kind == "guidance"), None)
-    guided = guidance is not None and guidance.name == "cfg" and request.guidance > 1
-    made = _texts(linked, prompts, request, guided)
+    made = _texts(linked, prompts, request, sorted({*guided.tolist()}))
     for port in session.inputs:
-        if port.kind == "condition":
-            made[port.tensor] = session.upload(_condition(linked.denoiser, port, request, guided))
-    if guidance is not None:
-        made[guidance.tensor] = session.upload(np.full(request.batch, request.guidance, np.float32))
+        for both, feeds in made.items():
+            if port.kind == "condition":
+                feeds[port.tensor] = session.upload(_condition(linked.denoiser, port, request, both))
+            if port.kind == "guidance":
+                feeds[port.tensor] = session.upload(np.full(request.batch, request.guidance, np.float32))
     return made
 
 
-def _texts(linked: Linked, prompts: Mapping[str, Prompts], request: Request, guided: bool) -> dict[str, Buffer]:
+def _texts(
+    linked: Linked, prompts: Mapping[str, Prompts], request: Request, kinds: Sequence[bool]
+) -> dict[bool, dict[str, Buffer]]:
     """Buffers of the denoiser's text ports: a row for each prediction, zeros where there is no negative prompt."""
-    wanted: list[str | None] = [p for p in request.prompts for _ in range(request.num_images)]
-    if guided:
-        wanted = [n for n in request.negative_prompts for _ in range(request.num_images)] + wanted
-    distinct = list(dict.fromkeys(prompt for prompt in wanted if prompt is not None)) or [""]
-    rows = [-1 if prompt is None else distinct.index(prompt) for prompt in wanted]
+    positive, negative = (
+        [prompt for prompt in listed for _ in range(request.num_images)]
+        for listed in (request.prompts, request.negative_prompts)
+    )
+    wanted = {both: negative + positive if both else positive for both in kinds}
+    distinct = list(dict.fromkeys(prompt for prompt in wanted[max(kinds)] if prompt is not None)) or [""]
     engines = {engine.component: engine for engine, _ in linked.texts.values()}
     # Encoders whose embeddings are joined must agree on the number of pieces.
     pieces = max(prompts[component].pieces(distinct) for component in engines)
@@ -56,8 +62,15 @@ def _texts(linked: Linked, prompts: Mapping[str, Prompts], request: Request, gui
     written = {name: encode(engine, read[name]) for name, engine in engines.items()}
     session = linked.denoiser.session
     return {
-        tensor: session.take(written[engine.component][port.tensor].rows(rows))
-        for tensor, (engine, port) in linked.texts.items()
+        both: {
+            tensor: session.take(
+                written[engine.component][port.tensor].rows(
+                    [-1 if prompt is None else distinct.index(prompt) for prompt in listed]
+                )
+            )
+            for tensor, (engine, port) in linked.texts.items()
+        }
+        for both, listed in wanted.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -81,7 +81,8 @@ def denoise(
     latent: Port,
     table: SamplerTable,
     start: NDArray[np.float32],
-    conditioning: Mapping[str, Buffer],
+    conditioning: Sequence[Mapping[str, Buffer]],
+    constant: Mapping[str, Buffer],
     noise: Callable[[], NDArray[np.float32]],
     around: Around | None = None,
     on_step: OnStep | None = None,
@@ -93,7 +94,9 @@ def denoise(
         latent: Its latent output.
         table: The sampler's rows.
         start: x before the first row, `[B, C, h, w]`.
-        conditioning: Buffers that stay the same: text, guidance, and whatever else the engine reads.
+        conditioning: For every row its text, guidance and conditions. The number of predictions a picture may change
+            from row to row: x and the D's do not depend on it.
+        constant: What else the engine reads, in every row.
         noise: Draws standard normal noise of `start`'s shape; called once for each row that draws, in order, while
             the engine may still be at work on the row before.
         around: A picture to keep outside of a mask, for a denoiser that blends.
@@ -114,7 +117,7 @@ def denoise(
     x, spare = session.upload(start.astype(dtype)), session.empty(start.shape, dtype)
     past = [session.upload(zeros) for _ in range(HISTORY + 1)]
     noise_buffer = session.upload(zeros)
-    constant = {**_blend_buffers(session, latent, start.shape, around), **conditioning}
+    constant = {**_blend_buffers(session, latent, start.shape, around), **constant}
     batch = start.shape[0]
     rows = np.repeat(_coefficients(table, around is not None).astype(np.float32)[:, None], batch, axis=1)
     row_buffer = session.upload(rows[0])
@@ -132,6 +135,7 @@ def denoise(
             coefficients: row_buffer,
             **dict(zip(history, past, strict=False)),
             **constant,
+            **conditioning[number],
         }
         session.run(feeds, {x_out: spare, denoised_out: past[-1]})
         x, spare = spare, x

@@ -21,6 +21,7 @@ from latentlink.runtime.conditioning import conditioning
 from latentlink.runtime.denoise import OnStep, denoise
 from latentlink.runtime.faults import generated_margin
 from latentlink.runtime.guards import Guard
+from latentlink.runtime.guidance import guided_rows
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.limits import check_limits
 from latentlink.runtime.link import Engine, Linked
@@ -130,6 +131,7 @@ class Pipeline:
         seed: int | Sequence[int] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
         sampler: str | None = None,
         spacing: str | None = None,
         sigmas: str | None = None,
@@ -163,6 +165,9 @@ class Pipeline:
             steps: Denoising steps; None takes the bundle's default, as for the following.
             guidance: Scale of classifier-free guidance, where 1 or less turns it off and halves the work; what the
                 network is told where guidance was distilled into it; without meaning for a model that is not guided.
+            guidance_interval: Noise levels between which classifier-free guidance is applied, `low < sigma <= high`, in
+                the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before a call of the network.
+                Outside of them a call costs half. None is everywhere.
             sampler: Name of a sampler, see `latentlink.runtime.samplers.SAMPLERS`.
             spacing: Timestep spacing: `leading`, `linspace` or `trailing`; None takes the sampler's.
             sigmas: Noise levels: `karras`, `exponential` or `beta`; None takes the training schedule's.
@@ -218,6 +223,7 @@ class Pipeline:
             seed=secrets.randbits(32) if seed is None else seed,
             steps=steps,
             guidance=guidance,
+            guidance_interval=guidance_interval,
             sampler=sampler,
             spacing=spacing,
             sigmas=sigmas,
@@ -247,10 +253,11 @@ class Pipeline:
         table = request.table()
         session, latent, shape = self._linked.denoiser.session, self._linked.latent, self._shape(request)
         source = noise_source(request.noise, request.seed, request.batch)
-        feeds = conditioning(self._linked, self._prompts, request)
+        guided = guided_rows(self._linked.denoiser, request, table)
+        feeds = conditioning(self._linked, self._prompts, request, guided)
         for tensor, (engine, _) in self._linked.texts.items():
             if watch.on:  # else the embedding stays where it is
-                watch.embedding(engine.component, feeds[tensor].numpy())
+                watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
         encoded = perf_counter()
         start = begin(
             given,
@@ -265,14 +272,14 @@ class Pipeline:
         if given.latents is not None:
             handed_over = request.denoising_start is not None
             watch.latents("init_latents", given.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
-        feeds |= {tensor: session.upload(array) for tensor, array in start.constant.items()}
         started = perf_counter()
         done = denoise(
             session,
             latent=latent,
             table=table,
             start=start.x,
-            conditioning=feeds,
+            conditioning=[feeds[row] for row in guided.tolist()],
+            constant={tensor: session.upload(array) for tensor, array in start.constant.items()},
             noise=lambda: source(shape),
             around=start.around,
             on_step=on_step,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,7 +25,8 @@ MAX_SIDE = 16384
 class Request:
     """A generation with nothing left open; `resolve` makes it.
 
-    A negative prompt of None is no prompt at all: zeros in the place of its embedding.
+    A negative prompt of None is no prompt at all: zeros in the place of its embedding. A guidance interval of None is
+    all of the run.
     """
 
     prompts: tuple[str, ...]
@@ -32,6 +34,7 @@ class Request:
     seed: int | tuple[int, ...]
     steps: int
     guidance: float
+    guidance_interval: tuple[float, float] | None
     sampler: str
     spacing: str | None
     sigmas: str | None
@@ -82,6 +85,7 @@ def resolve(
     seed: int | Sequence[int],
     steps: int | None,
     guidance: float | None,
+    guidance_interval: Sequence[float] | None,
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
@@ -142,6 +146,7 @@ def resolve(
             0,
             1000,
         ),
+        guidance_interval=None if guidance_interval is None else _interval(guidance_interval),
         sampler=defaults.sampler if sampler is None else sampler,
         spacing=spacing,
         sigmas=sigmas,
@@ -188,6 +193,20 @@ def _numbers(name: str, value: object, count: int) -> Numbers:
     if len(listed) != count:
         raise UsageError(f"The condition {name} is {value!r}; expected {expected}.")
     return tuple(number(f"The condition {name}", one, expected) for one in listed)
+
+
+def _interval(value: object) -> tuple[float, float]:
+    """Two noise levels in order; the high one may be infinite."""
+    expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(listed, str | bytes) or not isinstance(listed, Sequence) or len(listed) != 2:
+        raise UsageError(f"guidance_interval is {value!r}; expected {expected}.")
+    low = number("The low end of guidance_interval", listed[0], expected, 0)
+    above = listed[1]
+    high = math.inf if above == math.inf else number("The high end of guidance_interval", above, expected, 0)
+    if not low < high:
+        raise UsageError(f"guidance_interval is {low:g} to {high:g}; expected {expected}.")
+    return low, high
 
 
 def _share(name: str, value: object) -> float:

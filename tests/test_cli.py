@@ -84,7 +84,12 @@ def test_latents_of_another_space_end_with_3_and_the_command_that_moves_them(tmp
 
 
 def test_a_chain_tells_its_stages_and_hops_and_keeps_its_pictures(tmp_path: Path) -> None:
-    arguments = ("chain", PROMPT, "demo,steps=10", "demo-b,steps=10,strength=0.5,prompt=a red, green square")
+    arguments = (
+        "chain",
+        PROMPT,
+        "demo,steps=10,guidance_interval=0.3,5.4",
+        "demo-b,steps=10,strength=0.5,prompt=a red, green square",
+    )
     done = run(*arguments, "-o", "x.png", "--seed", "7", "--keep", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first, hop, second, files = done.stdout.splitlines()
@@ -208,6 +213,10 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT, "--output-latents", "nodir/x.safetensors"], "There is no directory 'nodir'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--replace", "vae_decoder"], "COMPONENT=BUNDLE"),
         (["generate", "demo", PROMPT], "--output"),
+        (
+            ["generate", "demo", PROMPT, "-o", "x.png", "--guidance-interval", "20,30"],
+            "none of this run's noise levels",
+        ),
         (["export", "nowhere", "out"], "no checkpoint"),
         (["export", ".", "out"], "model_index.json"),
         (["export", ".", "out", "--space-of", "nowhere"], "nowhere"),
@@ -223,6 +232,7 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["chain", PROMPT, "demo", "demo-b,strenght=1", "-o", "x.png"], "KEY is one of: strength"),
         (["chain", PROMPT, "demo", "demo-b,strength=a", "-o", "x.png"], "strength is 'a'"),
         (["chain", PROMPT, "demo,steps=4,steps=5", "-o", "x.png"], "says steps twice"),
+        (["chain", PROMPT, "demo,guidance_interval=1", "-o", "x.png"], "'1' is not an interval of noise levels"),
         (["chain", PROMPT, "nowhere", "-o", "x.png"], "nowhere"),
         (["paint"], "paint"),
     ],

@@ -45,6 +45,25 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     return None if value is None else parse_size(value)
 
 
+def parse_interval(text: str) -> tuple[float, float]:
+    """`0.28,5.42`, two numbers, the second one perhaps `inf`.
+
+    Raises:
+        UsageError: It is not two numbers.
+    """
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not an interval of noise levels; expected LOW,HIGH, such as 0.28,5.42 or 0,5.42 or 0.28,inf."
+        ) from None
+    return low, high
+
+
+def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    return None if value is None else parse_interval(value)
+
+
 replace_option = click.option(
     "--replace",
     multiple=True,
@@ -69,6 +88,12 @@ resident_option = click.option(
     metavar="SIZE",
     callback=_size,
     help="What the engines that are open at once may have together, as 2GB; others are closed until they run.",
+)
+interval_option = click.option(
+    "--guidance-interval",
+    metavar="LOW,HIGH",
+    callback=_interval,
+    help="Noise levels (noise over signal) between which guidance is applied, as 0.28,5.42; other steps cost half.",
 )
 guard_option = click.option(
     "--guard",

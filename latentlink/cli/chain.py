@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli._console import console, decibels, moved, print_json, print_passed_over, progress
-from latentlink.cli._options import guard_option, memory_option, target_option
+from latentlink.cli._options import guard_option, memory_option, parse_interval, target_option
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
@@ -21,6 +21,7 @@ KEYS: Mapping[str, Callable[[str], Any]] = {
     "strength": float,
     "steps": int,
     "guidance": float,
+    "guidance_interval": parse_interval,
     "sampler": str,
     "seed": int,
     "prompt": str,
@@ -36,7 +37,7 @@ KEYS: Mapping[str, Callable[[str], Any]] = {
 }
 """What a STAGE may say, and how it is read."""
 
-TEXTS = ("prompt", "negative_prompt")
+HOLD_COMMAS = ("prompt", "negative_prompt", "guidance_interval")
 """Keys whose values may hold commas."""
 
 
@@ -164,14 +165,14 @@ def command(
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
-    """`demo-b,strength=0.4` as a bundle and its options; the text of a prompt may hold commas."""
+    """`demo-b,strength=0.4` as a bundle and its options; a prompt and an interval may hold commas."""
     bundle, *parts = text.split(",")
     said: list[tuple[str, str]] = []
     for part in parts:
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if key not in KEYS or not equals:
-            if said and said[-1][0] in TEXTS:
+            if said and said[-1][0] in HOLD_COMMAS:
                 said[-1] = (said[-1][0], f"{said[-1][1]},{part}")
                 continue
             raise UsageError(
@@ -185,6 +186,8 @@ def _read(text: str) -> tuple[str, dict[str, Any]]:
     for key, value in said:
         try:
             options[key] = KEYS[key](value)
+        except UsageError:  # says itself what it expected
+            raise
         except ValueError:
             kind = "a whole number" if KEYS[key] is int else "a number"
             raise UsageError(f"{key} is {value!r} in the stage {text!r}; expected {kind}.") from None

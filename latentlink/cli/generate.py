@@ -9,6 +9,7 @@ import click
 from latentlink.cli._console import console, print_json, print_passed_over, progress
 from latentlink.cli._options import (
     guard_option,
+    interval_option,
     memory_option,
     named_space,
     replace_option,
@@ -43,6 +44,7 @@ Examples:
 @click.option(
     "--guidance", type=float, help="Classifier-free guidance, 1 turns it off; or what a distilled model is told."
 )
+@interval_option
 @click.option("--sampler", help="ddim, euler, euler_a, heun, pndm, dpmpp_2m, unipc, lcm, flow_euler, ...")
 @click.option("--spacing", help="Timestep spacing: leading, linspace or trailing.")
 @click.option("--sigmas", help="Noise levels: karras, exponential or beta.")
@@ -83,6 +85,7 @@ def command(
     seed: int | None,
     steps: int | None,
     guidance: float | None,
+    guidance_interval: tuple[float, float] | None,
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
@@ -138,6 +141,7 @@ def command(
                 seed=seed,
                 steps=steps,
                 guidance=guidance,
+                guidance_interval=guidance_interval,
                 sampler=sampler,
                 spacing=spacing,
                 sigmas=sigmas,

@@ -69,5 +69,7 @@ def dpm2(plan: NoisePlan) -> list[Row]:
             t_middle = float(plan.levels.timestep_of(np.array(middle)))
             c_in, p, q = derivative(plan.prediction, middle)
             b, level = (h, -to_middle), (1, sigma_next)
-            rows.append(Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b=b, step=step, level=level, recovers=True))
+            rows.append(
+                Row(t=t_middle, c_in=c_in, p=p, q=q, a=1, b=b, step=step, level=level, recovers=True, sigma=middle)
+            )
     return rows

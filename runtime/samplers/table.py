@@ -28,7 +28,8 @@ class Row:
     D1 is the D of the row before, D2 of the one before that, and so on. `b` holds b0 and as many of the others as
     are not 0. `step` counts the steps that the user asked for, from 0; a two-call solver has two rows with the same
     number. `draws` says that fresh noise is taken from the generator, which some samplers do even where c is 0.
-    `level` and `recovers` are those of `SamplerTable`.
+    `level` and `recovers` are those of `SamplerTable`; `sigma` is the one of its `sigmas`, where `level` is not what
+    the model sees.
     """
 
     t: float
@@ -42,6 +43,7 @@ class Row:
     level: tuple[float, float]
     draws: bool = False
     recovers: bool = False
+    sigma: float | None = None
 
     def numbers(self) -> list[float]:
         """The row in the order of `COLUMNS`."""
@@ -61,6 +63,8 @@ class SamplerTable:
             `signal*z + noise*eps` of a picture z. A run that starts from a picture starts with that; a run with a mask
             keeps the rest of the picture at it. After the last row that is the picture itself, or the level that the
             run which goes on begins with.
+        sigmas: float64 `[R]`, ratio of noise to signal in what the model sees: the sigma of Karras et al. 2022. It is
+            infinite where there is no signal.
         recovers: bool `[R]`, where `a*x` stands for the x of an earlier row, recovered from this row's. A mask must
             then leave this x alone: it changes what the model sees, not what `a` multiplies.
         start_scale: The first x of a run that starts from noise is `start_scale` times standard normal noise.
@@ -70,17 +74,18 @@ class SamplerTable:
     draws: NDArray[np.bool_]
     step: NDArray[np.int64]
     levels: NDArray[np.float64]
+    sigmas: NDArray[np.float64]
     recovers: NDArray[np.bool_]
     start_scale: float
 
     def __post_init__(self) -> None:
         R = len(self.rows)
-        arrays = {name: getattr(self, name) for name in ("rows", "draws", "step", "levels", "recovers")}
-        expected = {"rows": (R, len(COLUMNS)), "draws": (R,), "step": (R,), "levels": (R + 1, 2), "recovers": (R,)}
+        arrays = {name: getattr(self, name) for name in ("rows", "draws", "step", "levels", "sigmas", "recovers")}
+        expected = dict.fromkeys(arrays, (R,)) | {"rows": (R, len(COLUMNS)), "levels": (R + 1, 2)}
         if R == 0 or {name: array.shape for name, array in arrays.items()} != expected:
             raise ValueError(
                 f"Received {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}; expected "
-                f"[R, {len(COLUMNS)}], [R], [R], [R + 1, 2] and [R], with R at least 1."
+                f"[R, {len(COLUMNS)}], [R], [R], [R + 1, 2], [R] and [R], with R at least 1."
             )
         if not (np.isfinite(self.rows).all() and np.isfinite(self.levels).all()):
             raise ValueError("Received coefficients that are not finite; expected numbers in every row.")
@@ -102,11 +107,15 @@ class SamplerTable:
             ValueError: A coefficient is not finite.
         """
         listed = list(rows)
+        with np.errstate(divide="ignore"):
+            of_level = [np.divide(noise, signal) for signal, noise in (row.level for row in listed)]
+        sigmas = [level if row.sigma is None else row.sigma for row, level in zip(listed, of_level, strict=True)]
         return cls(
             rows=np.array([row.numbers() for row in listed], dtype=np.float64).reshape(-1, len(COLUMNS)),
             draws=np.array([row.draws for row in listed], dtype=np.bool_),
             step=np.array([row.step - listed[0].step for row in listed], dtype=np.int64),
             levels=np.array([*(row.level for row in listed), level_after], dtype=np.float64),
+            sigmas=np.array(sigmas, dtype=np.float64),
             recovers=np.array([row.recovers for row in listed], dtype=np.bool_),
             start_scale=float(start_scale),
         )

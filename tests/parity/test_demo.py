@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -72,3 +73,10 @@ def test_latents_and_pictures_are_those_of_diffusers(
     # ten thousand times here. Diffusers is then no nearer to itself.
     assert found.psnr >= MIN_PSNR, found
     assert found.relative <= 3 * sides.theirs.own_error(case), found
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm2", "dpmpp_2m", "lms"])
+def test_guidance_within_an_interval_is_that_of_a_plain_loop(sampler: str, sides: Sides) -> None:
+    case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
+    found = sides.compare(replace(case, guidance_interval=(0.4, 5.0)))
+    assert found.holds, found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from latentlink.bench.case import Case
 from latentlink.bench.parity import Agreement, Sides
-from latentlink.bench.parity_suite import SUBJECTS, VARIANTS, Subject
+from latentlink.bench.parity_suite import NEGATIVE, SQUARE, SUBJECTS, VARIANTS, Subject
 
 pytestmark = pytest.mark.slow
 
@@ -51,3 +52,19 @@ def test_the_covering_cases_have_every_value_and_every_sampler_at_every_size(sub
         assert {getattr(case, value) for case in covering} == {getattr(case, value) for case in whole}
     pairs = [{(case.sampler, case.width, case.height) for case in listed} for listed in (covering, whole)]
     assert pairs[0] == pairs[1]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "sampler"),
+    [
+        pytest.param("tiny-sdxl", "heun", marks=pytest.mark.xdist_group("tiny-sdxl")),  # is told of sizes too
+        pytest.param("tiny-sd3", "flow_heun", marks=pytest.mark.xdist_group("tiny-sd3")),
+    ],
+)
+def test_guidance_within_an_interval_is_that_of_a_plain_loop(
+    checkpoint: str, sampler: str, sides_of: Callable[[str], Sides]
+) -> None:
+    subject = next(subject for subject in SUBJECTS if subject.checkpoint == checkpoint)
+    case = replace(subject.case(sampler, SQUARE, 2, NEGATIVE), guidance_interval=(0.4, 4.0))
+    found = sides_of(checkpoint).compare(case)
+    assert found.holds, found

@@ -13,13 +13,16 @@ from latentlink.errors import BundleError, UsageError
 from latentlink.ports import condition_port
 from latentlink.runtime import Pipeline
 from latentlink.runtime.conditioning import _condition, conditioning
+from latentlink.runtime.link import Linked
 from latentlink.runtime.request import Request, resolve
 
 LONG = "a red circle on a blue background, " * 20
 
 
 def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance: float = 5.0) -> Request:
-    nothing = dict.fromkeys(("steps", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height"))
+    nothing = dict.fromkeys(
+        ("steps", "guidance_interval", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height")
+    )
     return resolve(
         defaults,
         prompt=prompt,
@@ -36,9 +39,16 @@ def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance
     )
 
 
+def read(pipe: Pipeline, asked: Request, linked: Linked | None = None) -> dict[str, NDArray[np.floating]]:
+    """What the denoiser reads in every row, by tensor name."""
+    guided = np.array([asked.guidance > 1])
+    made = conditioning(linked or pipe._linked, pipe._prompts, asked, guided)
+    return {tensor: buffer.numpy() for tensor, buffer in made[bool(guided[0])].items()}
+
+
 def text(pipe: Pipeline, prompt: str, negative: str | None = "", guidance: float = 1.0) -> NDArray[np.floating]:
-    made = conditioning(pipe._linked, pipe._prompts, request(pipe.manifest.sampling, prompt, negative, guidance))
-    return next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+    made = read(pipe, request(pipe.manifest.sampling, prompt, negative, guidance))
+    return next(array for tensor, array in made.items() if tensor.startswith("text"))
 
 
 def test_a_long_prompt_is_read_in_pieces_that_follow_each_other(demo: Pipeline) -> None:
@@ -64,9 +74,9 @@ def test_a_prompt_longer_than_the_denoiser_was_built_for_is_refused_before_anyth
     linked = replace(demo._linked, denoiser=built)
     before = demo._linked.texts[next(iter(linked.texts))][0].session.elapsed()
     with pytest.raises(UsageError, match=r"read in 3 pieces = 231 tokens, but denoiser of demo .* at most 154"):
-        conditioning(linked, demo._prompts, request(demo.manifest.sampling, LONG))
+        read(demo, request(demo.manifest.sampling, LONG), linked)
     assert demo._linked.texts[next(iter(linked.texts))][0].session.elapsed() == before
-    assert conditioning(linked, demo._prompts, request(demo.manifest.sampling, "a red circle"))
+    assert read(demo, request(demo.manifest.sampling, "a red circle"), linked)
 
 
 def test_a_weight_moves_a_words_embedding_away_from_the_empty_prompts(demo: Pipeline) -> None:
@@ -83,20 +93,29 @@ def test_a_weight_moves_a_words_embedding_away_from_the_empty_prompts(demo: Pipe
 
 def test_no_negative_prompt_is_zeros_where_the_model_was_trained_so(demo: Pipeline) -> None:
     defaults = replace(demo.manifest.sampling, unconditional="zeros")
-    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle", None))
-    embedding = next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+    embedding = next(a for tensor, a in read(demo, request(defaults, "a red circle", None)).items() if "text" in tensor)
     assert (embedding[0] == 0).all()
     assert (embedding[1] != 0).any()
     # an empty one that was given is a prompt
-    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle", ""))
-    embedding = next(buffer.numpy() for tensor, buffer in made.items() if tensor.startswith("text"))
+    embedding = next(a for tensor, a in read(demo, request(defaults, "a red circle", "")).items() if "text" in tensor)
     assert (embedding[0] != 0).any()
 
 
 def test_a_bundle_that_names_conditions_its_denoiser_lacks_changes_nothing(demo: Pipeline) -> None:
     defaults = replace(demo.manifest.sampling, conditions={"size": ((1.0, 2.0), None)})
-    made = conditioning(demo._linked, demo._prompts, request(defaults, "a red circle"))
+    made = read(demo, request(defaults, "a red circle"))
     assert not [tensor for tensor in made if tensor.startswith("condition")]
+
+
+def test_rows_with_and_without_guidance_read_the_same_prompts(demo: Pipeline) -> None:
+    wanted = request(demo.manifest.sampling, "a red circle", "green")
+    made = conditioning(demo._linked, demo._prompts, wanted, np.array([False, True, False]))
+    assert {*made} == {False, True}
+    for tensor, both in made[True].items():
+        alone = made[False][tensor].numpy()
+        rows = both.numpy()
+        assert len(rows) == (2 if tensor.startswith("text") else 1)
+        assert np.array_equal(rows[-1:], alone)
 
 
 def test_a_conditions_unconditional_row_comes_first(demo: Pipeline) -> None:

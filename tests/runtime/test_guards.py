@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -174,8 +175,8 @@ def test_an_embedding_that_is_not_finite_is_refused_under_its_encoders_name(
 
     def broken(linked: Any, *given: Any) -> Any:
         made = honest(linked, *given)
-        for tensor in linked.texts:
-            made[tensor].numpy()[...] = np.nan
+        for feeds, tensor in product(made.values(), linked.texts):
+            feeds[tensor].numpy()[...] = np.nan
         return made
 
     monkeypatch.setattr("latentlink.runtime.pipeline.conditioning", broken)

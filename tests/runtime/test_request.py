@@ -35,7 +35,19 @@ def defaults(steps: int = 20) -> Sampling:
 
 def asked(sampling: Sampling | None = None, **arguments: Any) -> Request:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("negative_prompt", "steps", "guidance", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height")
+        (
+            "negative_prompt",
+            "steps",
+            "guidance",
+            "guidance_interval",
+            "sampler",
+            "spacing",
+            "sigmas",
+            "shift",
+            "eta",
+            "width",
+            "height",
+        )
     )
     shares: dict[str, Any] = dict.fromkeys(("strength", "denoising_start", "denoising_end"))
     given: dict[str, Any] = {

@@ -1,0 +1,73 @@
+"""Guidance within an interval of noise levels, in a pipeline of diffusers: the plain reference for ours.
+
+Its loop stays as it is. Outside of the interval the network is run on the prompts' half of the batch alone, and what it
+predicts stands for both halves, so that `uncond + w * (cond - uncond)` is the prediction for the prompts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class GuidedWithin:
+    """A pipeline whose guidance is applied where `low < sigma <= high`; a context manager that puts things back.
+
+    Args:
+        pipeline: Of diffusers, guided by halves of the batch.
+        interval: (low, high), ratios of noise to signal; None changes nothing.
+
+    Attributes:
+        calls: For every call of the network, whether it was guided.
+    """
+
+    def __init__(self, pipeline: Any, interval: tuple[float, float] | None) -> None:
+        self._network = getattr(pipeline, "unet", None) or pipeline.transformer
+        self._scheduler = pipeline.scheduler
+        self._interval = interval
+        self.calls: list[bool] = []
+
+    def __enter__(self) -> GuidedWithin:
+        if self._interval is not None:
+            self._network.forward = self._forward
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        vars(self._network).pop("forward", None)
+
+    def _forward(self, *given: Any, **named: Any) -> Any:
+        import torch
+
+        whole = type(self._network).forward
+        timestep = named["timestep"] if "timestep" in named else given[1]
+        low, high = self._interval or (0.0, np.inf)
+        self.calls.append(low < self._sigma(float(timestep.flatten()[0])) <= high)
+        if self.calls[-1]:
+            return whole(self._network, *given, **named)
+        latent = named["hidden_states"] if "hidden_states" in named else given[0]
+        prompts = _second_half((given, named), len(latent))
+        found = whole(self._network, *prompts[0], **prompts[1])
+        return tuple(torch.cat([one, one]) for one in found)
+
+    def _sigma(self, timestep: float) -> float:
+        """The noise level that the network is told, read from the training schedule."""
+        kept = getattr(self._scheduler, "alphas_cumprod", None)
+        if str(self._scheduler.config.get("prediction_type", "")).startswith("flow") or kept is None:
+            share = timestep / self._scheduler.config.num_train_timesteps
+            return share / (1 - share) if share < 1 else np.inf
+        alphas = kept.double().numpy()
+        return float(np.interp(timestep, np.arange(len(alphas)), np.sqrt((1 - alphas) / alphas)))
+
+
+def _second_half(given: Any, rows: int) -> Any:
+    """The same arguments with the second half of every tensor of that many rows."""
+    import torch
+
+    if isinstance(given, dict):
+        return {name: _second_half(value, rows) for name, value in given.items()}
+    if isinstance(given, tuple | list):
+        return type(given)(_second_half(value, rows) for value in given)
+    if isinstance(given, torch.Tensor) and given.ndim and len(given) == rows:
+        return given[rows // 2 :]
+    return given
