@@ -34,7 +34,7 @@ clean:
 
 .venv/.test: pyproject.toml tests/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) install -c tests/constraints.txt -e '.[test,check,demo,tensorrt-rtx]'
+	$(PIP) install -c tests/constraints.txt -e '.[test,check,demo,tensorrt-rtx,openvino]'
 	touch $@ .venv/.base
 
 # The bundles that ship, made again from the checkpoints that ship.

@@ -138,6 +138,9 @@ class EngineEntry:
         # Only files of this name are searched for weights outside of the bundle.
         if (self.target == "onnx" or self.target.startswith("ort-")) and not self.path.endswith(".onnx"):
             raise unexpected("path", self.path, f"a file that ends in .onnx, as target {self.target} reads ONNX")
+        # OpenVINO reads other formats too, which may name files.
+        if self.target.startswith("openvino-") and not self.path.endswith(".xml"):
+            raise unexpected("path", self.path, f"a file that ends in .xml, as target {self.target} reads OpenVINO IR")
         with inside("fingerprint"):
             facts = {key: _fact(key, value) for key, value in sorted_items(self.fingerprint, 64)}
         with inside("limits"):

@@ -31,9 +31,10 @@ BUILDERS: Mapping[str, str] = {
     "ort-tensorrt": "latentlink.engine.ep_context_builder",
     "ort-nv-rtx": "latentlink.engine.ep_context_builder",
     "ort-cuda": "latentlink.engine.ort_builder",
+    "openvino-cpu": "latentlink.engine.openvino_builder",
     "ort-cpu": "latentlink.engine.ort_builder",
 }
-"""Module of each target; it has `build_engine(job) -> facts`."""
+"""Module of each target; it has `build_engine(job) -> facts`, and of those for the processor `open_engine(path)`."""
 
 FITTED = 2
 """Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""
@@ -44,10 +45,8 @@ Opener = Callable[[Path, str], AbstractContextManager[Run]]
 
 @contextmanager
 def open_on_cpu(path: Path, target: str) -> Iterator[Run]:
-    """Opens the engines that need nothing but ONNX Runtime."""
-    from latentlink.engine.ort_builder import open_engine
-
-    yield open_engine(path)
+    """Opens the engines of the targets for the processor, by their builders."""
+    yield import_module(BUILDERS[target]).open_engine(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

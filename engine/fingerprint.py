@@ -20,8 +20,8 @@ class Finding:
     """Why an engine cannot run on a machine.
 
     Args:
-        code: `unknown-target`, `fingerprint`, `no-runtime`, `runtime-version`, `system`, `architecture`, `no-device`,
-            `compute-capability` or `driver`.
+        code: `unknown-target`, `fingerprint`, `no-runtime`, `runtime-version`, `system`, `architecture`, `processor`,
+            `no-device`, `compute-capability` or `driver`.
         needed: What the engine is valid for.
         found: What the machine has.
         remedy: What to do.
@@ -175,6 +175,17 @@ def _system(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[F
         )
 
 
+def _processor(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:
+    needed = target.instructions.get(engine.precision, ())
+    if needed and not machine.instructions & {*needed}:
+        yield Finding(
+            code="processor",
+            needed=f"processors that compute in {engine.precision} ({' or '.join(needed)})",
+            found=f"{machine.processor or 'one'} without",
+            remedy=rebuild(engine, " --precision fp32"),
+        )
+
+
 def _gpu(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:
     if not target.gpu:
         return
@@ -238,5 +249,5 @@ def _release(version: str) -> tuple[int, int]:
     return major, minor
 
 
-CHECKS: tuple[Callable[[EngineEntry, Target, Machine], Iterator[Finding]], ...] = (_system, _gpu, _packages)
+CHECKS: tuple[Callable[[EngineEntry, Target, Machine], Iterator[Finding]], ...] = (_system, _processor, _gpu, _packages)
 """In this order: the first finding is told."""

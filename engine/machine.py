@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from latentlink.engine.targets import TARGETS, Package
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {"linux": ("libcuda.so.1", "libcuda.so"), "win32": ("nvcuda.dll",)}
 """The driver's library by `sys.platform`."""
+
+CPUINFO = Path("/proc/cpuinfo")
 
 # CUdevice_attribute of cuda.h
 _MAJOR, _MINOR = 75, 76
@@ -45,6 +48,8 @@ class Machine:
         driver: Newest CUDA version that the NVIDIA driver runs, (major, minor); None without a driver.
         gpus: The GPUs that this process may use; engines run on the first.
         versions: By distribution name, of those that are installed.
+        processor: Name of the processor; empty where it is not told.
+        instructions: Those of the processor that a target asks for, as Linux names them.
     """
 
     os: str
@@ -52,6 +57,8 @@ class Machine:
     driver: tuple[int, int] | None = None
     gpus: tuple[Gpu, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    processor: str = ""
+    instructions: frozenset[str] = frozenset()
 
     def version(self, package: Package) -> str | None:
         """Installed version of a package, or None."""
@@ -68,8 +75,15 @@ def this_machine() -> Machine:
         for name in package.distributions
     }
     found = {name: version for name in names if (version := _version(name)) is not None}
+    processor, instructions = _processor()
     return Machine(
-        os=platform.system().lower(), architecture=platform.machine(), driver=driver, gpus=gpus, versions=found
+        os=platform.system().lower(),
+        architecture=platform.machine(),
+        driver=driver,
+        gpus=gpus,
+        versions=found,
+        processor=processor,
+        instructions=instructions,
     )
 
 
@@ -78,6 +92,19 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+@cache
+def _processor() -> tuple[str, frozenset[str]]:
+    """The processor's name and which of its instructions targets ask for; nothing but on Linux."""
+    asked = {name for target in TARGETS.values() for names in target.instructions.values() for name in names}
+    try:
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "", frozenset()
+    first = dict(line.split(":", 1) for line in reversed(text.splitlines()) if ":" in line)
+    told = {key.strip(): value.strip() for key, value in first.items()}
+    return told.get("model name", ""), frozenset(asked & {*told.get("flags", "").split()})
 
 
 @cache

@@ -23,7 +23,8 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
 
     Raises:
         UsageError: No target has an option, a target does not compute in the precision, or one is not known.
-        PreflightError: A target's builder is not installed, or it needs a GPU and there is none.
+        PreflightError: A target's builder is not installed, it needs a GPU and there is none, or a processor that
+            computes in the precision.
     """
     if options.precision is not None and options.precision not in PRECISIONS:
         raise UsageError(f"Unknown precision {options.precision!r}; expected one of: {', '.join(PRECISIONS)}.")
@@ -41,7 +42,7 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
     machine = this_machine()
     for name in targets:
         target = TARGETS[name]
-        for package in target.packages if target.profiles else ():
+        for package in target.packages if target.profiles or not target.gpu else ():
             if machine.version(package) is None:
                 raise PreflightError(
                     f"The target {name} needs {package.title}, but it is not installed.",
@@ -56,4 +57,11 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
                 raise UsageError(
                     f"The target {name} does not compute in {precision}, as {component} would.",
                     remedy="Build it in another precision: --precision fp32.",
+                )
+            needed = target.instructions.get(precision, ())
+            if needed and not machine.instructions & {*needed}:
+                raise PreflightError(
+                    f"The target {name} computes in {precision} on processors with {' or '.join(needed)}, but this "
+                    f"machine has {machine.processor or 'one'} without.",
+                    remedy="Build it in another precision, --precision fp32, or on such a machine.",
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Target:
         lacks: Precisions that it does not compute in.
         options: Those of `latentlink.engine.job.Options` that its builder has.
         kinds: Compute capabilities that can be named to its builder.
+        instructions: By precision, the processor's instructions that it takes, any one of them, as Linux names them.
     """
 
     file: str
@@ -51,6 +52,7 @@ class Target:
     lacks: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    instructions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 OTHER_BUILDS = ("openvino", "directml", "rocm", "migraphx", "qnn", "training")
@@ -86,6 +88,7 @@ NV_RTX_PROVIDER = Package(
     install="pip install onnxruntime-ep-nv-tensorrt-rtx",
     pin="pip install onnxruntime-ep-nv-tensorrt-rtx=={}",
 )
+OPENVINO = Package(title="OpenVINO", distributions=("openvino",), install="pip install 'latentlink[openvino]'")
 CUDA_PYTHON = Package(title="cuda-python", distributions=("cuda-bindings",), install="pip install cuda-bindings")
 
 TARGETS: Mapping[str, Target] = {
@@ -127,6 +130,10 @@ TARGETS: Mapping[str, Target] = {
         profiles=True,
     ),
     "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), beside=(CUDA_PYTHON,), gpu=True),
+    # Elsewhere OpenVINO takes bfloat16 graphs too, but computes them in float32: slower, and other pictures.
+    "openvino-cpu": Target(
+        file="model.xml", packages=(OPENVINO,), instructions={"bfloat16": ("avx512_bf16", "amx_bf16")}
+    ),
     "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,), lacks=("bfloat16",)),
 }
 """In the order in which a bundle's engines are preferred."""

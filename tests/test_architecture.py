@@ -25,8 +25,8 @@ TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
 
 # The only modules of engine/ that the runtime may read: never a builder.
 ENGINE_FOR_RUNTIME = {
-    "agreement", "bundle", "files", "fingerprint", "machine", "manifest", "ort_providers", "probes", "targets",
-    "tensorrt_module",
+    "agreement", "bundle", "files", "fingerprint", "machine", "manifest", "openvino_module", "ort_providers", "probes",
+    "targets", "tensorrt_module",
 }  # fmt: skip
 VOCABULARY = {"errors", "ports", "spaces"}
 FAMILIES = re.compile(r"sdxl|sd3|flux|refiner|kl-f8|sd1|clip_l|stable.diffusion", re.IGNORECASE)
@@ -83,7 +83,7 @@ class Block:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {
             "torch", "diffusers", "transformers", "onnx", "onnx_ir", "scipy", "optimum",
-            "cuda", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings",
+            "cuda", "openvino", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings",
         }:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Block())

@@ -49,11 +49,11 @@ def command(what: str, space: str | None, as_json: bool) -> None:
         print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
     elif path.suffix == ".safetensors":
         _show_latents(path, space, as_json)
-    elif path.suffix in (".onnx", ".plan"):
+    elif path.suffix in (".onnx", ".plan", ".xml"):
         _show_engine(path, as_json)
     else:
         raise UsageError(
-            f"{what!r} is not a bundle's directory, an engine (.onnx, .plan) or a latents file (.safetensors)."
+            f"{what!r} is not a bundle's directory, an engine (.onnx, .plan, .xml) or a latents file (.safetensors)."
         )
 
 
@@ -144,7 +144,7 @@ def _show_engine(path: Path, as_json: bool) -> None:
     from latentlink.runtime.sessions import open_session
 
     if not path.is_file():
-        raise UsageError(f"There is no file {str(path)!r}; expected an engine (.onnx, .plan).")
+        raise UsageError(f"There is no file {str(path)!r}; expected an engine (.onnx, .plan, .xml).")
     session = open_session(path, _target(path))
     ports = {
         side: [{"tensor": port.tensor, "shape": list(port.shape)} for port in listed]
@@ -160,7 +160,7 @@ def _show_engine(path: Path, as_json: bool) -> None:
 
 
 def _target(path: Path) -> str:
-    """What opens an engine's file: what the bundle that it lies in says, or ONNX Runtime on the CPU.
+    """What opens an engine's file: what the bundle that it lies in says, or the CPU's target that reads its format.
 
     Raises:
         PreflightError: It is an engine for another machine.
@@ -187,7 +187,7 @@ def _target(path: Path) -> str:
         raise UsageError(
             f"{str(path)!r} lies in no bundle, which would say what built it.", remedy="Inspect it where it was built."
         )
-    return "ort-cpu"
+    return "openvino-cpu" if path.suffix == ".xml" else "ort-cpu"
 
 
 def _lists(folder: Path, path: Path) -> bool:

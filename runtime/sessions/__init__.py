@@ -90,6 +90,7 @@ OPENERS: Mapping[str, str] = {
     "ort-tensorrt": "latentlink.runtime.sessions.ort_gpu",
     "ort-nv-rtx": "latentlink.runtime.sessions.ort_gpu",
     "ort-cuda": "latentlink.runtime.sessions.ort_gpu",
+    "openvino-cpu": "latentlink.runtime.sessions.openvino",
     "ort-cpu": "latentlink.runtime.sessions.ort",
 }
 """Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""

@@ -1,0 +1,169 @@
+"""OpenVINO sessions on the processor: runs read and write preallocated tensors, nothing is copied on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.engine.openvino_module import TYPES, compile_engine, is_memory, openvino, tensor_names
+from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.ports import Dim, Port
+from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.readback import engine_title, read_port
+
+
+def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
+    """Open an engine file; see `latentlink.runtime.sessions.open_session`.
+
+    Where sizes vary nothing is done otherwise: OpenVINO keeps no plan of a free size's memory.
+    """
+    return OpenVinoSession(path, threads)
+
+
+class OpenVinoBuffer:
+    """A tensor of OpenVINO's own memory."""
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+
+    def numpy(self) -> NDArray[Any]:
+        """A view of the tensor's memory, which lives as long as the view."""
+        return cast(NDArray[Any], self.tensor.data)
+
+
+class OpenVinoSession:
+    """An OpenVINO engine with its state in tensors of its own. `inputs` and `outputs` are read back from it.
+
+    Args:
+        path: The engine's `model.xml`.
+        threads: Threads for one run; None takes one for each core that this process may use.
+
+    Raises:
+        PreflightError: OpenVINO is not here.
+        BundleError: It is no engine, or has tensors that are not what their names say.
+        MemoryError: There is not enough for it.
+    """
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        self._ov = openvino()
+        self._title = engine_title(path)
+        self._elapsed = 0.0
+        try:
+            compiled = compile_engine(path, threads)
+            self._request: Any = compiled.create_infer_request()
+        except PreflightError:
+            raise
+        except Exception as error:  # whatever a C++ library raises
+            raise self._failed(error, "cannot be opened by OpenVINO") from None
+        self.inputs = tuple(self._port(value, path) for value in compiled.inputs)
+        self.outputs = tuple(self._port(value, path) for value in compiled.outputs)
+        self._shapes = {port.tensor: port.shape for port in self.inputs}
+        # an output that no buffer is given for begins without elements, and is made as large as it has to be
+        self._least = {port.tensor: [d if isinstance(d, int) else 0 for d in port.shape] for port in self.outputs}
+
+    def _port(self, value: Any, path: Path) -> Port:
+        """The port of one of the engine's own tensors, whose free dimensions have no names."""
+        names = tensor_names(value)
+        if len(names) != 1:
+            raise BundleError(
+                f"A tensor of the engine {self._title} carries the symbols {', '.join(names)}; expected one.",
+                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
+            )
+        sizes = enumerate(value.get_partial_shape())
+        shape: list[Dim] = [size.get_length() if size.is_static else f"d{axis}" for axis, size in sizes]
+        found = value.get_element_type().get_type_name()
+        return read_port(path, names[0], shape, dtype=TYPES.get(found), described=found)
+
+    def placement(self) -> Mapping[str, int]:
+        """Nothing: an engine is one piece."""
+        return {}
+
+    def upload(self, array: NDArray[Any]) -> Buffer:
+        """A buffer with the array's values."""
+        buffer = self.empty(array.shape, array.dtype)
+        self.write(buffer, array)
+        return buffer
+
+    def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
+        """A buffer of that shape with any values."""
+        try:
+            return OpenVinoBuffer(self._ov.Tensor(self._ov.Type(dtype), self._ov.Shape(list(shape))))
+        except Exception as error:
+            raise self._failed(error, f"gets no buffer of {list(shape)}") from None
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Replace the buffer's values."""
+        buffer.numpy()[...] = array
+
+    def take(self, buffer: Buffer) -> Buffer:
+        """Another session's buffer, copied where it is not OpenVINO's."""
+        return buffer if isinstance(buffer, OpenVinoBuffer) else self.upload(buffer.numpy())
+
+    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
+        """A new buffer of some rows of one; see `Session.gather`."""
+        found = buffer.numpy().reshape(-1, *shape[1:])
+        picked = found[np.maximum(rows, 0)]
+        picked[np.equal(rows, -1)] = 0
+        return self.upload(picked)
+
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Run once; see `Session.run`."""
+        if self._request is None:
+            raise UsageError(
+                f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
+            )
+        dtypes = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
+        try:
+            for name, buffer in inputs.items():
+                self._check_shape(name, buffer)
+                self._request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
+            written = {
+                name: self.empty(self._least[name], dtypes[name]) if given is None else given
+                for name, given in outputs.items()
+            }
+            for name, buffer in written.items():
+                self._request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
+            before = perf_counter()
+            self._request.infer()
+            self._elapsed += perf_counter() - before
+        except UsageError:
+            raise
+        except Exception as error:
+            raise self._failed(error, "failed") from None
+        return written
+
+    def _check_shape(self, name: str, buffer: Buffer) -> None:
+        """Refuse a shape that the engine was not built for."""
+        expected, found = self._shapes[name], buffer.numpy().shape
+        fits = len(found) == len(expected) and all(
+            isinstance(a, str) or a == b for a, b in zip(expected, found, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join(str(dim) if isinstance(dim, int) else "any" for dim in expected)
+            raise UsageError(
+                f"The engine {self._title} was built for {name} of shape [{wanted}], but received {list(found)}.",
+                remedy="Take a size it was built for, or build the bundle for this one: latentlink build EXPORTED "
+                "BUNDLE --width --height --batch.",
+            )
+
+    def _failed(self, error: Exception, how: str) -> Exception:
+        """What OpenVINO raised, as what it means."""
+        if is_memory(error):
+            return MemoryError(str(error))
+        return BundleError(
+            f"The engine {self._title} {how}: {' '.join(str(error).split())}",
+            remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
+        )
+
+    def elapsed(self) -> float:
+        """Seconds that all runs took."""
+        return self._elapsed
+
+    def close(self) -> None:
+        """Give back the engine's memory."""
+        self._request = None
