@@ -43,7 +43,12 @@ def _write_network(network: Network, folder: Path, *, seed: int, dtype: str) -> 
     if set(module.state_dict()) - {name for name, _ in module.named_parameters(remove_duplicate=False)}:
         module = _made(network)
     fill(module, network.weights, seed=seed, dtype=getattr(torch, dtype))
-    module.save_pretrained(folder)
+    if network.kind == "CLIPTextModel":
+        # as published files name them; transformers 5 would leave the beginning out, and not everybody reads that
+        named = {f"text_model.{name}": tensor for name, tensor in module.state_dict().items()}
+        module.save_pretrained(folder, state_dict=named)
+    else:
+        module.save_pretrained(folder)
     if network.absent:
         path = folder / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
