@@ -123,8 +123,8 @@ def main(model: str, intervals: tuple[tuple[float, float], ...], seed: int) -> N
         for first in range(0, len(captions), BATCH):
             for name, interval in asked.items():
                 draw(pipe, interval, captions[first : first + BATCH], seed + first, found[name])
-        sampling = pipe.sampling
-    click.echo(f"{model}: {len(captions)} captions, {sampling.sampler}, {sampling.steps} steps, {sampling.guidance=}\n")
+        used = pipe.sampling
+    click.echo(f"{model}: {len(captions)} captions, {used.sampler}, {used.steps} steps, guidance {used.guidance:g}\n")
     click.echo(table(report(found), len(captions)))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentlink.errors import Cancelled
 from latentlink.ports import COEFFICIENTS, HISTORY, Port
-from latentlink.runtime.samplers import COLUMNS, SamplerTable
+from latentlink.runtime.samplers import COLUMNS, SamplerTable, clean_coefficients
 from latentlink.runtime.sessions import Buffer, Session
 
 
@@ -27,6 +27,8 @@ class Progress:
         steps: Steps in all.
         seconds: Since the first row began.
         latents: Makes a copy of the latent as it is now, `[B, C, h, w]`; costs only when called.
+        predicted: Makes the finished latent as the row's call foresaw it, float32 `[B, C, h, w]`, in the same way.
+            Outside of a mask it is not the picture that is kept.
     """
 
     row: int
@@ -35,6 +37,7 @@ class Progress:
     steps: int
     seconds: float
     latents: Callable[[], NDArray[np.floating]]
+    predicted: Callable[[], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,6 +83,7 @@ def denoise(
     *,
     latent: Port,
     table: SamplerTable,
+    prediction: str,
     start: NDArray[np.float32],
     conditioning: Sequence[Mapping[str, Buffer]],
     constant: Mapping[str, Buffer],
@@ -93,6 +97,7 @@ def denoise(
         session: The denoiser.
         latent: Its latent output.
         table: The sampler's rows.
+        prediction: What the model predicts, see `clean_coefficients`.
         start: x before the first row, `[B, C, h, w]`.
         conditioning: For every row its text, guidance and conditions. The number of predictions a picture may change
             from row to row: x and the D's do not depend on it.
@@ -121,6 +126,7 @@ def denoise(
     batch = start.shape[0]
     rows = np.repeat(_coefficients(table, around is not None).astype(np.float32)[:, None], batch, axis=1)
     row_buffer = session.upload(rows[0])
+    clean = clean_coefficients(table, prediction).astype(np.float32)
 
     before = session.elapsed()
     began = perf_counter()
@@ -151,6 +157,7 @@ def denoise(
             steps=table.steps,
             seconds=perf_counter() - began,
             latents=partial(_copy, x),
+            predicted=partial(_sum, clean[number], spare, past[0]),  # spare is what the row read
         )
         if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
@@ -193,3 +200,9 @@ def _blend_buffers(session: Session, latent: Port, shape: tuple[int, ...], aroun
 def _copy(buffer: Buffer) -> NDArray[np.floating]:
     array: NDArray[np.floating] = buffer.numpy().copy()
     return array
+
+
+def _sum(weights: NDArray[np.float32], *buffers: Buffer) -> NDArray[np.float32]:
+    """The buffers' sum with these weights."""
+    arrays = [buffer.numpy().astype(np.float32) for buffer in buffers]
+    return np.asarray(np.tensordot(weights, np.stack(arrays), axes=1))

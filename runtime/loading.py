@@ -12,7 +12,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.probes import Arrays
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
-from latentlink.runtime.link import Engine, as_declared, link
+from latentlink.runtime.link import Engine, Linked, as_declared, link
 from latentlink.runtime.opening import Opening
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.prompts import Prompts
@@ -40,6 +40,7 @@ def load(
     verify: bool | None = None,
     memory: int | None = None,
     resident: int | None = None,
+    previews: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pipeline:
     """Open a bundle and link its engines.
@@ -57,6 +58,8 @@ def load(
         resident: Bytes that the files of the engines that are open at once may have together, so that a model runs on
             a machine that does not hold all of it: the engine that ran longest ago is closed for the next, and opened
             again when it runs. None keeps all open.
+        previews: Bundle whose decoder makes the pictures of `Pipeline.preview`, such as a small one of the same latent
+            space; it has to fit as a replaced one has to. None takes the decoder of the pipeline.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
@@ -109,6 +112,11 @@ def load(
             for component, (_, source) in chosen.items()
             if (tokenizer := source.manifest.components[component].tokenizer) is not None
         }
+        small = None
+        if previews is not None:
+            donor = _open(previews, on_progress)
+            small, decided = _with_decoder(str(previews), donor, engines, chosen, opened, opening, verify)
+            notes += decided
         return Pipeline(
             name=str(bundle),
             manifest=own.manifest,
@@ -121,6 +129,7 @@ def load(
             notes=notes,
             memory=memory,
             wider=wider,
+            previews=small,
         )
     except BaseException:
         for engine in engines:
@@ -175,6 +184,33 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None, *,
             remedy=f"Build it: latentlink build {bundle} BUNDLE.",
         )
     return opened
+
+
+def _with_decoder(
+    title: str,
+    donor: Bundle,
+    engines: list[Engine],
+    chosen: Mapping[str, tuple[str, Bundle]],
+    opened: list[Bundle],
+    opening: Opening,
+    verify: bool | None,
+) -> tuple[Linked, list[str]]:
+    """The engines linked with the decoder of another bundle, and what was decided; checked like a replaced one."""
+    if "vae_decoder" not in donor.manifest.components:
+        raise UsageError(
+            f"{title!r} has no vae_decoder to make previews with; it has {', '.join(donor.manifest.components)}."
+        )
+    engine, entry, notes = opening.best("vae_decoder", title, donor)
+    try:
+        others = [other for other in engines if other.component != "vae_decoder"]
+        linked = link([*others, engine], lambda port: _record(port, [*opened, donor]))
+        if verify is not False:
+            replaced = {**chosen, "vae_decoder": (title, donor)}
+            notes += _verify(engine, replaced, entry.precision, opening, every=verify is True)
+    except BaseException:
+        engine.session.close()
+        raise
+    return linked, [f"previews: {note}" for note in notes]
 
 
 def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:

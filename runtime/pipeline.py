@@ -77,6 +77,7 @@ class Pipeline:
         notes: What the loader decided, for people: the target taken, engines passed over.
         memory: Bytes that the VAE may take for a picture; None sets no budget.
         wider: By component: opens an engine of the VAE that takes over where half precision overflowed.
+        previews: The engines with another decoder, for previews; None takes the pipeline's own.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Pipeline:
         notes: Sequence[str] = (),
         memory: int | None = None,
         wider: Mapping[str, Callable[[], Engine]] | None = None,
+        previews: Linked | None = None,
     ) -> None:
         self.name = name
         self.manifest = manifest
@@ -101,6 +103,7 @@ class Pipeline:
         self.notes = tuple(notes)
         self._linked = linked
         self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=memory), wider=wider or {})
+        self._previews = Autoencoder(name=name, linked=previews or linked, memory=memory)
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -119,7 +122,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Close the engines."""
-        for engine in self.engines:
+        for engine in (*self.engines, self._previews.linked.decoder):
             engine.session.close()
         self.vae.close()
 
@@ -277,6 +280,7 @@ class Pipeline:
             session,
             latent=latent,
             table=table,
+            prediction=request.schedule.prediction_type,
             start=start.x,
             conditioning=[feeds[row] for row in guided.tolist()],
             constant={tensor: session.upload(array) for tensor, array in start.constant.items()},
@@ -324,6 +328,17 @@ class Pipeline:
         array = self._own(latents).array
         watch.latents("latents", array, level=CLEAN)
         return self.vae.decode(watch, array, clean=True)
+
+    def preview(self, latents: NDArray[np.floating]) -> list[Image]:
+        """Pictures of what a run foresees, by the decoder that `load` opened for it; no guard looks at them.
+
+        Args:
+            latents: `Progress.predicted()`: of this bundle's space, `[B, C, h, w]`.
+
+        Raises:
+            UsageError: They do not fit the memory.
+        """
+        return self._previews.decode(latents)
 
     def encode(
         self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"

@@ -103,6 +103,14 @@ def test_a_chain_tells_its_stages_and_hops_and_keeps_its_pictures(tmp_path: Path
     assert report["hops"][0]["kind"] == "transfer"
 
 
+def test_previews_are_written_beside_the_picture(tmp_path: Path) -> None:
+    options = ("--steps", "4", "--preview-every", "2", "--preview-decoder", "demo-tiny")
+    done = run("generate", "demo", PROMPT, "-o", "x.png", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("x-step2.png, x.png: seed")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-step2.png", "x.png"]
+
+
 def test_a_foreign_decoder_ends_with_3(tmp_path: Path) -> None:
     done = run("generate", "demo", PROMPT, "-o", tmp_path / "x.png", "--replace", "vae_decoder=demo-b")
     text = refused(done, 3)
@@ -213,6 +221,8 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT, "--output-latents", "nodir/x.safetensors"], "There is no directory 'nodir'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--replace", "vae_decoder"], "COMPONENT=BUNDLE"),
         (["generate", "demo", PROMPT], "--output"),
+        (["generate", "demo", PROMPT, "--output-latents", "x", "--preview-every", "2"], "expected -o PICTURE"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--preview-decoder", "demo-tiny"], "Give --preview-every N"),
         (
             ["generate", "demo", PROMPT, "-o", "x.png", "--guidance-interval", "20,30"],
             "none of this run's noise levels",

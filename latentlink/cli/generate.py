@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +22,9 @@ from latentlink.cli._options import (
 from latentlink.cli._pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
+if TYPE_CHECKING:
+    from latentlink.runtime import Progress
+
 
 @click.command(
     epilog="""\b
@@ -30,6 +34,7 @@ Examples:
   latentlink generate bundle "a lighthouse" "a windmill" -o out.png --num-images 2    # out-1.png to out-4.png
   latentlink generate bundle "a lighthouse in snow" -o out.png --init-image day.png --strength 0.6
   latentlink generate bundle "a windmill" -o out.png --init-image day.png --mask-image white-where-to-paint.png
+  latentlink generate demo "a red circle on a blue background" -o out.png --preview-every 5 --preview-decoder demo-tiny
   latentlink generate bundle "a (red:1.3) lighthouse" -o out.png --output-latents out.safetensors
   latentlink generate base "a lighthouse" --output-latents half.safetensors --denoising-end 0.8     # no picture yet
   latentlink generate refiner "a lighthouse" -o out.png --init-latents half.safetensors --denoising-start 0.8
@@ -68,6 +73,8 @@ Examples:
     metavar="NAME=NUMBERS",
     help="What else the model is told, as original_size=1024,1024; inspect lists the names.",
 )
+@click.option("--preview-every", type=click.IntRange(1), metavar="N", help="Write OUT-step5.png, .. every N steps.")
+@click.option("--preview-decoder", metavar="BUNDLE", help="Bundle whose decoder makes the previews, a small one, say.")
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
 @guard_option
 @replace_option
@@ -103,6 +110,8 @@ def command(
     denoising_start: float | None,
     denoising_end: float | None,
     conditions: tuple[str, ...],
+    preview_every: int | None,
+    preview_decoder: str | None,
     output_latents: Path | None,
     guard: str,
     replace: dict[str, str],
@@ -122,6 +131,10 @@ def command(
         check_picture(output)
     if output_latents is not None:
         check_place(output_latents)
+    if preview_every is not None and output is None:
+        raise UsageError("--preview-every writes beside the picture, and there is none; expected -o PICTURE.")
+    if preview_decoder is not None and preview_every is None:
+        raise UsageError("--preview-decoder makes previews, and none are asked for.", remedy="Give --preview-every N.")
     pictures = {
         name: None if path is None else opened(path)
         for name, path in (("init_image", init_image), ("mask_image", mask_image))
@@ -130,11 +143,27 @@ def command(
         raise UsageError("--space says what --init-latents are, and there are none.", remedy="Leave it out.")
     said = named_space(space, [bundle, *replace.values()])
     latents = None if init_latents is None else latentlink.Latents.load(init_latents, space=said)
+    files: dict[Path, None] = {}
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(
-            bundle, target=target, replace=replace, threads=threads, verify=verify, memory=memory, resident=resident
+            bundle,
+            target=target,
+            replace=replace,
+            threads=threads,
+            verify=verify,
+            memory=memory,
+            resident=resident,
+            previews=preview_decoder,
         ) as pipe:
+
+            def on_step(at: Progress) -> None:
+                if output is not None and preview_every and at.step % preview_every == 0 and at.row < at.rows:
+                    at_step = output.with_stem(f"{output.stem}-step{at.step}")
+                    files.update(dict.fromkeys(save(pipe.preview(at.predicted()), at_step)))
+                state = "denoising" if at.row < at.rows else "decoding"
+                bar.update(task, total=at.rows, completed=at.row, description=state)
+
             result = pipe.generate(
                 list(prompt),
                 negative_prompt=negative_prompt,
@@ -159,17 +188,13 @@ def command(
                 conditions=_conditions(conditions),
                 decode=output is not None,
                 guard=guard,
-                on_step=lambda at: bar.update(
-                    task,
-                    total=at.rows,
-                    completed=at.row,
-                    description="denoising" if at.row < at.rows else "decoding",
-                ),
+                on_step=on_step,
             )
-    files = [] if output is None else save(result.images, output)
+    if output is not None:
+        files.update(dict.fromkeys(save(result.images, output)))
     if output_latents is not None:
         result.latents.save(output_latents)
-        files.append(output_latents)
+        files[output_latents] = None
     if as_json:
         print_json(
             {

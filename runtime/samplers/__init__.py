@@ -12,6 +12,7 @@ trained with a noise schedule, `flow_registry.py` those of models that predict f
 
 from __future__ import annotations
 
+from latentlink.runtime.samplers.clean import clean_coefficients
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS, FlowSampler
 from latentlink.runtime.samplers.flow_schedule import FlowSchedule
 from latentlink.runtime.samplers.refusal import DATA_DEPENDENT
@@ -43,4 +44,5 @@ __all__ = [
     "samplers_for",
     # the definition
     "apply_row",
+    "clean_coefficients",
 ]  # fmt: skip
