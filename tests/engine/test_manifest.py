@@ -81,6 +81,12 @@ def test_measurements_that_break_a_rule_are_refused(
         Manifest.from_json(record)
 
 
+def test_an_openvino_engine_is_in_openvinos_own_format(whole_manifest: Manifest) -> None:
+    denoiser = whole_manifest.components["denoiser"]
+    with pytest.raises(BundleError, match=r"path: received .* expected a file that ends in \.xml"):
+        replace(denoiser.engines[0], target="openvino-cpu")
+
+
 def _measured(manifest: Manifest) -> Manifest:
     """The manifest with what was measured of its denoiser's engines."""
     measured = Measured(
