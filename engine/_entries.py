@@ -24,6 +24,7 @@ from latentlink.engine._checks import (
     record_of,
     unexpected,
 )
+from latentlink.engine._measured import Measured
 from latentlink.engine._paths import check_path
 from latentlink.ports import Dim, Port
 
@@ -180,6 +181,7 @@ class ComponentEntry:
         engines: At least one.
         tokenizer: Exactly where an input is of kind `tokens`.
         overflows: Why it must not compute in float16; empty where it may.
+        measured: What was measured to take its engines; None where they were asked for by name.
     """
 
     inputs: tuple[Port, ...]
@@ -187,6 +189,7 @@ class ComponentEntry:
     engines: tuple[EngineEntry, ...]
     tokenizer: TokenizerEntry | None = None
     overflows: str = ""
+    measured: Measured | None = None
 
     def __post_init__(self) -> None:
         check_text("overflows", self.overflows)
@@ -223,20 +226,25 @@ class ComponentEntry:
         }
         if self.overflows:
             record["overflows"] = self.overflows
+        if self.measured is not None:
+            record["measured"] = self.measured.to_json()
         return record if self.tokenizer is None else record | {"tokenizer": self.tokenizer.to_json()}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
-        record = record_of(value, ("inputs", "outputs", "engines"), ("tokenizer", "overflows"))
+        record = record_of(value, ("inputs", "outputs", "engines"), ("tokenizer", "overflows", "measured"))
         with inside("tokenizer"):
             tokenizer = TokenizerEntry.from_json(record["tokenizer"]) if "tokenizer" in record else None
+        with inside("measured"):
+            measured = Measured.from_json(record["measured"]) if "measured" in record else None
         return cls(
             inputs=each("inputs", record["inputs"], _port),
             outputs=each("outputs", record["outputs"], _port),
             engines=each("engines", record["engines"], EngineEntry.from_json),
             tokenizer=tokenizer,
             overflows=record.get("overflows", ""),
+            measured=measured,
         )
 
 

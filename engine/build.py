@@ -9,20 +9,23 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 
+from latentlink.engine._checks import MAX_TEXT
 from latentlink.engine.agreement import Agreement
+from latentlink.engine.auto import AUTO, Clock, Tried, contest, targets_here
 from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint, preflight
 from latentlink.engine.graphs import Graph, graphs_of, wide_graph
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.manifest import EngineEntry, Manifest
+from latentlink.engine.manifest import Candidate, EngineEntry, Manifest, Measured
 from latentlink.engine.precision import Report
 from latentlink.engine.probes import Probe, Probes, Run
 from latentlink.engine.request import check_request
 from latentlink.engine.targets import TARGETS
-from latentlink.errors import BundleError, UsageError
+from latentlink.errors import BuildError, BundleError, UsageError
 from latentlink.spaces import digest
 
 BUILDERS: Mapping[str, str] = {
@@ -73,20 +76,25 @@ def build_bundle(
     options: Options | None = None,
     told: Told | None = None,
     opener: Opener = open_on_cpu,
+    clock: Clock = perf_counter,
 ) -> Manifest:
     """Compile an export.
 
     Every engine that can run on this machine is run on its component's probes. Others have no
     `parity` in the manifest: `latentlink verify` runs them where they can run.
 
+    The target `auto` stands for all that this machine can build and run: each component keeps the engine that agrees
+    with its probes and is fastest here, at the sizes asked for or else at the model's own, and what was measured.
+
     Args:
         exported: Directory that `latentlink export` wrote.
         out: Bundle to make; an earlier one there is replaced when the new one is whole.
-        targets: Targets to compile every component for.
+        targets: Targets to compile every component for, or `auto` alone.
         shapes: Sizes to compile for.
         options: What else the user chose.
         told: Called as the work goes on.
         opener: Opens engines that this machine can run, to run their probes.
+        clock: What `auto` reads times from.
 
     Raises:
         UsageError: An argument is wrong, or `exported` is not an export.
@@ -94,15 +102,21 @@ def build_bundle(
         BuildError: A target's builder does not take a graph.
         PreflightError: What a target's builder needs is not here.
     """
-    if unknown := [target for target in targets if target not in TARGETS]:
-        raise UsageError(f"Unknown target {unknown[0]!r}; expected one of: {', '.join(TARGETS)}.")
+    choosing = AUTO in targets
+    if choosing and len(targets) > 1:
+        raise UsageError(
+            f"{AUTO} stands for every target of this machine, so it stands alone: received {', '.join(targets)}."
+        )
+    if not choosing and (unknown := [target for target in targets if target not in TARGETS]):
+        raise UsageError(f"Unknown target {unknown[0]!r}; expected {AUTO} or one of: {', '.join(TARGETS)}.")
     source = Bundle.open(exported)
     if source.manifest.kind != "export":
         raise UsageError(f"{str(exported)!r} is a bundle already; expected an export, from latentlink export.")
     if Path(out).exists() and Path(out).samefile(exported):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder for the bundle.")
-    chosen = tuple(target for target in TARGETS if target in targets)
     options = options or Options()
+    asked = targets_here(source.manifest, options) if choosing else targets
+    chosen = tuple(target for target in TARGETS if target in asked)
     check_request(source.manifest, chosen, options)
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         work = _Work(
@@ -113,11 +127,13 @@ def build_bundle(
             options=options,
             told=told or Told(),
             opener=opener,
+            clock=clock if choosing else None,
         )
         probes = work.probes()
         components = {}
         for name, entry in source.manifest.components.items():
-            components[name] = replace(entry, engines=work.engines(name, probes.get(name)))
+            engines, measured = work.engines(name, probes.get(name))
+            components[name] = replace(entry, engines=engines, measured=measured)
             if entry.tokenizer is not None:
                 file = folder / entry.tokenizer.path
                 file.parent.mkdir(parents=True)
@@ -135,6 +151,7 @@ class _Work:
 
     Args:
         folder: Of the bundle.
+        clock: What times are read from, where only the fastest target's engines are kept; None keeps all.
         remarks: For the manifest's provenance: engines that were left out, and why.
     """
 
@@ -145,6 +162,7 @@ class _Work:
     options: Options
     told: Told
     opener: Opener
+    clock: Clock | None
     remarks: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -182,38 +200,81 @@ class _Work:
         graph = wide_graph(self.source, name, self.scratch / name)
         return stack.enter_context(open_on_cpu(graph.path, "ort-cpu"))
 
-    def engines(self, name: str, probes: Probes | None) -> tuple[EngineEntry, ...]:
-        """A component's engines, the preferred one first.
+    def engines(self, name: str, probes: Probes | None) -> tuple[tuple[EngineEntry, ...], Measured | None]:
+        """A component's engines, the preferred one first, and what was measured to choose them.
 
         Raises:
             BundleError: A target has none that agrees with the probes.
         """
         graphs = [*graphs_of(self.source, name, self.options.precision, self.scratch, self.told.on_precision)]
         names = [*self.source.manifest.components]
-        entry = self.source.manifest.components[name]
         count = len(names) * len(self.targets)
-        built: list[EngineEntry] = []
+        built: dict[str, list[Tried]] = {}
+        dropped: list[Candidate] = []
         for number, target in enumerate(self.targets):
-            failed = []
             self.told.on_engine(names.index(name) * len(self.targets) + number, count, f"{name} for {target}")
-            for graph in graphs:
-                engine = self._build(name, target, graph, first=graph is graphs[0])
-                fitting = None if probes is None else probes.within(engine.limits, entry.inputs)
-                agreed = None if fitting is None else self._check(engine, graph, fitting)
-                if agreed is None or agreed.passed:
-                    built.append(engine if agreed is None else _measured(engine, agreed, fitting))
-                    continue
-                failed.append(agreed.said())
-                self.remarks[f"left_out.{name}.{target}.{engine.precision}"] = agreed.said()
-                shutil.rmtree((self.folder / engine.path).parent)
-            if len(failed) == len(graphs):
-                raise BundleError(
-                    f"No engine built of {name} for {target} computes what its probes say: {'; '.join(failed)}.",
-                    remedy="Export it again, or build it in a wider precision; if that does not help, it is a fault of "
-                    "the builder: report it.",
-                )
+            try:
+                built[target] = self._of_target(name, target, graphs, probes)
+            except (BuildError, BundleError) as error:
+                if self.clock is None:
+                    raise
+                for kind in (target, *(f"{target}-{graph.precision}" for graph in graphs)):
+                    shutil.rmtree(self.folder / "engines" / name / kind, ignore_errors=True)
+                reason = "".join(letter for letter in error.message if letter.isprintable())[:MAX_TEXT]
+                dropped.append(Candidate(target=target, precision=graphs[0].precision, reason=reason))
+        if not built:
+            raise BundleError(
+                f"No engine of {name} was built: {'; '.join(f'{one.target}: {one.reason}' for one in dropped)}",
+                remedy="Export it again.",
+            )
+        measured = None
+        if self.clock is not None:
+            openers = {
+                target: partial(self.opener, self.folder / tried[0][0].path, target) for target, tried in built.items()
+            }
+            self.told.on_phase("timing its engines", 0)
+            measured = contest(
+                {target: tried[0] for target, tried in built.items()},
+                dropped,
+                openers,
+                None if probes is None else probes.probes[0],
+                ports=self.source.manifest.components[name].inputs,
+                limits=limits_of(self.source.manifest, name, self.shapes, every=True),
+                clock=self.clock,
+            )
+            best = measured.candidates[0].target
+            for target in [target for target in built if target != best]:
+                for engine, _ in built.pop(target):
+                    shutil.rmtree((self.folder / engine.path).parent)
         shutil.rmtree(self.scratch, ignore_errors=True)
-        return tuple(built)
+        return tuple(engine for tried in built.values() for engine, _ in tried), measured
+
+    def _of_target(self, name: str, target: str, graphs: Sequence[Graph], probes: Probes | None) -> list[Tried]:
+        """The engines of one target that agree with the probes, and how far.
+
+        Raises:
+            BundleError: None does.
+        """
+        entry = self.source.manifest.components[name]
+        built: list[Tried] = []
+        failed = []
+        for graph in graphs:
+            engine = self._build(name, target, graph, first=graph is graphs[0])
+            fitting = None if probes is None else probes.within(engine.limits, entry.inputs)
+            agreed = None if fitting is None else self._check(engine, graph, fitting)
+            if agreed is None or agreed.passed:
+                built.append((engine if agreed is None else _measured(engine, agreed, fitting), agreed))
+                continue
+            failed.append(agreed.said())
+            self.remarks[f"left_out.{name}.{target}.{engine.precision}"] = agreed.said()
+            shutil.rmtree((self.folder / engine.path).parent)
+        if not built:
+            raise BundleError(
+                f"No engine built of {name} for {target} computes what its probes say: {'; '.join(failed)}.",
+                remedy="Export it again, or build it in a wider precision; if that does not help, it is a fault of "
+                "the builder: report it.",
+            )
+        return built
 
     def _build(self, name: str, target: str, graph: Graph, *, first: bool) -> EngineEntry:
         """One engine, written."""

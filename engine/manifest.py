@@ -32,11 +32,13 @@ from latentlink.engine._entries import (
     each,
     sorted_items,
 )
+from latentlink.engine._measured import Candidate, Measured
 from latentlink.engine._paths import MAX_PATH, check_distinct, check_path
 from latentlink.engine._sampling import Constant, LatentRange, Sampling
 from latentlink.spaces import NAME, LatentSpace, TextEmbedding
 
 __all__ = [
+    "Candidate",
     "ComponentEntry",
     "Constant",
     "EngineEntry",
@@ -44,6 +46,7 @@ __all__ = [
     "FileEntry",
     "LatentRange",
     "Manifest",
+    "Measured",
     "Sampling",
     "TokenizerEntry",
 ]

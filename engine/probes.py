@@ -211,7 +211,7 @@ class Probes:
         least, _, _ = limits.get("B", (1, 1, 1))
         for probe in self.probes[:count]:
             sizes = _within(_sizes(probe, ports), {**limits, "B": (least, least, least)})
-            inputs = {port.tensor: _tiled(probe.inputs[port.tensor], port, sizes) for port in ports}
+            inputs = {port.tensor: tiled(probe.inputs[port.tensor], port, sizes) for port in ports}
             made.append(Probe.sampled(name=f"{probe.name}{MADE}", inputs=inputs, outputs=run(inputs)))
         return replace(self, reference=REFERENCE, probes=tuple(made))
 
@@ -264,7 +264,7 @@ def _within(sizes: Mapping[str, int], limits: Limits) -> dict[str, int]:
     return moved
 
 
-def _tiled(array: NDArray[Any], port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
+def tiled(array: NDArray[Any], port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
     """The array repeated along its free dimensions up to these sizes."""
     for axis, dim in enumerate(port.shape):
         if isinstance(dim, str):

@@ -46,7 +46,7 @@ def test_a_manifest_that_lists_the_engine_and_is_damaged_is_told(tmp_path: Path)
     assert "received no key 'spaces'" in str(done.exception)
 
 
-@pytest.mark.parametrize("name", ["nothing.onnx", "nothing.plan"])
+@pytest.mark.parametrize("name", ["nothing.onnx", "nothing.plan", "nothing.xml"])
 def test_an_engine_that_is_not_there_is_a_usage_error(tmp_path: Path, name: str) -> None:
     done = inspect(tmp_path / name)
     assert isinstance(done.exception, UsageError)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+if TYPE_CHECKING:
+    from latentlink.engine.manifest import Manifest
 
 console = Console()
 messages = Console(stderr=True)
@@ -51,6 +54,26 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.2f} GB"
+
+
+def print_measured(manifest: Manifest) -> None:
+    """What `build --target auto` measured of every component: the engine that was taken, those that were slower, and
+    those that were dropped.
+    """
+    for name, entry in manifest.components.items():
+        if entry.measured is None:
+            continue
+        sizes = ", ".join(f"{dim} {size}" for dim, size in entry.measured.sizes.items())
+        console.print(f"{name}, fastest on {entry.measured.on}{f', {sizes}' if sizes else ''}:", highlight=False)
+        for number, one in enumerate(entry.measured.candidates):
+            figures = [
+                *([] if one.seconds is None else [f"{one.seconds:.4g} s"]),
+                *([] if one.psnr is None else [f"PSNR {one.psnr:.1f} dB"]),
+                *(["kept"] if number == 0 else []),
+                *([f"dropped: {one.reason}"] if one.reason else []),
+            ]
+            told = f"  {one.target} {one.precision}: {', '.join(figures)}"
+            console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_passed_over(notes: Mapping[str, Sequence[str]]) -> None:

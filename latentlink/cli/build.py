@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, print_json, progress, size
+from latentlink.cli._console import console, print_json, print_measured, progress, size
 
 if TYPE_CHECKING:
     from latentlink.engine.manifest import Manifest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   latentlink build exported bundle
-  latentlink build exported bundle --width 512 --height 512 --batch 1
+  latentlink build exported bundle --target auto --width 512 --height 512 --batch 1
   latentlink build exported bundle --width 256:512:1024 --height 256:512:1024
   latentlink build exported bundle --target tensorrt-rtx --target ort-cpu --precision fp16
   latentlink build exported bundle --target tensorrt-rtx --compute-capability 8.9    # no GPU is needed here
@@ -33,7 +33,8 @@ Examples:
     multiple=True,
     default=["ort-cpu"],
     show_default=True,
-    help="tensorrt, tensorrt-rtx, ort-tensorrt, ort-nv-rtx, ort-cuda or ort-cpu. May be repeated.",
+    help="tensorrt, tensorrt-rtx, ort-tensorrt, ort-nv-rtx, ort-cuda, openvino-cpu or ort-cpu. May be repeated. auto "
+    "builds what this machine can, times each on the sizes asked for, or the model's own, and keeps the fastest.",
 )
 @click.option(
     "--precision",
@@ -134,6 +135,7 @@ def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds
     for key, why in manifest.provenance.items():
         if key.startswith("left_out."):
             console.print(f"Left out, {key.removeprefix('left_out.')}: {why}", soft_wrap=True, highlight=False)
+    print_measured(manifest)
     total = sum(file.size for file in manifest.files.values())
     engines: list[tuple[str, Any]] = [
         (name, engine) for name, component in manifest.components.items() for engine in component.engines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, print_json, size
+from latentlink.cli._console import console, print_json, print_measured, size
 from latentlink.cli._options import named_space
 from latentlink.errors import PreflightError, UsageError
 
@@ -93,6 +93,7 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             here = "to be built" if engine.target == "onnx" else "valid" if finding is None else finding.code
             table.add_row(component, engine.target, engine.precision, size(held), parity, here, _limits(engine))
     console.print(table)
+    print_measured(manifest)
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:

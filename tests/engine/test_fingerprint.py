@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from latentlink.engine import machine
 from latentlink.engine.fingerprint import covers, make_fingerprint, preflight
 from latentlink.engine.machine import Gpu, Machine, this_machine
 from latentlink.engine.manifest import EngineEntry, Fact
@@ -21,6 +23,7 @@ EVERYTHING = {
     "tensorrt": "11.4.0.106",
     "tensorrt-rtx-cu13-bindings": "1.7.1.116",
     "onnxruntime-ep-nv-tensorrt-rtx-cu13": "0.5.0",
+    "openvino": "2026.4.1",
     "cuda-bindings": "13.5.0",
 }
 MACHINE = Machine(os="linux", architecture="x86_64", driver=(13, 1), gpus=(ADA,), versions=EVERYTHING)
@@ -34,7 +37,7 @@ def entry(target: str, **given: str | tuple[str, ...]) -> EngineEntry:
     if TARGETS[target].gpu:
         facts = dict[str, Fact](compute_capability=("8.0-12.x",), cuda="13.0") | facts
     made = make_fingerprint(target=target, facts=facts, machine=MACHINE)
-    return EngineEntry(target=target, precision="float32", path="engines/x/y/model.onnx", fingerprint=made)
+    return EngineEntry(target=target, precision="float32", path=f"engines/x/y/{TARGETS[target].file}", fingerprint=made)
 
 
 def versions(**changed: str | None) -> Change:
@@ -67,6 +70,10 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
     ("ort-cpu", versions(onnxruntime="1.9.0"), "runtime-version", "valid for onnxruntime 1.32.0 or later"),
     ("ort-cpu", versions(onnxruntime=None, onnxruntime_gpu=None), "no-runtime", "pip install onnxruntime"),
     ("ort-cpu", lambda m: replace(m, gpus=(), os="windows", architecture="aarch64"), "", ""),
+    ("openvino-cpu", versions(openvino=None), "no-runtime", r"pip install 'latentlink\[openvino\]'"),
+    ("openvino-cpu", versions(openvino="2026.5.0"), "", ""),
+    ("openvino-cpu", versions(openvino="2025.4.0"), "runtime-version", "valid for OpenVINO 2026.4.1 or later"),
+    ("openvino-cpu", lambda m: replace(m, gpus=(), os="windows", architecture="aarch64"), "", ""),
     ("tensorrt-rtx", lambda m: replace(m, os="windows"), "", ""),
     ("tensorrt-rtx", lambda m: replace(m, architecture="aarch64"), "architecture", "x86_64 processors"),
     (
@@ -118,6 +125,30 @@ def test_every_difference_that_matters_is_told_with_its_remedy(
     if finding is not None:
         assert finding.remedy
         assert re.search(told, str(finding)), str(finding)
+
+
+def test_a_bfloat16_engine_for_the_processor_needs_one_that_computes_in_it() -> None:
+    engine = replace(entry("openvino-cpu"), precision="bfloat16")
+    finding = preflight(engine, replace(MACHINE, processor="a Zen 3"))
+    assert finding is not None
+    assert finding.code == "processor"
+    assert "valid for processors that compute in bfloat16 (avx512_bf16 or amx_bf16), this machine has a Zen 3" in str(
+        finding
+    )
+    assert preflight(engine, replace(MACHINE, instructions=frozenset({"amx_bf16"}))) is None
+    assert preflight(replace(entry("tensorrt-rtx"), precision="bfloat16"), MACHINE) is None
+
+
+def test_the_instructions_of_this_processor_are_read_from_what_linux_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "processor : 0\nmodel name : One: two\nflags : fpu avx512_bf16 avx2\n\nprocessor : 1\nflags : fpu\n"
+    (tmp_path / "cpuinfo").write_text(told)
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    read = machine._processor.__wrapped__
+    assert read() == ("One: two", frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "nothing")
+    assert read() == ("", frozenset())
 
 
 def test_a_package_that_building_did_not_take_may_have_any_version() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentlink.engine.manifest import EngineEntry, Manifest, Sampling
+from latentlink.engine.manifest import Candidate, EngineEntry, Manifest, Measured, Sampling
 from latentlink.errors import BundleError
 from latentlink.ports import condition_port
 
@@ -49,6 +49,56 @@ def test_equal_manifests_with_keys_in_another_order_are_written_as_equal_bytes(
         provenance=backwards(whole_manifest.provenance),
     )
     assert shuffled.to_bytes() == whole_manifest.to_bytes()
+
+
+def test_what_was_measured_of_a_components_engines_is_read_back(whole_manifest: Manifest) -> None:
+    made = _measured(whole_manifest)
+    again = Manifest.from_bytes(made.to_bytes())
+    assert again == made
+    assert again.components["denoiser"].measured == made.components["denoiser"].measured
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda m: m.update(candidates=[]), r"measured\.candidates: received an empty list"),
+        (lambda m: m["candidates"][0].update(seconds=-1), r"measured\.candidates\[0\]\.seconds: received -1"),
+        (lambda m: m["candidates"][0].update(seconds=True), r"seconds: received True"),
+        (lambda m: m["candidates"][0].pop("psnr"), r"candidates\[0\]: received no key 'psnr'"),
+        (lambda m: m["candidates"][0].update(target="A b"), r"candidates\[0\]\.target: received 'A b'"),
+        (lambda m: m["sizes"].update(B=0), r"measured\.sizes\.B: received 0"),
+        (lambda m: m["sizes"].update({"1": 1}), r"measured\.sizes: received '1'"),
+        (lambda m: m.update(fast=1), r"measured: received the unknown key 'fast'"),
+        (lambda m: m.update(on="a\u202eb"), "received"),
+    ],
+)
+def test_measurements_that_break_a_rule_are_refused(
+    whole_manifest: Manifest, edit: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    record = json.loads(_measured(whole_manifest).to_bytes())
+    edit(record["components"]["denoiser"]["measured"])
+    with pytest.raises(BundleError, match=told):
+        Manifest.from_json(record)
+
+
+def test_an_openvino_engine_is_in_openvinos_own_format(whole_manifest: Manifest) -> None:
+    denoiser = whole_manifest.components["denoiser"]
+    with pytest.raises(BundleError, match=r"path: received .* expected a file that ends in \.xml"):
+        replace(denoiser.engines[0], target="openvino-cpu")
+
+
+def _measured(manifest: Manifest) -> Manifest:
+    """The manifest with what was measured of its denoiser's engines."""
+    measured = Measured(
+        on="a processor, 2 processors",
+        sizes={"h": 64, "B": 1},
+        candidates=(
+            Candidate(target="ort-cpu", precision="float32", seconds=4.3, psnr=119.5, worst=4.7e-6),
+            Candidate(target="openvino-cpu", precision="float32", reason="PSNR 12 dB, expected at least 55"),
+        ),
+    )
+    denoiser = replace(manifest.components["denoiser"], measured=measured)
+    return replace(manifest, components={**manifest.components, "denoiser": denoiser})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)

@@ -64,6 +64,19 @@ def test_a_builder_that_is_not_installed_is_named(small_manifest: Manifest, here
         check_request(small_manifest, ["tensorrt-rtx"], Options())
 
 
+def test_openvino_builds_bfloat16_only_where_the_processor_has_it(
+    small_manifest: Manifest, here: list[Machine]
+) -> None:
+    here[0] = replace(here[0], processor="a Zen 3")
+    with pytest.raises(PreflightError, match="with avx512_bf16 or amx_bf16, but this machine has a Zen 3 without"):
+        check_request(small_manifest, ["openvino-cpu"], Options(precision="bf16"))
+    here[0] = replace(here[0], instructions=frozenset({"avx512_bf16"}))
+    check_request(small_manifest, ["openvino-cpu"], Options(precision="bf16"))
+    here[0] = replace(here[0], versions={"onnxruntime": "1.32.0"})
+    with pytest.raises(PreflightError, match="openvino-cpu needs OpenVINO, but it is not installed"):
+        check_request(small_manifest, ["openvino-cpu"], Options())
+
+
 @pytest.mark.parametrize("target", [name for name, target in TARGETS.items() if target.local])
 def test_a_builder_that_needs_a_gpu_is_refused_without_one(
     small_manifest: Manifest, here: list[Machine], target: str

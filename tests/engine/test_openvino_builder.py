@@ -1,0 +1,146 @@
+"""OpenVINO engines of the tiny export: the ports they keep, what they compute in, the pictures they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+import latentlink
+from latentlink.engine.build import build_bundle, open_on_cpu
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.job import Job, Range
+from latentlink.engine.openvino_builder import build_engine
+from latentlink.engine.precision import convert
+from latentlink.engine.probes import Probes
+from latentlink.errors import BuildError
+from latentlink.runtime.pipeline import Pipeline
+from latentlink.runtime.sessions import open_session
+from latentlink.runtime.verify import opener, verify
+
+Build = Callable[..., Path]
+
+
+@pytest.fixture
+def built(tiny_export: Path, tmp_path: Path) -> Build:
+    """Builds one component's engine."""
+    export = Bundle.open(tiny_export)
+
+    def build(name: str, folder: str, *, source: Path | None = None, limits: dict[str, Range] | None = None) -> Path:
+        entry = export.manifest.components[name]
+        out = tmp_path / folder / "model.xml"
+        out.parent.mkdir()
+        build_engine(
+            Job(
+                target="openvino-cpu",
+                component=name,
+                source=source or export.file(entry.engines[0].path),
+                out=out,
+                inputs=entry.inputs,
+                outputs=entry.outputs,
+                limits=limits or {},
+            )
+        )
+        return out
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole export, built for openvino-cpu."""
+    out = tmp_path_factory.mktemp("openvino") / "bundle"
+    build_bundle(tiny_export, out, targets=("openvino-cpu",), opener=opener)
+    return out
+
+
+def drawn(pipe: Pipeline, width: int, count: int, init: Image | None = None) -> list[Image]:
+    """Pictures; random weights draw noise, which the guards would refuse."""
+    return pipe.generate(
+        "a red circle",
+        seed=7,
+        steps=4,
+        width=width,
+        height=32,
+        num_images=count,
+        init_image=init,
+        strength=1.0 if init is None else 0.5,
+        guard="off",
+    ).images
+
+
+def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    error = np.mean((one.astype(float) - other.astype(float)) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-12)))
+
+
+def test_pictures_of_two_sizes_are_those_of_onnx_runtime(bundle: Path, tiny_bundle: Path) -> None:
+    with latentlink.load(bundle) as ours, latentlink.load(tiny_bundle) as theirs:
+        assert all("openvino-cpu (float32)" in note for note in ours.notes)
+        for width, count in ((32, 1), (48, 2)):
+            first = [drawn(pipe, width, count) for pipe in (ours, theirs)]
+            # made from the first, which runs the encoder
+            second = [drawn(ours, width, count, first[0][0]), drawn(theirs, width, count, first[1][0])]
+            for one, other in (*zip(*first, strict=True), *zip(*second, strict=True)):
+                assert psnr(np.asarray(one), np.asarray(other)) >= 55
+
+
+def test_every_engine_passes_its_probes_and_has_the_declared_ports(bundle: Path) -> None:
+    opened = Bundle.open(bundle)
+    assert [row.verdict for row in verify(opened, quick=True)] == ["passed"] * 4
+    for component in opened.manifest.components.values():
+        (engine,) = component.engines
+        assert engine.path.endswith("openvino-cpu/model.xml")
+        assert engine.parity is not None
+        session = open_session(opened.file(engine.path), engine.target)
+        assert [port.tensor for port in session.inputs] == [port.tensor for port in component.inputs]
+        assert [port.tensor for port in session.outputs] == [port.tensor for port in component.outputs]
+
+
+def test_an_engine_is_the_same_bytes_when_it_is_built_again(built: Build) -> None:
+    one, other = built("vae_decoder", "one"), built("vae_decoder", "other")
+    for name in ("model.xml", "model.bin"):
+        assert (one.parent / name).read_bytes() == (other.parent / name).read_bytes()
+
+
+def test_a_size_that_is_fixed_is_in_the_engine(built: Build) -> None:
+    fixed: dict[str, Range] = {"w": (8, 8, 8), "h": (4, 4, 4)}
+    session = open_session(built("vae_decoder", "fixed", limits=fixed), "openvino-cpu")
+    assert session.inputs[0].shape[2:] == (4, 8)
+    assert isinstance(session.inputs[0].shape[0], str)
+
+
+def test_in_a_bfloat16_engine_the_network_is_bfloat16_and_the_step_is_float32(
+    built: Build, tiny_export: Path, tmp_path: Path
+) -> None:
+    export = Bundle.open(tiny_export)
+    entry = export.manifest.components["denoiser"]
+    model = ir.load(export.file(entry.engines[0].path))
+    convert(model, "bfloat16")
+    ir.save(model, tmp_path / "low.onnx", external_data="low.onnx.data")
+    path = built("denoiser", "low", source=tmp_path / "low.onnx")
+    text = path.read_text()
+    types = {
+        layer[0]: set(re.findall(r'<port id="\d+" precision="(FP32|BF16)"', layer[1]))
+        for layer in re.findall(r'<layer id="\d+" name="\d+" type="(\w+)"[^>]*>(.*?)</layer>', text, re.DOTALL)
+    }
+    assert types["Convolution"] == {"BF16"}
+    assert types["Sin"] == types["Cos"] == types["Result"] == types["Parameter"] == {"FP32"}
+    probes = Probes.load(export.file(export.manifest.probes["denoiser"]), entry.inputs, entry.outputs)
+    with open_on_cpu(path, "openvino-cpu") as run:
+        found = probes.check(run, "bfloat16")
+    assert found.passed, found.said()
+    full = (built("denoiser", "full").parent / "model.bin").stat().st_size
+    assert (path.parent / "model.bin").stat().st_size < 0.6 * full
+
+
+def test_a_graph_that_openvino_does_not_take_is_told(built: Build, tmp_path: Path) -> None:
+    (tmp_path / "no.onnx").write_bytes(b"no graph")
+    with pytest.raises(BuildError, match=r"OpenVINO 20.* cannot build vae_decoder"):
+        built("vae_decoder", "out", source=tmp_path / "no.onnx")
