@@ -39,15 +39,17 @@ def quantise(model: ir.Model, layers: Sequence[Layer], scales: Mapping[str, floa
         target: The format.
     """
     made: dict[str, ir.Value] = {}
+    rounded: set[ir.Value] = set()
     for layer in layers:
         reads = layer.reads
         name = reads.name or ""
-        if name not in made:
-            made[name] = round_trip(model, reads, scales[name], target, after=reads.producer())
-        layer.node.replace_input_with(0, made[name])
+        if reads not in rounded:  # else it is another layer's output
+            if name not in made:
+                made[name] = round_trip(model, reads, scales[name], target, after=reads.producer())
+            layer.node.replace_input_with(0, made[name])
         quantised_weights(model, layer, target)
         if target.outputs:
-            _quantise_output(model, layer, scales, target)
+            rounded.add(_quantise_output(model, layer, scales, target))
 
 
 def round_trip(model: ir.Model, value: ir.Value, scale: float, target: Format, *, after: ir.Node | None) -> ir.Value:
@@ -99,12 +101,13 @@ def quantised_weights(model: ir.Model, layer: Layer, target: Format, node: ir.No
         model.graph.initializers.pop(weights.name or "", None)
 
 
-def _quantise_output(model: ir.Model, layer: Layer, scales: Mapping[str, float], target: Format) -> None:
+def _quantise_output(model: ir.Model, layer: Layer, scales: Mapping[str, float], target: Format) -> ir.Value:
     value = layer.writes
     uses = [(use.node, use.idx) for use in value.uses()]
     rounded = round_trip(model, value, scales[value.name or ""], target, after=layer.node)
     for node, index in uses:
         node.replace_input_with(index, rounded)
+    return rounded
 
 
 def constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
