@@ -78,5 +78,5 @@ def weight_scales(weights: Floats, axis: int, target: Format) -> NDArray[np.floa
     """A scale for every channel along `axis`, float32 `[channels]`: its largest magnitude becomes the largest code."""
     others = tuple(number for number in range(weights.ndim) if number != axis)
     largest = np.maximum(np.abs(weights).max(axis=others), LEAST)
-    scales: NDArray[np.float32] = (largest / target.largest).astype(np.float32)
+    scales: NDArray[np.float32] = (largest / target.weights).astype(np.float32)
     return scales
