@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from latentlink.calibration.layers import Layer
 from latentlink.calibration.observers import Histogram
+from latentlink.engine.fuse_attention import fuse_attention
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -114,22 +115,25 @@ class Runner:
     """
 
     def __init__(self, model: ir.Model | Path, source: Path, threads: int | None = None) -> None:
+        import onnx_ir as ir
         import onnxruntime as ort
 
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = False
+        # nodes in the order of the graph, where taps follow what they look at: else all of it lives until the end
+        options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
         options.intra_op_num_threads = threads or 0
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        given: Any
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(source.parent))
         if isinstance(model, Path):
-            given = model
+            model = ir.load(model)
         else:
-            import onnx_ir as ir
-
-            given = ir.to_proto(model).SerializeToString()  # the weights stay in their file
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(source.parent))
-        self._session = ort.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+            # layouts for this processor put nodes between the two, which come last
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        fuse_attention(model)  # else its scores are the largest activations by far
+        graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
+        self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._outputs = [value.name for value in self._session.get_outputs()]
 
     def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -174,11 +178,15 @@ def _constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
 
 
 def _append(model: ir.Model, name: str, *nodes: ir.Node) -> None:
-    """Add nodes whose last output, float32 `[N]`, is an output of the graph by that name."""
+    """Add nodes right after what they read; their last output, float32 `[N]`, is one of the graph by that name."""
     import onnx_ir as ir
 
-    for node in nodes:
-        model.graph.append(node)
+    looked_at = nodes[0].inputs[0]
+    after = None if looked_at is None else looked_at.producer()
+    if after is None:
+        model.graph.insert_before(model.graph[0], nodes)
+    else:
+        model.graph.insert_after(after, nodes)
     result = nodes[-1].outputs[0]
     result.name, result.type, result.shape = name, ir.TensorType(ir.DataType.FLOAT), ir.Shape([None])
     model.graph.outputs.append(result)
