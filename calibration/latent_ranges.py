@@ -71,7 +71,7 @@ def measure_ranges(
         def look(at: Progress, rows: list[NDArray[np.float64]] = rows) -> None:
             latents = at.latents()
             finite.latents("denoiser", latents, level=CLEAN)
-            rows.append(_statistics(latents))
+            rows.append(statistics(latents))
 
         result = pipe.generate(
             [prompts[number % len(prompts)] for number in numbers],
@@ -85,17 +85,17 @@ def measure_ranges(
         levels = result.request.table().levels[1:]  # after every row
         if on_done is not None:
             on_done(numbers.stop, count)
-    return _ranges(np.concatenate(measured, axis=1), levels)
+    return ranges_of(np.concatenate(measured, axis=1), levels)
 
 
-def _statistics(latents: NDArray[np.floating]) -> NDArray[np.float64]:
+def statistics(latents: NDArray[np.floating]) -> NDArray[np.float64]:
     """Of `[B, C, h, w]`: means and deviations of the channels and the root mean square, `[B, 2*C + 1]`."""
     values = latents.astype(np.float64)
     rms = np.sqrt((values**2).mean(axis=(1, 2, 3)))
     return np.concatenate([values.mean(axis=(2, 3)), values.std(axis=(2, 3)), rms[:, None]], axis=1)
 
 
-def _ranges(measured: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[LatentRange, ...]:
+def ranges_of(measured: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[LatentRange, ...]:
     """Extremes over the runs, `[R, N, 2*C + 1]`, of the rows nearest to `LEVELS`."""
     sizes = np.hypot(levels[:, 0], levels[:, 1])
     shares = levels[:, 1] / sizes

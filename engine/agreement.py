@@ -34,11 +34,15 @@ class Threshold:
 
 # float32: accumulation order only; 5e-6 is what the exporter reaches on the real families, and deep random-weight
 # networks are ten times worse conditioned. float16 and bfloat16 have 11 and 8 significant bits, and a denoiser is some
-# hundred roundings deep: single elements go astray, but not many of them, which is what the PSNR says.
+# hundred roundings deep: single elements go astray, but not many of them, which is what the PSNR says. int8 and float8
+# are chosen by their pictures (`gate.py`); on probes they show that it is the same network: the trained demo model has
+# 26 dB and 0.16 of the largest in int8.
 THRESHOLDS: Mapping[str, Threshold] = {
     "float32": Threshold(worst=1e-4, psnr=80.0, picture_psnr=55.0),
     "float16": Threshold(worst=3e-2, psnr=45.0, picture_psnr=40.0),
     "bfloat16": Threshold(worst=2e-1, psnr=28.0, picture_psnr=28.0),
+    "int8": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
+    "float8": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
 }
 """By what an engine computes in."""
 

@@ -70,7 +70,7 @@ def targets_here(manifest: Manifest, options: Options) -> tuple[str, ...]:
 def _missing(name: str, manifest: Manifest, options: Options) -> str:
     """What a target lacks here; empty where it lacks nothing."""
     for entry in manifest.components.values():
-        asked = None if options.precision is None else PRECISIONS[options.precision]
+        asked = None if options.precision is None else PRECISIONS.get(options.precision)
         engine = EngineEntry(
             target=name,
             precision=asked or entry.engines[0].precision,

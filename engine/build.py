@@ -17,6 +17,7 @@ from latentlink.engine.auto import AUTO, Clock, Tried, contest, targets_here
 from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint, preflight
+from latentlink.engine.gate import PREFIX, QUANTISED, Quality
 from latentlink.engine.graphs import Graph, graphs_of, wide_graph
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
@@ -208,6 +209,8 @@ class _Work:
         """
         graphs = [*graphs_of(self.source, name, self.options.precision, self.scratch, self.told.on_precision)]
         names = [*self.source.manifest.components]
+        for graph in graphs:
+            _check_gate(name, graph)
         count = len(names) * len(self.targets)
         built: dict[str, list[Tried]] = {}
         dropped: list[Candidate] = []
@@ -312,7 +315,7 @@ class _Work:
                 },
             ),
             limits=limits,
-            parity=None if TARGETS[target].gpu else graph.parity,
+            parity=None if TARGETS[target].gpu and graph.precision not in QUANTISED.values() else graph.parity,
         )
 
     def _check(self, engine: EngineEntry, graph: Graph, probes: Probes) -> Agreement | None:
@@ -337,8 +340,28 @@ def _opened_once(opening: Callable[[], Run]) -> Run:
     return lambda inputs: opened()(inputs)
 
 
+def _check_gate(name: str, graph: Graph) -> None:
+    """Let no quantised graph in whose pictures are not known to be good enough.
+
+    Raises:
+        BundleError: It has no figures, or they are below the gate.
+    """
+    if graph.precision not in QUANTISED.values():
+        return
+    quality = Quality.of_parity(graph.parity)
+    if quality is None or quality.missed():
+        found = "has no figures of its pictures" if quality is None else f"does not reach the gate: {quality.missed()}"
+        raise BundleError(
+            f"The {graph.precision} graph of {name} {found}.",
+            remedy="Calibrate the export again (latentlink calibrate), or build it in another precision.",
+        )
+
+
 def _measured(engine: EngineEntry, agreed: Agreement, probes: Probes | None) -> EngineEntry:
     """The engine with its own figures, where they are from the reference that the export's are from."""
+    if engine.precision in QUANTISED.values():
+        gate = {key: value for key, value in (engine.parity or {}).items() if key.startswith(PREFIX)}
+        return replace(engine, parity={**agreed.to_json("" if probes is None else probes.reference), **gate})
     reference = "" if probes is None else probes.reference
     same = engine.parity is None or engine.parity["reference"] == reference
     return replace(engine, parity=agreed.to_json(reference)) if same else engine

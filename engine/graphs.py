@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latentlink.engine.bundle import Bundle
+from latentlink.engine.gate import QUANTISED
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
 from latentlink.engine.targets import TARGETS
@@ -47,17 +48,23 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
     Args:
         source: The export.
         name: The component.
-        precision: A key of `PRECISIONS`, or None for what was exported.
+        precision: A key of `PRECISIONS`, or of `QUANTISED` for components that were calibrated to it; None for what
+            was exported.
         scratch: An empty folder of its own for what is converted.
         on_report: Told what a conversion kept.
     """
     entry = source.manifest.components[name]
-    wanted = None if precision is None else PRECISIONS[precision]
+    quantised = [engine for engine in entry.engines if engine.precision in QUANTISED.values()]
+    asked = entry.engines[0].precision if precision is None else QUANTISED.get(precision)
+    if chosen := [engine for engine in quantised if engine.precision == asked]:
+        yield _exported(source, chosen[0])  # by itself: what it was measured against would take four times its size
+        return
+    wanted = None if precision is None else PRECISIONS.get(precision)
     if wanted == "float16" and entry.overflows:
         wanted = "float32"
         on_report(name, Report(precision=wanted, instead=entry.overflows))
     written = set()
-    for number, engine in enumerate(entry.engines):
+    for number, engine in enumerate(engine for engine in entry.engines if engine not in quantised):
         if number == 0 and wanted not in (None, engine.precision):
             graph = _converted(source, engine, str(wanted), scratch, lambda report: on_report(name, report))
         else:

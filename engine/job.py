@@ -18,8 +18,8 @@ class Options:
     """What a user may choose of an engine beside its sizes.
 
     Args:
-        precision: What components compute in, a key of `latentlink.engine.precision.PRECISIONS`; None leaves what was
-            exported.
+        precision: What to compute in, a key of `latentlink.engine.precision.PRECISIONS` or
+            `latentlink.engine.gate.QUANTISED`; None leaves what was exported.
         refit: Whether the weights can be replaced in the built engine.
         weight_streaming: Whether weights may stay in the host's memory and go to the GPU as they are needed.
         compute_capabilities: Kinds of GPU to build for, as `8.9`; empty for the target's usual ones.

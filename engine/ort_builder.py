@@ -41,6 +41,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     import onnx_ir as ir
 
     from latentlink.engine.fuse_attention import fuse_attention
+    from latentlink.engine.unsigned_codes import unsigned_codes
 
     model = ir.load(job.source)
     fused = fuse_attention(model)
@@ -48,6 +49,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         _fix(model, job.fixed)
         ir.save(model, job.out, external_data=f"{job.out.name}.data")
         return {"optimisation": "none", "fused_attention": fused}
+    unsigned_codes(model)
     _optimise(model, job)
     return {"optimisation": LEVEL, "fused_attention": fused}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from types import TracebackType
@@ -30,6 +31,7 @@ from latentlink.runtime.pictures import as_list, pixels
 from latentlink.runtime.prompts import Prompts
 from latentlink.runtime.request import Request, resolve
 from latentlink.runtime.samplers import CLEAN
+from latentlink.runtime.sessions import Session
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
 from latentlink.runtime.vae import GuardedVae
@@ -119,6 +121,20 @@ class Pipeline:
         """The engines that run on the whole picture: all but the VAE's, which can take several passes."""
         halves = (self._linked.decoder, self._linked.encoder)
         return tuple(engine for engine in self.engines if engine not in halves)
+
+    @contextmanager
+    def through(self, wrap: Callable[[Session], Session]) -> Iterator[None]:
+        """Run the denoiser through `wrap(session)` until the block ends: to look at what it reads, or to compare.
+
+        Args:
+            wrap: Makes the session to run, of the same ports; what it opens is its own to close.
+        """
+        own = self._linked
+        self._linked = replace(own, denoiser=replace(own.denoiser, session=wrap(own.denoiser.session)))
+        try:
+            yield
+        finally:
+            self._linked = own
 
     def close(self) -> None:
         """Close the engines."""

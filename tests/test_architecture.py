@@ -19,7 +19,7 @@ TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
     "export": ({"engine"}, None),
     "engine": (set(), {"numpy", "onnxruntime", "onnx_ir", "safetensors"}),
     "runtime": ({"engine"}, {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"}),
-    "calibration": ({"engine", "runtime"}, {"numpy"}),
+    "calibration": ({"engine", "runtime"}, {"numpy", "onnx_ir", "onnxruntime", "safetensors", "PIL"}),
     "bench": ({"engine", "runtime", "demo"}, None),
 }
 

@@ -210,6 +210,13 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT, "-o", "x.png", "--guard", "no"], "no"),
         (["calibrate", "demo", "--prompts", "nowhere.txt"], "There is no file 'nowhere.txt'"),
         (["calibrate", "demo", "--prompts", "/dev/null"], "holds no prompt"),
+        (["calibrate", "demo", "out", "--prompts", __file__], "OUT and --precision go together"),
+        (["calibrate", "demo", "--prompts", __file__, "--observer", "mse"], "expected --precision beside it"),
+        (["calibrate", "nowhere", "out", "--prompts", __file__, "--precision", "int8"], "nowhere"),
+        (
+            ["calibrate", "nowhere", "out", "--prompts", __file__, "--precision", "int4"],
+            "expected one of: int8, fp8",
+        ),
         (["generate", "demo", PROMPT, "-o", "x.png", "--sampler", "ddimm"], "Did you mean 'ddim'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--resident", "5MB"], "denoiser of demo has 7.0 MB"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--width", "65"], "multiple of 16"),

@@ -38,7 +38,8 @@ Examples:
 )
 @click.option(
     "--precision",
-    help="fp32, fp16 or bf16; what needs float32 stays in it.  [default: what was exported]",
+    help="fp32, fp16 or bf16, where what needs float32 stays in it; int8 or fp8 of a calibrated export.  "
+    "[default: what was exported]",
 )
 @click.option(
     "--width",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,26 +14,113 @@ from latentlink.errors import UsageError
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   latentlink calibrate bundle --prompts prompts.txt
+  latentlink calibrate exported exported-int8 --prompts prompts.txt --precision int8
 """
 )
-@click.argument("bundle")
+@click.argument("model")
+@click.argument("out", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--prompts",
     type=click.Path(path_type=Path),
     required=True,
     help="Text file, a prompt a line: what the model's users ask for.",
 )
-@click.option("--count", type=click.IntRange(1, 100_000), help="Generations to measure.  [default: 256]")
+@click.option("--precision", help="int8 or fp8: quantise the denoiser of an export, and write the export to OUT.")
+@click.option("--count", type=click.IntRange(1, 100_000), help="Generations to measure.  [default: 256; 64 for OUT]")
 @click.option("--steps", type=int, help="Denoising steps of each; the model's own where left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first generation; the next has the next.")
+@click.option("--observer", help="How scales are chosen: percentile, mse or minmax.  [default: percentile]")
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print the ranges as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was measured as JSON.")
 def command(
-    bundle: str,
+    model: str,
+    out: Path | None,
     prompts: Path,
+    precision: str | None,
+    count: int | None,
+    steps: int | None,
+    seed: int,
+    observer: str | None,
+    target: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure what a model's numbers are like over generations of its own.
+
+    Of a bundle, MODEL, the latents: their ranges are kept in its manifest for the guards. The model generates with its
+    own sampler, guidance and size, and no picture is kept. Only manifest.json is rewritten; the same command gives the
+    same numbers.
+
+    Of an export, MODEL, with --precision, the activations of its denoiser too: OUT is the export with a quantised
+    denoiser, if its pictures are as good as they have to be. What was interrupted goes on where it was.
+    """
+    listed = _lines(prompts)
+    if (out is None) != (precision is None):
+        raise UsageError(
+            "OUT and --precision go together: they quantise an export.",
+            remedy="latentlink calibrate EXPORTED OUT --prompts FILE --precision int8",
+        )
+    if out is not None and precision is not None:
+        _quantise(model, out, precision, listed, count, steps, seed, observer, threads, as_json)
+    elif observer is not None:
+        raise UsageError("--observer chooses the scales of a quantised export; expected --precision beside it.")
+    else:
+        _measure(model, listed, count, steps, seed, target, threads, as_json)
+
+
+def _quantise(
+    exported: str,
+    out: Path,
+    precision: str,
+    prompts: list[str],
+    count: int | None,
+    steps: int | None,
+    seed: int,
+    observer: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    from latentlink.calibration.quantised import COUNT, Asked, calibrate_export
+
+    asked = Asked(
+        precision=precision,
+        prompts=tuple(prompts),
+        count=COUNT if count is None else count,
+        steps=steps,
+        seed=seed,
+        threads=threads,
+        **({} if observer is None else {"observer": observer}),
+    )
+    with progress() as bar:
+        task = bar.add_task("checking the export", total=None)
+        found = calibrate_export(
+            exported,
+            out,
+            asked,
+            told=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
+        )
+    if as_json:
+        costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
+        print_json(
+            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.step_snr, 2)}
+            | {"kept": sorted(found.kept), "layers": costs}
+        )
+        return
+    console.print(f"{out}: denoiser in {precision}, {found.quality.said()}.", soft_wrap=True, highlight=False)
+    console.print(
+        f"{len(found.costs) - len(found.kept)} of {len(found.costs)} layers are quantised; one step has "
+        f"{found.step_snr:.1f} dB.",
+        highlight=False,
+    )
+    console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
+
+
+def _measure(
+    bundle: str,
+    prompts: list[str],
     count: int | None,
     steps: int | None,
     seed: int,
@@ -40,11 +128,6 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Measure what the latents of BUNDLE are like, and keep it in its manifest for the guards.
-
-    The model generates with its own sampler, guidance and size, and no picture is kept. Only manifest.json is
-    rewritten; the same command gives the same numbers.
-    """
     from dataclasses import replace
 
     import latentlink
@@ -53,7 +136,6 @@ def command(
     from latentlink.runtime import bundle_path
     from latentlink.runtime.loading import SHIPPED
 
-    listed = _lines(prompts)
     if bundle in SHIPPED:
         raise UsageError(
             f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
@@ -64,7 +146,7 @@ def command(
         with latentlink.load(bundle, target=target, threads=threads) as pipe:
             ranges = measure_ranges(
                 pipe,
-                listed,
+                prompts,
                 count=COUNT if count is None else count,
                 steps=steps,
                 seed=seed,

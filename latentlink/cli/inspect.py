@@ -61,6 +61,7 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     from rich.table import Table
 
     from latentlink.engine.fingerprint import preflight
+    from latentlink.engine.gate import Quality
 
     manifest = bundle.manifest
     total = size(sum(file.size for file in manifest.files.values()))
@@ -94,6 +95,14 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             table.add_row(component, engine.target, engine.precision, size(held), parity, here, _limits(engine))
     console.print(table)
     print_measured(manifest)
+    for component, entry in manifest.components.items():
+        for engine in entry.engines:
+            if (quality := Quality.of_parity(engine.parity)) is not None:
+                console.print(
+                    f"{component} in {engine.precision} beside float32, at equal seeds: {quality.said()}",
+                    soft_wrap=True,
+                    highlight=False,
+                )
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:

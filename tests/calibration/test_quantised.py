@@ -1,0 +1,189 @@
+"""An export becomes a quantised one, a bundle is built of it, and TensorRT for RTX compiles its graph."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import latentlink
+from latentlink.bench.faults import copy_bundle
+from latentlink.calibration.formats import FORMATS
+from latentlink.calibration.quantised import Asked, calibrate_export
+from latentlink.engine.build import build_bundle
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.gate import Quality
+from latentlink.engine.graphs import graphs_of
+from latentlink.engine.job import Job, Options
+from latentlink.engine.limits import Shapes, limits_of
+from latentlink.errors import BuildError, BundleError, UsageError
+
+if TYPE_CHECKING:
+    from tests.conftest import Alone
+
+ASKED = Asked(precision="int8", prompts=("a cat", "a red dog"), count=2, steps=4, threads=1)
+
+
+@pytest.fixture(scope="session")
+def calibrated(tiny_export: Path, shared: Path, alone: Alone) -> Path:
+    """A folder with the tiny export calibrated to int8 and, from there, to float8."""
+    out = shared / "calibrated"
+    with alone(shared / "calibrated.lock"):
+        if not (out / "fp8").is_dir():
+            calibrate_export(tiny_export, out / "int8", ASKED)
+            calibrate_export(out / "int8", out / "fp8", replace(ASKED, precision="fp8"))
+    return out
+
+
+def test_the_quantised_graph_comes_first_and_the_float32_one_stays(calibrated: Path, tiny_export: Path) -> None:
+    manifest = Bundle.open(calibrated / "int8").manifest
+    quantised, plain = manifest.components["denoiser"].engines
+    assert (quantised.precision, plain.precision) == ("int8", "float32")
+    quality = Quality.of_parity(quantised.parity)
+    assert quality is not None
+    assert not quality.missed()
+    assert quality.pictures == 8
+    assert len(quality.cosines) >= 4
+    assert len(manifest.sampling.ranges) > 1
+    before = Bundle.open(tiny_export).manifest
+    assert before.files.items() <= manifest.files.items()
+    data = (f"{engine.path}.data" for engine in (quantised, plain))
+    small, large = (manifest.files[path].size for path in data)
+    assert small < 0.6 * large  # a quarter of the weights stays float32, and so do vectors
+
+
+def test_what_was_interim_is_gone(calibrated: Path) -> None:
+    assert sorted(path.name for path in calibrated.iterdir()) == ["fp8", "int8"]
+
+
+def test_a_bundle_of_it_draws_what_float32_draws_and_keeps_its_figures(
+    calibrated: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    manifest = build_bundle(calibrated / "int8", tmp_path / "bundle")
+    (engine,) = manifest.components["denoiser"].engines
+    assert engine.precision == "int8"
+    assert Quality.of_parity(engine.parity) is not None
+    pictures = []
+    for bundle in (tmp_path / "bundle", tiny_bundle):
+        with latentlink.load(bundle) as pipe:
+            made = pipe.generate("a blue bird", seed=3, steps=4, guard="off").images[0]
+            pictures.append(np.asarray(made, np.float64))
+    error = float(np.mean((pictures[0] - pictures[1]) ** 2))
+    assert 0 < error < 255**2 / 10**2  # 20 dB
+
+
+def test_float8_is_measured_on_the_processor_too(calibrated: Path) -> None:
+    engines = Bundle.open(calibrated / "fp8").manifest.components["denoiser"].engines
+    assert [engine.precision for engine in engines] == ["float8", "int8", "float32"]
+    quality = Quality.of_parity(engines[0].parity)
+    assert quality is not None
+    assert not quality.missed()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [(None, "float8"), ("fp8", "float8"), ("int8", "int8"), ("fp32", "float32")]
+)
+def test_a_build_takes_the_graph_of_the_precision_that_is_asked(
+    calibrated: Path, tmp_path: Path, asked: str | None, found: str
+) -> None:
+    source = Bundle.open(calibrated / "fp8")
+    graphs = graphs_of(source, "denoiser", asked, tmp_path / "scratch", lambda name, report: None)
+    assert [graph.precision for graph in graphs] == [found]
+    (plain,) = graphs_of(source, "vae_decoder", asked, tmp_path / "scratch", lambda name, report: None)
+    assert plain.precision == "float32"
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_tensorrt_rtx_compiles_the_same_graph(calibrated: Path, tmp_path: Path, precision: str) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    from latentlink.engine.tensorrt_builder import build_engine
+
+    source = Bundle.open(calibrated / precision)
+    entry = source.manifest.components["denoiser"]
+    side = (source.manifest.sampling.width,) * 3
+    shapes = Shapes(width=side, height=side, batch=(1, 1, 1))
+    build_engine(
+        Job(
+            target="tensorrt-rtx",
+            component="denoiser",
+            source=source.file(entry.engines[0].path),
+            out=tmp_path / "model.plan",
+            inputs=entry.inputs,
+            outputs=entry.outputs,
+            limits=limits_of(source.manifest, "denoiser", shapes, every=True),
+            options=Options(compute_capabilities=("8.9",)),
+        )
+    )
+    assert (tmp_path / "model.plan").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("edit", ["none", "low"])
+def test_a_quantised_graph_without_good_figures_enters_no_bundle(calibrated: Path, tmp_path: Path, edit: str) -> None:
+    folder = copy_bundle(calibrated / "int8", tmp_path / "edited", {})
+    record = json.loads((folder / "manifest.json").read_bytes())
+    engine = record["components"]["denoiser"]["engines"][0]
+    if edit == "none":
+        engine["parity"] = None
+    else:
+        engine["parity"]["gate_psnr"] = 12.0
+    (folder / "manifest.json").write_text(json.dumps(record))
+    says = "has no figures of its pictures" if edit == "none" else r"gate: PSNR 12\.0 dB, expected at least 25"
+    with pytest.raises(BundleError, match=says):
+        build_bundle(folder, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_what_was_interrupted_goes_on_and_below_the_gate_nothing_is_written(tiny_export: Path, tmp_path: Path) -> None:
+    phases: list[str] = []
+
+    def stop(phase: str, done: int, total: int) -> None:
+        phases.append(phase)
+        if phase == "observing histograms" and done == 9:
+            raise KeyboardInterrupt
+
+    coarse = replace(FORMATS["int8"], largest=3.0, weights=3.0)  # 3 bits
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_export(tiny_export, tmp_path / "out", ASKED, target=coarse, told=stop)
+    assert phases.count("observing ranges") > 9
+    again: list[tuple[str, int]] = []
+    with pytest.raises(BuildError, match=r"does not reach the gate: .*The layers that lose most: \w+ \(") as refusal:
+        calibrate_export(
+            tiny_export,
+            tmp_path / "out",
+            ASKED,
+            target=coarse,
+            told=lambda phase, done, total: again.append((phase, done)),
+        )
+    assert "building the reference" not in {phase for phase, _ in again}
+    seen = [done for phase, done in again if phase.startswith("observing")]
+    assert seen[0] == phases.count("observing ranges")  # that pass was whole
+    assert seen[1] == 9  # the other had been written after eight
+    assert not (tmp_path / "out").exists()
+    assert "--observer" in refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"precision": "int4"}, "Unknown precision 'int4'; expected one of: int8, fp8"),
+        ({"observer": "none"}, "Unknown observer"),
+        ({"prompts": ()}, "no prompt"),
+        ({"count": 0}, "count is 0"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(change: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        replace(ASKED, **change)  # type: ignore[arg-type]
+
+
+def test_a_bundle_and_the_export_itself_are_refused(tiny_bundle: Path, tiny_export: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a bundle; expected an export"):
+        calibrate_export(tiny_bundle, tmp_path / "out", ASKED)
+    with pytest.raises(UsageError, match="is the export itself"):
+        calibrate_export(tiny_export, tiny_export, ASKED)
+    with pytest.raises(UsageError, match="no graph in int8; expected a calibrated one"):
+        build_bundle(tiny_export, tmp_path / "out", options=Options(precision="int8"))
