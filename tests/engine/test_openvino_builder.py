@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 import pytest
-from numpy.typing import NDArray
-from PIL.Image import Image
 
-import latentlink
-from latentlink.engine.build import build_bundle, open_on_cpu
+from latentlink.engine.build import open_on_cpu
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.job import Job, Range
 from latentlink.engine.openvino_builder import build_engine
 from latentlink.engine.precision import convert
 from latentlink.engine.probes import Probes
 from latentlink.errors import BuildError
-from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.sessions import open_session
-from latentlink.runtime.verify import opener, verify
 
 Build = Callable[..., Path]
 
@@ -56,51 +52,50 @@ def built(tiny_export: Path, tmp_path: Path) -> Build:
 def bundle(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole export, built for openvino-cpu."""
     out = tmp_path_factory.mktemp("openvino") / "bundle"
-    build_bundle(tiny_export, out, targets=("openvino-cpu",), opener=opener)
+    # TensorRT's Ctrl-C, in another test, crashes a process that has built such a bundle
+    command = [sys.executable, "-m", "latentlink", "build", str(tiny_export), str(out), "--target", "openvino-cpu"]
+    subprocess.run(command, check=True, capture_output=True)
     return out
 
 
-def drawn(pipe: Pipeline, width: int, count: int, init: Image | None = None) -> list[Image]:
-    """Pictures; random weights draw noise, which the guards would refuse."""
-    return pipe.generate(
-        "a red circle",
-        seed=7,
-        steps=4,
-        width=width,
-        height=32,
-        num_images=count,
-        init_image=init,
-        strength=1.0 if init is None else 0.5,
-        guard="off",
-    ).images
-
-
-def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    error = np.mean((one.astype(float) - other.astype(float)) ** 2)
-    return float(10 * np.log10(255**2 / max(error, 1e-12)))
+# random weights draw noise, which the guards would refuse
+DRAW = """
+import sys
+import numpy as np
+import latentlink
+with latentlink.load(sys.argv[1]) as ours, latentlink.load(sys.argv[2]) as theirs:
+    assert all("openvino-cpu (float32)" in note for note in ours.notes), ours.notes
+    for width, count in ((32, 1), (48, 2)):
+        made = []
+        for pipe in (ours, theirs):
+            asked = dict(seed=7, steps=4, width=width, height=32, num_images=count, guard="off")
+            first = pipe.generate("a red circle", **asked).images
+            # made from the first, which runs the encoder
+            made.append(first + pipe.generate("a circle", init_image=first[0], strength=0.5, **asked).images)
+        for one, other in zip(*made, strict=True):
+            error = np.mean((np.asarray(one, float) - np.asarray(other, float)) ** 2)
+            print(10 * np.log10(255**2 / max(error, 1e-12)))
+"""
 
 
 def test_pictures_of_two_sizes_are_those_of_onnx_runtime(bundle: Path, tiny_bundle: Path) -> None:
-    with latentlink.load(bundle) as ours, latentlink.load(tiny_bundle) as theirs:
-        assert all("openvino-cpu (float32)" in note for note in ours.notes)
-        for width, count in ((32, 1), (48, 2)):
-            first = [drawn(pipe, width, count) for pipe in (ours, theirs)]
-            # made from the first, which runs the encoder
-            second = [drawn(ours, width, count, first[0][0]), drawn(theirs, width, count, first[1][0])]
-            for one, other in (*zip(*first, strict=True), *zip(*second, strict=True)):
-                assert psnr(np.asarray(one), np.asarray(other)) >= 55
+    # in a process of its own: TensorRT's Ctrl-C, in another test, crashed one in which a pipeline of OpenVINO had run
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW, str(bundle), str(tiny_bundle)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [float(line) for line in done.stdout.split()]
+    assert len(found) == 6
+    assert min(found) >= 55
 
 
 def test_every_engine_passes_its_probes_and_has_the_declared_ports(bundle: Path) -> None:
-    opened = Bundle.open(bundle)
-    assert [row.verdict for row in verify(opened, quick=True)] == ["passed"] * 4
-    for component in opened.manifest.components.values():
+    for component in Bundle.open(bundle).manifest.components.values():
         (engine,) = component.engines
         assert engine.path.endswith("openvino-cpu/model.xml")
         assert engine.parity is not None
-        session = open_session(opened.file(engine.path), engine.target)
-        assert [port.tensor for port in session.inputs] == [port.tensor for port in component.inputs]
-        assert [port.tensor for port in session.outputs] == [port.tensor for port in component.outputs]
+    # it compares the ports that are read back with the declared ones
+    subprocess.run([sys.executable, "-m", "latentlink", "verify", str(bundle)], check=True, capture_output=True)
 
 
 def test_an_engine_is_the_same_bytes_when_it_is_built_again(built: Build) -> None:
