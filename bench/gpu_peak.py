@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from latentlink.bench.gpu_report import Peak
-from latentlink.engine.build import BUILDERS
+from latentlink.engine.builders import BUILDERS
 from latentlink.engine.job import Job
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.calibration.asked import Asked, float32_denoiser, opened_export
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
 from latentlink.calibration.layers import layers_of
@@ -25,7 +26,7 @@ from latentlink.engine.files import replacing_directory
 from latentlink.engine.gate import Quality
 from latentlink.engine.job import Options
 from latentlink.engine.manifest import EngineEntry, Manifest
-from latentlink.errors import BuildError, UsageError
+from latentlink.errors import BuildError
 from latentlink.runtime import Pipeline, load
 from latentlink.runtime.sessions import open_session
 from latentlink.spaces import digest
@@ -33,9 +34,6 @@ from latentlink.spaces import digest
 if TYPE_CHECKING:
     import onnx_ir as ir
     from numpy.typing import NDArray
-
-COUNT = 64
-"""Pictures from text that are generated where nothing is said."""
 
 PICTURES = 8
 """Pictures that the gate compares."""
@@ -55,42 +53,6 @@ EVERY = 4
 
 Told = Callable[[str, int, int], object]
 """Called with what is done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the user chose.
-
-    Args:
-        precision: `int8` or `fp8`.
-        prompts: What the model's users ask for; at least one.
-        count: Pictures from text, at least 1.
-        steps: Of a run; None takes the model's own.
-        seed: Of the first picture.
-        observer: A key of `OBSERVERS`.
-        threads: Of a run; None takes all processors.
-
-    Raises:
-        UsageError: One of them is not what it may be.
-    """
-
-    precision: str
-    prompts: tuple[str, ...]
-    count: int = COUNT
-    steps: int | None = None
-    seed: int = 0
-    observer: str = "percentile"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.precision not in FORMATS:
-            raise UsageError(f"Unknown precision {self.precision!r}; expected one of: {', '.join(FORMATS)}.")
-        if self.observer not in OBSERVERS:
-            raise UsageError(f"Unknown observer {self.observer!r}; expected one of: {', '.join(OBSERVERS)}.")
-        if not self.prompts:
-            raise UsageError("There is no prompt to calibrate with; expected at least one.")
-        if self.count < 1:
-            raise UsageError(f"count is {self.count}; expected at least 1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +100,7 @@ def calibrate_export(
         BundleError: It is damaged.
         BuildError: The quantised denoiser does not reach the gate.
     """
-    source = _opened(exported, out)
+    source = opened_export(exported, out)
     path = Path(out).absolute()
     key: dict[str, Any] = {"files": {name: file.sha256 for name, file in source.manifest.files.items()}}
     key |= {"asked": [asked.prompts, asked.count, asked.steps, asked.seed]}
@@ -175,7 +137,7 @@ class _Work:
     @property
     def entry(self) -> EngineEntry:
         """The float32 denoiser."""
-        return _wide(self.source)
+        return float32_denoiser(self.source)
 
     def load(self) -> ir.Model:
         """Its graph, anew."""
@@ -312,30 +274,6 @@ class _Work:
                     files={},
                 ),
             )
-
-
-def _opened(exported: str | Path, out: str | Path) -> Bundle:
-    """The export, which has what is needed."""
-    source = Bundle.open(exported)
-    if source.manifest.kind != "export":
-        raise UsageError(f"{str(exported)!r} is a bundle; expected an export, from latentlink export.")
-    if Path(out).exists() and Path(out).samefile(exported):
-        raise UsageError(f"{str(out)!r} is the export itself; expected another folder.")
-    if missing := {"denoiser", "vae_decoder"} - source.manifest.components.keys():
-        raise UsageError(
-            f"{str(exported)!r} has no {' and no '.join(sorted(missing))}; expected a model that makes pictures.",
-            remedy="Export all of it: latentlink export CHECKPOINT EXPORTED.",
-        )
-    if (found := _wide(source).precision) != "float32":
-        raise UsageError(
-            f"The denoiser of {str(exported)!r} was exported in {found}; expected float32, from which codes are made.",
-            remedy="Export it again: latentlink export CHECKPOINT EXPORTED --dtype float32.",
-        )
-    return source
-
-
-def _wide(source: Bundle) -> EngineEntry:
-    return source.manifest.components["denoiser"].engines[-1]
 
 
 def _remove(graph: Path) -> None:

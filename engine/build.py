@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -14,43 +13,22 @@ from time import perf_counter
 from latentlink.engine._checks import MAX_TEXT
 from latentlink.engine.agreement import Agreement
 from latentlink.engine.auto import AUTO, Clock, Tried, contest, targets_here
+from latentlink.engine.builders import BUILDERS, Opener, open_on_cpu
 from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint, preflight
-from latentlink.engine.gate import PREFIX, QUANTISED, Quality
-from latentlink.engine.graphs import Graph, graphs_of, wide_graph
+from latentlink.engine.gate import PREFIX, QUANTISED, check_gate
+from latentlink.engine.graphs import Graph, graphs_of
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
 from latentlink.engine.manifest import Candidate, EngineEntry, Manifest, Measured
 from latentlink.engine.precision import Report
-from latentlink.engine.probes import Probe, Probes, Run
+from latentlink.engine.probes import Probes
 from latentlink.engine.request import check_request
+from latentlink.engine.taken_probes import take_probes
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError, UsageError
 from latentlink.spaces import digest
-
-BUILDERS: Mapping[str, str] = {
-    "tensorrt": "latentlink.engine.tensorrt_builder",
-    "tensorrt-rtx": "latentlink.engine.tensorrt_builder",
-    "ort-tensorrt": "latentlink.engine.ep_context_builder",
-    "ort-nv-rtx": "latentlink.engine.ep_context_builder",
-    "ort-cuda": "latentlink.engine.ort_builder",
-    "openvino-cpu": "latentlink.engine.openvino_builder",
-    "ort-cpu": "latentlink.engine.ort_builder",
-}
-"""Module of each target; it has `build_engine(job) -> facts`, and of those for the processor `open_engine(path)`."""
-
-FITTED = 2
-"""Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""
-
-Opener = Callable[[Path, str], AbstractContextManager[Run]]
-"""Opens an engine's file of a target, to be run on arrays of the host until the block ends."""
-
-
-@contextmanager
-def open_on_cpu(path: Path, target: str) -> Iterator[Run]:
-    """Opens the engines of the targets for the processor, by their builders."""
-    yield import_module(BUILDERS[target]).open_engine(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +108,7 @@ def build_bundle(
             opener=opener,
             clock=clock if choosing else None,
         )
-        probes = work.probes()
+        probes = take_probes(source, folder, chosen, work.shapes)
         components = {}
         for name, entry in source.manifest.components.items():
             engines, measured = work.engines(name, probes.get(name))
@@ -170,37 +148,6 @@ class _Work:
     def scratch(self) -> Path:
         return self.folder / "scratch"
 
-    def probes(self) -> dict[str, Probes]:
-        """Take the export's probes over, those of built components fitted to the sizes that they are built for."""
-        taken = {}
-        for name, path in self.source.manifest.probes.items():
-            file = self.folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            entry = self.source.manifest.components.get(name)
-            if entry is None:
-                shutil.copyfile(self.source.file(path), file)
-                continue
-            loaded = pool = Probes.load(self.source.file(path), entry.inputs, entry.outputs)
-            kept: dict[str, Probe] = {}
-            with ExitStack() as stack:
-                reference = _opened_once(partial(self._reference, name, stack))
-                # limits of every dimension first: what is made for them is within the others too
-                for every in sorted({TARGETS[target].profiles for target in self.targets}, reverse=True):
-                    limits = limits_of(self.source.manifest, name, self.shapes, every=every)
-                    fitted = pool.fitted(limits, entry.inputs, reference, FITTED)
-                    kept |= {probe.name: probe for probe in fitted.probes}
-                    pool = replace(loaded, probes=tuple(dict.fromkeys((*loaded.probes, *kept.values()))))
-            probes = tuple(kept.values())
-            taken[name] = replace(loaded, probes=probes) if {*probes} & {*loaded.probes} else fitted
-            taken[name].save(file)
-        return taken
-
-    def _reference(self, name: str, stack: ExitStack) -> Run:
-        """A component's widest graph, open until the stack is; only where a probe of another size has to be made."""
-        stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
-        graph = wide_graph(self.source, name, self.scratch / name)
-        return stack.enter_context(open_on_cpu(graph.path, "ort-cpu"))
-
     def engines(self, name: str, probes: Probes | None) -> tuple[tuple[EngineEntry, ...], Measured | None]:
         """A component's engines, the preferred one first, and what was measured to choose them.
 
@@ -210,7 +157,7 @@ class _Work:
         graphs = [*graphs_of(self.source, name, self.options.precision, self.scratch, self.told.on_precision)]
         names = [*self.source.manifest.components]
         for graph in graphs:
-            _check_gate(name, graph)
+            check_gate(name, graph.precision, graph.parity)
         count = len(names) * len(self.targets)
         built: dict[str, list[Tried]] = {}
         dropped: list[Candidate] = []
@@ -332,29 +279,6 @@ class _Work:
                 found = probes.check(run, engine.precision, quick=True)
             return None if found.passed else found
         return None
-
-
-def _opened_once(opening: Callable[[], Run]) -> Run:
-    """Runs what is opened when it first runs."""
-    opened = cache(opening)
-    return lambda inputs: opened()(inputs)
-
-
-def _check_gate(name: str, graph: Graph) -> None:
-    """Let no quantised graph in whose pictures are not known to be good enough.
-
-    Raises:
-        BundleError: It has no figures, or they are below the gate.
-    """
-    if graph.precision not in QUANTISED.values():
-        return
-    quality = Quality.of_parity(graph.parity)
-    if quality is None or quality.missed():
-        found = "has no figures of its pictures" if quality is None else f"does not reach the gate: {quality.missed()}"
-        raise BundleError(
-            f"The {graph.precision} graph of {name} {found}.",
-            remedy="Calibrate the export again (latentlink calibrate), or build it in another precision.",
-        )
 
 
 def _measured(engine: EngineEntry, agreed: Agreement, probes: Probes | None) -> EngineEntry:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from latentlink.errors import BundleError
+
 QUANTISED: Mapping[str, str] = {"int8": "int8", "fp8": "float8"}
 """What users call a precision that `latentlink calibrate` makes, and its name in a manifest."""
 
@@ -90,3 +92,25 @@ class Quality:
             )
         except (KeyError, ValueError):
             return None
+
+
+def check_gate(component: str, precision: str, parity: Mapping[str, str | float] | None) -> None:
+    """Let no quantised graph in whose pictures are not known to be good enough.
+
+    Args:
+        component: Its name.
+        precision: What the graph computes in.
+        parity: Its figures.
+
+    Raises:
+        BundleError: It has none of its pictures, or they are below the gate.
+    """
+    if precision not in QUANTISED.values():
+        return
+    quality = Quality.of_parity(parity)
+    if quality is None or quality.missed():
+        found = "has no figures of its pictures" if quality is None else f"does not reach the gate: {quality.missed()}"
+        raise BundleError(
+            f"The {precision} graph of {component} {found}.",
+            remedy="Calibrate the export again (latentlink calibrate), or build it in another precision.",
+        )

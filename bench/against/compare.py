@@ -19,6 +19,7 @@ from latentlink.bench.against.environment import NotReady, prepared, python_of
 from latentlink.bench.against.sides import OURS, SCHEDULERS, SIDES, Side
 from latentlink.bench.measure import Spread
 from latentlink.errors import UsageError
+from latentlink.runtime import bundle_path
 
 LATENTLINK = "latentlink"
 """What our own side is called."""
@@ -166,6 +167,7 @@ def compare(
         raise UsageError(f"steps is {work.steps}; expected at least 3, as the first is not timed.")
     if not (Path(checkpoint) / "model_index.json").is_file():
         raise UsageError(f"There is no model_index.json in {str(checkpoint)!r}; expected a diffusers directory.")
+    folder = folder.resolve()
     outcomes = [Outcome(contender=one) for one in entered]
     count = len(outcomes) * (rounds + 1)
     pythons, models = {}, {}
@@ -188,7 +190,9 @@ def compare(
             if outcome.reason:
                 continue
             name = outcome.contender.name
-            job = _job(outcome.contender, work, str(bundle if name == LATENTLINK else checkpoint))
+            # processes have a folder of their own
+            model = bundle_path(bundle) if name == LATENTLINK else Path(checkpoint)
+            job = _job(outcome.contender, work, str(model.resolve()))
             job |= {"prepared": str(models[name] or ""), "target": target, "picture": ""}
             if pictures is not None:
                 pictures.mkdir(parents=True, exist_ok=True)

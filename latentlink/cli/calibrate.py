@@ -83,7 +83,8 @@ def _quantise(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    from latentlink.calibration.quantised import COUNT, Asked, calibrate_export
+    from latentlink.calibration.asked import COUNT, Asked
+    from latentlink.calibration.quantised import calibrate_export
 
     asked = Asked(
         precision=precision,

@@ -14,6 +14,7 @@ from latentlink.engine.openvino_module import TYPES, compile_engine, is_memory, 
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 
@@ -36,7 +37,7 @@ class OpenVinoBuffer:
         return cast(NDArray[Any], self.tensor.data)
 
 
-class OpenVinoSession:
+class OpenVinoSession(HostSession):
     """An OpenVINO engine with its state in tensors of its own. `inputs` and `outputs` are read back from it.
 
     Args:
@@ -52,7 +53,7 @@ class OpenVinoSession:
     def __init__(self, path: Path, threads: int | None) -> None:
         self._ov = openvino()
         self._title = engine_title(path)
-        self._elapsed = 0.0
+        super().__init__()
         try:
             compiled = compile_engine(path, threads)
             self._request: Any = compiled.create_infer_request()
@@ -83,12 +84,6 @@ class OpenVinoSession:
         """Nothing: an engine is one piece."""
         return {}
 
-    def upload(self, array: NDArray[Any]) -> Buffer:
-        """A buffer with the array's values."""
-        buffer = self.empty(array.shape, array.dtype)
-        self.write(buffer, array)
-        return buffer
-
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
         """A buffer of that shape with any values."""
         try:
@@ -103,13 +98,6 @@ class OpenVinoSession:
     def take(self, buffer: Buffer) -> Buffer:
         """Another session's buffer, copied where it is not OpenVINO's."""
         return buffer if isinstance(buffer, OpenVinoBuffer) else self.upload(buffer.numpy())
-
-    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one; see `Session.gather`."""
-        found = buffer.numpy().reshape(-1, *shape[1:])
-        picked = found[np.maximum(rows, 0)]
-        picked[np.equal(rows, -1)] = 0
-        return self.upload(picked)
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; see `Session.run`."""
@@ -159,10 +147,6 @@ class OpenVinoSession:
             f"The engine {self._title} {how}: {' '.join(str(error).split())}",
             remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
         )
-
-    def elapsed(self) -> float:
-        """Seconds that all runs took."""
-        return self._elapsed
 
     def close(self) -> None:
         """Give back the engine's memory."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
 
@@ -21,23 +22,17 @@ def open_session(path: Path, target: str, threads: int | None, varied: bool) -> 
     return OrtSession(path, target, threads, varied)
 
 
-class OrtSession:
+class OrtSession(HostSession):
     """An ONNX Runtime engine with its state in OrtValues."""
 
     def __init__(self, path: Path, target: str, threads: int | None, varied: bool = False) -> None:
         self._engine = OrtEngine(path, target, threads, varied)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
-        self._elapsed = 0.0
+        super().__init__()
 
     def placement(self) -> Mapping[str, int]:
         """How many nodes run on which provider."""
         return self._engine.placement
-
-    def upload(self, array: NDArray[Any]) -> Buffer:
-        """A buffer with the array's values."""
-        value = self.empty(array.shape, array.dtype)
-        self.write(value, array)
-        return value
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
         """A buffer of that shape with any values."""
@@ -53,13 +48,6 @@ class OrtSession:
     def take(self, buffer: Buffer) -> Buffer:
         """Another session's buffer, copied where it lies elsewhere."""
         return buffer if isinstance(buffer, ort.OrtValue) else self.upload(buffer.numpy())
-
-    def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one; see `Session.gather`."""
-        found = buffer.numpy().reshape(-1, *shape[1:])
-        picked = found[np.maximum(rows, 0)]
-        picked[np.equal(rows, -1)] = 0
-        return self.upload(picked)
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; see `Session.run`."""
@@ -82,10 +70,6 @@ class OrtSession:
         except Exception as error:
             raise self._engine.failed(error) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
-
-    def elapsed(self) -> float:
-        """Seconds that all runs took."""
-        return self._elapsed
 
     def close(self) -> None:
         """Give back the session's memory."""

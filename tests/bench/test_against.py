@@ -136,6 +136,22 @@ def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeyp
     assert calls.count("diffusers") == 1
 
 
+def test_relative_paths_are_those_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models: list[str] = []
+
+    def run(python: str, job: Mapping[str, Any]) -> tuple[Mapping[str, float], Mapping[str, str]]:
+        models.append(job["model"])
+        return {"step": 1.0}, {}
+
+    monkeypatch.setattr(comparing, "_measured", run)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_index.json").write_text("{}")
+    (tmp_path / "bundle").mkdir()
+    compare("bundle", "model", entered("diffusers"), WORK, rounds=1, folder=tmp_path)
+    assert models == [str((tmp_path / name).resolve()) for name in ("bundle", "model")]
+
+
 def test_what_a_process_said_last_is_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
     outcomes = compare("no-such-bundle", tmp_path, entered("diffusers")[:1], WORK, rounds=1, folder=tmp_path)

@@ -15,12 +15,11 @@ from latentlink.bench import gpu_checks, perturb
 from latentlink.bench.gpu_checks import run_check
 from latentlink.bench.gpu_material import Material
 from latentlink.bench.gpu_subject import Subject
-from latentlink.engine.build import open_on_cpu
+from latentlink.engine.builders import open_on_cpu
 from latentlink.engine.bundle import Bundle, write_bundle
 from latentlink.engine.fingerprint import make_fingerprint
 from latentlink.engine.graphs import Graph
 from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.machine import Gpu, Machine
 from latentlink.engine.manifest import EngineEntry
 from latentlink.engine.ort_providers import CPU
 from latentlink.runtime import bundle_path
@@ -29,15 +28,9 @@ from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.verify import load_probes
 from tests.runtime.fake_gpu import FakeCuda
 from tests.runtime.fake_tensorrt import FakeTensorrt, make_plan
+from tests.runtime.gpu_bundle import MACHINE
 
 TARGET = "tensorrt"
-MACHINE = Machine(
-    os="linux",
-    architecture="x86_64",
-    driver=(13, 1),
-    gpus=(Gpu(name="a GPU", capability=(8, 9), memory=1 << 30),),
-    versions={"tensorrt": "10.9.0", "cuda-bindings": "13.5.0", "onnxruntime": "1.32.0"},
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

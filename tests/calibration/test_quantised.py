@@ -12,8 +12,9 @@ import pytest
 
 import latentlink
 from latentlink.bench.faults import copy_bundle
+from latentlink.calibration.asked import Asked
 from latentlink.calibration.formats import FORMATS
-from latentlink.calibration.quantised import Asked, calibrate_export
+from latentlink.calibration.quantised import calibrate_export
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.gate import Quality

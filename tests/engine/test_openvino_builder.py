@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 
-from latentlink.engine.build import open_on_cpu
+from latentlink.engine.builders import open_on_cpu
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.job import Job, Range
 from latentlink.engine.openvino_builder import build_engine
