@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.demo.check import check
+from latentlink.bench.accuracy import beside, right
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Pipeline
 from latentlink.runtime.guidance import guided_rows
-from latentlink.runtime.transfer import psnr
 
 BATCH = 8
 INTERVALS = ((0.28, 5.42), (0.0, 5.42), (0.28, inf), (0.5, 3.0), (1.0, inf))
@@ -70,10 +69,10 @@ def report(found: dict[str, Found]) -> list[dict[str, Any]]:
     whole, *_ = found.values()
     rows = []
     for name, one in found.items():
-        verdicts = [check(picture, scene) for picture, scene in zip(one.pictures, held_out(), strict=True)]
+        colours, shapes = right(one.pictures, held_out())
+        middle, worst = beside(one.pictures, whole.pictures)
         calls = {kind: len(seconds) for kind, seconds in one.seconds.items()}
         each = {kind: median(seconds) * 1e3 if seconds else None for kind, seconds in one.seconds.items()}
-        beside = [psnr(a, b) for a, b in zip(whole.pictures, one.pictures, strict=True)]
         rows.append(
             {
                 "interval": name,
@@ -81,10 +80,10 @@ def report(found: dict[str, Found]) -> list[dict[str, Any]]:
                 "inside_ms": each[True],
                 "outside_ms": each[False],
                 "time": sum(one.run) / sum(whole.run),
-                "right": sum(verdict.right for verdict in verdicts),
-                "right_shape": sum(verdict.right_shape for verdict in verdicts),
-                "psnr": None if one is whole else median(beside),
-                "worst": None if one is whole else min(beside),
+                "right": colours,
+                "right_shape": shapes,
+                "psnr": None if one is whole else middle,
+                "worst": None if one is whole else worst,
             }
         )
     return rows

@@ -11,12 +11,12 @@ from time import perf_counter
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 import latentlink
-from latentlink.demo.check import check
+from latentlink.bench.accuracy import beside, right
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Latents, Pipeline
-from latentlink.runtime.transfer import psnr
 
 BATCH = 8
 STEPS = 25
@@ -41,22 +41,18 @@ def seconds(pipe: Pipeline, side: int) -> tuple[float, float]:
     return own, other
 
 
-def right(pipe: Pipeline) -> tuple[list[int], list[int], list[float]]:
-    """Pictures with right colours, and with the right shape, by each decoder; dB between the two."""
+def pictures_of(pipe: Pipeline) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
+    """Pictures of the held-out captions, by each decoder."""
     scenes = held_out()
-    colours, shapes, apart = [0, 0], [0, 0], []
+    drawn: tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]] = ([], [])
     for first in range(0, len(scenes), BATCH):
         lot = scenes[first : first + BATCH]
         made = pipe.generate(
             [scene.caption for scene in lot], seed=[first + number for number in range(len(lot))], steps=STEPS
         )
-        both = [[np.asarray(image) for image in images] for images in (made.images, pipe.preview(made.latents.array))]
-        apart += [psnr(own, other) for own, other in zip(*both, strict=True)]
-        for which, pictures in enumerate(both):
-            verdicts = [check(picture, scene) for picture, scene in zip(pictures, lot, strict=True)]
-            colours[which] += sum(verdict.right for verdict in verdicts)
-            shapes[which] += sum(verdict.right_shape for verdict in verdicts)
-    return colours, shapes, apart
+        for pictures, images in zip(drawn, (made.images, pipe.preview(made.latents.array)), strict=True):
+            pictures += [np.asarray(image) for image in images]
+    return drawn
 
 
 @click.command()
@@ -69,11 +65,12 @@ def main(decoder: str) -> None:
             click.echo(
                 f"{side}x{side}: own {own * 1e3:.0f} ms, {decoder} {other * 1e3:.0f} ms, {other / own:.2f} times"
             )
-        colours, shapes, apart = right(pipe)
-    click.echo(
-        f"{len(apart)} captions, {STEPS} steps, own and {decoder}: colours right {colours}, shape right {shapes}"
-    )
-    click.echo(f"{median(apart):.1f} dB beside the own decoder's pictures (median), worst {min(apart):.1f}")
+        own_pictures, others = pictures_of(pipe)
+    for name, pictures in (("own", own_pictures), (decoder, others)):
+        colours, shapes = right(pictures, held_out())
+        click.echo(f"{name}: {len(pictures)} captions, {STEPS} steps, colours right {colours}, shape right {shapes}")
+    middle, worst = beside(others, own_pictures)
+    click.echo(f"{middle:.1f} dB beside the own decoder's pictures (median), worst {worst:.1f}")
 
 
 if __name__ == "__main__":
