@@ -26,6 +26,9 @@ from latentlink.errors import BuildError, BundleError, UsageError
 if TYPE_CHECKING:
     from tests.conftest import Alone
 
+# one worker waits for nobody
+pytestmark = pytest.mark.xdist_group("calibrated")
+
 ASKED = Asked(precision="int8", prompts=("a cat", "a red dog"), count=2, steps=4, threads=1)
 
 

@@ -16,6 +16,7 @@ from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_network_that_is_told_of_sizes_exports_in_float16(tmp_path: Path) -> None:
     checkpoint = make_checkpoint("tiny-sdxl", tmp_path / "checkpoint")
