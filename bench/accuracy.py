@@ -54,9 +54,9 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
         pipes = [stack.enter_context(latentlink.load(one)) for one in (reference, *bundles)]
         for first in range(0, len(scenes), BATCH):
             lot = scenes[first : first + BATCH]
-            asked = {"seed": [first + number for number in range(len(lot))], "steps": steps, "guidance": guidance}
+            seeds = [first + number for number in range(len(lot))]
             for pipe, pictures, times in zip(pipes, drawn, seconds, strict=True):
-                made = pipe.generate([scene.caption for scene in lot], **asked)
+                made = pipe.generate([scene.caption for scene in lot], seed=seeds, steps=steps, guidance=guidance)
                 pictures += [np.asarray(image) for image in made.images]
                 times.append(made.timings["denoiser_engine"] / steps)
     click.echo(f"{len(scenes)} captions, {steps} steps, guidance {guidance:g}, {BATCH} a batch\n")
