@@ -37,6 +37,7 @@ def vae_of(checkpoint: Path, out: Path) -> Path:
     return out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_plain_graphs_in_half_precision_stay_in_it_and_a_vae_that_overflows_is_taken_in_float32(
     tiny: Path, tmp_path: Path
