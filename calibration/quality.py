@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,14 @@ Pictures = NDArray[np.uint8]
 
 
 def pictures_of(
-    pipe: Pipeline, prompts: Sequence[str], *, seed: int, steps: int | None, session: Session | None = None
+    pipe: Pipeline,
+    prompts: Sequence[str],
+    *,
+    seed: int,
+    steps: int | None,
+    session: Session | None = None,
+    step_cache: int = 1,
+    on_done: Callable[[int], object] = lambda done: None,
 ) -> tuple[NDArray[np.floating], Pictures]:
     """Generate one picture a prompt, one at a time.
 
@@ -28,6 +35,8 @@ def pictures_of(
         prompts: What to draw; picture n takes the noise of `seed + n`.
         steps: Of a run; None takes the model's own.
         session: A denoiser to take the place of the model's; None takes its own.
+        step_cache: As for `Pipeline.generate`.
+        on_done: Called with the number of pictures that are done, after each.
 
     Returns:
         Latents after every row, `[P, R, C, h, w]`, and pictures, uint8 `[P, H, W, 3]`.
@@ -40,9 +49,12 @@ def pictures_of(
             def look(at: Progress, rows: list[NDArray[np.floating]] = rows) -> None:
                 rows.append(at.latents()[0])
 
-            made = pipe.generate(prompt, seed=seed + number, steps=steps, guard="off", on_step=look)
+            made = pipe.generate(
+                prompt, seed=seed + number, steps=steps, step_cache=step_cache, guard="off", on_step=look
+            )
             latents.append(np.stack(rows))
             pictures.append(np.asarray(made.images[0]))
+            on_done(number + 1)
     return np.stack(latents), np.stack(pictures)
 
 

@@ -17,10 +17,12 @@ from latentlink.engine._checks import (
     check_text,
     inside,
     list_of,
+    mapping_of,
     record_of,
     unexpected,
 )
 from latentlink.engine._entries import each, sorted_items
+from latentlink.engine.gate import Quality
 from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
@@ -88,6 +90,35 @@ class LatentRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepCache:
+    """What the step cache does to a model's pictures, as it was measured.
+
+    Args:
+        every: The whole denoiser ran on every so many steps, 2 to 1,000.
+        quality: Of the pictures beside those without.
+    """
+
+    every: int
+    quality: Quality
+
+    def __post_init__(self) -> None:
+        check_int("every", self.every, 2, 1000)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record."""
+        return {"every": self.every, **self.quality.to_parity()}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a record; see `Manifest.from_json`."""
+        record = mapping_of(value, limit=32)
+        quality = Quality.of_parity(record)
+        if quality is None:
+            raise ManifestError("", "received no figures of pictures, expected those that latentlink calibrate writes")
+        return cls(every=record.get("every", 0), quality=quality)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """The training schedule, and what to sample with where the user does not say.
 
@@ -105,6 +136,7 @@ class Sampling:
             and those for unconditional rows, None where they are the same. No name begins with `negative_`, with which
             users name the latter.
         ranges: What latents are like by noise level, levels rising; empty where that was not measured.
+        step_cache: What the step cache does to the pictures; None where that was not measured.
     """
 
     schedule: Mapping[str, Constant]
@@ -117,6 +149,7 @@ class Sampling:
     unconditional: str = "empty"
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     ranges: Sequence[LatentRange] = ()
+    step_cache: StepCache | None = None
 
     def __post_init__(self) -> None:
         with inside("schedule"):
@@ -160,15 +193,20 @@ class Sampling:
         }
         if self.ranges:
             record["ranges"] = [one.to_json() for one in self.ranges]
+        if self.step_cache is not None:
+            record["step_cache"] = self.step_cache.to_json()
         return record
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
         keys = ("schedule", "sampler", "steps", "guidance", "width", "height", "size_multiple")
-        record = dict(record_of(value, keys, ("unconditional", "conditions", "ranges")))
+        record = dict(record_of(value, keys, ("unconditional", "conditions", "ranges", "step_cache")))
         if "ranges" in record:
             record["ranges"] = each("ranges", record["ranges"], LatentRange.from_json, limit=MAX_RANGES)
+        if "step_cache" in record:
+            with inside("step_cache"):
+                record["step_cache"] = StepCache.from_json(record["step_cache"])
         return cls(**record)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -21,7 +21,7 @@ from latentlink.engine.gate import PREFIX, QUANTISED, check_gate
 from latentlink.engine.graphs import Graph, graphs_of
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.manifest import Candidate, EngineEntry, Manifest, Measured
+from latentlink.engine.manifest import SHALLOW, Candidate, ComponentEntry, EngineEntry, Manifest, Measured
 from latentlink.engine.precision import Report
 from latentlink.engine.probes import Probes
 from latentlink.engine.request import check_request
@@ -109,9 +109,10 @@ def build_bundle(
             clock=clock if choosing else None,
         )
         probes = take_probes(source, folder, chosen, work.shapes)
-        components = {}
+        components: dict[str, ComponentEntry] = {}
         for name, entry in source.manifest.components.items():
-            engines, measured = work.engines(name, probes.get(name))
+            follows = None if name != SHALLOW else {engine.target for engine in components["denoiser"].engines}
+            engines, measured = work.engines(name, probes.get(name), follows)
             components[name] = replace(entry, engines=engines, measured=measured)
             if entry.tokenizer is not None:
                 file = folder / entry.tokenizer.path
@@ -148,8 +149,15 @@ class _Work:
     def scratch(self) -> Path:
         return self.folder / "scratch"
 
-    def engines(self, name: str, probes: Probes | None) -> tuple[tuple[EngineEntry, ...], Measured | None]:
+    def engines(
+        self, name: str, probes: Probes | None, follows: Collection[str] | None
+    ) -> tuple[tuple[EngineEntry, ...], Measured | None]:
         """A component's engines, the preferred one first, and what was measured to choose them.
+
+        Args:
+            name: The component.
+            probes: Of it.
+            follows: The only targets that it is needed for; None for all.
 
         Raises:
             BundleError: A target has none that agrees with the probes.
@@ -158,10 +166,11 @@ class _Work:
         names = [*self.source.manifest.components]
         for graph in graphs:
             check_gate(name, graph.precision, graph.parity)
+        targets = [target for target in self.targets if follows is None or target in follows]
         count = len(names) * len(self.targets)
         built: dict[str, list[Tried]] = {}
         dropped: list[Candidate] = []
-        for number, target in enumerate(self.targets):
+        for number, target in enumerate(targets):
             self.told.on_engine(names.index(name) * len(self.targets) + number, count, f"{name} for {target}")
             try:
                 built[target] = self._of_target(name, target, graphs, probes)

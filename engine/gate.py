@@ -26,6 +26,10 @@ STEPS = 50
 LEAST_COSINE, LEAST_PSNR, LEAST_SSIM = 0.97, 25.0, 0.9
 
 
+FREE_PSNR = 35.0
+"""dB that the worst picture needs for what makes it to be free: what pictures of a half-precision engine need."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """How a denoiser's latents and pictures compare with the reference's at equal prompts and seeds.
@@ -56,6 +60,11 @@ class Quality:
         if not self.ssim >= LEAST_SSIM:
             parts.append(f"SSIM {self.ssim:.3f}, expected at least {LEAST_SSIM:g}")
         return "; ".join(parts)
+
+    @property
+    def free(self) -> bool:
+        """Whether nobody would see the difference."""
+        return not self.missed() and self.least_psnr >= FREE_PSNR
 
     def said(self) -> str:
         """The figures, for people."""

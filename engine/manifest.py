@@ -34,7 +34,7 @@ from latentlink.engine._entries import (
 )
 from latentlink.engine._measured import Candidate, Measured
 from latentlink.engine._paths import MAX_PATH, check_distinct, check_path
-from latentlink.engine._sampling import Constant, LatentRange, Sampling
+from latentlink.engine._sampling import Constant, LatentRange, Sampling, StepCache
 from latentlink.spaces import NAME, LatentSpace, TextEmbedding
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Manifest",
     "Measured",
     "Sampling",
+    "StepCache",
     "TokenizerEntry",
 ]
 
@@ -56,6 +57,9 @@ VERSION = 1
 KINDS = ("bundle", "export")
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_FILES = 10_000
+
+SHALLOW = "denoiser_shallow"
+"""The component that runs in the denoiser's place on steps that read what its deep layers made before."""
 
 _COMPONENT = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -63,6 +63,7 @@ class Component:
         spaces: Latent spaces that the ports name.
         embeddings: Text embeddings that the ports name.
         overflows: Why the core must not compute in float16, where its numbers may pass 65,504; it is float32 then.
+        shallow: Of a denoiser that writes a feature, the component that reads it, around the same weights.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Component:
     spaces: tuple[LatentSpace, ...] = ()
     embeddings: tuple[TextEmbedding, ...] = ()
     overflows: str = ""
+    shallow: Component | None = None
 
     def computes_in(self, dtype: str) -> str:
         """What the core computes in where an export asks for `dtype`."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import nn
 
+from latentlink.engine.manifest import SHALLOW
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.options import Options
 from latentlink.export.step import Step
+from latentlink.export.step_cache import Shallow, Whole, cut
 from latentlink.ports import (
     HISTORY,
+    Port,
     coefficients_port,
     condition_port,
     guidance_port,
@@ -48,22 +52,34 @@ def denoiser(
     latent = latent_port(space, options.io_dtype)
     rows = "N" if guidance == "cfg" else "B"
     around = (latent.at("masked"),) if repaints else (latent.at("init"), latent.at("initnoise"))
-    inputs = (
-        latent.at("x"),
-        *(latent.at(f"history{age}") for age in range(1, HISTORY + 1)),
-        latent.at("noise"),
-        *around,
-        mask_port(space.downscale),
-        *(text_port(text, options.io_dtype, rows=rows, tokens=(tokens or {}).get(text.name, "S")) for text in texts),
-        *(condition_port(name, size, rows=rows) for name, size in (conditions or {}).items()),
-        *(() if guidance is None else (guidance_port(guidance),)),
-        coefficients_port(),
-    )
-    return Component(
-        name="denoiser",
-        module=Step(predict, inputs, DTYPES[options.io_dtype]).eval(),
-        inputs=inputs,
-        outputs=(latent, latent.at("denoised")),
-        spaces=(space,),
-        embeddings=tuple(texts),
-    )
+
+    def reading(read: Sequence[TextEmbedding], *features: Port) -> tuple[Port, ...]:
+        """Inputs of a network that reads these texts, and features before them."""
+        return (
+            latent.at("x"),
+            *(latent.at(f"history{age}") for age in range(1, HISTORY + 1)),
+            latent.at("noise"),
+            *around,
+            mask_port(space.downscale),
+            *features,
+            *(text_port(text, options.io_dtype, rows=rows, tokens=(tokens or {}).get(text.name, "S")) for text in read),
+            *(condition_port(name, size, rows=rows) for name, size in (conditions or {}).items()),
+            *(() if guidance is None else (guidance_port(guidance),)),
+            coefficients_port(),
+        )
+
+    def component(name: str, network: nn.Module, inputs: tuple[Port, ...], *features: Port) -> Component:
+        return Component(
+            name=name,
+            module=Step(network, inputs, DTYPES[options.io_dtype]).eval(),
+            inputs=inputs,
+            outputs=(latent, latent.at("denoised"), *features),
+            spaces=(space,),
+            embeddings=tuple(texts),
+        )
+
+    if options.step_cache is None:
+        return component("denoiser", predict, reading(texts))
+    at = cut(predict, options.step_cache, space=space, texts=texts, rows=rows, dtype=options.io_dtype)
+    shallow = component(SHALLOW, Shallow(at, texts), reading(at.texts, at.feature))
+    return replace(component("denoiser", Whole(at), reading(texts), at.feature), shallow=shallow)

@@ -106,20 +106,26 @@ def export_checkpoint(
             if on_component and name in names:
                 on_component(names.index(name), len(names), name)
             component = next(component for component in made if component.name == name)
-            probes[name] = f"probes/{name}.safetensors"
-            made_of = golden.probes(component, _reference(component))
-            (folder / probes[name]).parent.mkdir(exist_ok=True)
-            made_of.save(folder / probes[name])
-            if name not in names:
-                continue
-            entries[name], parity = _write(component, made_of, folder, options, sampling.size_multiple)
+            # before any is written, as converting weights that two of them share cannot be undone
+            parts = [
+                (part, golden.probes(part, _reference(part)), _cases(part, sampling.size_multiple))
+                for part in (component, component.shallow)
+                if part is not None
+            ]
+            for part, made_of, cases in parts:
+                probes[part.name] = f"probes/{part.name}.safetensors"
+                (folder / probes[part.name]).parent.mkdir(exist_ok=True)
+                made_of.save(folder / probes[part.name])
+                if name not in names:
+                    continue
+                entries[part.name], parity = _write(part, made_of, cases, folder, options)
+                if on_done:
+                    on_done(Exported(name=part.name, parity=parity))
             if component.overflows and options.dtype == "float16":
                 reasons[f"precision.{name}"] = f"float32: {component.overflows}"
             spaces |= dict.fromkeys(component.spaces)
             embeddings |= dict.fromkeys(component.embeddings)
-            del component
-            if on_done:
-                on_done(Exported(name=name, parity=parity))
+            del component, parts
         return write_bundle(
             folder,
             Manifest(
@@ -155,21 +161,26 @@ def _reference(component: Component) -> str:
     return TORCH if plain_graph(component.module) is None else "onnx"
 
 
-def _write(
-    component: Component, probes: Probes, folder: Path, options: Options, multiple: int
-) -> tuple[ComponentEntry, Parity | None]:
-    """Trace one component, compare it with torch in float32, and describe it."""
-    plain = plain_graph(component.module)
-    precision = component.computes_in(options.dtype) if plain is None else _plain_precision(component, plain)
+def _cases(component: Component, multiple: int) -> list[Case]:
+    """Inputs of a component and what its module makes of them in float32; the first ones are traced with."""
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
-    cases = []
+    cases: list[Case] = []
     for number, case in enumerate(CASES):
         example = component.example(_sizes(case, multiple, downscale), seed=number)
         with torch.no_grad():
             outputs = component.module(*example)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         cases.append(([tensor.numpy() for tensor in example], [tensor.numpy() for tensor in outputs]))
-    example = component.example(_sizes(CASES[0], multiple, downscale), seed=0)
+    return cases
+
+
+def _write(
+    component: Component, probes: Probes, cases: Sequence[Case], folder: Path, options: Options
+) -> tuple[ComponentEntry, Parity | None]:
+    """Trace one component, compare it with torch in float32, and describe it."""
+    plain = plain_graph(component.module)
+    precision = component.computes_in(options.dtype) if plain is None else _plain_precision(component, plain)
+    example = tuple(torch.from_numpy(array) for array in cases[0][0])
     # The wide graph first, as converting weights cannot be undone; it is listed last, as it is taken last.
     wide = component.name in options.wide and precision != "float32"
     engines, parities = [], []

@@ -25,9 +25,11 @@ class Options:
         without: Parts to leave out, such as a large text encoder that the family can do without.
         wide: Parts that are exported in float32 too where they compute in half precision: the runtime takes that
             engine where the other one overflowed.
+        step_cache: Layers of a UNet's last block in a shallow denoiser that runs on steps which read what the deep
+            layers made before; None for no such denoiser.
 
     Raises:
-        UsageError: `prediction` is none of `PREDICTIONS`, or `clip_skip` is no number of layers.
+        UsageError: `prediction` is none of `PREDICTIONS`, or `clip_skip` or `step_cache` is no number of layers.
     """
 
     dtype: str = "float32"
@@ -38,9 +40,12 @@ class Options:
     clip_skip: int = 0
     without: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
+    step_cache: int | None = None
 
     def __post_init__(self) -> None:
         if type(self.clip_skip) is not int or self.clip_skip < 0:
             raise UsageError(f"Received clip_skip {self.clip_skip!r}; expected a whole number of layers from 0.")
+        if self.step_cache is not None and (type(self.step_cache) is not int or self.step_cache < 1):
+            raise UsageError(f"Received step_cache {self.step_cache!r}; expected a whole number of layers from 1.")
         if self.prediction not in (None, *PREDICTIONS):
             raise UsageError(f"Unknown prediction {self.prediction!r}; expected one of: {', '.join(PREDICTIONS)}.")

@@ -39,6 +39,7 @@ class Golden:
         largest: Height and width in pixels that the model draws by default: its positions may reach no further.
         latents: The VAE encoder's, by (height, width) in pixels and pattern.
         embeddings: By symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
+        features: The denoiser's, by noise level.
     """
 
     multiple: int
@@ -46,6 +47,7 @@ class Golden:
     largest: tuple[int, int]
     latents: dict[tuple[int, int, str], Tensor] = field(default_factory=dict)
     embeddings: dict[str, Tensor] = field(default_factory=dict)
+    features: dict[str, Tensor] = field(default_factory=dict)
 
     def probes(self, component: Component, reference: str) -> Probes:
         """Run a component, in float32, on its golden inputs.
@@ -78,7 +80,11 @@ class Golden:
                 yield f"prompt-{number}", prompt, (_token_ids(component.tokenizer, prompt),)
         elif "coefficients" in kinds:
             for level, share in LEVELS.items():
-                yield level, None, tuple(self._denoised(port, share, component) for port in component.inputs)
+                made = (
+                    self.features[level] if port.kind == "feature" else self._denoised(port, share, component)
+                    for port in component.inputs
+                )
+                yield level, None, tuple(made)
         else:
             for height, width in self._picture_sizes():
                 for pattern in PATTERNS:
@@ -149,6 +155,8 @@ class Golden:
             height, width = inputs[0].shape[1:3]
             self.latents[height, width, name.split("-")[0]] = outputs[0].clone()
         for port, tensor in zip(component.outputs, outputs, strict=True):
+            if port.kind == "feature":
+                self.features[name] = tensor
             if port.kind == "text":
                 earlier = [self.embeddings[port.symbol]] if name != "prompt-0" else []
                 self.embeddings[port.symbol] = torch.cat([*earlier, tensor])

@@ -26,7 +26,8 @@ class Step(TypedModule):
 
     Args:
         predict: The denoiser, `(latent [N, C, h, w], timestep float32 [N], *conditioning) -> [N, C, h, w]`. The
-            conditioning is: what the text and the condition ports carry, in their order, and w where it is embedded.
+            conditioning is: what the feature, text and condition ports carry, in their order, and w where it is
+            embedded. One that also returns a feature, `[N, C', h, w]`, has it written.
         ports: Of the inputs, in the order of `forward`'s arguments.
         interface_dtype: What crosses between engines. The step's own arithmetic is float32.
     """
@@ -36,33 +37,35 @@ class Step(TypedModule):
         self.interface_dtype = interface_dtype
         self.roles = tuple(_role(port) for port in ports)
 
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the step.
 
         Args:
             tensors: What the ports say: latents interface dtype `[B, C, h, w]`, the mask float32 `[B, 1, h, w]`,
-                text interface dtype `[N, S, D]`, conditions float32 `[N, k]`, guidance float32 `[B]`, coefficients
-                float32 `[B, 15]`.
+                features and text interface dtype `[N, C', h, w]` and `[N, S, D]`, conditions float32 `[N, k]`, guidance
+                float32 `[B]`, coefficients float32 `[B, 15]`.
 
         Returns:
-            x' and D, both of the latents' shape and dtype.
+            x' and D, both of the latents' shape and dtype, and the feature where the denoiser returns one.
         """
-        return self.after(self.core(*self.before(*tensors)), *tensors)
+        predicted = self.core(*self.before(*tensors))
+        prediction, *features = predicted if isinstance(predicted, tuple) else (predicted,)
+        return (*self.after(prediction, *tensors), *(feature.to(self.interface_dtype) for feature in features))
 
     def before(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """What the model reads, one row a prediction: latent and text in the core's dtype, all else float32."""
+        """What the model reads, a row a prediction: latent, feature and text in the core's dtype, all else float32."""
         given = dict(zip(self.roles, tensors, strict=True))
         column = self._columns(given)
         y = column["c_in"] * self._blended(given, column)
         if "masked" in given:
             y = torch.cat([y, given["mask"], given["masked"].float()], dim=1)
         timestep = given["coefficients"][:, COEFFICIENTS.index("t")]
-        prompts = [(role, tensor) for role, tensor in given.items() if role.startswith(("text", "condition"))]
+        prompts = [(role, given[role]) for role in given if role.startswith(("feature", "text", "condition"))]
         conditioning = [
-            tensor.to(self.compute_dtype) if role.startswith("text") else tensor for role, tensor in prompts
+            tensor if role.startswith("condition") else tensor.to(self.compute_dtype) for role, tensor in prompts
         ]
         if "cfg" in given:
-            # Row n of the text belongs to picture n mod B. Gathers leave B and the rows independent free
+            # Row n of what they carry belongs to picture n mod B. Gathers leave B and the rows independent free
             # dimensions for the exporter, where chunk or repeat would tie them.
             batch, rows = y.shape[0], prompts[0][1].shape[0]
             picture = torch.arange(rows, device=y.device) % torch.full((1,), batch, device=y.device)

@@ -18,7 +18,7 @@ from latentlink.spaces import DIGEST, NAME, LatentSpace, TextEmbedding, digest
 Dim: TypeAlias = int | str
 """One dimension of a port's shape: a fixed size, or the name of a free one."""
 
-KINDS = ("latent", "text", "image", "tokens", "coefficients", "guidance", "mask", "condition")
+KINDS = ("latent", "text", "image", "tokens", "coefficients", "guidance", "mask", "condition", "feature")
 DTYPES = ("float32", "float16", "bfloat16", "uint8", "int32", "int64")
 LAYOUT = re.compile(r"[a-z][1-9][0-9]{0,8}(_[a-z][1-9][0-9]{0,8})*")
 
@@ -201,6 +201,27 @@ def condition_port(name: str, size: int, *, rows: str = "N") -> Port:
         dtype="float32",
         digest=digest({"condition": name}),
         shape=(rows, size),
+    )
+
+
+def feature_port(channels: int, downscale: int, layers: int, digest: str, *, rows: str, dtype: str) -> Port:
+    """What the deep layers of a denoiser made, which later steps read again: `[N, channels, h, w]`, a row a prediction.
+
+    Args:
+        channels: Of the feature.
+        downscale: Pixels an element.
+        layers: Of the last block, that read it.
+        digest: Of the denoiser's weights and the place.
+        rows: Name of the first dimension.
+        dtype: What crosses between engines.
+    """
+    return Port(
+        kind="feature",
+        name="deep",
+        layout=(("c", channels), ("f", downscale), ("k", layers)),
+        dtype=dtype,
+        digest=digest,
+        shape=(rows, channels, "h", "w"),
     )
 
 

@@ -46,6 +46,7 @@ class Stage:
     steps: int | None = None
     guidance: float | None = None
     guidance_interval: tuple[float, float] | None = None
+    step_cache: int | None = None
     sampler: str | None = None
     spacing: str | None = None
     sigmas: str | None = None

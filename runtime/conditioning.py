@@ -20,7 +20,7 @@ from latentlink.runtime.sessions import Buffer
 def conditioning(
     linked: Linked, prompts: Mapping[str, Prompts], request: Request, guided: Guided
 ) -> dict[bool, dict[str, Buffer]]:
-    """Buffers for every text, condition and guidance port of the denoiser.
+    """Buffers for every text, condition and guidance port of the denoiser, and for the feature that it writes.
 
     Args:
         linked: The engines.
@@ -40,6 +40,12 @@ def conditioning(
                 feeds[port.tensor] = session.upload(_condition(linked.denoiser, port, request, both))
             if port.kind == "guidance":
                 feeds[port.tensor] = session.upload(np.full(request.batch, request.guidance, np.float32))
+    for port in session.outputs:
+        if port.kind == "feature":
+            height, width = (side // port.size("f") for side in (request.height, request.width))
+            for both, feeds in made.items():
+                shape = (request.batch * (2 if both else 1), port.size("c"), height, width)
+                feeds[port.tensor] = session.empty(shape, np.dtype(port.dtype))
     return made
 
 

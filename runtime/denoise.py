@@ -74,6 +74,19 @@ class Denoised:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reuse:
+    """Rows that run a shallow engine, on the feature that the last whole row wrote.
+
+    Args:
+        session: The shallow engine; it can read the denoiser's buffers.
+        rows: bool `[R]`; False for the first.
+    """
+
+    session: Session
+    rows: NDArray[np.bool_]
+
+
 OnStep = Callable[[Progress], object]
 """Called after every row. Returning False cancels; anything else goes on."""
 
@@ -89,6 +102,7 @@ def denoise(
     constant: Mapping[str, Buffer],
     noise: Callable[[], NDArray[np.float32]],
     around: Around | None = None,
+    reuse: Reuse | None = None,
     on_step: OnStep | None = None,
 ) -> Denoised:
     """Run every row of `table`.
@@ -99,12 +113,13 @@ def denoise(
         table: The sampler's rows.
         prediction: What the model predicts, see `clean_coefficients`.
         start: x before the first row, `[B, C, h, w]`.
-        conditioning: For every row its text, guidance and conditions. The number of predictions a picture may change
-            from row to row: x and the D's do not depend on it.
+        conditioning: For every row its text, guidance and conditions, and where the denoiser writes a feature a buffer
+            for it. The number of predictions a picture may change from row to row: x and the D's do not depend on it.
         constant: What else the engine reads, in every row.
         noise: Draws standard normal noise of `start`'s shape; called once for each row that draws, in order, while
             the engine may still be at work on the row before.
         around: A picture to keep outside of a mask, for a denoiser that blends.
+        reuse: Rows that are not the denoiser's own; None for none.
         on_step: Called after each row.
 
     Raises:
@@ -115,6 +130,9 @@ def denoise(
     history = [latent.at(f"history{age}").tensor for age in range(1, HISTORY + 1)]
     x_in, noise_in = latent.at("x").tensor, latent.at("noise").tensor
     x_out, denoised_out = latent.tensor, latent.at("denoised").tensor
+    features = [port.tensor for port in session.outputs if port.kind == "feature"]
+    engines = (session,) if reuse is None else (session, reuse.session)
+    reads = {engine: {port.tensor for port in engine.inputs} for engine in engines}
 
     # Rings of buffers, made once: x is read from one and written to the other; a step writes its D over the
     # oldest, which it no longer reads.
@@ -128,7 +146,7 @@ def denoise(
     row_buffer = session.upload(rows[0])
     clean = clean_coefficients(table, prediction).astype(np.float32)
 
-    before = session.elapsed()
+    before = sum(engine.elapsed() for engine in engines)
     began = perf_counter()
     drawn = noise().astype(dtype) if table.draws[0] else None
     for number, row in enumerate(rows):
@@ -143,13 +161,16 @@ def denoise(
             **constant,
             **conditioning[number],
         }
-        session.run(feeds, {x_out: spare, denoised_out: past[-1]})
+        engine = session if reuse is None or not reuse.rows[number] else reuse.session
+        written = {tensor: feeds[tensor] for tensor in features if engine is session}
+        given = {tensor: buffer for tensor, buffer in feeds.items() if tensor in reads[engine]}
+        engine.run(given, {x_out: spare, denoised_out: past[-1], **written})
         x, spare = spare, x
         past.insert(0, past.pop())
         drawn = noise().astype(dtype) if table.draws[number + 1 : number + 2].any() else None
         if on_step is None:
             continue
-        session.elapsed()  # waits for the row, so that what is told is true and a cancelled run has little left to do
+        engine.elapsed()  # waits for the row, so that what is told is true and a cancelled run has little left to do
         progress = Progress(
             row=number + 1,
             rows=len(rows),
@@ -162,7 +183,7 @@ def denoise(
         if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
     final = _copy(x)
-    seconds = session.elapsed() - before
+    seconds = sum(engine.elapsed() for engine in engines) - before
     if around is None:
         return Denoised(array=final, buffer=x, seconds=seconds)
     signal, level = table.levels[-1]

@@ -48,6 +48,8 @@ class Linked:
         decoder: Reads the denoiser's latent, writes pictures.
         encoder: Reads pictures, writes the denoiser's latent; None where the bundle has none.
         latent: The denoiser's latent output.
+        shallow: The engine that runs in the denoiser's place where it reads the feature that the denoiser wrote; None
+            where the bundle has none.
     """
 
     denoiser: Engine
@@ -55,6 +57,7 @@ class Linked:
     decoder: Engine
     encoder: Engine | None
     latent: Port
+    shallow: Engine | None = None
 
 
 def link(engines: Sequence[Engine], describe: Describe) -> Linked:
@@ -68,14 +71,19 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
         LinkError: An input has no output of equal symbol, dtype and static shape.
         BundleError: An engine lacks a port that its work needs, or its manifest declares other ports.
     """
-    denoiser = _only(engines, "denoiser", reads="coefficients")
+    shallow = next((engine for engine in engines if _does(engine, reads="feature")), None)
+    denoiser = _only([engine for engine in engines if engine is not shallow], "denoiser", reads="coefficients")
     latent = _port(denoiser, denoiser.session.outputs, "latent", "")
-    for slot in ("x", "noise", *(f"history{age}" for age in range(1, HISTORY + 1))):
-        _same(denoiser, _port(denoiser, denoiser.session.inputs, "latent", slot), latent)
-    for port in denoiser.session.inputs:
-        if port.kind == "latent":
-            _same(denoiser, port, latent)
-    _same(denoiser, _port(denoiser, denoiser.session.outputs, "latent", "denoised"), latent)
+    for step in (denoiser, *(() if shallow is None else (shallow,))):
+        for slot in ("x", "noise", *(f"history{age}" for age in range(1, HISTORY + 1))):
+            _same(step, _port(step, step.session.inputs, "latent", slot), latent)
+        for port in step.session.inputs:
+            if port.kind == "latent":
+                _same(step, port, latent)
+        for slot in ("", "denoised"):
+            _same(step, _port(step, step.session.outputs, "latent", slot), latent)
+    if shallow is not None:
+        _continues(denoiser, shallow)
 
     texts = {}
     writers = [(engine, port) for engine in engines for port in engine.session.outputs if port.kind == "text"]
@@ -101,7 +109,28 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
         _fits(encoder, writes, denoiser, latent)
     for engine in engines:
         as_declared(engine)
-    return Linked(denoiser=denoiser, texts=texts, decoder=decoder, encoder=encoder, latent=latent)
+    return Linked(denoiser=denoiser, texts=texts, decoder=decoder, encoder=encoder, latent=latent, shallow=shallow)
+
+
+def _continues(denoiser: Engine, shallow: Engine) -> None:
+    """The shallow engine reads nothing but what the denoiser reads, and the feature that it writes."""
+    feature = _port(shallow, shallow.session.inputs, "feature", "")
+    written = [port for port in denoiser.session.outputs if port.kind == "feature"]
+    if [port.symbol for port in written] != [feature.symbol]:
+        found = ", ".join(port.symbol for port in written) or "none"
+        raise LinkError(
+            f"{shallow.title} reads the feature {feature.symbol}, but {denoiser.title} writes {found}: they were cut "
+            "from different networks, or at different places.",
+            remedy="Take both from one bundle.",
+        )
+    _fits(denoiser, written[0], shallow, feature)
+    known = {port.tensor for port in denoiser.session.inputs}
+    for port in shallow.session.inputs:
+        if port is not feature and port.tensor not in known:
+            raise LinkError(
+                f"{shallow.title} reads {port.tensor}, which {denoiser.title} does not.",
+                remedy="Take both from one bundle.",
+            )
 
 
 def _does(engine: Engine, *, reads: str, writes: str | None = None) -> bool:

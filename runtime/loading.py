@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from latentlink.engine.bundle import Bundle
+from latentlink.engine.manifest import SHALLOW
 from latentlink.engine.probes import Arrays
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
@@ -82,16 +83,25 @@ def load(
                 f"{str(other)!r} has no component {component!r}; it has {', '.join(donor.manifest.components)}."
             )
         chosen[component] = (str(other), donor)
+        if component == "denoiser":  # what its deep layers make is read by its own shallow one alone
+            chosen.pop(SHALLOW, None)
+            if SHALLOW in donor.manifest.components:
+                chosen[SHALLOW] = (str(other), donor)
     engines: list[Engine] = []
     precisions: dict[str, str] = {}
+    targets: dict[str, str] = {}
     wider: dict[str, Callable[[], Engine]] = {}
     notes: list[str] = []
     try:
         for component, (title, source) in chosen.items():
-            engine, entry, decided = opening.best(component, title, source)
+            if component == SHALLOW and targets.get("denoiser") not in _targets(source):
+                notes.append(f"{SHALLOW}: {title} has none for {targets.get('denoiser')}, so there is no step cache")
+                continue
+            how = changed(opening, target=targets["denoiser"]) if component == SHALLOW else opening
+            engine, entry, decided = how.best(component, title, source)
             engines.append(engine)
             notes += decided
-            precisions[component] = entry.precision
+            precisions[component], targets[component] = entry.precision, entry.target
             if (found := opening.wider(component, title, source, entry)) is not None:
                 opener, wide = found
                 check = partial(_verify, chosen=chosen, precision=wide.precision, opening=opening)
@@ -184,6 +194,11 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None, *,
             remedy=f"Build it: latentlink build {bundle} BUNDLE.",
         )
     return opened
+
+
+def _targets(source: Bundle) -> set[str]:
+    """What the shallow denoiser was built for: it shares buffers with the whole one, and so its target."""
+    return {engine.target for engine in source.manifest.components[SHALLOW].engines}
 
 
 def _with_decoder(

@@ -35,6 +35,7 @@ class Request:
     steps: int
     guidance: float
     guidance_interval: tuple[float, float] | None
+    step_cache: int
     sampler: str
     spacing: str | None
     sigmas: str | None
@@ -86,6 +87,7 @@ def resolve(
     steps: int | None,
     guidance: float | None,
     guidance_interval: Sequence[float] | None,
+    step_cache: int | None,
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
@@ -100,6 +102,7 @@ def resolve(
     denoising_end: float | None,
     conditions: Mapping[str, float | Sequence[float]],
     default_strength: float | None = None,
+    default_step_cache: int = 1,
 ) -> Request:
     """Fill in the bundle's defaults and check.
 
@@ -107,6 +110,7 @@ def resolve(
         defaults: Of the bundle.
         strength: None is the default, or as much more as makes one step.
         default_strength: Of what the run starts from; None is 1.
+        default_step_cache: What was measured to be free.
 
     The others are those of `Pipeline.generate`.
 
@@ -147,6 +151,7 @@ def resolve(
             1000,
         ),
         guidance_interval=None if guidance_interval is None else _interval(guidance_interval),
+        step_cache=whole("step_cache", default_step_cache if step_cache is None else step_cache, 1, 1000),
         sampler=defaults.sampler if sampler is None else sampler,
         spacing=spacing,
         sigmas=sigmas,

@@ -61,8 +61,8 @@ class Recipe:
         """Refuse options that this family or checkpoint cannot follow, before any work is done.
 
         Raises:
-            UsageError: A part cannot be left out or is no half of the VAE to be kept wide, nothing would be left, or
-                there are not so many layers to leave out.
+            UsageError: A part cannot be left out or is no half of the VAE to be kept wide, nothing would be left, there
+                are not so many layers to leave out, or there is no UNet for a step cache.
         """
         for part in options.wide:
             if part not in VAE or part in options.without:
@@ -74,6 +74,11 @@ class Recipe:
             raise UsageError(
                 f"Nothing is left of {self.title} without {', '.join(options.without)}; expected at least one part.",
                 remedy="Leave out fewer.",
+            )
+        if options.step_cache is not None and "unet" not in checkpoint.classes:
+            raise UsageError(
+                f"A step cache keeps what the deep layers of a UNet make, and {self.title} has none.",
+                remedy="Leave --step-cache out.",
             )
         if options.clip_skip == 0:
             return

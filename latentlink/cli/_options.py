@@ -95,6 +95,12 @@ interval_option = click.option(
     callback=_interval,
     help="Noise levels (noise over signal) between which guidance is applied, as 0.28,5.42; other steps cost half.",
 )
+step_cache_option = click.option(
+    "--step-cache",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Run the whole denoiser on every N-th step and a shallow one between; 1 is the whole one always.",
+)
 guard_option = click.option(
     "--guard",
     type=click.Choice(["on", "off"]),

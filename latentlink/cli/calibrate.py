@@ -16,6 +16,7 @@ from latentlink.errors import UsageError
     epilog="""\b
 Examples:
   latentlink calibrate bundle --prompts prompts.txt
+  latentlink calibrate bundle --prompts prompts.txt --step-cache 2
   latentlink calibrate exported exported-int8 --prompts prompts.txt --precision int8
 """
 )
@@ -28,7 +29,17 @@ Examples:
     help="Text file, a prompt a line: what the model's users ask for.",
 )
 @click.option("--precision", help="int8 or fp8: quantise the denoiser of an export, and write the export to OUT.")
-@click.option("--count", type=click.IntRange(1, 100_000), help="Generations to measure.  [default: 256; 64 for OUT]")
+@click.option(
+    "--step-cache",
+    type=click.IntRange(2, 1000),
+    metavar="N",
+    help="Of a bundle, in the place of the latents' ranges: what generate --step-cache N does to its pictures.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    help="Generations to measure.  [default: 256; 64 for OUT, 32 with --step-cache]",
+)
 @click.option("--steps", type=int, help="Denoising steps of each; the model's own where left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first generation; the next has the next.")
 @click.option("--observer", help="How scales are chosen: percentile, mse or minmax.  [default: percentile]")
@@ -40,6 +51,7 @@ def command(
     out: Path | None,
     prompts: Path,
     precision: str | None,
+    step_cache: int | None,
     count: int | None,
     steps: int | None,
     seed: int,
@@ -52,12 +64,14 @@ def command(
 
     Of a bundle, MODEL, the latents: their ranges are kept in its manifest for the guards. The model generates with its
     own sampler, guidance and size, and no picture is kept. Only manifest.json is rewritten; the same command gives the
-    same numbers.
+    same numbers. With --step-cache, what that costs in quality: where nobody would see it, it is on from then on.
 
     Of an export, MODEL, with --precision, the activations of its denoiser too: OUT is the export with a quantised
     denoiser, if its pictures are as good as they have to be. What was interrupted goes on where it was.
     """
     listed = _lines(prompts)
+    if step_cache is not None and out is not None:
+        raise UsageError("--step-cache is measured of a bundle; expected no OUT beside it.")
     if (out is None) != (precision is None):
         raise UsageError(
             "OUT and --precision go together: they quantise an export.",
@@ -67,6 +81,8 @@ def command(
         _quantise(model, out, precision, listed, count, steps, seed, observer, threads, as_json)
     elif observer is not None:
         raise UsageError("--observer chooses the scales of a quantised export; expected --precision beside it.")
+    elif step_cache is not None:
+        _measure_step_cache(model, listed, step_cache, count, steps, seed, target, threads, as_json)
     else:
         _measure(model, listed, count, steps, seed, target, threads, as_json)
 
@@ -135,13 +151,8 @@ def _measure(
     from latentlink.calibration.latent_ranges import COUNT, measure_ranges
     from latentlink.engine.bundle import rewrite_manifest
     from latentlink.runtime import bundle_path
-    from latentlink.runtime.loading import SHIPPED
 
-    if bundle in SHIPPED:
-        raise UsageError(
-            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
-            remedy="Copy its folder to calibrate it anew.",
-        )
+    _check_own(bundle)
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
         with latentlink.load(bundle, target=target, threads=threads) as pipe:
@@ -165,6 +176,67 @@ def _measure(
         f"{bundle}: {len(ranges)} noise levels; clean latents have a root mean square of {clean.rms[0]:.2f} to "
         f"{clean.rms[1]:.2f}."
     )
+
+
+def _measure_step_cache(
+    bundle: str,
+    prompts: list[str],
+    every: int,
+    count: int | None,
+    steps: int | None,
+    seed: int,
+    target: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    from dataclasses import replace
+
+    import latentlink
+    from latentlink.calibration.step_cache import COUNT, measure_step_cache
+    from latentlink.engine.bundle import rewrite_manifest
+    from latentlink.runtime import bundle_path
+
+    _check_own(bundle)
+    with progress() as bar:
+        task = bar.add_task("opening the bundle", total=None)
+        with latentlink.load(bundle, target=target, threads=threads) as pipe:
+            found = measure_step_cache(
+                pipe,
+                prompts,
+                every,
+                count=COUNT if count is None else count,
+                steps=steps,
+                seed=seed,
+                on_done=lambda done, total: bar.update(task, total=total, completed=done, description="drawing"),
+            )
+    rewrite_manifest(
+        bundle_path(bundle), lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found))
+    )
+    if as_json:
+        print_json({"bundle": bundle, "every": every, "free": found.quality.free, "quality": asdict(found.quality)})
+        return
+    print_passed_over({bundle: pipe.notes})
+    missed = found.quality.missed()
+    verdict = (
+        f"below the gate, so it is refused: {missed}"
+        if missed
+        else "free, so it is on where nothing else is asked"
+        if found.quality.free
+        else "off where nothing is asked, as some pictures differ visibly"
+    )
+    console.print(f"{bundle}: step cache {every}, {found.quality.said()}.", soft_wrap=True, highlight=False)
+    console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)
+
+
+def _check_own(bundle: str) -> None:
+    """Refuse a bundle that came with the package."""
+    from latentlink.runtime.loading import SHIPPED
+
+    if bundle in SHIPPED:
+        raise UsageError(
+            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
+            remedy="Copy its folder to calibrate it anew.",
+        )
 
 
 def _lines(path: Path) -> list[str]:

@@ -22,6 +22,7 @@ KEYS: Mapping[str, Callable[[str], Any]] = {
     "steps": int,
     "guidance": float,
     "guidance_interval": parse_interval,
+    "step_cache": int,
     "sampler": str,
     "seed": int,
     "prompt": str,
@@ -51,9 +52,9 @@ Examples:
 \b
 A STAGE is a bundle and what it is told, joined by commas; the keys are:
   """
-    + ", ".join([*KEYS][:8])
+    + ", ".join([*KEYS][:9])
     + ",\n  "
-    + ", ".join([*KEYS][8:])
+    + ", ".join([*KEYS][9:])
     + "\n"
 )
 @click.argument("prompt")

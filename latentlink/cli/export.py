@@ -25,6 +25,7 @@ Examples:
   latentlink export my-finetuned-vae exported --space-of my-bundle
   latentlink export org/name exported
   latentlink export stable-diffusion-3 exported --without text_encoder_3
+  latentlink export stable-diffusion-v1-5 exported --step-cache 1
   latentlink export v2-1.safetensors exported --prediction v_prediction --tokenizer my-tokenizer
 """
 )
@@ -80,6 +81,12 @@ Examples:
     metavar="PART",
     help="vae_decoder or vae_encoder: export it in float32 too, to take over where half precision overflows.",
 )
+@click.option(
+    "--step-cache",
+    type=click.IntRange(1),
+    metavar="LAYERS",
+    help="Also export a shallow denoiser, the last LAYERS of a UNet, for generate --step-cache. 1 saves most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
 def command(
     checkpoint: Path,
@@ -94,6 +101,7 @@ def command(
     clip_skip: int,
     without: tuple[str, ...],
     wide: tuple[str, ...],
+    step_cache: int | None,
     as_json: bool,
 ) -> None:
     """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name of the Hub) to typed ONNX in OUT.
@@ -127,6 +135,7 @@ def command(
                 clip_skip=clip_skip,
                 without=without,
                 wide=wide,
+                step_cache=step_cache,
             ),
             on_component=lambda number, count, name: bar.update(
                 task, total=count, completed=number, description=f"exporting {name}"

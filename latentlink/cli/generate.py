@@ -16,6 +16,7 @@ from latentlink.cli._options import (
     replace_option,
     resident_option,
     space_option,
+    step_cache_option,
     target_option,
     verify_option,
 )
@@ -35,6 +36,7 @@ Examples:
   latentlink generate bundle "a lighthouse in snow" -o out.png --init-image day.png --strength 0.6
   latentlink generate bundle "a windmill" -o out.png --init-image day.png --mask-image white-where-to-paint.png
   latentlink generate demo "a red circle on a blue background" -o out.png --preview-every 5 --preview-decoder demo-tiny
+  latentlink generate bundle "a lighthouse at dusk" -o out.png --step-cache 2    # a bundle exported with --step-cache
   latentlink generate bundle "a (red:1.3) lighthouse" -o out.png --output-latents out.safetensors
   latentlink generate base "a lighthouse" --output-latents half.safetensors --denoising-end 0.8     # no picture yet
   latentlink generate refiner "a lighthouse" -o out.png --init-latents half.safetensors --denoising-start 0.8
@@ -50,6 +52,7 @@ Examples:
     "--guidance", type=float, help="Classifier-free guidance, 1 turns it off; or what a distilled model is told."
 )
 @interval_option
+@step_cache_option
 @click.option("--sampler", help="ddim, euler, euler_a, heun, pndm, dpmpp_2m, unipc, lcm, flow_euler, ...")
 @click.option("--spacing", help="Timestep spacing: leading, linspace or trailing.")
 @click.option("--sigmas", help="Noise levels: karras, exponential or beta.")
@@ -93,6 +96,7 @@ def command(
     steps: int | None,
     guidance: float | None,
     guidance_interval: tuple[float, float] | None,
+    step_cache: int | None,
     sampler: str | None,
     spacing: str | None,
     sigmas: str | None,
@@ -171,6 +175,7 @@ def command(
                 steps=steps,
                 guidance=guidance,
                 guidance_interval=guidance_interval,
+                step_cache=step_cache,
                 sampler=sampler,
                 spacing=spacing,
                 sigmas=sigmas,

@@ -103,6 +103,13 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
                     soft_wrap=True,
                     highlight=False,
                 )
+    if (cache := sampling.step_cache) is not None:
+        how = "on, as nobody would see it" if cache.quality.free else "off where nothing is asked"
+        console.print(
+            f"step cache {cache.every}, {how}; beside none, at equal seeds: {cache.quality.said()}",
+            soft_wrap=True,
+            highlight=False,
+        )
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:
