@@ -42,10 +42,11 @@ demo-bundles: .venv/.test
 	mkdir -p build
 	$(BIN)/python -m latentlink.demo.prompts > build/demo-prompts.txt
 	for name in demo demo-b demo-tiny; do \
-		case $$name in demo-tiny) space="--space-of build/exports/demo";; *) space=;; esac; \
-		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name $$space && \
+		case $$name in demo-tiny) more="--space-of build/exports/demo";; *) more="--step-cache 1";; esac; \
+		$(BIN)/latentlink export demo/checkpoints/$$name build/exports/$$name $$more && \
 		$(BIN)/latentlink build build/exports/$$name demo/bundles/$$name || exit 1; \
 	done
 	for name in demo demo-b; do \
-		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt || exit 1; \
+		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt && \
+		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt --step-cache 2 || exit 1; \
 	done
