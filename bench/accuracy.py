@@ -2,8 +2,8 @@
 
 python -m latentlink.bench.accuracy REFERENCE BUNDLE ... [--steps 25] [--guidance 5]
 
-A bundle followed by `+step_cache=2` is drawn with a step cache. Every held-out caption is drawn by each at equal seeds, bundles in turns within a batch, so that a busy machine slows
-all of them.
+A bundle followed by `+step_cache=2` is drawn with a step cache. Every held-out caption is drawn by each at equal seeds,
+bundles in turns within a batch, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations

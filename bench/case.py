@@ -32,6 +32,7 @@ class Case:
         denoising_start: Share of the way that the latents to start from have come, or None to start from a picture.
         denoising_end: Share of the way to stop at, or None for all of it.
         guidance_interval: Ratios of noise to signal between which it is applied, or None for everywhere.
+        step_cache: What the deep layers make is made on every so many steps; 1 is always.
     """
 
     sampler: str
@@ -48,6 +49,7 @@ class Case:
     denoising_start: float | None = None
     denoising_end: float | None = None
     guidance_interval: tuple[float, float] | None = None
+    step_cache: int = 1
 
     def __post_init__(self) -> None:
         if self.kind == "text2img" and not (self.strength is None and self.denoising_start is None):

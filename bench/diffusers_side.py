@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.bench.case import Case, start_mask, start_picture
+from latentlink.bench.diffusers_cache import Reused
 from latentlink.bench.diffusers_interval import GuidedWithin
 from latentlink.bench.diffusers_schedulers import scheduler_for
 
@@ -89,8 +90,8 @@ class Diffusers:
             # what its model card asks for; the pipeline's own default is that of the guided model
             arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
-        within = GuidedWithin(pipeline, case.guidance_interval)
-        with torch.no_grad(), _StepsAsAsked(pipeline, case.steps), within:
+        within, reused = GuidedWithin(pipeline, case.guidance_interval), Reused(pipeline, case.step_cache)
+        with torch.no_grad(), _StepsAsAsked(pipeline, case.steps), within, reused:
             made = pipeline(**{name: value for name, value in arguments.items() if name in accepted}).images
             if made.ndim == 3:
                 made = pipeline._unpack_latents(made, case.height, case.width, pipeline.vae_scale_factor)

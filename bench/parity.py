@@ -97,6 +97,7 @@ class Sides:
             steps=case.steps,
             guidance=case.guidance,
             guidance_interval=case.guidance_interval,
+            step_cache=case.step_cache,
             num_images=case.num_images,
             sampler=case.sampler,
             width=case.width,
