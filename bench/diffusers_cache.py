@@ -1,7 +1,7 @@
 """The step cache in a pipeline of diffusers: the plain reference for ours.
 
-Its loop stays as it is and the whole network runs on every step; on those between, what the deep layers made is replaced
-by what they made on the last whole one.
+Its loop stays as it is, and the whole network runs on every step. On those between, what the deep layers made is
+replaced by what they made on the last whole one.
 """
 
 from __future__ import annotations
