@@ -75,6 +75,13 @@ def test_latents_and_pictures_are_those_of_diffusers(
     assert found.relative <= 3 * sides.theirs.own_error(case), found
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])  # one call of the network a step, which the reference counts
+def test_the_step_cache_is_that_of_a_plain_loop(sampler: str, sides: Sides) -> None:
+    case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
+    found = sides.compare(replace(case, step_cache=3))
+    assert found.holds, found
+
+
 @pytest.mark.parametrize("sampler", ["ddim", "dpm2", "dpmpp_2m", "lms"])
 def test_guidance_within_an_interval_is_that_of_a_plain_loop(sampler: str, sides: Sides) -> None:
     case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
