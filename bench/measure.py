@@ -15,9 +15,15 @@ from time import perf_counter
 from typing import Any
 
 import latentlink
+from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
 from latentlink.runtime.loading import decided
 
 STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
+
+REFUSALS: Mapping[int, type[LatentLinkError]] = {
+    kind.status: kind for kind in (UsageError, LinkError, BundleError, PreflightError)
+}
+"""By the exit status of a process that draws, the error that ended it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,9 @@ def measure(
         on_progress: Called with (done, count, what) before each run.
 
     Raises:
-        UsageError, BundleError, PreflightError: As `latentlink.load`.
+        UsageError: A setting is not what `Pipeline.generate` takes, or as `latentlink.load`.
+        LinkError, BundleError, PreflightError: As `latentlink.load`.
+        LatentLinkError: A process that draws failed otherwise.
     """
     # refused before processes are started for it
     decided(bundle, target=target)
@@ -155,16 +163,26 @@ def _import_seconds() -> float:
 
 
 def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float, float]:
-    """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`.
+
+    Raises:
+        UsageError, LinkError, BundleError, PreflightError: It was refused, with its own sentence.
+        LatentLinkError: It failed otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+") as errors:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if value is not None]
         options += ["--guard=off", "-o", f"{folder}/out.png"]
         command = [sys.executable, "-m", "latentlink", "generate", bundle, prompt, *options]
         began = perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command)
+            errors.seek(0)
+            lines = errors.read().strip().splitlines()
+            said = lines[-1].removeprefix("latentlink: ") if lines else "it said nothing"
+            if (kind := REFUSALS.get(process.returncode)) is not None:
+                raise kind(said)
+            raise LatentLinkError(f"latentlink generate ended with exit status {process.returncode}: {said}")
     return seconds, usage.ru_maxrss * 1024 / 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import tempfile
@@ -15,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.bench.against import runner
+from latentlink.bench.against.contenders import Contender
 from latentlink.bench.against.environment import NotReady, prepared, python_of
-from latentlink.bench.against.sides import OURS, SCHEDULERS, SIDES, Side
+from latentlink.bench.against.sides import SCHEDULERS
 from latentlink.bench.measure import Spread
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
-
-LATENTLINK = "latentlink"
-"""What our own side is called."""
 
 METRICS = ("step", "vae_decoder", "total", "cold", "open", "peak_gb", "energy_j")
 """Seconds of a step, of the VAE and of a whole picture when warm; of the first picture from the start of the process,
@@ -61,26 +60,6 @@ class Work:
     warm: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
-    """A side that takes part.
-
-    Args:
-        name: As it was asked for.
-        precision: What it computes in.
-        side: The rest.
-    """
-
-    name: str
-    precision: str
-    side: Side
-
-    @property
-    def title(self) -> str:
-        """As tables call it."""
-        return f"{self.side.title} {self.precision}"
-
-
 @dataclass(slots=True, kw_only=True)
 class Outcome:
     """What was measured of a side.
@@ -102,44 +81,20 @@ class Outcome:
         values = [values[metric] for values in self.rounds if metric in values]
         return Spread.of(values) if values else None
 
-    def ratio(self, metric: str, ours: Outcome) -> float | None:
-        """Median over the rounds of what it takes for each unit that we take; above 1 we take less."""
-        pairs = zip(self.rounds, ours.rounds, strict=False)
-        found = [theirs[metric] / mine[metric] for theirs, mine in pairs if metric in theirs and mine.get(metric)]
+    def ratio(self, metric: str, first: Outcome) -> float | None:
+        """Median over the rounds of what it takes for each unit that the first takes; above 1 that takes less."""
+        pairs = zip(self.rounds, first.rounds, strict=False)
+        found = [own[metric] / its[metric] for own, its in pairs if metric in own and its.get(metric)]
         return statistics.median(found) if found else None
 
 
-def contenders(asked: str, precision: str) -> list[Contender]:
-    """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
-
-    Args:
-        asked: Names, separated by commas.
-        precision: Of our own engines, for the table.
-
-    Raises:
-        UsageError: A name or a precision is unknown.
-    """
-    found = [Contender(name=LATENTLINK, precision=precision, side=OURS)]
-    for word in asked.split(","):
-        name, _, wanted = word.strip().partition(":")
-        if name not in SIDES:
-            raise UsageError(f"Unknown side {name!r}; expected some of: {', '.join(SIDES)}.")
-        chosen = wanted or SIDES[name].precisions[0]
-        if chosen not in SIDES[name].precisions:
-            raise UsageError(f"{name} computes in {' or '.join(SIDES[name].precisions)} here, but received {chosen!r}.")
-        found.append(Contender(name=name, precision=chosen, side=SIDES[name]))
-    return found
-
-
 def compare(
-    bundle: str | Path,
     checkpoint: str | Path,
     entered: Sequence[Contender],
     work: Work,
     *,
     rounds: int,
     folder: Path,
-    target: str = "auto",
     pictures: Path | None = None,
     on_progress: Callable[[int, int, str], object] = lambda done, count, what: None,
 ) -> list[Outcome]:
@@ -148,13 +103,11 @@ def compare(
     A side that fails once is told why and left out of later rounds; the others go on.
 
     Args:
-        bundle: Ours.
-        checkpoint: The diffusers directory that the bundle was made from; the others read it.
-        entered: The sides, ours first.
+        checkpoint: The diffusers directory that the first bundle was made from; the others read it.
+        entered: The sides, the one that all are compared with first.
         work: What is drawn.
         rounds: How often each side is opened.
         folder: Where environments and prepared models are kept.
-        target: Ours to run on.
         pictures: Directory for one picture of each side; None for none.
         on_progress: Called with (done, count, what) before each process.
 
@@ -190,13 +143,10 @@ def compare(
             if outcome.reason:
                 continue
             name = outcome.contender.name
-            # processes have a folder of their own
-            model = bundle_path(bundle) if name == LATENTLINK else Path(checkpoint)
-            job = _job(outcome.contender, work, str(model.resolve()))
-            job |= {"prepared": str(models[name] or ""), "target": target, "picture": ""}
+            job = _job(outcome.contender, work, Path(checkpoint)) | {"prepared": str(models[name] or ""), "picture": ""}
             if pictures is not None:
                 pictures.mkdir(parents=True, exist_ok=True)
-                job["picture"] = str(pictures.resolve() / f"{name}-{outcome.contender.precision}.png")
+                job["picture"] = str(pictures.resolve() / _picture(outcomes.index(outcome), outcome.contender))
             try:
                 values, outcome.versions = _measured(pythons[name], job)
                 outcome.rounds.append(values)
@@ -205,16 +155,28 @@ def compare(
     return outcomes
 
 
-def _job(contender: Contender, work: Work, model: str) -> dict[str, Any]:
+def _picture(place: int, contender: Contender) -> str:
+    """Name of a side's picture; the place keeps titles apart that only differ in what a file's name does not take."""
+    return f"{place + 1}-{re.sub(r'[^A-Za-z0-9.]+', '-', contender.title)}.png"
+
+
+def _job(contender: Contender, work: Work, checkpoint: Path) -> dict[str, Any]:
+    """What a side's process is told."""
     scheduler, genai_scheduler = SCHEDULERS[work.sampler]
+    ours = contender.ours
+    # processes have a folder of their own
+    model = checkpoint if ours is None else bundle_path(ours.bundle)
+    asked = {} if ours is None else {"target": ours.target, "settings": dict(ours.settings)}
     return {
         **{name: getattr(work, name) for name in work.__dataclass_fields__},
         "side": contender.name,
         "precision": contender.precision,
-        "model": model,
+        "model": str(model.resolve()),
         "scheduler": scheduler,
         "genai_scheduler": genai_scheduler,
         "packages": contender.side.packages,
+        "denoiser": contender.denoiser,
+        **asked,
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.bench.against.compare import METRICS, Outcome, Work
+from latentlink.bench.against.contenders import LATENTLINK, Contender, label
 from latentlink.bench.measure import provenance
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -33,26 +34,26 @@ def to_json(outcomes: Sequence[Outcome], work: Work, *, rounds: int, more: Mappi
     """A comparison as data.
 
     Args:
-        outcomes: Ours first.
+        outcomes: The one that all are compared with first.
         work: What was drawn.
         rounds: How often each side was opened.
-        more: What else a reader has to know, such as the bundle.
+        more: What else a reader has to know, such as the checkpoint.
     """
-    ours = outcomes[0]
+    first = outcomes[0]
     sides = []
     for one in outcomes:
         spreads = {metric: one.spread(metric) for metric in METRICS}
+        ratios = {metric: one.ratio(metric, first) for metric in METRICS}
         sides.append(
             {
                 "name": one.contender.name,
                 "title": one.contender.side.title,
                 "precision": one.contender.precision,
+                **_asked(one.contender),
                 "reason": one.reason,
                 "versions": dict(one.versions),
                 "metrics": {name: asdict(spread) for name, spread in spreads.items() if spread is not None},
-                "ratios": {
-                    name: ratio for name in METRICS if (ratio := one.ratio(name, ours)) is not None and one is not ours
-                },
+                "ratios": {name: ratio for name, ratio in ratios.items() if ratio is not None and one is not first},
                 "rounds": [dict(values) for values in one.rounds],
             }
         )
@@ -68,13 +69,23 @@ def to_json(outcomes: Sequence[Outcome], work: Work, *, rounds: int, more: Mappi
     }
 
 
+def _asked(contender: Contender) -> dict[str, Any]:
+    """What was asked of a side of ours, and the target of its denoiser's engine; nothing for the others."""
+    return {} if contender.ours is None else asdict(contender.ours) | {"denoiser": contender.denoiser}
+
+
+def titled(side: Mapping[str, Any]) -> str:
+    """What a side of `to_json` is called in tables and plots."""
+    return label(side["title"], side["precision"], side.get("settings", {}))
+
+
 def markdown(found: Mapping[str, Any]) -> str:
-    """A table of `to_json`: medians, and in brackets how many times our own figure that is."""
+    """A table of `to_json`: medians, and in brackets how many times the first side's figure that is."""
     shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
     rows = [["", *(COLUMNS[name][0] for name in shown)], ["---", *("---:" for _ in shown)]]
     notes = []
     for side in found["sides"]:
-        title = f"{side['title']}, {side['precision']}"
+        title = titled(side)
         if not side["metrics"]:
             notes.append(f"{title}: not measured, {side['reason']}")
             continue
@@ -90,6 +101,9 @@ def markdown(found: Mapping[str, Any]) -> str:
         f"{work['width']}x{work['height']}, {work['steps']} steps of {work['sampler']}, guidance {work['guidance']:g}, "
         f"{work['threads']} threads, {machine['processor']}; medians of {found['rounds']} rounds."
     )
+    ours = [side for side in found["sides"] if side["name"] == LATENTLINK]
+    if len(ours) > 1:
+        told += f" In brackets, times the figure of {titled(ours[0])}."
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", told, *notes, "", f"`{' '.join(found['command'])}`"]) + "\n"
 
@@ -104,7 +118,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
 
     sides = [side for side in reversed(found["sides"]) if side["metrics"]]
     figure = Figure(figsize=(11, 1.2 + 0.45 * len(sides)), layout="constrained")
-    titles = [f"{side['title']}, {side['precision']}" for side in sides]
+    titles = [titled(side) for side in sides]
     for place, name in enumerate(("step", "total", "peak_gb")):
         axes = figure.add_subplot(1, 3, place + 1)
         spreads = [side["metrics"].get(name) for side in sides]
@@ -113,7 +127,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
             [0.0 if spread is None else abs(spread["median"] - spread[end]) for spread in spreads]
             for end in ("low", "high")
         ]
-        colours = ["#1f6f8b" if side["name"] == "latentlink" else "#c9ced6" for side in sides]
+        colours = ["#1f6f8b" if side["name"] == LATENTLINK else "#c9ced6" for side in sides]
         bars = axes.barh(titles, middle, xerr=errors, color=colours, ecolor="#666")
         axes.bar_label(bars, [COLUMNS[name][1].format(value) for value in middle], padding=4, fontsize=8)
         axes.set_title(COLUMNS[name][0], fontsize=10)

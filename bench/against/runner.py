@@ -51,6 +51,9 @@ def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
     from latentlink import load
 
     pipe = load(job["model"], target=job["target"], threads=job["threads"])
+    wanted = f"denoiser: {job['denoiser']} ({job['precision']})"
+    if wanted not in pipe.notes:
+        raise ValueError(f"expected {wanted}, but it opened with {'; '.join(pipe.notes)}")
 
     def draw(seed: int) -> tuple[Any, Stages]:
         marks: list[float] = []
@@ -66,6 +69,7 @@ def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
             height=job["height"],
             guard="off",  # random weights draw noise
             on_step=lambda at: marks.append(now()),
+            **job["settings"],
         )
         total = now() - began
         return done.images[0], _stages(marks, total, done.timings["vae_decoder"])
@@ -222,7 +226,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         job: `side`, `model`, `prepared`, `started` (seconds since the epoch when the process was started), and the
-            settings of a picture.
+            settings of a picture; for ours also `target`, the `denoiser`'s target that is expected, and `settings`.
 
     Returns:
         `open`, `cold` (seconds from the process's start to the first picture), `warm` (stages of each), `versions`.

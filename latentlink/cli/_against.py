@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ def run_against(
     bundle: str,
     checkpoint: str,
     against: str,
+    also: Sequence[str],
     asked: Mapping[str, Any],
     *,
     rounds: int,
@@ -28,63 +29,64 @@ def run_against(
     """Compare, print the table, write `files` (`plot`, `markdown`, `json`).
 
     Args:
-        bundle: Ours.
+        bundle: Ours, which all are compared with.
         checkpoint: What the others read.
         against: Their names.
+        also: More of ours, each as `read_ours` takes it.
         asked: What to draw; None takes the bundle's own value.
         rounds: How often each side is opened.
-        target: Ours to run on.
+        target: That `bundle` runs on.
         folder: Where environments and models are kept; None is the user's cache.
         pictures: Where a picture of every side goes.
         files: Where results go; None for those that are not wanted.
     """
     from rich.table import Table
+    from rich.text import Text
 
-    from latentlink.bench.against.compare import Work, compare, contenders
+    from latentlink.bench.against.compare import Work, compare
+    from latentlink.bench.against.contenders import bundles, others
     from latentlink.bench.against.environment import default_folder
-    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, to_json
+    from latentlink.bench.against.ours import Ours, read_ours
+    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, titled, to_json
     from latentlink.engine.bundle import Bundle
     from latentlink.engine.files import atomic_file
     from latentlink.runtime import bundle_path
-    from latentlink.runtime.choice import choose
 
     if files["plot"] is not None and find_spec("matplotlib") is None:
         raise PreflightError("--plot needs matplotlib, but it is not installed.", remedy="pip install matplotlib")
-    opened = Bundle.open(bundle_path(bundle), check_files=False)
-    own = opened.manifest.sampling
+    asked_of_ours = [Ours(bundle=bundle, target=target), *(read_ours(text) for text in also)]
+    entered = [*bundles(asked_of_ours), *others(against)]
+    own = Bundle.open(bundle_path(bundle), check_files=False).manifest.sampling
     defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
     threads = len(os.sched_getaffinity(0))
     given = {name: value for name, value in asked.items() if value is not None}
     work = Work(**{**defaults, "threads": threads, **given})
-    entered = contenders(against, choose("denoiser", bundle, opened, target).engine.precision)
     with progress() as bar:
         task = bar.add_task("measuring", total=None)
         outcomes = compare(
-            bundle,
             checkpoint,
             entered,
             work,
             rounds=rounds,
             folder=folder or default_folder(),
-            target=target,
             pictures=pictures,
             on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
         )
     found = to_json(outcomes, work, rounds=rounds, more={"bundle": bundle, "checkpoint": checkpoint, "target": target})
     shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
     table = Table("", *(COLUMNS[name][0] for name in shown), box=None, pad_edge=False)
-    table.columns[0].no_wrap = True
+    table.columns[0].overflow = "fold"  # a title is never cut
     for side in found["sides"]:
         cells = []
         for name in shown:
             spread, ratio = side["metrics"].get(name), side["ratios"].get(name)
             cell = "" if spread is None else COLUMNS[name][1].format(spread["median"])
             cells.append(cell if ratio is None or name not in RATIOS else f"{cell} ({ratio:.2f}x)")
-        table.add_row(f"{side['title']} {side['precision']}", *cells)
+        table.add_row(Text(titled(side)), *cells)
     console.print(table)
     for side in found["sides"]:
         if side["reason"]:
-            console.print(f"{side['title']}: not measured, {side['reason']}", highlight=False, markup=False)
+            console.print(f"{titled(side)}: not measured, {side['reason']}", highlight=False, markup=False)
     for kind, path in files.items():
         if path is None:
             continue

@@ -19,6 +19,7 @@ Examples:
   latentlink bench bundle --target ort-cpu --resident 2GB
   latentlink bench bundle --steps 4 --repeats 3 --json bench.json
   latentlink bench bundle --against diffusers,openvino-genai --checkpoint stable-diffusion-v1-5 --plot bench.png
+  latentlink bench bundle --also bundle-bf16@openvino-cpu --against diffusers --checkpoint stable-diffusion-v1-5
 """
 )
 @click.argument("bundle")
@@ -37,6 +38,13 @@ Examples:
     help="Measure others beside it, in turns, each in its own process: some of diffusers, torch-compile, "
     "openvino-genai, optimum, stable-diffusion.cpp, with :bfloat16 for another precision. Those that need their own "
     "environment get one.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="BUNDLE[@TARGET]",
+    help="With --against: one more of ours in the same turns, as sd15-bf16@openvino-cpu, on target auto where it names "
+    "none; with +step_cache=2 after it, its pictures are generated so. Ratios are to BUNDLE. May be repeated.",
 )
 @click.option("--checkpoint", help="With --against: the diffusers directory that BUNDLE was made from.")
 @click.option("--threads", type=click.IntRange(1), help="With --against: threads of every side; default all.")
@@ -61,6 +69,7 @@ def command(
     target: str,
     resident: int | None,
     against: str | None,
+    also: tuple[str, ...],
     checkpoint: str | None,
     threads: int | None,
     plot: Path | None,
@@ -85,6 +94,7 @@ def command(
             bundle,
             checkpoint,
             against,
+            also,
             {**drawn, "width": width, "height": height, "threads": threads},
             rounds=repeats,
             target=target,
@@ -93,8 +103,9 @@ def command(
             files={"plot": plot, "markdown": markdown, "json": json_file},
         )
         return
-    only = {"--checkpoint": checkpoint, "--threads": threads, "--plot": plot, "--markdown": markdown}
-    if lost := [name for name, value in {**only, "--pictures": pictures, "--work": work}.items() if value is not None]:
+    only = {"--also": also or None, "--checkpoint": checkpoint, "--threads": threads, "--plot": plot}
+    only |= {"--markdown": markdown, "--pictures": pictures, "--work": work}
+    if lost := [name for name, value in only.items() if value is not None]:
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
     from latentlink.bench.measure import measure
     from latentlink.engine.files import atomic_file

@@ -14,10 +14,12 @@ from PIL import Image
 
 from latentlink.bench.against import compare as comparing
 from latentlink.bench.against import environment
-from latentlink.bench.against.compare import Contender, Outcome, Work, compare, contenders
+from latentlink.bench.against.compare import Outcome, Work, compare
+from latentlink.bench.against.contenders import Contender, bundles, others
 from latentlink.bench.against.environment import NotReady, prepared, python_of
+from latentlink.bench.against.ours import Ours, read_ours
 from latentlink.bench.against.report import markdown, plot, to_json, with_table
-from latentlink.bench.against.sides import OURS, SIDES, Side
+from latentlink.bench.against.sides import SIDES, Side
 from latentlink.cli.bench import command
 from latentlink.demo import checkpoint
 from latentlink.errors import UsageError
@@ -26,16 +28,15 @@ WORK = Work(prompt="a red circle on a blue background", steps=4, sampler="ddim",
 
 
 def entered(*names: str) -> list[Contender]:
-    return contenders(",".join(names), "float32")
+    return [*bundles([Ours(bundle="demo")]), *others(",".join(names))]
 
 
 def test_sides_are_named_with_their_precision() -> None:
-    found = contenders("diffusers, diffusers:bfloat16,optimum", "float16")
-    assert [one.title for one in found] == [
-        "LatentLink float16",
-        "diffusers float32",
-        "diffusers bfloat16",
-        "Optimum float32",
+    assert [one.title for one in entered("diffusers, diffusers:bfloat16", "optimum")] == [
+        "LatentLink ort-cpu, float32",
+        "diffusers, float32",
+        "diffusers, bfloat16",
+        "Optimum, float32",
     ]
 
 
@@ -48,7 +49,7 @@ def test_sides_are_named_with_their_precision() -> None:
 )
 def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        contenders(asked, "float32")
+        others(asked)
 
 
 @pytest.mark.parametrize(
@@ -57,15 +58,14 @@ def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> No
 )
 def test_work_that_is_not_the_same_for_all_is_refused(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        compare("demo", checkpoint("demo"), entered("diffusers"), replace(WORK, **changed), rounds=1, folder=tmp_path)
+        compare(checkpoint("demo"), entered("diffusers"), replace(WORK, **changed), rounds=1, folder=tmp_path)
     with pytest.raises(UsageError, match=r"no model_index\.json"):
-        compare("demo", tmp_path, entered("diffusers"), WORK, rounds=1, folder=tmp_path)
+        compare(tmp_path, entered("diffusers"), WORK, rounds=1, folder=tmp_path)
 
 
 def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
     told: list[str] = []
     outcomes = compare(
-        "demo",
         checkpoint("demo"),
         entered("diffusers"),
         WORK,
@@ -74,7 +74,7 @@ def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
         pictures=tmp_path / "pictures",
         on_progress=lambda done, count, what: told.append(what),
     )
-    assert told == ["LatentLink float32", "diffusers float32"]
+    assert told == ["LatentLink ort-cpu, float32", "diffusers, float32"]
     for one in outcomes:
         assert one.reason == ""
         (values,) = one.rounds
@@ -83,7 +83,7 @@ def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
         assert 0.03 < values["peak_gb"] < 4  # an interpreter with numpy, and less than all of a small machine
         assert set(one.versions) <= set(one.contender.side.packages)
     assert outcomes[1].versions.keys() == {"diffusers", "torch"}
-    ours, theirs = (Image.open(path).convert("RGB") for path in sorted((tmp_path / "pictures").iterdir())[::-1])
+    ours, theirs = (Image.open(path).convert("RGB") for path in sorted((tmp_path / "pictures").iterdir()))
     assert ours.size == theirs.size == (64, 64)
     difference = [abs(a - b) for a, b in zip(ours.tobytes(), theirs.tobytes(), strict=True)]
     assert max(difference) <= 2  # float32 on both sides: the roundings of four steps
@@ -109,13 +109,48 @@ def test_rounds_begin_with_another_side_and_ratios_are_of_the_same_round(
         return {"step": next(slower) * (2.0 if side == "diffusers" else 1.0)}
 
     fakes(monkeypatch, measured)
-    ours, theirs = compare("demo", checkpoint("demo"), entered("diffusers"), WORK, rounds=3, folder=tmp_path)
+    ours, theirs = compare(checkpoint("demo"), entered("diffusers"), WORK, rounds=3, folder=tmp_path)
     assert order == ["latentlink", "diffusers", "diffusers", "latentlink", "latentlink", "diffusers"]
     assert theirs.ratio("step", ours) == 2.0
     spread = theirs.spread("step")
     assert spread is not None
     assert (spread.median, spread.low, spread.high) == (2.0, 2.0, 6.0)
     assert theirs.spread("energy_j") is None
+
+
+def test_each_of_ours_has_its_bundle_target_settings_and_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Mapping[str, Any]] = []
+
+    def run(python: str, job: Mapping[str, Any]) -> tuple[Mapping[str, float], Mapping[str, str]]:
+        jobs.append(job)
+        return {"step": 1.0}, {}
+
+    monkeypatch.setattr(comparing, "_measured", run)
+    ours = bundles([Ours(bundle="demo"), read_ours("demo-b@ort-cpu+step_cache=2")])
+    sides = [*ours, *others("diffusers")]
+    compare(checkpoint("demo"), sides, WORK, rounds=2, folder=tmp_path, pictures=tmp_path)
+    assert [(Path(job["model"]).name, job["side"]) for job in jobs] == [
+        ("demo", "latentlink"),
+        ("demo-b", "latentlink"),
+        ("demo", "diffusers"),
+        ("demo-b", "latentlink"),
+        ("demo", "diffusers"),
+        ("demo", "latentlink"),
+    ]
+    first, second, theirs = jobs[:3]
+    assert (first["target"], first["settings"], first["denoiser"]) == ("auto", {}, "ort-cpu")
+    assert (second["target"], second["settings"], second["denoiser"]) == ("ort-cpu", {"step_cache": 2}, "ort-cpu")
+    assert not {"target", "settings"} & theirs.keys()
+    assert len({job["picture"] for job in jobs}) == 3
+    assert Path(second["picture"]).name == "2-LatentLink-ort-cpu-demo-b-float32-step-cache-2.png"
+
+
+def test_a_side_that_opens_with_another_engine_than_its_title_says_is_not_measured(tmp_path: Path) -> None:
+    (one,) = bundles([Ours(bundle="demo")])
+    (outcome,) = compare(checkpoint("demo"), [replace(one, denoiser="openvino-cpu")], WORK, rounds=1, folder=tmp_path)
+    assert "expected denoiser: openvino-cpu (float32), but it opened with denoiser: ort-cpu" in outcome.reason
 
 
 def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +163,7 @@ def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeyp
         return {"step": 1.0}
 
     fakes(monkeypatch, measured)
-    outcomes = compare(
-        "demo", checkpoint("demo"), entered("diffusers", "torch-compile"), WORK, rounds=2, folder=tmp_path
-    )
+    outcomes = compare(checkpoint("demo"), entered("diffusers", "torch-compile"), WORK, rounds=2, folder=tmp_path)
     assert [one.reason for one in outcomes] == ["", "it ended with exit status 1: MemoryError", ""]
     assert [len(one.rounds) for one in outcomes] == [2, 0, 2]
     assert calls.count("diffusers") == 1
@@ -147,14 +180,16 @@ def test_relative_paths_are_those_of_the_caller(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model_index.json").write_text("{}")
-    (tmp_path / "bundle").mkdir()
-    compare("bundle", "model", entered("diffusers"), WORK, rounds=1, folder=tmp_path)
+    sides = [replace(one, ours=one.ours and Ours(bundle="bundle")) for one in entered("diffusers")]
+    compare("model", sides, WORK, rounds=1, folder=tmp_path)
     assert models == [str((tmp_path / name).resolve()) for name in ("bundle", "model")]
 
 
 def test_what_a_process_said_last_is_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
-    outcomes = compare("no-such-bundle", tmp_path, entered("diffusers")[:1], WORK, rounds=1, folder=tmp_path)
+    (one,) = bundles([Ours(bundle="demo")])
+    lost = replace(one, ours=Ours(bundle="no-such-bundle"))
+    outcomes = compare(tmp_path, [lost], WORK, rounds=1, folder=tmp_path)
     assert "no-such-bundle" in outcomes[0].reason
 
 
@@ -216,9 +251,10 @@ def test_a_tool_that_is_missing_or_fails_says_so(tmp_path: Path) -> None:
     assert not [*(tmp_path / "models").glob("own-*[0-9a-f]")]
 
 
-def found() -> dict[str, Any]:
+def found(*also: str) -> dict[str, Any]:
+    first, *more = bundles([Ours(bundle="demo"), *map(read_ours, also)])
     ours = Outcome(
-        contender=Contender(name="latentlink", precision="float32", side=OURS),
+        contender=first,
         rounds=[{"step": 2.0, "total": 20.0, "vae_decoder": 1.5, "cold": 30.0, "peak_gb": 4.0}],
     )
     theirs = Outcome(
@@ -226,17 +262,50 @@ def found() -> dict[str, Any]:
         rounds=[{"step": 5.0, "total": 45.0, "vae_decoder": 3.25, "cold": 60.0, "peak_gb": 6.0}],
     )
     lost = Outcome(contender=Contender(name="optimum", precision="float32", side=SIDES["optimum"]), reason="it is gone")
-    return to_json([ours, theirs, lost], WORK, rounds=1, more={"bundle": "demo"})
+    halved = {name: value / 2 for name, value in ours.rounds[0].items()}
+    others_of_ours = [Outcome(contender=one, rounds=[halved]) for one in more]
+    return to_json([ours, *others_of_ours, theirs, lost], WORK, rounds=1, more={"bundle": "demo"})
 
 
 def test_the_table_is_made_from_the_json_alone() -> None:
     table = markdown(json.loads(json.dumps(found())))
     lines = table.splitlines()
     assert lines[0] == "|  | s a step | VAE, s | picture, s | first picture, s | peak memory, GB |"
-    assert lines[2] == "| LatentLink, float32 | 2 | 1.5 | 20 | 30 | 4.00 |"
+    assert lines[2] == "| LatentLink ort-cpu, float32 | 2 | 1.5 | 20 | 30 | 4.00 |"
     assert lines[3] == "| diffusers, bfloat16 | 5 (2.50x) | 3.25 | 45 (2.25x) | 60 | 6.00 (1.50x) |"
     assert "Optimum, float32: not measured, it is gone" in lines
     assert "4 steps of ddim" in table
+    assert "brackets" not in table
+
+
+def test_several_of_ours_are_told_apart_and_compared_with_the_first() -> None:
+    record = json.loads(json.dumps(found("demo-b", "demo-b@ort-cpu+step_cache=2")))
+    first, second, third, theirs, _ = record["sides"]
+    asked = [(one["bundle"], one["target"], one["settings"], one["denoiser"]) for one in (first, second, third)]
+    assert asked == [
+        ("demo", "auto", {}, "ort-cpu"),
+        ("demo-b", "auto", {}, "ort-cpu"),
+        ("demo-b", "ort-cpu", {"step_cache": 2}, "ort-cpu"),
+    ]
+    assert "bundle" not in theirs
+    assert first["ratios"] == {}
+    assert {second["ratios"]["step"], third["ratios"]["total"]} == {0.5}
+    lines = markdown(record).splitlines()
+    assert lines[2] == "| LatentLink ort-cpu (demo), float32 | 2 | 1.5 | 20 | 30 | 4.00 |"
+    assert lines[3].startswith("| LatentLink ort-cpu (demo-b@auto), float32 | 1 (0.50x) |")
+    assert lines[4].startswith("| LatentLink ort-cpu (demo-b@ort-cpu), float32, step cache 2 | 1 (0.50x) |")
+    assert lines[5].startswith("| diffusers, bfloat16 | 5 (2.50x) |")
+    (told,) = (line for line in lines if "medians of" in line)
+    assert told.endswith("In brackets, times the figure of LatentLink ort-cpu (demo), float32.")
+
+
+def test_a_record_from_before_sides_had_targets_is_still_a_table() -> None:
+    record = found()
+    for side in record["sides"]:
+        for name in ("bundle", "target", "settings", "denoiser"):
+            side.pop(name, None)
+    record["sides"][0]["title"] = "LatentLink"
+    assert markdown(record).splitlines()[2].startswith("| LatentLink, float32 | 2 |")
 
 
 def test_a_page_takes_the_table_between_its_lines() -> None:
@@ -256,6 +325,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     [
         (["demo", "--against", "diffusers"], "--against needs --checkpoint"),
         (["demo", "--threads", "2", "--plot", "a.png"], "--threads, --plot only goes with --against"),
+        (["demo", "--also", "demo-b"], "--also only goes with --against"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments: list[str], message: str) -> None:

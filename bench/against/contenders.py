@@ -1,0 +1,124 @@
+"""Who takes part in a comparison: bundles of ours, each on a target, and the others, each in a precision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from latentlink.bench.against.ours import SETTINGS, Ours
+from latentlink.bench.against.sides import OURS, SIDES, Side
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.manifest import EngineEntry
+from latentlink.errors import UsageError
+from latentlink.runtime import bundle_path
+from latentlink.runtime.choice import choose
+from latentlink.runtime.loading import decided
+
+LATENTLINK = "latentlink"
+"""Name of every side of ours."""
+
+TITLES = ("LatentLink {denoiser}", "LatentLink {denoiser} ({bundle})", "LatentLink {denoiser} ({bundle}@{target})")
+"""What tables call a side of ours, the shortest first: by its denoiser's target, its bundle, the target asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A side that takes part.
+
+    Args:
+        name: As it was asked for.
+        precision: What it computes in; for ours, the denoiser.
+        side: The rest.
+        ours: What was asked of a side of ours; None for the others.
+        denoiser: Target of the engine that our denoiser is run with; empty for the others.
+    """
+
+    name: str
+    precision: str
+    side: Side
+    ours: Ours | None = None
+    denoiser: str = ""
+
+    @property
+    def title(self) -> str:
+        """As tables call it."""
+        return label(self.side.title, self.precision, {} if self.ours is None else self.ours.settings)
+
+
+def label(title: str, precision: str, settings: Mapping[str, int]) -> str:
+    """What tables call a side: `LatentLink ort-cpu, float32, step cache 2`."""
+    return ", ".join([title, precision, *(SETTINGS[name].format(value) for name, value in settings.items())])
+
+
+def bundles(asked: Sequence[Ours]) -> list[Contender]:
+    """Sides of ours, each with the engine that is chosen for its denoiser on this machine.
+
+    A title takes the first of `TITLES` by which no other bundle or target is meant; settings stand after it.
+
+    Args:
+        asked: Bundles, targets and settings.
+
+    Raises:
+        UsageError: There is no such bundle or target, or a side was asked for twice.
+        BundleError: A bundle is damaged.
+        PreflightError: No engine of a component is valid on this machine.
+    """
+    seen: set[tuple[object, ...]] = set()
+    for ours in asked:
+        one = (bundle_path(ours.bundle).resolve(), ours.target, *ours.settings.items())
+        if one in seen:
+            raise UsageError(
+                f"{ours.bundle} on target {ours.target} is asked for twice; expected every side of ours once.",
+                remedy="Leave one out, or give it another target or setting.",
+            )
+        seen.add(one)
+    engines = [_denoiser(ours) for ours in asked]
+    meant: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+    for ours, engine in zip(asked, engines, strict=True):
+        for title in _titles(ours, engine):
+            meant[title, engine.precision].add((ours.bundle, ours.target))
+    return [
+        Contender(
+            name=LATENTLINK,
+            precision=engine.precision,
+            side=replace(OURS, title=next(t for t in _titles(ours, engine) if len(meant[t, engine.precision]) == 1)),
+            ours=ours,
+            denoiser=engine.target,
+        )
+        for ours, engine in zip(asked, engines, strict=True)
+    ]
+
+
+def _denoiser(ours: Ours) -> EngineEntry:
+    """The engine that a bundle's denoiser is run with here; its other components are checked for having one too."""
+    decided(ours.bundle, target=ours.target)
+    source = Bundle.open(bundle_path(ours.bundle), check_files=False)
+    if "denoiser" not in source.manifest.components:
+        raise UsageError(f"{ours.bundle} has no denoiser; expected a bundle that draws pictures.")
+    return choose("denoiser", ours.bundle, source, ours.target).engine
+
+
+def _titles(ours: Ours, engine: EngineEntry) -> list[str]:
+    return [form.format(denoiser=engine.target, bundle=ours.bundle, target=ours.target) for form in TITLES]
+
+
+def others(asked: str) -> list[Contender]:
+    """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
+
+    Args:
+        asked: Names, separated by commas.
+
+    Raises:
+        UsageError: A name or a precision is unknown.
+    """
+    found = []
+    for word in asked.split(","):
+        name, _, wanted = word.strip().partition(":")
+        if name not in SIDES:
+            raise UsageError(f"Unknown side {name!r}; expected some of: {', '.join(SIDES)}.")
+        chosen = wanted or SIDES[name].precisions[0]
+        if chosen not in SIDES[name].precisions:
+            raise UsageError(f"{name} computes in {' or '.join(SIDES[name].precisions)} here, but received {chosen!r}.")
+        found.append(Contender(name=name, precision=chosen, side=SIDES[name]))
+    return found
