@@ -48,5 +48,5 @@ demo-bundles: .venv/.test
 	done
 	for name in demo demo-b; do \
 		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt && \
-		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt --step-cache 2 || exit 1; \
+		$(BIN)/latentlink calibrate demo/bundles/$$name --prompts build/demo-prompts.txt --step-cache 2 --judge demo || exit 1; \
 	done

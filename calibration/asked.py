@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.observers import OBSERVERS
 from latentlink.engine.bundle import Bundle
@@ -27,6 +28,7 @@ class Asked:
         seed: Of the first picture.
         observer: A key of `OBSERVERS`.
         threads: Of a run; None takes all processors.
+        judge: Says whether pictures show their prompts, for the gate; None where nobody can.
 
     Raises:
         UsageError: One of them is not what it may be.
@@ -39,6 +41,7 @@ class Asked:
     seed: int = 0
     observer: str = "percentile"
     threads: int | None = None
+    judge: Judge | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in FORMATS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.calibration.accuracy import judged
 from latentlink.calibration.asked import Asked, float32_denoiser, opened_export
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
@@ -237,9 +238,16 @@ class _Work:
         reference = pictures_of(self.pipe, prompts, seed=seed, steps=self.asked.steps)
         self.told("comparing pictures", 1, 2)
         session = open_session(graph, "ort-cpu", threads=self.asked.threads)
-        made = pictures_of(self.pipe, prompts, seed=seed, steps=self.asked.steps, session=session)
+        steps = self.asked.steps
+        quality = quality_of(reference, pictures_of(self.pipe, prompts, seed=seed, steps=steps, session=session))
+        if (judge := self.asked.judge) is not None:
+            self.told("judging pictures", 0, 2)
+            before = judge.count(self.pipe, steps=steps)
+            self.told("judging pictures", 1, 2)
+            after = judge.count(self.pipe, steps=steps, session=session)
+            quality = judged(quality, judge, reference=before, right=after)
         session.close()
-        return quality_of(reference, made)
+        return quality
 
     def _export(self, out: Path, graph: Path, quality: Quality, recording: Recording) -> Manifest:
         """The source's files and the quantised graph, as a whole export."""

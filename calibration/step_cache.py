@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from latentlink.calibration.accuracy import Judge, judged
 from latentlink.calibration.quality import pictures_of, quality_of
 from latentlink.engine.manifest import StepCache
 from latentlink.errors import UsageError
@@ -22,6 +23,7 @@ def measure_step_cache(
     count: int = COUNT,
     steps: int | None = None,
     seed: int = 0,
+    judge: Judge | None = None,
     on_done: Callable[[int, int], object] = lambda done, total: None,
 ) -> StepCache:
     """Draw pictures twice and compare them.
@@ -34,6 +36,7 @@ def measure_step_cache(
         count: Pictures.
         steps: Denoising steps; None takes the bundle's default.
         seed: Of the first picture.
+        judge: Says whether pictures show their prompts; None where nobody can.
         on_done: Called with (pictures drawn, pictures to draw).
 
     Raises:
@@ -48,7 +51,11 @@ def measure_step_cache(
     for turn, interval in enumerate((1, every)):
         counted = partial(_counted, on_done, turn * count, 2 * count)
         made.append(pictures_of(pipe, asked, seed=seed, steps=steps, step_cache=interval, on_done=counted))
-    return StepCache(every=every, quality=quality_of(*made))
+    quality = quality_of(*made)
+    if judge is not None:
+        reference, right = (judge.count(pipe, steps=steps, step_cache=interval) for interval in (1, every))
+        quality = judged(quality, judge, reference=reference, right=right)
+    return StepCache(every=every, quality=quality)
 
 
 def _counted(on_done: Callable[[int, int], object], before: int, total: int, done: int) -> None:

@@ -15,6 +15,7 @@ QUANTISED: Mapping[str, str] = {"int8": "int8", "fp8": "float8"}
 """What users call a precision that `latentlink calibrate` makes, and its name in a manifest."""
 
 PREFIX = "gate_"
+JUDGED = ("judged", "right", "reference_right")
 STEPS = 50
 """Steps whose cosine is kept, evenly spread, where there are more."""
 
@@ -25,6 +26,9 @@ STEPS = 50
 # and a cosine of 0.985 to 0.997, and draws what is asked as often as in float32.
 LEAST_COSINE, LEAST_PSNR, LEAST_SSIM = 0.97, 25.0, 0.9
 
+
+MOST_LOST = 0.02
+"""Share of the judged pictures that may show their prompts less often than the reference's do: 2 points."""
 
 FREE_PSNR = 35.0
 """dB that the worst picture needs for what makes it to be free: what pictures of a half-precision engine need."""
@@ -41,6 +45,9 @@ class Quality:
         least_psnr: Of the worst picture.
         ssim: Median of structural similarity.
         least_ssim: Of the worst picture.
+        judged: Pictures that were looked at for whether they show their prompts; 0 where nobody can say.
+        right: Those that do.
+        reference_right: Those of the reference that do.
     """
 
     pictures: int
@@ -49,6 +56,9 @@ class Quality:
     least_psnr: float
     ssim: float
     least_ssim: float
+    judged: int = 0
+    right: int = 0
+    reference_right: int = 0
 
     def missed(self) -> str:
         """What is not reached, as a sentence says it; empty where all is."""
@@ -59,6 +69,11 @@ class Quality:
             parts.append(f"PSNR {self.psnr:.1f} dB, expected at least {LEAST_PSNR:g}")
         if not self.ssim >= LEAST_SSIM:
             parts.append(f"SSIM {self.ssim:.3f}, expected at least {LEAST_SSIM:g}")
+        if self.right < self.reference_right - MOST_LOST * self.judged:
+            parts.append(
+                f"{self.right} of {self.judged} pictures show their prompts, {self.reference_right} of the "
+                f"reference's, expected at most {MOST_LOST:.0%} fewer"
+            )
         return "; ".join(parts)
 
     @property
@@ -68,9 +83,11 @@ class Quality:
 
     def said(self) -> str:
         """The figures, for people."""
+        shown = f"; {self.right} of {self.judged} show their prompts (reference {self.reference_right})"
         return (
             f"latent cosine {min(self.cosines):.4f}, PSNR {self.psnr:.1f} dB (worst {self.least_psnr:.1f}), "
             f"SSIM {self.ssim:.3f} (worst {self.least_ssim:.3f}) over {self.pictures} pictures"
+            f"{shown if self.judged else ''}"
         )
 
     def to_parity(self) -> dict[str, str | float]:
@@ -84,6 +101,7 @@ class Quality:
             f"{PREFIX}least_psnr": self.least_psnr,
             f"{PREFIX}ssim": self.ssim,
             f"{PREFIX}least_ssim": self.least_ssim,
+            **({f"{PREFIX}{name}": getattr(self, name) for name in JUDGED} if self.judged else {}),
         }
 
     @classmethod
@@ -98,6 +116,7 @@ class Quality:
                 least_psnr=float(found["least_psnr"]),
                 ssim=float(found["ssim"]),
                 least_ssim=float(found["least_ssim"]),
+                **{name: int(found.get(name, 0)) for name in JUDGED},
             )
         except (KeyError, ValueError):
             return None

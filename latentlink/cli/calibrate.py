@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from latentlink.cli._console import console, print_json, print_passed_over, progress
 from latentlink.cli._options import target_option
 from latentlink.errors import UsageError
+
+if TYPE_CHECKING:
+    from latentlink.calibration.accuracy import Judge
 
 
 @click.command(
@@ -42,6 +46,11 @@ Examples:
 )
 @click.option("--steps", type=int, help="Denoising steps of each; the model's own where left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first generation; the next has the next.")
+@click.option(
+    "--judge",
+    type=click.Choice(["demo"]),
+    help="Also draw the held-out captions of the demo models, with and without, and count pictures that show them.",
+)
 @click.option("--observer", help="How scales are chosen: percentile, mse or minmax.  [default: percentile]")
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
@@ -55,6 +64,7 @@ def command(
     count: int | None,
     steps: int | None,
     seed: int,
+    judge: str | None,
     observer: str | None,
     target: str,
     threads: int | None,
@@ -78,11 +88,13 @@ def command(
             remedy="latentlink calibrate EXPORTED OUT --prompts FILE --precision int8",
         )
     if out is not None and precision is not None:
-        _quantise(model, out, precision, listed, count, steps, seed, observer, threads, as_json)
+        _quantise(model, out, precision, listed, count, steps, seed, _judge(judge), observer, threads, as_json)
     elif observer is not None:
         raise UsageError("--observer chooses the scales of a quantised export; expected --precision beside it.")
     elif step_cache is not None:
-        _measure_step_cache(model, listed, step_cache, count, steps, seed, target, threads, as_json)
+        _measure_step_cache(model, listed, step_cache, count, steps, seed, _judge(judge), target, threads, as_json)
+    elif judge is not None:
+        raise UsageError("--judge looks at pictures; expected --precision or --step-cache beside it.")
     else:
         _measure(model, listed, count, steps, seed, target, threads, as_json)
 
@@ -95,6 +107,7 @@ def _quantise(
     count: int | None,
     steps: int | None,
     seed: int,
+    judge: Judge | None,
     observer: str | None,
     threads: int | None,
     as_json: bool,
@@ -109,6 +122,7 @@ def _quantise(
         steps=steps,
         seed=seed,
         threads=threads,
+        judge=judge,
         **({} if observer is None else {"observer": observer}),
     )
     with progress() as bar:
@@ -185,6 +199,7 @@ def _measure_step_cache(
     count: int | None,
     steps: int | None,
     seed: int,
+    judge: Judge | None,
     target: str,
     threads: int | None,
     as_json: bool,
@@ -207,6 +222,7 @@ def _measure_step_cache(
                 count=COUNT if count is None else count,
                 steps=steps,
                 seed=seed,
+                judge=judge,
                 on_done=lambda done, total: bar.update(task, total=total, completed=done, description="drawing"),
             )
     rewrite_manifest(
@@ -226,6 +242,21 @@ def _measure_step_cache(
     )
     console.print(f"{bundle}: step cache {every}, {found.quality.said()}.", soft_wrap=True, highlight=False)
     console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)
+
+
+def _judge(name: str | None) -> Judge | None:
+    """Who looks at the pictures: for the demo models, their held-out captions and the colours that those ask for."""
+    if name is None:
+        return None
+    from latentlink.calibration.accuracy import Judge
+    from latentlink.demo.check import check
+    from latentlink.demo.grammar import held_out
+
+    scenes = held_out()
+    return Judge(
+        prompts=tuple(scene.caption for scene in scenes),
+        right=lambda number, picture: check(picture, scenes[number]).right,
+    )
 
 
 def _check_own(bundle: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +10,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from latentlink.errors import UsageError
-from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component
 from latentlink.export.denoiser import denoiser
-from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 from latentlink.export.unet import SizedUNet, TextUNet
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
@@ -120,9 +116,3 @@ def test_what_cannot_be_cut_is_refused() -> None:
         with_cache(nn.Identity(), 1, (WORDS,))
     with pytest.raises(UsageError, match="step_cache 0; expected a whole number of layers from 1"):
         Options(step_cache=0)
-
-
-def test_a_family_without_a_unet_is_refused_before_any_work(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
-    assert "unet" not in Checkpoint.open(checkpoint("tiny-sd3"), Options()).classes
-    with pytest.raises(UsageError, match="A step cache keeps what the deep layers of a UNet make, and"):
-        export_checkpoint(checkpoint("tiny-sd3"), tmp_path / "out", options=Options(step_cache=1))

@@ -118,7 +118,7 @@ def test_a_bundle_without_a_shallow_denoiser_refuses_it(demo: Pipeline, monkeypa
 
 @pytest.mark.parametrize("value", [0, 1.5, "2", True, 1001])
 def test_an_interval_is_a_whole_number(demo: Pipeline, value: Any) -> None:
-    with pytest.raises(UsageError, match="step_cache is .*; expected a whole number from 1 to 1000"):
+    with pytest.raises(UsageError, match=r"step_cache is .*; expected a whole number from 1 to 1000"):
         demo.generate(PROMPT, steps=3, step_cache=value)
 
 
