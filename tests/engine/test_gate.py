@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from latentlink.engine.gate import LEAST_COSINE, LEAST_PSNR, LEAST_SSIM, STEPS, Quality
+from latentlink.engine.gate import FREE_PSNR, LEAST_COSINE, LEAST_PSNR, LEAST_SSIM, STEPS, Quality
 
 GOOD = Quality(pictures=8, cosines=(0.999, 0.98), psnr=30.0, least_psnr=20.0, ssim=0.95, least_ssim=0.7)
 
@@ -47,3 +47,19 @@ def test_cosines_that_are_not_there_do_not_pass() -> None:
     found = Quality.of_parity({**GOOD.to_parity(), "gate_cosines": ""})
     assert found is not None
     assert found.missed()
+
+
+def test_what_pictures_show_is_kept_and_may_be_lost_by_2_points_at_most() -> None:
+    judged = replace(GOOD, judged=100, right=78, reference_right=80)
+    assert Quality.of_parity(judged.to_parity()) == judged
+    assert "78 of 100 show their prompts (reference 80)" in judged.said()
+    assert not judged.missed()
+    assert replace(judged, right=77).missed() == (
+        "77 of 100 pictures show their prompts, 80 of the reference's, expected at most 2% fewer"
+    )
+
+
+def test_free_is_what_nobody_would_see() -> None:
+    assert replace(GOOD, least_psnr=FREE_PSNR).free
+    assert not replace(GOOD, least_psnr=FREE_PSNR - 0.1).free
+    assert not replace(GOOD, least_psnr=FREE_PSNR, ssim=0.5).free

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ LONG = "a red circle on a blue background, " * 20
 
 
 def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance: float = 5.0) -> Request:
-    nothing = dict.fromkeys(
-        ("steps", "guidance_interval", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height")
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("steps", "guidance_interval", "step_cache", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height")
     )
     return resolve(
         defaults,

@@ -40,6 +40,7 @@ def asked(sampling: Sampling | None = None, **arguments: Any) -> Request:
             "steps",
             "guidance",
             "guidance_interval",
+            "step_cache",
             "sampler",
             "spacing",
             "sigmas",

@@ -1,0 +1,65 @@
+"""What the step cache does to pictures, measured and kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import latentlink
+from latentlink.calibration.accuracy import Judge
+from latentlink.calibration.quality import Pictures
+from latentlink.calibration.step_cache import measure_step_cache
+from latentlink.demo.check import check
+from latentlink.demo.grammar import held_out
+from latentlink.engine.manifest import Manifest, StepCache
+from latentlink.errors import BundleError, UsageError
+
+SCENES = held_out()[:2]
+PROMPTS = tuple(scene.caption for scene in SCENES)
+
+
+def test_pictures_are_compared_and_judged() -> None:
+    told: list[tuple[int, int]] = []
+    seen: list[tuple[int, ...]] = []
+
+    def right(number: int, picture: Pictures) -> bool:
+        seen.append((number, *picture.shape))
+        return check(picture, SCENES[number]).right
+
+    judge = Judge(prompts=PROMPTS, right=right)
+    with latentlink.load("demo") as pipe:
+        found = measure_step_cache(
+            pipe, PROMPTS, 2, count=2, steps=8, judge=judge, on_done=lambda done, total: told.append((done, total))
+        )
+        expected = [pipe.generate(PROMPTS[0], seed=0, steps=8, step_cache=n, guard="off").images[0] for n in (1, 2)]
+    assert (found.every, found.quality.pictures) == (2, 2)
+    assert len(found.quality.cosines) == 8
+    assert found.quality.cosines[0] == 1  # the first step is whole
+    assert found.quality.cosines[-1] < 1
+    error = float(np.mean((np.asarray(expected[0], np.float64) - np.asarray(expected[1])) ** 2))
+    apart = 10 * np.log10(255**2 / error)
+    best = 2 * found.quality.psnr - found.quality.least_psnr  # of two, the median is their mean
+    assert min(abs(best - apart), abs(found.quality.least_psnr - apart)) < 0.02
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(0, 64, 64, 3), (1, 64, 64, 3)] * 2
+    assert found.quality.judged == 2
+    assert found.quality.right == found.quality.reference_right == 2
+
+
+def test_it_is_kept_in_the_manifest() -> None:
+    manifest = latentlink.load("demo").manifest
+    kept = manifest.sampling.step_cache
+    assert kept is not None
+    assert Manifest.from_bytes(manifest.to_bytes()).sampling.step_cache == kept
+    assert kept.quality.judged == len(held_out())
+    record = kept.to_json()
+    with pytest.raises(BundleError, match="every"):
+        StepCache.from_json({**record, "every": 1})
+    with pytest.raises(BundleError, match="no figures of pictures"):
+        StepCache.from_json({"every": 2})
+
+
+@pytest.mark.parametrize(("every", "count", "prompts"), [(1, 1, PROMPTS), (2, 0, PROMPTS), (2, 1, ())])
+def test_nothing_to_compare_is_refused(every: int, count: int, prompts: tuple[str, ...]) -> None:
+    with latentlink.load("demo") as pipe, pytest.raises(UsageError, match="expected at least 2, 1 and 1"):
+        measure_step_cache(pipe, prompts, every, count=count)
