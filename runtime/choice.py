@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.fingerprint import DAMAGED, preflight
+from latentlink.engine.gate import Quality
 from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import BundleError, LatentLinkError, PreflightError
 
@@ -79,6 +80,11 @@ def choose(
             continue
         if (error := refused.get((engine.target, engine.path))) is not None:
             passed.append(Passed(target=engine.target, reason=error.message.rstrip("."), remedy=error.remedy))
+            continue
+        quality = Quality.of_parity(engine.parity)
+        if quality is not None and (missed := quality.missed()):
+            reason = f"its pictures are below the gate: {missed}"
+            passed.append(Passed(target=engine.target, reason=reason, remedy="Build it in another precision."))
             continue
         finding = preflight(engine)
         if finding is None:

@@ -212,10 +212,11 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["calibrate", "demo", "--prompts", "/dev/null"], "holds no prompt"),
         (["calibrate", "demo", "out", "--prompts", __file__], "OUT and --precision go together"),
         (["calibrate", "demo", "--prompts", __file__, "--observer", "mse"], "expected --precision beside it"),
-        (["calibrate", "demo", "--prompts", __file__, "--judge", "demo"], "expected --precision or --step-cache"),
+        (["calibrate", "demo", "--prompts", __file__, "--judge", "demo"], "expected one of --precision, --step-cache"),
+        (["calibrate", "demo", "--prompts", __file__, "--step-cache", "2", "--beside", "x"], "expected one of them"),
         (
             ["calibrate", "x", "out", "--prompts", __file__, "--precision", "int8", "--step-cache", "2"],
-            "expected no OUT beside it",
+            "Received --precision and --step-cache; expected one of them",
         ),
         (["calibrate", "demo", "--prompts", __file__, "--step-cache", "2"], "came with the package"),
         (["calibrate", "nowhere", "out", "--prompts", __file__, "--precision", "int8"], "nowhere"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,23 @@ from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
     from latentlink.calibration.accuracy import Judge
+    from latentlink.engine.gate import Quality
+    from latentlink.engine.manifest import Manifest
+    from latentlink.runtime import Pipeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What all measurements are told: the options of the command."""
+
+    prompts: list[str]
+    count: int | None
+    steps: int | None
+    seed: int
+    judge: Judge | None
+    target: str
+    threads: int | None
+    as_json: bool
 
 
 @click.command(
@@ -21,6 +40,7 @@ if TYPE_CHECKING:
 Examples:
   latentlink calibrate bundle --prompts prompts.txt
   latentlink calibrate bundle --prompts prompts.txt --step-cache 2
+  latentlink calibrate bundle-bf16 --prompts prompts.txt --beside bundle-fp32
   latentlink calibrate exported exported-int8 --prompts prompts.txt --precision int8
 """
 )
@@ -40,9 +60,14 @@ Examples:
     help="Of a bundle, in the place of the latents' ranges: what generate --step-cache N does to its pictures.",
 )
 @click.option(
+    "--beside",
+    metavar="REFERENCE",
+    help="Of a bundle, likewise: how its pictures compare with those of another bundle, a wider one of the same model.",
+)
+@click.option(
     "--count",
     type=click.IntRange(1, 100_000),
-    help="Generations to measure.  [default: 256; 64 for OUT, 32 with --step-cache]",
+    help="Generations to measure.  [default: 256; 64 for OUT, 32 of pictures]",
 )
 @click.option("--steps", type=int, help="Denoising steps of each; the model's own where left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first generation; the next has the next.")
@@ -61,6 +86,7 @@ def command(
     prompts: Path,
     precision: str | None,
     step_cache: int | None,
+    beside: str | None,
     count: int | None,
     steps: int | None,
     seed: int,
@@ -74,55 +100,57 @@ def command(
 
     Of a bundle, MODEL, the latents: their ranges are kept in its manifest for the guards. The model generates with its
     own sampler, guidance and size, and no picture is kept. Only manifest.json is rewritten; the same command gives the
-    same numbers. With --step-cache, what that costs in quality: where nobody would see it, it is on from then on.
+    same numbers. With --step-cache, what that costs in quality: where nobody would see it, it is on from then on. With
+    --beside, what its denoiser's precision costs: an engine whose pictures are below the gate is passed over.
 
     Of an export, MODEL, with --precision, the activations of its denoiser too: OUT is the export with a quantised
     denoiser, if its pictures are as good as they have to be. What was interrupted goes on where it was.
     """
-    listed = _lines(prompts)
-    if step_cache is not None and out is not None:
-        raise UsageError("--step-cache is measured of a bundle; expected no OUT beside it.")
+    asked = _Run(
+        prompts=_lines(prompts),
+        count=count,
+        steps=steps,
+        seed=seed,
+        judge=_judge(judge),
+        target=target,
+        threads=threads,
+        as_json=as_json,
+    )
     if (out is None) != (precision is None):
         raise UsageError(
             "OUT and --precision go together: they quantise an export.",
             remedy="latentlink calibrate EXPORTED OUT --prompts FILE --precision int8",
         )
-    if out is not None and precision is not None:
-        _quantise(model, out, precision, listed, count, steps, seed, _judge(judge), observer, threads, as_json)
-    elif observer is not None:
+    given = {"--precision": precision, "--step-cache": step_cache, "--beside": beside}
+    several = [name for name, value in given.items() if value is not None]
+    if len(several) > 1:
+        raise UsageError(f"Received {' and '.join(several)}; expected one of them, as each is measured by itself.")
+    if observer is not None and precision is None:
         raise UsageError("--observer chooses the scales of a quantised export; expected --precision beside it.")
+    if judge is not None and not several:
+        raise UsageError(f"--judge looks at pictures; expected one of {', '.join(given)} with it.")
+    if out is not None and precision is not None:
+        _quantise(model, out, precision, observer, asked)
     elif step_cache is not None:
-        _measure_step_cache(model, listed, step_cache, count, steps, seed, _judge(judge), target, threads, as_json)
-    elif judge is not None:
-        raise UsageError("--judge looks at pictures; expected --precision or --step-cache beside it.")
+        _step_cache(model, step_cache, asked)
+    elif beside is not None:
+        _beside(model, beside, asked)
     else:
-        _measure(model, listed, count, steps, seed, target, threads, as_json)
+        _ranges(model, asked)
 
 
-def _quantise(
-    exported: str,
-    out: Path,
-    precision: str,
-    prompts: list[str],
-    count: int | None,
-    steps: int | None,
-    seed: int,
-    judge: Judge | None,
-    observer: str | None,
-    threads: int | None,
-    as_json: bool,
-) -> None:
+def _quantise(exported: str, out: Path, precision: str, observer: str | None, asked: _Run) -> None:
     from latentlink.calibration.asked import COUNT, Asked
     from latentlink.calibration.quantised import calibrate_export
 
-    asked = Asked(
+    wanted = Asked(
         precision=precision,
-        prompts=tuple(prompts),
-        count=COUNT if count is None else count,
-        steps=steps,
-        seed=seed,
-        threads=threads,
-        judge=judge,
+        prompts=tuple(asked.prompts),
+        count=COUNT if asked.count is None else asked.count,
+        steps=asked.steps,
+        seed=asked.seed,
+        threads=asked.threads,
+        judge=asked.judge,
         **({} if observer is None else {"observer": observer}),
     )
     with progress() as bar:
@@ -130,10 +158,10 @@ def _quantise(
         found = calibrate_export(
             exported,
             out,
-            asked,
+            wanted,
             told=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
         )
-    if as_json:
+    if asked.as_json:
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
         print_json(
             {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.step_snr, 2)}
@@ -149,39 +177,20 @@ def _quantise(
     console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
 
 
-def _measure(
-    bundle: str,
-    prompts: list[str],
-    count: int | None,
-    steps: int | None,
-    seed: int,
-    target: str,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    from dataclasses import replace
-
-    import latentlink
+def _ranges(bundle: str, asked: _Run) -> None:
     from latentlink.calibration.latent_ranges import COUNT, measure_ranges
-    from latentlink.engine.bundle import rewrite_manifest
-    from latentlink.runtime import bundle_path
 
-    _check_own(bundle)
-    with progress() as bar:
-        task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=target, threads=threads) as pipe:
-            ranges = measure_ranges(
-                pipe,
-                prompts,
-                count=COUNT if count is None else count,
-                steps=steps,
-                seed=seed,
-                on_done=lambda done, total: bar.update(task, total=total, completed=done, description="generating"),
-            )
-    rewrite_manifest(
-        bundle_path(bundle), lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges))
-    )
-    if as_json:
+    with _measuring(bundle, asked) as (pipe, tell):
+        ranges = measure_ranges(
+            pipe,
+            asked.prompts,
+            count=COUNT if asked.count is None else asked.count,
+            steps=asked.steps,
+            seed=asked.seed,
+            on_done=tell,
+        )
+    _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges)))
+    if asked.as_json:
         print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": list(pipe.notes)})
         return
     print_passed_over({bundle: pipe.notes})
@@ -192,55 +201,84 @@ def _measure(
     )
 
 
-def _measure_step_cache(
-    bundle: str,
-    prompts: list[str],
-    every: int,
-    count: int | None,
-    steps: int | None,
-    seed: int,
-    judge: Judge | None,
-    target: str,
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    from dataclasses import replace
+def _step_cache(bundle: str, every: int, asked: _Run) -> None:
+    from latentlink.calibration.pictures import COUNT, measure_step_cache
 
+    with _measuring(bundle, asked) as (pipe, tell):
+        found = measure_step_cache(
+            pipe,
+            asked.prompts,
+            every,
+            count=COUNT if asked.count is None else asked.count,
+            steps=asked.steps,
+            seed=asked.seed,
+            judge=asked.judge,
+            on_done=tell,
+        )
+    _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found)))
+    free = "free, so it is on where nothing else is asked"
+    seen = "off where nothing is asked, as some pictures differ visibly"
+    verdict = free if found.quality.free else seen
+    _print_quality(bundle, pipe, f"step cache {every}", found.quality, verdict, asked)
+
+
+def _beside(bundle: str, reference: str, asked: _Run) -> None:
     import latentlink
-    from latentlink.calibration.step_cache import COUNT, measure_step_cache
+    from latentlink.calibration.pictures import COUNT, measure_beside, with_quality
+    from latentlink.engine.bundle import Bundle
+    from latentlink.runtime import bundle_path
+    from latentlink.runtime.choice import choose
+
+    with _measuring(bundle, asked) as (pipe, tell):
+        engine = choose("denoiser", bundle, Bundle.open(bundle_path(bundle), check_files=False), asked.target).engine
+        with latentlink.load(reference, threads=asked.threads) as other:
+            quality = measure_beside(
+                pipe,
+                other,
+                asked.prompts,
+                count=COUNT if asked.count is None else asked.count,
+                steps=asked.steps,
+                seed=asked.seed,
+                judge=asked.judge,
+                on_done=tell,
+            )
+    _rewrite(bundle, lambda manifest: with_quality(manifest, "denoiser", engine, quality))
+    title = f"denoiser for {engine.target} in {engine.precision} beside {reference}"
+    _print_quality(bundle, pipe, title, quality, "good enough", asked)
+
+
+@contextmanager
+def _measuring(bundle: str, asked: _Run) -> Iterator[tuple[Pipeline, Callable[[int, int], object]]]:
+    """A bundle of the user's own, open, and what is told how far its measurement is."""
+    import latentlink
+    from latentlink.runtime.loading import SHIPPED
+
+    if bundle in SHIPPED:
+        raise UsageError(
+            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
+            remedy="Copy its folder to calibrate it anew.",
+        )
+    with progress() as bar:
+        task = bar.add_task("opening the bundle", total=None)
+        with latentlink.load(bundle, target=asked.target, threads=asked.threads) as pipe:
+            yield pipe, lambda done, total: bar.update(task, total=total, completed=done, description="generating")
+
+
+def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
     from latentlink.engine.bundle import rewrite_manifest
     from latentlink.runtime import bundle_path
 
-    _check_own(bundle)
-    with progress() as bar:
-        task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=target, threads=threads) as pipe:
-            found = measure_step_cache(
-                pipe,
-                prompts,
-                every,
-                count=COUNT if count is None else count,
-                steps=steps,
-                seed=seed,
-                judge=judge,
-                on_done=lambda done, total: bar.update(task, total=total, completed=done, description="drawing"),
-            )
-    rewrite_manifest(
-        bundle_path(bundle), lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found))
-    )
-    if as_json:
-        print_json({"bundle": bundle, "every": every, "free": found.quality.free, "quality": asdict(found.quality)})
+    rewrite_manifest(bundle_path(bundle), change)
+
+
+def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, verdict: str, asked: _Run) -> None:
+    missed = quality.missed()
+    if asked.as_json:
+        print_json({"bundle": bundle, "passed": not missed, "free": quality.free, "quality": asdict(quality)})
         return
     print_passed_over({bundle: pipe.notes})
-    missed = found.quality.missed()
-    verdict = (
-        f"below the gate, so it is refused: {missed}"
-        if missed
-        else "free, so it is on where nothing else is asked"
-        if found.quality.free
-        else "off where nothing is asked, as some pictures differ visibly"
-    )
-    console.print(f"{bundle}: step cache {every}, {found.quality.said()}.", soft_wrap=True, highlight=False)
+    console.print(f"{bundle}: {what}, {quality.said()}.", soft_wrap=True, highlight=False)
+    verdict = f"below the gate, so it is refused: {missed}" if missed else verdict
     console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)
 
 
@@ -257,17 +295,6 @@ def _judge(name: str | None) -> Judge | None:
         prompts=tuple(scene.caption for scene in scenes),
         right=lambda number, picture: check(picture, scenes[number]).right,
     )
-
-
-def _check_own(bundle: str) -> None:
-    """Refuse a bundle that came with the package."""
-    from latentlink.runtime.loading import SHIPPED
-
-    if bundle in SHIPPED:
-        raise UsageError(
-            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
-            remedy="Copy its folder to calibrate it anew.",
-        )
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,18 +1,24 @@
-"""What the step cache does to pictures, measured and kept."""
+"""What a choice does to pictures, measured and kept: the step cache, and a bundle beside another."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import latentlink
 from latentlink.calibration.accuracy import Judge
+from latentlink.calibration.pictures import measure_beside, measure_step_cache, with_quality
 from latentlink.calibration.quality import Pictures
-from latentlink.calibration.step_cache import measure_step_cache
 from latentlink.demo.check import check
 from latentlink.demo.grammar import held_out
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.gate import Quality
 from latentlink.engine.manifest import Manifest, StepCache
-from latentlink.errors import BundleError, UsageError
+from latentlink.errors import BundleError, PreflightError, UsageError
+from latentlink.runtime import bundle_path
+from latentlink.runtime.choice import choose
 
 SCENES = held_out()[:2]
 PROMPTS = tuple(scene.caption for scene in SCENES)
@@ -59,7 +65,32 @@ def test_it_is_kept_in_the_manifest() -> None:
         StepCache.from_json({"every": 2})
 
 
+def test_an_engine_below_the_gate_is_passed_over() -> None:
+    with latentlink.load("demo") as pipe:
+        same = measure_beside(pipe, pipe, PROMPTS, count=2, steps=2)
+    assert (same.psnr, same.cosines) == (100, (1, 1))
+    engine = pipe.manifest.components["denoiser"].engines[0]
+    bundle = Bundle.open(bundle_path("demo"), check_files=False)
+    kept = with_quality(pipe.manifest, "denoiser", engine, same)
+    assert Quality.of_parity(kept.components["denoiser"].engines[0].parity) == same
+    assert choose("denoiser", "demo", replace(bundle, manifest=kept), "auto").engine.target == "ort-cpu"
+    bad = with_quality(pipe.manifest, "denoiser", engine, replace(same, psnr=12.0))
+    with pytest.raises(PreflightError, match=r"ort-cpu: its pictures are below the gate: PSNR 12\.0 dB"):
+        choose("denoiser", "demo", replace(bundle, manifest=bad), "auto")
+    with pytest.raises(UsageError, match="has no figures yet"):
+        with_quality(pipe.manifest, "denoiser", replace(engine, parity=None), same)
+
+
+def test_two_models_are_not_compared() -> None:
+    with (
+        latentlink.load("demo") as pipe,
+        latentlink.load("demo-b") as other,
+        pytest.raises(UsageError, match="expected two bundles of one model"),
+    ):
+        measure_beside(pipe, other, PROMPTS)
+
+
 @pytest.mark.parametrize(("every", "count", "prompts"), [(1, 1, PROMPTS), (2, 0, PROMPTS), (2, 1, ())])
 def test_nothing_to_compare_is_refused(every: int, count: int, prompts: tuple[str, ...]) -> None:
-    with latentlink.load("demo") as pipe, pytest.raises(UsageError, match="expected at least 2, 1 and 1"):
+    with latentlink.load("demo") as pipe, pytest.raises(UsageError, match="expected at least"):
         measure_step_cache(pipe, prompts, every, count=count)
