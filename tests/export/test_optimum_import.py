@@ -29,6 +29,9 @@ KINDS = {
 }
 NAMED = Options(space="tiny")
 
+# one worker, so that the directory is made and imported once
+pytestmark = pytest.mark.xdist_group("optimum")
+
 
 @pytest.fixture(scope="module")
 def tiny_onnx(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
