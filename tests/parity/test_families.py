@@ -68,3 +68,10 @@ def test_guidance_within_an_interval_is_that_of_a_plain_loop(
     case = replace(subject.case(sampler, SQUARE, 2, NEGATIVE), guidance_interval=(0.4, 4.0))
     found = sides_of(checkpoint).compare(case)
     assert found.holds, found
+
+
+@pytest.mark.xdist_group("tiny-sdxl")
+def test_the_step_cache_is_that_of_a_plain_loop(sides_of: Callable[[str], Sides]) -> None:
+    subject = next(subject for subject in SUBJECTS if subject.checkpoint == "tiny-sdxl")
+    found = sides_of("tiny-sdxl").compare(replace(subject.case("euler", SQUARE, 2, NEGATIVE), step_cache=2))
+    assert found.holds, found

@@ -10,9 +10,10 @@ import pytest
 
 from latentlink.demo import checkpoint
 from latentlink.engine.build import build_bundle
-from latentlink.engine.manifest import Manifest
+from latentlink.engine.manifest import SHALLOW, Manifest
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+from tests.parity.conftest import STEP_CACHE
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Made
@@ -34,6 +35,8 @@ def test_a_family_is_compiled(name: str, bundle_of: Callable[[str], Made], tmp_p
     for number, export in enumerate(made.exports):
         manifest = build_bundle(export, tmp_path / str(number), targets=("tensorrt-rtx",))
         assert all(size > 10_000 for size in sizes(manifest).values())
+        shallow = SHALLOW in manifest.components
+        assert shallow == (name in STEP_CACHE and "denoiser" in manifest.components)
 
 
 # of the classes of tiny-sd1, which is compiled above
