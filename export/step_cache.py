@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from latentlink.errors import UsageError
@@ -126,8 +125,9 @@ class Shallow(nn.Module):
 
     def forward(self, latent: Tensor, timestep: Tensor, feature: Tensor, *others: Tensor) -> Tensor:
         given = iter(others)
+        rows = latent.shape[0]  # len() would be a number, and fix it in the trace
         texts = [
-            next(given) if width is None else torch.zeros(1, 1, width, dtype=latent.dtype).expand(len(latent), 1, width)
+            next(given) if width is None else latent.new_zeros(1, 1, width).expand(rows, 1, width)
             for width in self.unread
         ]
         with _hooked(self.deep, lambda tensor: feature):

@@ -74,6 +74,8 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
     shallow = next((engine for engine in engines if _does(engine, reads="feature")), None)
     denoiser = _only([engine for engine in engines if engine is not shallow], "denoiser", reads="coefficients")
     latent = _port(denoiser, denoiser.session.outputs, "latent", "")
+    if shallow is not None:
+        _continues(denoiser, shallow)
     for step in (denoiser, *(() if shallow is None else (shallow,))):
         for slot in ("x", "noise", *(f"history{age}" for age in range(1, HISTORY + 1))):
             _same(step, _port(step, step.session.inputs, "latent", slot), latent)
@@ -82,8 +84,6 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
                 _same(step, port, latent)
         for slot in ("", "denoised"):
             _same(step, _port(step, step.session.outputs, "latent", slot), latent)
-    if shallow is not None:
-        _continues(denoiser, shallow)
 
     texts = {}
     writers = [(engine, port) for engine in engines for port in engine.session.outputs if port.kind == "text"]

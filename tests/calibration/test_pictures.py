@@ -35,11 +35,11 @@ def test_pictures_are_compared_and_judged() -> None:
     judge = Judge(prompts=PROMPTS, right=right)
     with latentlink.load("demo") as pipe:
         found = measure_step_cache(
-            pipe, PROMPTS, 2, count=2, steps=8, judge=judge, on_done=lambda done, total: told.append((done, total))
+            pipe, PROMPTS, 2, count=2, steps=25, judge=judge, on_done=lambda done, total: told.append((done, total))
         )
-        expected = [pipe.generate(PROMPTS[0], seed=0, steps=8, step_cache=n, guard="off").images[0] for n in (1, 2)]
+        expected = [pipe.generate(PROMPTS[0], seed=0, steps=25, step_cache=n, guard="off").images[0] for n in (1, 2)]
     assert (found.every, found.quality.pictures) == (2, 2)
-    assert len(found.quality.cosines) == 8
+    assert len(found.quality.cosines) == 25
     assert found.quality.cosines[0] == 1  # the first step is whole
     assert found.quality.cosines[-1] < 1
     error = float(np.mean((np.asarray(expected[0], np.float64) - np.asarray(expected[1])) ** 2))
