@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -55,8 +56,10 @@ class OpenVinoSession(HostSession):
         self._title = engine_title(path)
         super().__init__()
         try:
-            compiled = compile_engine(path, threads)
+            compiled, self._weights = compile_engine(path, threads)
             self._request: Any = compiled.create_infer_request()
+            # kernels of free sizes copy their weights at the first run
+            self._reading: AbstractContextManager[None] = self._weights.passing()
         except PreflightError:
             raise
         except Exception as error:  # whatever a C++ library raises
@@ -117,7 +120,9 @@ class OpenVinoSession(HostSession):
             for name, buffer in written.items():
                 self._request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
             before = perf_counter()
-            self._request.infer()
+            with self._reading:
+                self._request.infer()
+            self._reading = nullcontext()
             self._elapsed += perf_counter() - before
         except UsageError:
             raise

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
@@ -18,7 +19,9 @@ from latentlink.engine.openvino_builder import build_engine
 from latentlink.engine.precision import convert
 from latentlink.engine.probes import Probes
 from latentlink.errors import BuildError
+from latentlink.ports import latent_port
 from latentlink.runtime.sessions import open_session
+from latentlink.spaces import LatentSpace
 
 Build = Callable[..., Path]
 
@@ -139,3 +142,41 @@ def test_a_graph_that_openvino_does_not_take_is_told(built: Build, tmp_path: Pat
     (tmp_path / "no.onnx").write_bytes(b"no graph")
     with pytest.raises(BuildError, match=r"OpenVINO 20.* cannot build vae_decoder"):
         built("vae_decoder", "out", source=tmp_path / "no.onnx")
+
+
+@pytest.mark.parametrize("limits", [{}, {"h": (512, 512, 512), "w": (512, 512, 512)}])
+def test_a_large_group_is_normalised_without_losing_digits(limits: dict[str, Range], tmp_path: Path) -> None:
+    port = latent_port(LatentSpace(name="one", channels=8, downscale=8))
+    given, made = port.at("x"), port
+    shape = "[B, 8, h, w]"
+    graph = f"""<ir_version: 10, opset_import: ["" : 18]>
+    norm (float{shape} {given.tensor}) => (float{shape} {made.tensor})
+    <int64[3] groups = {{0, 2, -1}}, float[2] one = {{1, 1}}, float[2] zero = {{0, 0}}> {{
+        flat = Reshape({given.tensor}, groups)
+        normal = InstanceNormalization<epsilon = 1e-6>(flat, one, zero)
+        whole = Shape({given.tensor})
+        {made.tensor} = Reshape(normal, whole)
+    }}"""
+    ir.save(ir.from_onnx_text(graph), tmp_path / "norm.onnx")
+    out = tmp_path / "norm" / "model.xml"
+    out.parent.mkdir()
+    build_engine(
+        Job(
+            target="openvino-cpu",
+            component="norm",
+            source=tmp_path / "norm.onnx",
+            out=out,
+            inputs=(given,),
+            outputs=(made,),
+            limits=limits,
+        )
+    )
+    # halves of one value each, whose equal terms are rounded the same way at every addition
+    channels = np.array([1, 2, 3, 4] * 2, np.float32)[:, None, None]
+    x = channels * np.tile(np.repeat(np.array([0.7, -0.4], np.float32), 256), (1, 8, 512, 1))
+    groups = x.reshape(2, -1).astype(np.float64)
+    wanted = (groups - groups.mean(1, keepdims=True)) / np.sqrt(groups.var(1, keepdims=True) + 1e-6)
+    with open_on_cpu(out, "openvino-cpu") as run:
+        found = run({given.tensor: x})[made.tensor].reshape(2, -1)
+    # over one axis it is three times as far away
+    assert np.abs(found - wanted).max() < 2e-5 * np.abs(wanted).max()

@@ -152,7 +152,7 @@ def test_without_the_package_its_absence_is_told(tmp_path: Path, monkeypatch: py
 
 
 def test_float32_is_computed_in_float32_whatever_the_processor_has(tmp_path: Path) -> None:
-    compiled = openvino_module.compile_engine(engine(tmp_path), 1)
+    compiled, _ = openvino_module.compile_engine(engine(tmp_path), 1)
     assert str(compiled.get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
     assert compiled.get_property("NUM_STREAMS") == 1
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
