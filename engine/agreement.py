@@ -46,6 +46,11 @@ THRESHOLDS: Mapping[str, Threshold] = {
 }
 """By what an engine computes in."""
 
+FITTED = Threshold(worst=1e-3, psnr=70.0, picture_psnr=55.0)
+"""Of float32 where the reference was computed in float32 too, by ONNX Runtime at an engine's own size: it adds up the
+elements of a group that is normalised in one number, and of the million that a VAE's group has at 512x512 the last ones
+lose half of their digits (3.4e-4 and 83 dB from float64; torch, which made the other probes, is at 2e-6)."""
+
 LOOSEST = THRESHOLDS["bfloat16"]
 """Of precisions that are not in the table."""
 
@@ -96,17 +101,18 @@ class Agreement:
         return "; ".join(parts)
 
 
-def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str) -> Agreement:
+def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str, *, fitted: bool = False) -> Agreement:
     """Compare outputs with their references.
 
     Args:
         pairs: `(output, reference)` of equal shape; uint8 references are pictures. At least one.
         precision: What the outputs were computed in; one that is not in `THRESHOLDS` has the loosest.
+        fitted: Whether the references were computed by ONNX Runtime, see `FITTED`.
 
     Returns:
         The least good of every measure.
     """
-    threshold = THRESHOLDS.get(precision, LOOSEST)
+    threshold = FITTED if fitted and precision == "float32" else THRESHOLDS.get(precision, LOOSEST)
     cosine, psnr, worst, max_abs = 1.0, math.inf, 0.0, 0.0
     needed_psnr, needed_worst = threshold.psnr, threshold.worst
     for output, reference in pairs:

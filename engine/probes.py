@@ -114,7 +114,9 @@ class Probes:
             quick: Whether the first probe is enough.
         """
         chosen = self.probes[:1] if quick else self.probes
-        return agreement((pair for probe in chosen for pair in probe.pairs(run(probe.inputs))), precision)
+        fitted = any(probe.name.endswith(MADE) for probe in chosen)
+        pairs = (pair for probe in chosen for pair in probe.pairs(run(probe.inputs)))
+        return agreement(pairs, precision, fitted=fitted)
 
     def save(self, path: Path) -> None:
         """Write them; inputs that all probes share are written once."""
