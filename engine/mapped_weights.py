@@ -40,8 +40,9 @@ class MappedWeights:
         """What the file holds."""
 
     def leave(self) -> None:
-        """Give the memory back to the system; what is read again is mapped again."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+        """Give the memory back to the system, where that can be told so; what is read again is mapped again."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     @contextmanager
     def passing(self) -> Iterator[None]:
