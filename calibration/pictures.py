@@ -50,7 +50,7 @@ def measure_step_cache(
         raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is none.")
     sides = ((pipe, 1), (pipe, every))
     quality = _compared(sides, prompts, count=count, steps=steps, seed=seed, judge=judge, on_done=on_done)
-    return StepCache(every=every, quality=quality)
+    return StepCache(every=every, steps=pipe.sampling.steps if steps is None else steps, quality=quality)
 
 
 def measure_beside(

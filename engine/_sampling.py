@@ -95,18 +95,21 @@ class StepCache:
 
     Args:
         every: The whole denoiser ran on every so many steps, 2 to 1,000.
+        steps: Of the runs, 1 to 10,000; with fewer, neighbouring steps are less alike.
         quality: Of the pictures beside those without.
     """
 
     every: int
+    steps: int
     quality: Quality
 
     def __post_init__(self) -> None:
         check_int("every", self.every, 2, 1000)
+        check_int("steps", self.steps, 1, 10_000)
 
     def to_json(self) -> dict[str, Any]:
         """The record."""
-        return {"every": self.every, **self.quality.to_parity()}
+        return {"every": self.every, "steps": self.steps, **self.quality.to_parity()}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -115,7 +118,7 @@ class StepCache:
         quality = Quality.of_parity(record)
         if quality is None:
             raise ManifestError("", "received no figures of pictures, expected those that latentlink calibrate writes")
-        return cls(every=record.get("every", 0), quality=quality)
+        return cls(every=record.get("every", 0), steps=record.get("steps", 0), quality=quality)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sessions import Session
 from latentlink.runtime.sizes import size_of
 from latentlink.runtime.start import Given, begin
-from latentlink.runtime.step_cache import default_every, reuse_of, told
+from latentlink.runtime.step_cache import reuse_of, told
 from latentlink.runtime.vae import GuardedVae
 from latentlink.spaces import LatentSpace
 
@@ -249,7 +249,7 @@ class Pipeline:
             guidance=guidance,
             guidance_interval=guidance_interval,
             step_cache=step_cache,
-            default_step_cache=default_every(self._linked, self.sampling),
+            shallow=self._linked.shallow is not None,
             sampler=sampler,
             spacing=spacing,
             sigmas=sigmas,

@@ -102,7 +102,7 @@ def resolve(
     denoising_end: float | None,
     conditions: Mapping[str, float | Sequence[float]],
     default_strength: float | None = None,
-    default_step_cache: int = 1,
+    shallow: bool = False,
 ) -> Request:
     """Fill in the bundle's defaults and check.
 
@@ -110,7 +110,7 @@ def resolve(
         defaults: Of the bundle.
         strength: None is the default, or as much more as makes one step.
         default_strength: Of what the run starts from; None is 1.
-        default_step_cache: What was measured to be free.
+        shallow: Whether there is a shallow denoiser.
 
     The others are those of `Pipeline.generate`.
 
@@ -151,7 +151,7 @@ def resolve(
             1000,
         ),
         guidance_interval=None if guidance_interval is None else _interval(guidance_interval),
-        step_cache=whole("step_cache", default_step_cache if step_cache is None else step_cache, 1, 1000),
+        step_cache=whole("step_cache", _free(defaults, steps, shallow) if step_cache is None else step_cache, 1, 1000),
         sampler=defaults.sampler if sampler is None else sampler,
         spacing=spacing,
         sigmas=sigmas,
@@ -167,6 +167,14 @@ def resolve(
         conditions=_conditions(defaults, conditions),
         schedule=read_schedule(defaults.schedule),
     )
+
+
+def _free(defaults: Sampling, steps: int, shallow: bool) -> int:
+    """The step cache that was measured to be free in runs of at most so many steps, or 1: all is made anew."""
+    measured = defaults.step_cache
+    if measured is None or not shallow or steps < measured.steps or not measured.quality.free:
+        return 1
+    return measured.every
 
 
 def _conditions(defaults: Sampling, asked: object) -> Mapping[str, tuple[Numbers, Numbers]]:

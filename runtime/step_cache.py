@@ -15,12 +15,6 @@ from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SamplerTable
 
 
-def default_every(linked: Linked, sampling: Sampling) -> int:
-    """n where the user says nothing: what was measured to be free, or 1, which makes all anew."""
-    measured = sampling.step_cache
-    return measured.every if measured is not None and linked.shallow is not None and measured.quality.free else 1
-
-
 def reuse_of(
     linked: Linked, request: Request, table: SamplerTable, guided: Guided, *, sampling: Sampling, name: str
 ) -> Reuse | None:
@@ -48,10 +42,11 @@ def reuse_of(
             f"step_cache {every} runs a shallow denoiser between whole ones, but {name} has none that runs here.",
             remedy="Leave it out, or export the checkpoint with --step-cache 1 and build it again.",
         )
-    if measured is not None and measured.every == every and (missed := measured.quality.missed()):
+    known = measured is not None and measured.every == every and request.steps <= measured.steps
+    if measured is not None and known and (missed := measured.quality.missed()):
         raise UsageError(
-            f"The pictures of {name} with step_cache {every} were measured and are below the gate: {missed}.",
-            remedy="Leave it out, or take a smaller one.",
+            f"The pictures of {name} with step_cache {every} and {measured.steps} steps are below the gate: {missed}.",
+            remedy="Leave it out, or take a smaller one, or more steps.",
         )
     rows = (table.step - table.step[0]) % every != 0
     whole = 0
@@ -63,7 +58,11 @@ def reuse_of(
 
 def told(request: Request, sampling: Sampling) -> list[str]:
     """What a user should know of the step cache of a run: that nobody measured what it costs."""
-    measured = sampling.step_cache
-    if request.step_cache == 1 or (measured is not None and measured.every == request.step_cache):
+    measured, every = sampling.step_cache, request.step_cache
+    if every == 1:
         return []
-    return [f"step_cache {request.step_cache}: what it does to this model's pictures was not measured"]
+    if measured is None or measured.every != every:
+        return [f"step_cache {every}: what it does to this model's pictures was not measured"]
+    if request.steps < measured.steps:
+        return [f"step_cache {every}: what it does was measured with {measured.steps} steps, and is more here"]
+    return []

@@ -106,7 +106,8 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     if (cache := sampling.step_cache) is not None:
         how = "on, as nobody would see it" if cache.quality.free else "off where nothing is asked"
         console.print(
-            f"step cache {cache.every}, {how}; beside none, at equal seeds: {cache.quality.said()}",
+            f"step cache {cache.every} in {cache.steps} steps, {how}; beside none, at equal seeds: "
+            f"{cache.quality.said()}",
             soft_wrap=True,
             highlight=False,
         )

@@ -38,7 +38,7 @@ def test_pictures_are_compared_and_judged() -> None:
             pipe, PROMPTS, 2, count=2, steps=25, judge=judge, on_done=lambda done, total: told.append((done, total))
         )
         expected = [pipe.generate(PROMPTS[0], seed=0, steps=25, step_cache=n, guard="off").images[0] for n in (1, 2)]
-    assert (found.every, found.quality.pictures) == (2, 2)
+    assert (found.every, found.steps, found.quality.pictures) == (2, 25, 2)
     assert len(found.quality.cosines) == 25
     assert found.quality.cosines[0] == 1  # the first step is whole
     assert found.quality.cosines[-1] < 1
@@ -61,6 +61,8 @@ def test_it_is_kept_in_the_manifest() -> None:
     record = kept.to_json()
     with pytest.raises(BundleError, match="every"):
         StepCache.from_json({**record, "every": 1})
+    with pytest.raises(BundleError, match="steps"):
+        StepCache.from_json({key: value for key, value in record.items() if key != "steps"})
     with pytest.raises(BundleError, match="no figures of pictures"):
         StepCache.from_json({"every": 2})
 

@@ -15,7 +15,7 @@ from latentlink.engine.manifest import StepCache
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.guidance import guided_rows
-from latentlink.runtime.step_cache import default_every, reuse_of
+from latentlink.runtime.step_cache import reuse_of
 from tests.runtime.test_request import asked
 
 PROMPT = "a red circle on a blue background"
@@ -91,22 +91,41 @@ def test_guidance_within_an_interval_goes_with_it(demo: Pipeline, calls: list[st
     assert calls == ["whole", "whole", "shallow", "whole", "shallow", "whole"]
 
 
-def test_it_is_on_by_itself_only_where_it_was_measured_to_be_free(demo: Pipeline) -> None:
-    for measured, expected in ((None, 1), (quality(34.0), 1), (quality(36.0), 3), (quality(36.0, cosine=0.9), 1)):
-        cache = None if measured is None else StepCache(every=3, quality=measured)
-        assert default_every(demo._linked, replace(demo.sampling, step_cache=cache)) == expected
-    without = replace(demo._linked, shallow=None)
-    assert default_every(without, replace(demo.sampling, step_cache=StepCache(every=3, quality=quality(36.0)))) == 1
+@pytest.mark.parametrize(
+    ("measured", "steps", "expected"),
+    [
+        (None, 10, 1),
+        (quality(34.0), 10, 1),
+        (quality(36.0), 10, 3),
+        (quality(36.0), 11, 3),
+        (quality(36.0), 9, 1),  # neighbouring steps are less alike than in the runs that were measured
+        (quality(36.0, cosine=0.9), 10, 1),
+    ],
+)
+def test_it_is_on_by_itself_only_where_it_was_measured_to_be_free(
+    demo: Pipeline, measured: Quality | None, steps: int, expected: int
+) -> None:
+    cache = None if measured is None else StepCache(every=3, steps=10, quality=measured)
+    sampling = replace(demo.sampling, step_cache=cache)
+    assert asked(sampling, steps=steps, shallow=True).step_cache == expected
+    assert asked(sampling, steps=steps, shallow=False).step_cache == 1
+    assert asked(sampling, steps=steps, shallow=True, step_cache=2).step_cache == 2
 
 
 def test_what_was_measured_to_be_below_the_gate_is_refused(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = StepCache(every=2, quality=quality(15.0))
+    bad = StepCache(every=2, steps=3, quality=quality(15.0))
     monkeypatch.setattr(demo, "sampling", replace(demo.sampling, step_cache=bad))
-    with pytest.raises(UsageError, match=r"with step_cache 2 were measured and are below the gate: PSNR 20\.0 dB"):
+    with pytest.raises(UsageError, match=r"with step_cache 2 and 3 steps are below the gate: PSNR 20\.0 dB"):
         demo.generate(PROMPT, steps=3, step_cache=2)
     assert demo.generate(PROMPT, seed=1, steps=3, step_cache=3).notes == (
         "step_cache 3: what it does to this model's pictures was not measured",
     )
+    good = StepCache(every=2, steps=10, quality=quality(36.0))
+    monkeypatch.setattr(demo, "sampling", replace(demo.sampling, step_cache=good))
+    assert demo.generate(PROMPT, seed=1, steps=3, step_cache=2).notes == (
+        "step_cache 2: what it does was measured with 10 steps, and is more here",
+    )
+    assert demo.generate(PROMPT, seed=1, steps=10, step_cache=2).notes == ()
 
 
 def test_a_bundle_without_a_shallow_denoiser_refuses_it(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
