@@ -115,8 +115,9 @@ def test_rows_with_and_without_guidance_read_the_same_prompts(demo: Pipeline) ->
     for tensor, both in made[True].items():
         alone = made[False][tensor].numpy()
         rows = both.numpy()
-        assert len(rows) == (2 if tensor.startswith("text") else 1)
-        assert np.array_equal(rows[-1:], alone)
+        assert (len(rows), len(alone)) == (2 if tensor.startswith(("text", "feature")) else 1, 1)
+        # a feature's buffer has any values before the denoiser has written it
+        assert tensor.startswith("feature") or np.array_equal(rows[-1:], alone)
 
 
 def test_a_conditions_unconditional_row_comes_first(demo: Pipeline) -> None:

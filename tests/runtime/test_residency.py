@@ -89,7 +89,7 @@ def test_engines_that_all_fit_are_opened_once(watched: Watched) -> None:
     whole = sum(size(path) for path in ENGINES.glob("*/ort-cpu/model.onnx"))
     with latentlink.load("demo", resident=whole) as pipe:
         drawn(pipe)
-    assert sorted(watched.opened) == ["denoiser", "text_encoder", "vae_decoder", "vae_encoder"]
+    assert sorted(watched.opened) == ["denoiser", "denoiser_shallow", "text_encoder", "vae_decoder", "vae_encoder"]
 
 
 def test_seconds_inside_the_engine_outlive_the_engine(demo: Pipeline) -> None:
