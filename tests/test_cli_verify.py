@@ -28,7 +28,7 @@ def test_verify_prints_a_line_an_engine() -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["component", "target", "cosine", "PSNR", "worst", "threshold", "verdict"]
-    assert [line.split()[-1] for line in lines[1:5]] == ["passed"] * 4
+    assert [line.split()[-1] for line in lines[1:6]] == ["passed"] * 5
 
 
 def test_verify_ends_with_4_where_an_engine_computes_something_else(tmp_path: Path) -> None:

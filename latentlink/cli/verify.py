@@ -122,13 +122,18 @@ def _print(rows: list[Checked]) -> None:
         numbers = ["", "", "", ""]
         if found is not None:
             numbers = [
-                f"{found.cosine:.6f}",
+                f"{found.cosine:.4f}",
                 f"{found.psnr:.1f} dB" if math.isfinite(found.psnr) else "equal",
-                f"{found.worst:.1e}",
-                f"{found.needed_psnr:g} dB {found.needed_worst:.0e}",
+                _short(f"{found.worst:.1e}"),
+                f"{found.needed_psnr:g} dB {_short(f'{found.needed_worst:.0e}')}",
             ]
         table.add_row(row.component, f"{row.target} {row.precision}", *numbers, row.verdict)
     console.print(table)
     for row in rows:
         if row.reason:
             console.print(f"{row.component} for {row.target}: {row.reason}", soft_wrap=True, highlight=False)
+
+
+def _short(number: str) -> str:
+    """`1e-4` of `1e-04`: a line of the longest component's name has to fit."""
+    return number.replace("e-0", "e-").replace("e+0", "e+")
