@@ -2,7 +2,7 @@
 
 python -m latentlink.bench.accuracy REFERENCE BUNDLE ... [--steps 25] [--guidance 5]
 
-A bundle followed by `+step_cache=2` is drawn with a step cache. Every held-out caption is drawn by each at equal seeds,
+A bundle is `BUNDLE[@TARGET][+step_cache=N]`. Every held-out caption is drawn by each at equal seeds,
 bundles in turns within a batch, so that a busy machine slows all of them.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
+from latentlink.bench.against.ours import read_ours
 from latentlink.demo.check import check
 from latentlink.demo.grammar import Scene, held_out
 from latentlink.runtime.transfer import psnr
@@ -51,19 +52,14 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
     drawn: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
     seconds: list[list[float]] = [[] for _ in drawn]
     with ExitStack() as stack:
-        asked = [name.partition("+step_cache=") for name in (reference, *bundles)]
-        pipes = [stack.enter_context(latentlink.load(name)) for name, _, _ in asked]
+        asked = [read_ours(text) for text in (reference, *bundles)]
+        pipes = [stack.enter_context(latentlink.load(one.bundle, target=one.target)) for one in asked]
         for first in range(0, len(scenes), BATCH):
             lot = scenes[first : first + BATCH]
             seeds = [first + number for number in range(len(lot))]
-            for (_, _, cache), pipe, pictures, times in zip(asked, pipes, drawn, seconds, strict=True):
-                made = pipe.generate(
-                    [scene.caption for scene in lot],
-                    seed=seeds,
-                    steps=steps,
-                    guidance=guidance,
-                    step_cache=int(cache or 1),
-                )
+            for one, pipe, pictures, times in zip(asked, pipes, drawn, seconds, strict=True):
+                captions, every = [scene.caption for scene in lot], one.settings.get("step_cache", 1)
+                made = pipe.generate(captions, seed=seeds, steps=steps, guidance=guidance, step_cache=every)
                 pictures += [np.asarray(image) for image in made.images]
                 times.append(made.timings["denoiser_engine"] / steps)
     click.echo(f"{len(scenes)} captions, {steps} steps, guidance {guidance:g}, {BATCH} a batch\n")

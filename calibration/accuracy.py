@@ -47,7 +47,6 @@ class Judge:
                 )
         return found
 
-
-def judged(quality: Quality, judge: Judge, *, reference: int, right: int) -> Quality:
-    """The quality with how many pictures showed their prompts, of the reference and of what is compared with it."""
-    return replace(quality, judged=len(judge.prompts), reference_right=reference, right=right)
+    def added(self, quality: Quality, *, reference: int, right: int) -> Quality:
+        """A quality with how many pictures show their prompts: of the reference, and of what is compared with it."""
+        return replace(quality, judged=len(self.prompts), reference_right=reference, right=right)

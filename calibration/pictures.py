@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from latentlink.calibration.accuracy import Judge, judged
+from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.quality import pictures_of, quality_of
 from latentlink.engine.gate import Quality
 from latentlink.engine.manifest import EngineEntry, Manifest, StepCache
@@ -16,64 +16,71 @@ COUNT = 32
 """Pictures that are compared where nothing is said."""
 
 OnDone = Callable[[int, int], object]
-"""Called with (pictures drawn, pictures to draw)."""
+"""Called with (pictures drawn, pictures to draw), after each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What both sides of a comparison draw, with their model's own sampler, guidance and size.
+
+    Args:
+        prompts: What its users would ask for. Picture n takes prompt n, beginning again after the last, and the noise
+            of `seed + n`.
+        count: Pictures.
+        steps: Denoising steps; None takes the model's own.
+        seed: Of the first picture.
+        judge: Says whether pictures show their prompts; None where nobody can.
+
+    Raises:
+        UsageError: There is nothing to draw.
+    """
+
+    prompts: Sequence[str]
+    count: int = COUNT
+    steps: int | None = None
+    seed: int = 0
+    judge: Judge | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.prompts:
+            raise UsageError(
+                f"Received {self.count} pictures of {len(self.prompts)} prompts; expected at least one of each."
+            )
 
 
 def measure_step_cache(
-    pipe: Pipeline,
-    prompts: Sequence[str],
-    every: int,
-    *,
-    count: int = COUNT,
-    steps: int | None = None,
-    seed: int = 0,
-    judge: Judge | None = None,
-    on_done: OnDone = lambda done, total: None,
+    pipe: Pipeline, every: int, drawn: Drawn, on_done: OnDone = lambda done, total: None
 ) -> StepCache:
     """Draw pictures with the step cache and without.
 
     Args:
-        pipe: The bundle; its own sampler, guidance and size are used.
-        prompts: What its users would ask for. Picture n takes prompt n, beginning again after the last, and the noise
-            of `seed + n`.
+        pipe: The bundle.
         every: The whole denoiser runs on every so many steps, at least 2.
-        count: Pictures.
-        steps: Denoising steps; None takes the bundle's default.
-        seed: Of the first picture.
-        judge: Says whether pictures show their prompts; None where nobody can.
-        on_done: Called after each picture.
+        drawn: What is drawn.
+        on_done: Told how far it is.
 
     Raises:
-        UsageError: The bundle has no shallow denoiser that runs here, or there is nothing to compare.
+        UsageError: The bundle has no shallow denoiser that runs here, or `every` is none.
     """
     if every < 2:
         raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is none.")
-    sides = ((pipe, 1), (pipe, every))
-    quality = _compared(sides, prompts, count=count, steps=steps, seed=seed, judge=judge, on_done=on_done)
-    return StepCache(every=every, steps=pipe.sampling.steps if steps is None else steps, quality=quality)
+    quality = _compared(((pipe, 1), (pipe, every)), drawn, on_done)
+    return StepCache(every=every, steps=pipe.sampling.steps if drawn.steps is None else drawn.steps, quality=quality)
 
 
 def measure_beside(
-    pipe: Pipeline,
-    reference: Pipeline,
-    prompts: Sequence[str],
-    *,
-    count: int = COUNT,
-    steps: int | None = None,
-    seed: int = 0,
-    judge: Judge | None = None,
-    on_done: OnDone = lambda done, total: None,
+    pipe: Pipeline, reference: Pipeline, drawn: Drawn, on_done: OnDone = lambda done, total: None
 ) -> Quality:
     """Draw pictures with two bundles of one model, such as one in half precision and one in float32.
 
     Args:
         pipe: The bundle that is measured.
         reference: What it is measured by.
-
-    The others are those of `measure_step_cache`.
+        drawn: What is drawn.
+        on_done: Told how far it is.
 
     Raises:
-        UsageError: They write different latent spaces, or have other defaults, or there is nothing to compare.
+        UsageError: They write different latent spaces, or have other defaults.
     """
     a, b = (replace(one.sampling, ranges=(), step_cache=None) for one in (pipe, reference))
     if pipe.space != reference.space or a != b:
@@ -82,8 +89,7 @@ def measure_beside(
             "of one model.",
             remedy="Build both from one export.",
         )
-    sides = ((reference, 1), (pipe, 1))
-    return _compared(sides, prompts, count=count, steps=steps, seed=seed, judge=judge, on_done=on_done)
+    return _compared(((reference, 1), (pipe, 1)), drawn, on_done)
 
 
 def with_quality(manifest: Manifest, component: str, engine: EngineEntry, quality: Quality) -> Manifest:
@@ -103,29 +109,18 @@ def with_quality(manifest: Manifest, component: str, engine: EngineEntry, qualit
     return replace(manifest, components={**manifest.components, component: replace(entry, engines=engines)})
 
 
-def _compared(
-    sides: Sequence[tuple[Pipeline, int]],
-    prompts: Sequence[str],
-    *,
-    count: int,
-    steps: int | None,
-    seed: int,
-    judge: Judge | None,
-    on_done: OnDone,
-) -> Quality:
+def _compared(sides: Sequence[tuple[Pipeline, int]], drawn: Drawn, on_done: OnDone) -> Quality:
     """How the pictures of the second side compare with those of the first; each is a bundle and a step cache."""
-    if count < 1 or not prompts:
-        raise UsageError(f"Received {count} pictures of {len(prompts)} prompts; expected at least one of each.")
-    asked = [prompts[number % len(prompts)] for number in range(count)]
+    asked = [drawn.prompts[number % len(drawn.prompts)] for number in range(drawn.count)]
     made = []
     for turn, (pipe, every) in enumerate(sides):
 
-        def drawn(done: int, before: int = turn * count) -> None:
-            on_done(before + done, len(sides) * count)
+        def tell(done: int, before: int = turn * drawn.count) -> None:
+            on_done(before + done, len(sides) * drawn.count)
 
-        made.append(pictures_of(pipe, asked, seed=seed, steps=steps, step_cache=every, on_done=drawn))
+        made.append(pictures_of(pipe, asked, seed=drawn.seed, steps=drawn.steps, step_cache=every, on_done=tell))
     quality = quality_of(*made)
-    if judge is None:
+    if drawn.judge is None:
         return quality
-    reference, right = (judge.count(pipe, steps=steps, step_cache=every) for pipe, every in sides)
-    return judged(quality, judge, reference=reference, right=right)
+    reference, right = (drawn.judge.count(pipe, steps=drawn.steps, step_cache=every) for pipe, every in sides)
+    return drawn.judge.added(quality, reference=reference, right=right)

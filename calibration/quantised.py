@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentlink.calibration.accuracy import judged
 from latentlink.calibration.asked import Asked, float32_denoiser, opened_export
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
@@ -245,7 +244,7 @@ class _Work:
             before = judge.count(self.pipe, steps=steps)
             self.told("judging pictures", 1, 2)
             after = judge.count(self.pipe, steps=steps, session=session)
-            quality = judged(quality, judge, reference=before, right=after)
+            quality = judge.added(quality, reference=before, right=after)
         session.close()
         return quality
 

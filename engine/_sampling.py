@@ -17,12 +17,11 @@ from latentlink.engine._checks import (
     check_text,
     inside,
     list_of,
-    mapping_of,
     record_of,
     unexpected,
 )
 from latentlink.engine._entries import each, sorted_items
-from latentlink.engine.gate import Quality
+from latentlink.engine.gate import FIGURES, JUDGED, PREFIX, Quality
 from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
@@ -114,11 +113,16 @@ class StepCache:
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
-        record = mapping_of(value, limit=32)
+        record = record_of(value, ("every", "steps", *FIGURES), tuple(f"{PREFIX}{name}" for name in JUDGED))
+        for key, item in record.items():
+            if isinstance(item, str):
+                check_text(key, item)
+            else:
+                check_number(key, item, -math.inf)
         quality = Quality.of_parity(record)
         if quality is None:
-            raise ManifestError("", "received no figures of pictures, expected those that latentlink calibrate writes")
-        return cls(every=record.get("every", 0), steps=record.get("steps", 0), quality=quality)
+            raise ManifestError("", "received figures that are no numbers, expected those of latentlink calibrate")
+        return cls(every=record["every"], steps=record["steps"], quality=quality)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ QUANTISED: Mapping[str, str] = {"int8": "int8", "fp8": "float8"}
 """What users call a precision that `latentlink calibrate` makes, and its name in a manifest."""
 
 PREFIX = "gate_"
+FIGURES = tuple(f"{PREFIX}{name}" for name in ("pictures", "cosines", "psnr", "least_psnr", "ssim", "least_ssim"))
 JUDGED = ("judged", "right", "reference_right")
 STEPS = 50
 """Steps whose cosine is kept, evenly spread, where there are more."""
@@ -63,7 +64,7 @@ class Quality:
     def missed(self) -> str:
         """What is not reached, as a sentence says it; empty where all is."""
         parts = []
-        if not min(self.cosines) >= LEAST_COSINE:
+        if not all(cosine >= LEAST_COSINE for cosine in self.cosines):
             parts.append(f"latent cosine {min(self.cosines):.4f}, expected at least {LEAST_COSINE:g}")
         if not self.psnr >= LEAST_PSNR:
             parts.append(f"PSNR {self.psnr:.1f} dB, expected at least {LEAST_PSNR:g}")

@@ -114,7 +114,7 @@ class Probes:
             quick: Whether the first probe is enough.
         """
         chosen = self.probes[:1] if quick else self.probes
-        fitted = any(probe.name.endswith(MADE) for probe in chosen)
+        fitted = all(probe.name.endswith(MADE) for probe in chosen)
         pairs = (pair for probe in chosen for pair in probe.pairs(run(probe.inputs)))
         return agreement(pairs, precision, fitted=fitted)
 

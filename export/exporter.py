@@ -125,7 +125,7 @@ def export_checkpoint(
                 reasons[f"precision.{name}"] = f"float32: {component.overflows}"
             spaces |= dict.fromkeys(component.spaces)
             embeddings |= dict.fromkeys(component.embeddings)
-            del component, parts
+            del component, part, parts
         return write_bundle(
             folder,
             Manifest(

@@ -84,7 +84,13 @@ def choose(
         quality = Quality.of_parity(engine.parity)
         if quality is not None and (missed := quality.missed()):
             reason = f"its pictures are below the gate: {missed}"
-            passed.append(Passed(target=engine.target, reason=reason, remedy="Build it in another precision."))
+            passed.append(
+                Passed(
+                    target=engine.target,
+                    reason=reason,
+                    remedy="Build it in another precision, or again, to measure it anew.",
+                )
+            )
             continue
         finding = preflight(engine)
         if finding is None:

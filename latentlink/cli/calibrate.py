@@ -16,6 +16,7 @@ from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
     from latentlink.calibration.accuracy import Judge
+    from latentlink.calibration.pictures import Drawn
     from latentlink.engine.gate import Quality
     from latentlink.engine.manifest import Manifest
     from latentlink.runtime import Pipeline
@@ -202,19 +203,10 @@ def _ranges(bundle: str, asked: _Run) -> None:
 
 
 def _step_cache(bundle: str, every: int, asked: _Run) -> None:
-    from latentlink.calibration.pictures import COUNT, measure_step_cache
+    from latentlink.calibration.pictures import measure_step_cache
 
     with _measuring(bundle, asked) as (pipe, tell):
-        found = measure_step_cache(
-            pipe,
-            asked.prompts,
-            every,
-            count=COUNT if asked.count is None else asked.count,
-            steps=asked.steps,
-            seed=asked.seed,
-            judge=asked.judge,
-            on_done=tell,
-        )
+        found = measure_step_cache(pipe, every, _drawn(asked), tell)
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found)))
     free = "free, so it is on where nothing else is asked"
     seen = "off where nothing is asked, as some pictures differ visibly"
@@ -224,7 +216,7 @@ def _step_cache(bundle: str, every: int, asked: _Run) -> None:
 
 def _beside(bundle: str, reference: str, asked: _Run) -> None:
     import latentlink
-    from latentlink.calibration.pictures import COUNT, measure_beside, with_quality
+    from latentlink.calibration.pictures import measure_beside, with_quality
     from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
     from latentlink.runtime.choice import choose
@@ -232,19 +224,17 @@ def _beside(bundle: str, reference: str, asked: _Run) -> None:
     with _measuring(bundle, asked) as (pipe, tell):
         engine = choose("denoiser", bundle, Bundle.open(bundle_path(bundle), check_files=False), asked.target).engine
         with latentlink.load(reference, threads=asked.threads) as other:
-            quality = measure_beside(
-                pipe,
-                other,
-                asked.prompts,
-                count=COUNT if asked.count is None else asked.count,
-                steps=asked.steps,
-                seed=asked.seed,
-                judge=asked.judge,
-                on_done=tell,
-            )
+            quality = measure_beside(pipe, other, _drawn(asked), tell)
     _rewrite(bundle, lambda manifest: with_quality(manifest, "denoiser", engine, quality))
     title = f"denoiser for {engine.target} in {engine.precision} beside {reference}"
     _print_quality(bundle, pipe, title, quality, "good enough", asked)
+
+
+def _drawn(asked: _Run) -> Drawn:
+    from latentlink.calibration.pictures import COUNT, Drawn
+
+    count = COUNT if asked.count is None else asked.count
+    return Drawn(prompts=asked.prompts, count=count, steps=asked.steps, seed=asked.seed, judge=asked.judge)
 
 
 @contextmanager

@@ -89,6 +89,14 @@ def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
     assert max(difference) <= 2  # float32 on both sides: the roundings of four steps
 
 
+def test_steps_of_two_kinds_have_no_middle_one(tmp_path: Path) -> None:
+    sides = bundles([read_ours("demo"), read_ours("demo+step_cache=2")])
+    whole, cached = compare(checkpoint("demo"), sides, WORK, rounds=1, folder=tmp_path)
+    assert cached.reason == whole.reason == ""
+    assert whole.rounds[0].keys() - cached.rounds[0].keys() == {"step"}
+    assert cached.ratio("step", whole) is None
+
+
 def fakes(monkeypatch: pytest.MonkeyPatch, measured: Callable[[str], Mapping[str, float]]) -> None:
     """Processes that are not started: what each would have measured, by its side's name."""
 

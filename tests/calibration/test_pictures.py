@@ -9,7 +9,7 @@ import pytest
 
 import latentlink
 from latentlink.calibration.accuracy import Judge
-from latentlink.calibration.pictures import measure_beside, measure_step_cache, with_quality
+from latentlink.calibration.pictures import Drawn, measure_beside, measure_step_cache, with_quality
 from latentlink.calibration.quality import Pictures
 from latentlink.demo.check import check
 from latentlink.demo.grammar import held_out
@@ -35,7 +35,10 @@ def test_pictures_are_compared_and_judged() -> None:
     judge = Judge(prompts=PROMPTS, right=right)
     with latentlink.load("demo") as pipe:
         found = measure_step_cache(
-            pipe, PROMPTS, 2, count=2, steps=25, judge=judge, on_done=lambda done, total: told.append((done, total))
+            pipe,
+            2,
+            Drawn(prompts=PROMPTS, count=2, steps=25, judge=judge),
+            lambda done, total: told.append((done, total)),
         )
         expected = [pipe.generate(PROMPTS[0], seed=0, steps=25, step_cache=n, guard="off").images[0] for n in (1, 2)]
     assert (found.every, found.steps, found.quality.pictures) == (2, 25, 2)
@@ -63,13 +66,20 @@ def test_it_is_kept_in_the_manifest() -> None:
         StepCache.from_json({**record, "every": 1})
     with pytest.raises(BundleError, match="steps"):
         StepCache.from_json({key: value for key, value in record.items() if key != "steps"})
-    with pytest.raises(BundleError, match="no figures of pictures"):
-        StepCache.from_json({"every": 2})
+    for key, value in (
+        ("gate_psnr", []),
+        ("gate_pictures", {}),
+        ("gate_ssim", "high"),
+        ("gate_cosines", None),
+        ("x", 1),
+    ):
+        with pytest.raises(BundleError):
+            StepCache.from_json({**record, key: value})
 
 
 def test_an_engine_below_the_gate_is_passed_over() -> None:
     with latentlink.load("demo") as pipe:
-        same = measure_beside(pipe, pipe, PROMPTS, count=2, steps=2)
+        same = measure_beside(pipe, pipe, Drawn(prompts=PROMPTS, count=2, steps=2))
     assert (same.psnr, same.cosines) == (100, (1, 1))
     engine = pipe.manifest.components["denoiser"].engines[0]
     bundle = Bundle.open(bundle_path("demo"), check_files=False)
@@ -89,10 +99,10 @@ def test_two_models_are_not_compared() -> None:
         latentlink.load("demo-b") as other,
         pytest.raises(UsageError, match="expected two bundles of one model"),
     ):
-        measure_beside(pipe, other, PROMPTS)
+        measure_beside(pipe, other, Drawn(prompts=PROMPTS))
 
 
 @pytest.mark.parametrize(("every", "count", "prompts"), [(1, 1, PROMPTS), (2, 0, PROMPTS), (2, 1, ())])
 def test_nothing_to_compare_is_refused(every: int, count: int, prompts: tuple[str, ...]) -> None:
     with latentlink.load("demo") as pipe, pytest.raises(UsageError, match="expected at least"):
-        measure_step_cache(pipe, prompts, every, count=count)
+        measure_step_cache(pipe, every, Drawn(prompts=prompts, count=count))

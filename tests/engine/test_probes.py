@@ -164,3 +164,18 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(b"\x80\x04pickle")
     with pytest.raises(BundleError, match="no safetensors file of probes"):
         Probes.load(tmp_path / "p", *PORTS)
+
+
+def test_probes_that_onnx_runtime_made_are_held_to_what_its_own_float32_is_worth() -> None:
+    latent = RNG.standard_normal((1, 4, 8, 8), np.float32)
+
+    def passes(*names: str, off: float) -> bool:
+        moved = latent.copy()
+        moved.flat[0] += off * np.abs(latent).max()
+        made = tuple(Probe.sampled(name=name, inputs={}, outputs={"x": latent}) for name in names)
+        return Probes(reference="onnx", probes=made).check(lambda inputs: {"x": moved}, "float32").passed
+
+    assert passes("a-fitted", off=5e-4)
+    assert not passes("a-fitted", off=2e-3)
+    assert not passes("a", off=5e-4)
+    assert not passes("a", "b-fitted", off=5e-4)  # torch made one of them

@@ -52,6 +52,7 @@ def pipe(built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterato
         {"steps": 3, "sampler": "euler_a", "num_images": 2, "negative_prompt": "a (green:1.3) square"},
         {"steps": 3, "sampler": "dpmpp_2m", "guidance": 1.0},
         {"steps": 4, "sampler": "dpmpp_2m", "num_images": 2, "guidance_interval": (1.0, 4.0)},
+        {"steps": 5, "sampler": "ddim", "step_cache": 2},
     ],
 )
 def test_the_picture_is_the_one_of_the_cpu(demo: Pipeline, pipe: Pipeline, asked: dict[str, object]) -> None:
