@@ -104,7 +104,8 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
                     highlight=False,
                 )
     if (cache := sampling.step_cache) is not None:
-        how = "on, as nobody would see it" if cache.quality.free else "off where nothing is asked"
+        how = "refused, as it is below the gate" if cache.quality.missed() else "off where nothing is asked"
+        how = "on, as nobody would see it" if cache.quality.free else how
         console.print(
             f"step cache {cache.every} in {cache.steps} steps, {how}; beside none, at equal seeds: "
             f"{cache.quality.said()}",
