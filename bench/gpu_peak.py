@@ -76,7 +76,15 @@ def by_engine(target: str) -> Peak:
         source, out = Path(folder) / "source.onnx", Path(folder) / "engine" / TARGETS[target].file
         out.parent.mkdir()
         write_product(source, ports)
-        job = Job(target=target, component="product", source=source, out=out, inputs=(*ports[:2],), outputs=(ports[2],))
+        job = Job(
+            target=target,
+            component="product",
+            precision="float16",
+            source=source,
+            out=out,
+            inputs=(*ports[:2],),
+            outputs=(ports[2],),
+        )
         import_module(BUILDERS[target]).build_engine(job)
         session = open_session(out, target)
         try:

@@ -42,6 +42,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "float16": Threshold(worst=3e-2, psnr=45.0, picture_psnr=40.0),
     "bfloat16": Threshold(worst=2e-1, psnr=28.0, picture_psnr=28.0),
     "int8": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
+    "int8+bfloat16": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
     "float8": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
 }
 """By what an engine computes in."""

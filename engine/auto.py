@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from latentlink.engine.agreement import Agreement
 from latentlink.engine.fingerprint import make_fingerprint, preflight
+from latentlink.engine.graphs import precision_of
 from latentlink.engine.job import Options, Range
 from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Candidate, EngineEntry, Manifest, Measured
-from latentlink.engine.precision import PRECISIONS
 from latentlink.engine.probes import Arrays, Probe, Run, tiled
 from latentlink.engine.request import check_request
 from latentlink.engine.targets import TARGETS
@@ -70,10 +70,9 @@ def targets_here(manifest: Manifest, options: Options) -> tuple[str, ...]:
 def _missing(name: str, manifest: Manifest, options: Options) -> str:
     """What a target lacks here; empty where it lacks nothing."""
     for entry in manifest.components.values():
-        asked = None if options.precision is None else PRECISIONS.get(options.precision)
         engine = EngineEntry(
             target=name,
-            precision=asked or entry.engines[0].precision,
+            precision=precision_of(entry, options.precision),
             path=TARGETS[name].file,
             fingerprint=make_fingerprint(target=name, facts={}),
         )

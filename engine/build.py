@@ -17,7 +17,7 @@ from latentlink.engine.builders import BUILDERS, Opener, open_on_cpu
 from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint, preflight
-from latentlink.engine.gate import PREFIX, QUANTISED, check_gate
+from latentlink.engine.gate import PREFIX, check_gate, is_quantised
 from latentlink.engine.graphs import Graph, graphs_of
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
@@ -247,6 +247,7 @@ class _Work:
             Job(
                 target=target,
                 component=name,
+                precision=graph.precision,
                 source=graph.path,
                 out=path,
                 inputs=entry.inputs,
@@ -271,7 +272,7 @@ class _Work:
                 },
             ),
             limits=limits,
-            parity=None if TARGETS[target].gpu and graph.precision not in QUANTISED.values() else graph.parity,
+            parity=None if TARGETS[target].gpu and not is_quantised(graph.precision) else graph.parity,
         )
 
     def _check(self, engine: EngineEntry, graph: Graph, probes: Probes) -> Agreement | None:
@@ -292,7 +293,7 @@ class _Work:
 
 def _measured(engine: EngineEntry, agreed: Agreement, probes: Probes | None) -> EngineEntry:
     """The engine with its own figures, where they are from the reference that the export's are from."""
-    if engine.precision in QUANTISED.values():
+    if is_quantised(engine.precision):
         gate = {key: value for key, value in (engine.parity or {}).items() if key.startswith(PREFIX)}
         return replace(engine, parity={**agreed.to_json("" if probes is None else probes.reference), **gate})
     reference = "" if probes is None else probes.reference

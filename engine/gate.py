@@ -14,6 +14,21 @@ from latentlink.errors import BundleError
 QUANTISED: Mapping[str, str] = {"int8": "int8", "fp8": "float8"}
 """What users call a precision that `latentlink calibrate` makes, and its name in a manifest."""
 
+MIXED: Mapping[str, tuple[str, str]] = {"int8+bf16": ("int8", "bfloat16")}
+"""What users call a quantised graph that computes all else in half precision, not float32: what its products are in,
+and what all else, and components that were not calibrated, are in."""
+
+
+def mixed(quantised: str, rest: str) -> str:
+    """The name of a mixed precision in a manifest."""
+    return f"{quantised}+{rest}"
+
+
+def is_quantised(precision: str) -> bool:
+    """Whether a manifest's precision is one that `latentlink calibrate` makes, whatever all else is computed in."""
+    return precision.partition("+")[0] in QUANTISED.values()
+
+
 PREFIX = "gate_"
 FIGURES = tuple(f"{PREFIX}{name}" for name in ("pictures", "cosines", "psnr", "least_psnr", "ssim", "least_ssim"))
 JUDGED = ("judged", "right", "reference_right")
@@ -134,7 +149,7 @@ def check_gate(component: str, precision: str, parity: Mapping[str, str | float]
     Raises:
         BundleError: It has none of its pictures, or they are below the gate.
     """
-    if precision not in QUANTISED.values():
+    if not is_quantised(precision):
         return
     quality = Quality.of_parity(parity)
     if quality is None or quality.missed():

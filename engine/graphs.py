@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latentlink.engine.bundle import Bundle
-from latentlink.engine.gate import QUANTISED
-from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.gate import MIXED, QUANTISED, is_quantised, mixed
+from latentlink.engine.manifest import ComponentEntry, EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
 from latentlink.engine.targets import TARGETS
 from latentlink.spaces import digest
@@ -48,23 +48,24 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
     Args:
         source: The export.
         name: The component.
-        precision: A key of `PRECISIONS`, or of `QUANTISED` for components that were calibrated to it; None for what
-            was exported.
+        precision: A key of `PRECISIONS`, or of `QUANTISED` or `MIXED` for components that were calibrated to it; None
+            for what was exported.
         scratch: An empty folder of its own for what is converted.
         on_report: Told what a conversion kept.
     """
     entry = source.manifest.components[name]
-    quantised = [engine for engine in entry.engines if engine.precision in QUANTISED.values()]
-    asked = entry.engines[0].precision if precision is None else QUANTISED.get(precision)
-    if chosen := [engine for engine in quantised if engine.precision == asked]:
-        yield _exported(source, chosen[0])  # by itself: what it was measured against would take four times its size
+    asked = precision_of(entry, precision)
+    if is_quantised(asked):
+        products, _, _ = asked.partition("+")
+        graph = _exported(source, next(engine for engine in entry.engines if engine.precision == products))
+        yield replace(graph, precision=asked)  # by itself: what it was measured against would take four times its size
         return
-    wanted = None if precision is None else PRECISIONS.get(precision)
+    wanted = None if precision is None or precision in QUANTISED else asked
     if wanted == "float16" and entry.overflows:
         wanted = "float32"
         on_report(name, Report(precision=wanted, instead=entry.overflows))
     written = set()
-    for number, engine in enumerate(engine for engine in entry.engines if engine not in quantised):
+    for number, engine in enumerate(engine for engine in entry.engines if not is_quantised(engine.precision)):
         if number == 0 and wanted not in (None, engine.precision):
             graph = _converted(source, engine, str(wanted), scratch, lambda report: on_report(name, report))
         else:
@@ -72,6 +73,24 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
         if graph.precision not in written:
             written.add(graph.precision)
             yield graph
+
+
+def precision_of(entry: ComponentEntry, precision: str | None) -> str:
+    """What a component's first graph computes in, as manifests name it, where a precision is asked for.
+
+    Args:
+        entry: The component, of an export.
+        precision: As for `graphs_of`.
+    """
+    exported = [engine.precision for engine in entry.engines]
+    if precision is None:
+        return exported[0]
+    if precision in PRECISIONS:
+        return PRECISIONS[precision]
+    products, rest = MIXED.get(precision, (QUANTISED.get(precision), None))
+    if products in exported:
+        return products if rest is None else mixed(products, rest)
+    return rest or next(name for name in exported if not is_quantised(name))
 
 
 def wide_graph(source: Bundle, name: str, scratch: Path) -> Graph:

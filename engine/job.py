@@ -18,8 +18,8 @@ class Options:
     """What a user may choose of an engine beside its sizes.
 
     Args:
-        precision: What to compute in, a key of `latentlink.engine.precision.PRECISIONS` or
-            `latentlink.engine.gate.QUANTISED`; None leaves what was exported.
+        precision: What to compute in, a key of `latentlink.engine.precision.PRECISIONS`, or of
+            `latentlink.engine.gate.QUANTISED` or `MIXED`; None leaves what was exported.
         refit: Whether the weights can be replaced in the built engine.
         weight_streaming: Whether weights may stay in the host's memory and go to the GPU as they are needed.
         compute_capabilities: Kinds of GPU to build for, as `8.9`; empty for the target's usual ones.
@@ -44,6 +44,7 @@ class Job:
     Args:
         target: A key of `latentlink.engine.targets.TARGETS`.
         component: Name of the component, for messages.
+        precision: What the engine computes in, as manifests name it.
         source: ONNX graph; its weights may lie beside it.
         out: The engine's file; its folder exists and is empty.
         inputs: Ports of the graph, with the names of free dimensions.
@@ -55,6 +56,7 @@ class Job:
 
     target: str
     component: str
+    precision: str
     source: Path
     out: Path
     inputs: tuple[Port, ...]

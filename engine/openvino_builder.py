@@ -5,6 +5,9 @@ weights. ONNX files open as well, and are as large; IR opens a third faster (tru
 
 What it computes in are the graph's own types, as `latentlink.engine.precision` wrote them: so a step's arithmetic and
 the timestep stay float32 in a bfloat16 engine too. OpenVINO's hint for bfloat16 would lower what it reads of them.
+
+All but the products of an int8 graph are lowered by that hint, and what it would spoil is marked: casts written out
+would stand around every product, and take as long as bfloat16 saves.
 """
 
 from __future__ import annotations
@@ -12,16 +15,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from latentlink.engine.job import Job
 from latentlink.engine.manifest import Fact
-from latentlink.engine.openvino_module import compile_engine, openvino, tensor_names
+from latentlink.engine.openvino_engine import LOWERED, OpenVinoEngine
+from latentlink.engine.openvino_module import openvino, tensor_names
 from latentlink.engine.probes import Arrays, Run
 from latentlink.errors import BuildError, BundleError
 
@@ -48,10 +53,16 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         # what a compiler for any processor begins with, done once
         simplify = import_module("openvino._offline_transformations").apply_moc_transformations
         simplify(model, cf=True)
+        _drop_casts(model)
         _split_sums(model)
         simplify(model, cf=True)
         _rename(model, job)
+        lowered = job.precision == "int8+bfloat16"
+        if lowered:
+            model.set_rt_info("bf16", [*LOWERED])
         ov.save_model(model, job.out, compress_to_fp16=False)
+        if lowered:
+            _mark(job.out, {node.get_friendly_name() for node in _angles(model)})
         # OpenVINO does not report a disk that filled up while it wrote: reading back does
         written = _names(core.read_model(job.out))
     except Exception as error:  # whatever a C++ library raises
@@ -119,6 +130,48 @@ def _split_sums(model: Any) -> None:
             reader.replace_source_output(whole.output(0))
 
 
+def _drop_casts(model: Any) -> None:
+    """Have normalisations between casts read and write bfloat16: their kernel computes in float32 inside anyway."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "MVN":
+            continue
+        before, after = node.input_value(0).get_node(), [one.get_node() for one in node.output(0).get_target_inputs()]
+        if before.get_type_name() != "Convert" or not _is_bfloat16(before.input_value(0)):
+            continue
+        if all(one.get_type_name() in ("Convert", "ConvertLike") and _is_bfloat16(one.output(0)) for one in after):
+            node.input(0).replace_source_output(before.input_value(0))
+            node.validate_and_infer_types()
+            for cast in after:
+                for reader in [*cast.output(0).get_target_inputs()]:
+                    reader.replace_source_output(node.output(0))
+
+
+def _is_bfloat16(value: Any) -> bool:
+    return bool(value.get_element_type().get_type_name() == "bf16")
+
+
+def _angles(model: Any) -> Iterator[Any]:
+    """What sines and cosines are of, and they: a timestep of up to 1000 has 8 bits in bfloat16, an angle none left."""
+    waiting = [node for node in model.get_ordered_ops() if node.get_type_name() in ("Sin", "Cos")]
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() not in seen:
+            seen.add(node.get_friendly_name())
+            waiting += [value.get_node() for value in node.input_values()]
+            yield node
+
+
+def _mark(path: Path, names: Collection[str]) -> None:
+    """Have nodes of an IR keep their types whatever the hint says, which OpenVINO's Python cannot."""
+    document = ElementTree.parse(path)
+    for layer in document.iter("layer"):
+        if layer.get("name") in names:
+            info = ElementTree.SubElement(layer, "rt_info")
+            ElementTree.SubElement(info, "attribute", {"name": "precise", "version": "0"})
+    document.write(path, xml_declaration=True)
+
+
 def _rename(model: Any, job: Job) -> None:
     """Number the nodes, whose names count all that this process ever made: equal builds are equal bytes."""
     for number, node in enumerate(model.get_ordered_ops()):
@@ -145,18 +198,18 @@ def open_engine(path: Path) -> Run:
     ov = openvino()
     title = f"{path.parent.parent.name}/{path.parent.name}"
     try:
-        compiled, weights = compile_engine(path, None)
-        request = compiled.create_infer_request()
+        engine = OpenVinoEngine(path, None)
     except Exception as error:
         raise BundleError(f"OpenVINO cannot open {title}: {' '.join(str(error).split())}") from None
-    names = [tensor_names(value)[0] for value in compiled.outputs]
+    names = [tensor_names(value)[0] for value in engine.outputs]
 
     def run(inputs: Arrays) -> Arrays:
         try:
+            compiled = engine.compiled({name: array.shape for name, array in inputs.items()})
+            request = compiled.request
             for name, array in inputs.items():
                 request.set_tensor(name, ov.Tensor(array))
-            with weights.passing():
-                request.infer()
+            compiled.infer()
             return {name: request.get_tensor(name).data.copy() for name in names}
         except Exception as error:
             raise BundleError(f"OpenVINO cannot run {title}: {' '.join(str(error).split())}") from None

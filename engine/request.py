@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentlink.engine.built_for import kinds_of_gpu
-from latentlink.engine.gate import QUANTISED
+from latentlink.engine.gate import MIXED, QUANTISED
+from latentlink.engine.graphs import precision_of
 from latentlink.engine.job import Options
 from latentlink.engine.machine import this_machine
 from latentlink.engine.manifest import Manifest
@@ -27,16 +28,15 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
         PreflightError: A target's builder is not installed, it needs a GPU and there is none, or a processor that
             computes in the precision.
     """
-    known = (*PRECISIONS, *QUANTISED)
+    known = (*PRECISIONS, *QUANTISED, *MIXED)
     if options.precision is not None and options.precision not in known:
         raise UsageError(f"Unknown precision {options.precision!r}; expected one of: {', '.join(known)}.")
-    quantised = QUANTISED.get(options.precision or "")
-    if quantised and quantised not in {
-        engine.precision for entry in manifest.components.values() for engine in entry.engines
-    }:
+    asked, _, _ = (options.precision or "").partition("+")
+    exported = {engine.precision for entry in manifest.components.values() for engine in entry.engines}
+    if asked in QUANTISED and QUANTISED[asked] not in exported:
         raise UsageError(
-            f"The export has no graph in {options.precision}; expected a calibrated one.",
-            remedy=f"Make it: latentlink calibrate EXPORTED OUT --prompts FILE --precision {options.precision}.",
+            f"The export has no graph in {asked}; expected a calibrated one.",
+            remedy=f"Make it: latentlink calibrate EXPORTED OUT --prompts FILE --precision {asked}.",
         )
     for option in ("refit", "weight_streaming", "compute_capabilities", "timing_cache"):
         having = [name for name, target in TARGETS.items() if option in target.options]
@@ -61,9 +61,8 @@ def check_request(manifest: Manifest, targets: Sequence[str], options: Options) 
         if target.local:
             kinds_of_gpu(name)
         for component, entry in manifest.components.items():
-            asked = None if options.precision is None else PRECISIONS.get(options.precision)
-            precision = asked or entry.engines[0].precision
-            if precision in target.lacks:
+            precision = precision_of(entry, options.precision)
+            if precision in target.lacks or ("+" in precision and precision not in target.mixed):
                 raise UsageError(
                     f"The target {name} does not compute in {precision}, as {component} would.",
                     remedy="Build it in another precision: --precision fp32.",

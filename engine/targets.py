@@ -37,6 +37,7 @@ class Target:
         profiles: Whether it is compiled, for which every free dimension needs a smallest, a best and a largest size.
         systems: Whether an engine opens on other operating systems than the builder's.
         lacks: Precisions that it does not compute in.
+        mixed: Precisions of products and of all else (`latentlink.engine.gate.MIXED`) that its builder makes.
         options: Those of `latentlink.engine.job.Options` that its builder has.
         kinds: Compute capabilities that can be named to its builder.
         instructions: By precision, the processor's instructions that it takes, any one of them, as Linux names them.
@@ -50,6 +51,7 @@ class Target:
     profiles: bool = False
     systems: bool = True
     lacks: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     instructions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -132,7 +134,10 @@ TARGETS: Mapping[str, Target] = {
     "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), beside=(CUDA_PYTHON,), gpu=True),
     # Elsewhere OpenVINO takes bfloat16 graphs too, but computes them in float32: slower, and other pictures.
     "openvino-cpu": Target(
-        file="model.xml", packages=(OPENVINO,), instructions={"bfloat16": ("avx512_bf16", "amx_bf16")}
+        file="model.xml",
+        packages=(OPENVINO,),
+        mixed=("int8+bfloat16",),
+        instructions=dict.fromkeys(("bfloat16", "int8+bfloat16"), ("avx512_bf16", "amx_bf16")),
     ),
     "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,), lacks=("bfloat16",)),
 }

@@ -25,7 +25,7 @@ TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
 
 # The only modules of engine/ that the runtime may read: never a builder.
 ENGINE_FOR_RUNTIME = {
-    "agreement", "bundle", "files", "fingerprint", "gate", "machine", "manifest", "openvino_module", "ort_providers",
+    "agreement", "bundle", "files", "fingerprint", "gate", "machine", "manifest", "openvino_engine", "openvino_module", "ort_providers",
     "probes", "targets", "tensorrt_module",
 }  # fmt: skip
 VOCABULARY = {"errors", "ports", "spaces"}

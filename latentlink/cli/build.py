@@ -38,7 +38,8 @@ Examples:
 )
 @click.option(
     "--precision",
-    help="fp32, fp16 or bf16, where what needs float32 stays in it; int8 or fp8 of a calibrated export.  "
+    help="fp32, fp16 or bf16, where what needs float32 stays in it; of a calibrated export int8 or fp8, with all else "
+    "in float32, or, for openvino-cpu, int8+bf16, with all else in bfloat16.  "
     "[default: what was exported]",
 )
 @click.option(

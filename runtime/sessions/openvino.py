@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -11,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.openvino_module import TYPES, compile_engine, is_memory, openvino, tensor_names
+from latentlink.engine.openvino_engine import OpenVinoEngine
+from latentlink.engine.openvino_module import TYPES, is_memory, openvino, tensor_names
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session
@@ -20,11 +20,8 @@ from latentlink.runtime.sessions.readback import engine_title, read_port
 
 
 def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
-    """Open an engine file; see `latentlink.runtime.sessions.open_session`.
-
-    Where sizes vary nothing is done otherwise: OpenVINO keeps no plan of a free size's memory.
-    """
-    return OpenVinoSession(path, threads)
+    """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
+    return OpenVinoSession(path, threads, varied)
 
 
 class OpenVinoBuffer:
@@ -44,6 +41,7 @@ class OpenVinoSession(HostSession):
     Args:
         path: The engine's `model.xml`.
         threads: Threads for one run; None takes one for each core that this process may use.
+        varied: Whether it is compiled once, for any number of rows, and not for those of a run.
 
     Raises:
         PreflightError: OpenVINO is not here.
@@ -51,24 +49,19 @@ class OpenVinoSession(HostSession):
         MemoryError: There is not enough for it.
     """
 
-    def __init__(self, path: Path, threads: int | None) -> None:
+    def __init__(self, path: Path, threads: int | None, varied: bool = False) -> None:
         self._ov = openvino()
         self._title = engine_title(path)
         super().__init__()
         try:
-            compiled, self._weights = compile_engine(path, threads)
-            self._request: Any = compiled.create_infer_request()
-            # kernels of free sizes copy their weights at the first run
-            self._reading: AbstractContextManager[None] = self._weights.passing()
+            self._engine: OpenVinoEngine | None = OpenVinoEngine(path, threads, varied=varied)
         except PreflightError:
             raise
         except Exception as error:  # whatever a C++ library raises
             raise self._failed(error, "cannot be opened by OpenVINO") from None
-        self.inputs = tuple(self._port(value, path) for value in compiled.inputs)
-        self.outputs = tuple(self._port(value, path) for value in compiled.outputs)
+        self.inputs = tuple(self._port(value, path) for value in self._engine.inputs)
+        self.outputs = tuple(self._port(value, path) for value in self._engine.outputs)
         self._shapes = {port.tensor: port.shape for port in self.inputs}
-        # an output that no buffer is given for begins without elements, and is made as large as it has to be
-        self._least = {port.tensor: [d if isinstance(d, int) else 0 for d in port.shape] for port in self.outputs}
 
     def _port(self, value: Any, path: Path) -> Port:
         """The port of one of the engine's own tensors, whose free dimensions have no names."""
@@ -104,7 +97,7 @@ class OpenVinoSession(HostSession):
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; see `Session.run`."""
-        if self._request is None:
+        if self._engine is None:
             raise UsageError(
                 f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
             )
@@ -112,17 +105,17 @@ class OpenVinoSession(HostSession):
         try:
             for name, buffer in inputs.items():
                 self._check_shape(name, buffer)
-                self._request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
+            compiled = self._engine.compiled({name: buffer.numpy().shape for name, buffer in inputs.items()})
+            for name, buffer in inputs.items():
+                compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
             written = {
-                name: self.empty(self._least[name], dtypes[name]) if given is None else given
+                name: self.empty(compiled.least(name), dtypes[name]) if given is None else given
                 for name, given in outputs.items()
             }
             for name, buffer in written.items():
-                self._request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
+                compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
             before = perf_counter()
-            with self._reading:
-                self._request.infer()
-            self._reading = nullcontext()
+            compiled.infer()
             self._elapsed += perf_counter() - before
         except UsageError:
             raise
@@ -155,4 +148,4 @@ class OpenVinoSession(HostSession):
 
     def close(self) -> None:
         """Give back the engine's memory."""
-        self._request = None
+        self._engine = None

@@ -114,6 +114,7 @@ def test_tensorrt_rtx_compiles_the_same_graph(calibrated: Path, tmp_path: Path, 
         Job(
             target="tensorrt-rtx",
             component="denoiser",
+            precision=entry.engines[0].precision,
             source=source.file(entry.engines[0].path),
             out=tmp_path / "model.plan",
             inputs=entry.inputs,

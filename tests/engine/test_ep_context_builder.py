@@ -34,6 +34,7 @@ def job(folder: Path, target: str = "ort-tensorrt", **options: Any) -> Job:
     return Job(
         target=target,
         component="denoiser",
+        precision="float32",
         source=folder.parent / "graph.onnx",
         out=folder / "model.onnx",
         inputs=INPUTS,

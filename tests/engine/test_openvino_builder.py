@@ -31,7 +31,14 @@ def built(tiny_export: Path, tmp_path: Path) -> Build:
     """Builds one component's engine."""
     export = Bundle.open(tiny_export)
 
-    def build(name: str, folder: str, *, source: Path | None = None, limits: dict[str, Range] | None = None) -> Path:
+    def build(
+        name: str,
+        folder: str,
+        *,
+        source: Path | None = None,
+        precision: str = "float32",
+        limits: dict[str, Range] | None = None,
+    ) -> Path:
         entry = export.manifest.components[name]
         out = tmp_path / folder / "model.xml"
         out.parent.mkdir()
@@ -39,6 +46,7 @@ def built(tiny_export: Path, tmp_path: Path) -> Build:
             Job(
                 target="openvino-cpu",
                 component=name,
+                precision=precision,
                 source=source or export.file(entry.engines[0].path),
                 out=out,
                 inputs=entry.inputs,
@@ -164,6 +172,7 @@ def test_a_large_group_is_normalised_without_losing_digits(limits: dict[str, Ran
         Job(
             target="openvino-cpu",
             component="norm",
+            precision="float32",
             source=tmp_path / "norm.onnx",
             out=out,
             inputs=(given,),

@@ -52,6 +52,7 @@ def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object)
     asked = Job(
         target="tensorrt-rtx",
         component="denoiser",
+        precision="float32",
         source=source,
         out=folder / "model.plan",
         inputs=(reads,),
