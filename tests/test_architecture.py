@@ -25,8 +25,8 @@ TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
 
 # The only modules of engine/ that the runtime may read: never a builder.
 ENGINE_FOR_RUNTIME = {
-    "agreement", "bundle", "files", "fingerprint", "gate", "machine", "manifest", "openvino_engine", "openvino_module", "ort_providers",
-    "probes", "targets", "tensorrt_module",
+    "agreement", "bundle", "files", "fingerprint", "gate", "machine", "manifest", "openvino_engine", "openvino_module",
+    "ort_providers", "probes", "targets", "tensorrt_module",
 }  # fmt: skip
 VOCABULARY = {"errors", "ports", "spaces"}
 FAMILIES = re.compile(r"sdxl|sd3|flux|refiner|kl-f8|sd1|clip_l|stable.diffusion", re.IGNORECASE)

@@ -41,7 +41,7 @@ class OpenVinoSession(HostSession):
     Args:
         path: The engine's `model.xml`.
         threads: Threads for one run; None takes one for each core that this process may use.
-        varied: Whether it is compiled once, for any number of rows, and not for those of a run.
+        varied: Whether it is compiled once, for any sizes, and not for those of a run.
 
     Raises:
         PreflightError: OpenVINO is not here.

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto
 
 from latentlink.engine import openvino_module
+from latentlink.engine.openvino_engine import OpenVinoEngine
 from latentlink.engine.openvino_module import openvino
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime.sessions import Session, open_session
@@ -152,7 +153,7 @@ def test_without_the_package_its_absence_is_told(tmp_path: Path, monkeypatch: py
 
 
 def test_float32_is_computed_in_float32_whatever_the_processor_has(tmp_path: Path) -> None:
-    compiled, _ = openvino_module.compile_engine(engine(tmp_path), 1)
+    compiled = OpenVinoEngine(engine(tmp_path), 1).compiled({X: [1, 4, 2, 2]}).request.get_compiled_model()
     assert str(compiled.get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
     assert compiled.get_property("NUM_STREAMS") == 1
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
