@@ -67,7 +67,7 @@ def fold_upsampling(model: ir.Model) -> int:
         for phase in PHASES:
             name = f"{weight.name}_{phase[0]}{phase[1]}"
             tensor = ir.tensor(folded(taps, phase).astype(taps.dtype), name=name)
-            value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(tensor.shape), type=weight.type)
+            value = ir.Value(name=name, const_value=tensor, shape=ir.Shape([*taps.shape[:2], 2, 2]), type=weight.type)
             model.graph.register_initializer(value)
             kept = {key: node.attributes[key].value for key in ("group",) if key in node.attributes}
             one = ir.node(

@@ -53,7 +53,7 @@ def _doubles(node: Any) -> bool:
     if node.get_type_name() != "Interpolate" or not _is(node, DOUBLING):
         return False
     scales = node.input_value(1).get_node()
-    return scales.get_type_name() == "Constant" and scales.get_data().tolist() == [1, 1, 2, 2]
+    return bool(scales.get_type_name() == "Constant" and scales.get_data().tolist() == [1, 1, 2, 2])
 
 
 def _is_3x3(node: Any) -> bool:
