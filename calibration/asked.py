@@ -9,6 +9,7 @@ from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.observers import OBSERVERS
 from latentlink.engine.bundle import Bundle
+from latentlink.engine.graphs import check_links
 from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import UsageError
 
@@ -66,6 +67,7 @@ def opened_export(exported: str | Path, out: str | Path) -> Bundle:
         raise UsageError(f"{str(exported)!r} is a bundle; expected an export, from latentlink export.")
     if Path(out).exists() and Path(out).samefile(exported):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder.")
+    check_links(source)
     if missing := {"denoiser", "vae_decoder"} - source.manifest.components.keys():
         raise UsageError(
             f"{str(exported)!r} has no {' and no '.join(sorted(missing))}; expected a model that makes pictures.",

@@ -18,7 +18,7 @@ from latentlink.engine.bundle import Bundle, is_bundle, write_bundle
 from latentlink.engine.files import replacing_directory
 from latentlink.engine.fingerprint import make_fingerprint, preflight
 from latentlink.engine.gate import PREFIX, check_gate, is_quantised
-from latentlink.engine.graphs import Graph, graphs_of
+from latentlink.engine.graphs import Graph, check_links, graphs_of
 from latentlink.engine.job import Job, OnPhase, Options
 from latentlink.engine.limits import Shapes, limits_of
 from latentlink.engine.manifest import SHALLOW, Candidate, ComponentEntry, EngineEntry, Manifest, Measured
@@ -93,6 +93,7 @@ def build_bundle(
         raise UsageError(f"{str(exported)!r} is a bundle already; expected an export, from latentlink export.")
     if Path(out).exists() and Path(out).samefile(exported):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder for the bundle.")
+    check_links(source)
     options = options or Options()
     asked = targets_here(source.manifest, options) if choosing else targets
     chosen = tuple(target for target in TARGETS if target in asked)

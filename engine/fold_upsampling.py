@@ -84,6 +84,8 @@ def fold_upsampling(model: ir.Model) -> int:
             one.outputs[0].type = node.outputs[0].type
         whole.outputs[0].shape = node.outputs[0].shape
         ir.convenience.replace_nodes_and_values(model.graph, node, [node], new, node.outputs, whole.outputs)
+        if not large.uses():
+            model.graph.remove(resize, safe=True)
         if not weight.uses():
             model.graph.initializers.pop(str(weight.name), None)
         count += 1

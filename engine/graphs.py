@@ -11,6 +11,7 @@ from latentlink.engine.gate import MIXED, QUANTISED, is_quantised, mixed
 from latentlink.engine.manifest import ComponentEntry, EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
 from latentlink.engine.targets import TARGETS
+from latentlink.errors import BundleError
 from latentlink.spaces import digest
 
 CONVERTED = "model.onnx"
@@ -73,6 +74,22 @@ def graphs_of(source: Bundle, name: str, precision: str | None, scratch: Path, o
         if graph.precision not in written:
             written.add(graph.precision)
             yield graph
+
+
+def check_links(source: Bundle) -> None:
+    """Refuse an export whose weights have a second name on the disk: what reads graphs takes it for an attack.
+
+    Raises:
+        BundleError: One has.
+    """
+    for path in sorted(source.manifest.files):
+        names = source.file(path).stat().st_nlink
+        if path.startswith("engines/") and names > 1:
+            raise BundleError(
+                f"{path} of the export {str(source.root)!r} has {names} names on the disk (hard links); expected one, "
+                "as it could be any file of this machine.",
+                remedy="Copy the export without links: cp -r EXPORTED COPY.",
+            )
 
 
 def precision_of(entry: ComponentEntry, precision: str | None) -> str:

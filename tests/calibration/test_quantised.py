@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,17 @@ from latentlink.calibration.asked import Asked
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.quantised import calibrate_export
 from latentlink.engine.build import build_bundle
+from latentlink.engine.builders import open_on_cpu
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.gate import Quality
 from latentlink.engine.graphs import graphs_of
 from latentlink.engine.job import Job, Options
 from latentlink.engine.limits import Shapes, limits_of
+from latentlink.engine.machine import this_machine
+from latentlink.engine.openvino_builder import build_engine as build_openvino
+from latentlink.engine.openvino_engine import OpenVinoEngine
+from latentlink.engine.probes import Probes
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -89,16 +97,83 @@ def test_float8_is_measured_on_the_processor_too(calibrated: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found"), [(None, "float8"), ("fp8", "float8"), ("int8", "int8"), ("fp32", "float32")]
+    ("asked", "found", "others"),
+    [
+        (None, "float8", "float32"),
+        ("fp8", "float8", "float32"),
+        ("int8", "int8", "float32"),
+        ("int8+bf16", "int8+bfloat16", "bfloat16"),
+        ("fp32", "float32", "float32"),
+    ],
 )
 def test_a_build_takes_the_graph_of_the_precision_that_is_asked(
-    calibrated: Path, tmp_path: Path, asked: str | None, found: str
+    calibrated: Path, tmp_path: Path, asked: str | None, found: str, others: str
 ) -> None:
     source = Bundle.open(calibrated / "fp8")
     graphs = graphs_of(source, "denoiser", asked, tmp_path / "scratch", lambda name, report: None)
     assert [graph.precision for graph in graphs] == [found]
     (plain,) = graphs_of(source, "vae_decoder", asked, tmp_path / "scratch", lambda name, report: None)
-    assert plain.precision == "float32"
+    assert plain.precision == others
+
+
+@pytest.mark.parametrize("target", ["ort-cpu", "tensorrt-rtx"])
+def test_what_is_around_int8_is_lowered_by_openvino_alone(calibrated: Path, tmp_path: Path, target: str) -> None:
+    with pytest.raises(UsageError, match=rf"{target} does not compute in int8\+bfloat16, as denoiser would"):
+        build_bundle(calibrated / "int8", tmp_path / "no", targets=(target,), options=Options(precision="int8+bf16"))
+
+
+def test_what_is_around_int8_is_bfloat16_but_for_the_timestep(calibrated: Path, tmp_path: Path) -> None:
+    source = Bundle.open(calibrated / "int8")
+    entry = source.manifest.components["denoiser"]
+    probes = Probes.load(source.file(source.manifest.probes["denoiser"]), entry.inputs, entry.outputs)
+    made = []
+    for precision in ("int8", "int8+bfloat16"):
+        out = tmp_path / precision / "model.xml"
+        out.parent.mkdir()
+        build_openvino(
+            Job(
+                target="openvino-cpu",
+                component="denoiser",
+                precision=precision,
+                source=source.file(entry.engines[0].path),
+                out=out,
+                inputs=entry.inputs,
+                outputs=entry.outputs,
+            )
+        )
+        with open_on_cpu(out, "openvino-cpu") as run:
+            assert probes.check(run, precision).passed
+            made.append(run(probes.probes[0].inputs)[entry.outputs[0].tensor].astype(np.float64))
+    assert out.read_text().count('<attribute name="precise" version="0" />') > 4
+    angles = set(re.findall(r'<layer id="\d+" name="(\d+)" type="(?:Sin|Cos)"', out.read_text()))
+    compiled = OpenVinoEngine(out, 1).compiled({name: array.shape for name, array in probes.probes[0].inputs.items()})
+    nodes = [node.get_rt_info() for node in compiled.request.get_compiled_model().get_runtime_model().get_ops()]
+    computed = {name: node["runtimePrecision"].astype(str) for node in nodes for name in _names(node)}
+    assert {computed[name] for name in angles} == {"f32"}
+    if this_machine().instructions & {*TARGETS["openvino-cpu"].instructions["bfloat16"]}:
+        assert "bf16" in computed.values()
+        assert not np.array_equal(*made)
+    # bfloat16 changes less than the codes do
+    assert np.abs(made[0] - made[1]).max() < 0.05 * np.abs(made[0]).max()
+
+
+def _names(node: Any) -> list[str]:
+    """Nodes of the engine's file that a compiled node stands for."""
+    names: str = node["originalLayersNames"].astype(str)
+    return names.split(",")
+
+
+def test_weights_with_another_name_on_the_disk_are_refused_at_the_start(calibrated: Path, tmp_path: Path) -> None:
+    copy_bundle(calibrated / "int8", tmp_path / "linked")
+    path = Bundle.open(tmp_path / "linked").manifest.components["denoiser"].engines[-1].path
+    os.link(tmp_path / "linked" / f"{path}.data", tmp_path / "other")
+    for work in (
+        lambda: calibrate_export(tmp_path / "linked", tmp_path / "out", ASKED),
+        lambda: build_bundle(tmp_path / "linked", tmp_path / "out"),
+    ):
+        with pytest.raises(BundleError, match=r"model\.onnx\.data of the export .*has 2 names on the disk"):
+            work()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8"])

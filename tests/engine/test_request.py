@@ -31,6 +31,11 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
     ("targets", "options", "told"),
     [
         (["ort-cpu"], Options(precision="int7"), "Unknown precision 'int7'; expected one of: fp32"),
+        (
+            ["openvino-cpu"],
+            Options(precision="int8+bf16"),
+            "The export has no graph in int8; expected a cal",
+        ),
         (["ort-cpu"], Options(refit=True), r"has the option refit.* build for tensorrt or tensorrt-rtx"),
         (["ort-cpu", "ort-cuda"], Options(weight_streaming=True), "has the option weight streaming"),
         (
