@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,61 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from latentlink.engine.fold_upsampling import PHASES, folded, pads
-
-DOUBLING: Mapping[str, object] = {
-    "mode": "nearest",
-    "shape_calculation_mode": "scales",
-    "coordinate_transformation_mode": "asymmetric",
-    "nearest_mode": "floor",
-    "pads_begin": [0, 0, 0, 0],
-    "pads_end": [0, 0, 0, 0],
-}
-SAME_SIZE: Mapping[str, object] = {
-    "strides": [1, 1],
-    "dilations": [1, 1],
-    "pads_begin": [1, 1],
-    "pads_end": [1, 1],
-    "auto_pad": "explicit",
-}
-
-
-def fold_upsampling(model: Any) -> None:
-    """Have a 3x3 convolution of a picture that was made twice as large read the small one (`fold_upsampling.py`)."""
-    ops = import_module("openvino.opset13")
-    for node in model.get_ordered_ops():
-        large = node.input_value(0).get_node() if node.get_type_name() == "Convolution" else None
-        if large is None or not (_doubles(large) and _is_3x3(node)):
-            continue
-        small, weights = large.input_value(0), node.input_value(1).get_node()
-        taps, dtype = weights.get_data(dtype=np.float32), weights.get_element_type()
-        made = []
-        for phase in PHASES:
-            above, left, below, right = pads(phase)
-            kernel = ops.constant(folded(taps, phase), dtype)
-            made.append(ops.convolution(small, kernel, [1, 1], [above, left], [below, right], [1, 1]))
-        whole = ops.depth_to_space(ops.concat(made, 1), "blocks_first", 2)
-        for reader in [*node.output(0).get_target_inputs()]:
-            reader.replace_source_output(whole.output(0))
-
-
-def _doubles(node: Any) -> bool:
-    """Whether it repeats every element of a picture's rows and columns, `[N, C, H, W]`, once."""
-    if node.get_type_name() != "Interpolate" or not _is(node, DOUBLING):
-        return False
-    scales = node.input_value(1).get_node()
-    return bool(scales.get_type_name() == "Constant" and scales.get_data().tolist() == [1, 1, 2, 2])
-
-
-def _is_3x3(node: Any) -> bool:
-    """Whether it is a convolution of known weights, 3x3, whose result is as large as what it reads."""
-    weights = node.input_value(1).get_node()
-    return _is(node, SAME_SIZE) and weights.get_type_name() == "Constant" and [*weights.shape][2:] == [3, 3]
-
-
-def _is(node: Any, wanted: Mapping[str, object]) -> bool:
-    found = node.get_attributes()
-    return all(found.get(name) == value for name, value in wanted.items())
+from latentlink.engine.openvino_upsampling import fold_upsampling
 
 
 def split_sums(model: Any) -> None:

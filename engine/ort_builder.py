@@ -40,7 +40,6 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     """
     import onnx_ir as ir
 
-    from latentlink.engine.fold_upsampling import fold_upsampling
     from latentlink.engine.fuse_attention import fuse_attention
     from latentlink.engine.unsigned_codes import unsigned_codes
 
@@ -50,7 +49,6 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         _fix(model, job.fixed)
         ir.save(model, job.out, external_data=f"{job.out.name}.data")
         return {"optimisation": "none", "fused_attention": fused}
-    fold_upsampling(model)
     unsigned_codes(model)
     _optimise(model, job)
     return {"optimisation": LEVEL, "fused_attention": fused}
