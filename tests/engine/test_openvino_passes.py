@@ -22,8 +22,8 @@ from latentlink.spaces import LatentSpace
 READS = latent_port(LatentSpace(name="one", channels=4, downscale=8)).at("x")
 WRITES = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 
-NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-SAME = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+NEAREST: dict[str, Any] = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+SAME: dict[str, Any] = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 
 # of the largest; float32: twice a sum of 36 products in another order
 TOLERANCE = 1e-5
@@ -41,8 +41,9 @@ def upsampler(
     """A picture is made larger and convolved, its result by the same weights once more, without a bias."""
     numbers = np.random.default_rng(0)
     weights = numbers.standard_normal((4, 4 // group, 3, 3)).astype(np.float32)
-    known = {"w": weights, "b": numbers.standard_normal(4).astype(np.float32), "s": np.float32([1, 1, scale, scale])}
-    attributes = {**SAME, **(conv or {}), "group": group}
+    bias, scales = numbers.standard_normal(4).astype(np.float32), np.array([1, 1, scale, scale], np.float32)
+    known = {"w": weights, "b": bias, "s": scales}
+    attributes: dict[str, Any] = {**SAME, **(conv or {}), "group": group}
     nodes = [
         helper.make_node("Resize", [READS.tensor, "", "s"], ["large"], **{**NEAREST, **(resize or {})}),
         *([helper.make_node("Relu", ["large"], ["positive"])] if between else []),
