@@ -26,6 +26,7 @@ from latentlink.engine.openvino_engine import LOWERED, OpenVinoEngine
 from latentlink.engine.openvino_module import openvino, tensor_names
 from latentlink.engine.openvino_passes import PASSES, angles, keep_types
 from latentlink.engine.probes import Arrays, Run
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError
 
 SPARE = 1 << 20
@@ -55,7 +56,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
             change(model)
         simplify(model, cf=True)
         _rename(model, job)
-        lowered = job.precision == "int8+bfloat16"
+        lowered = job.precision in TARGETS[job.target].mixed
         if lowered:
             model.set_rt_info("bf16", [*LOWERED])
         ov.save_model(model, job.out, compress_to_fp16=False)
