@@ -15,14 +15,11 @@ demo: .venv/.base
 test: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
-# mypy sees the top-level folders as the one package they are installed as.
 check: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	mkdir -p build/types/latentlink
-	ln -sfn $(foreach f,$(wildcard latentlink/*),$(CURDIR)/$(f)) $(CURDIR)/bench $(CURDIR)/calibration $(CURDIR)/demo $(CURDIR)/engine $(CURDIR)/export $(CURDIR)/runtime build/types/latentlink/
-	MYPYPATH=build/types $(BIN)/mypy -p latentlink
-	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests
+	$(BIN)/mypy -p latentlink
+	$(BIN)/mypy --explicit-package-bases tests
 
 clean:
 	rm -rf .venv build *.egg-info demo.png
