@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from latentlink.engine.fuse_attention import fuse_attention
+from latentlink.engine.passes.fuse_attention import fuse_attention
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:

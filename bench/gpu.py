@@ -28,10 +28,10 @@ from latentlink.bench.gpu_speed import WORKS, Effort, run_speeds
 from latentlink.bench.gpu_subject import PRECISIONS, Subject
 from latentlink.bench.gpu_tables import show
 from latentlink.bench.provenance import clocks, gpu_provenance
-from latentlink.engine.files import atomic_file
-from latentlink.engine.machine import Machine, this_machine
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.targets.machine import Machine, this_machine
+from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
+from latentlink.files import atomic_file
 
 GPU_TARGETS = tuple(name for name, target in TARGETS.items() if target.gpu)
 

@@ -20,12 +20,12 @@ from latentlink.bench.gpu_report import Check, Figures
 from latentlink.bench.gpu_subject import Failed, NotRun, Subject, draw, drawn, engines, opened
 from latentlink.bench.gpu_trace import TRACES
 from latentlink.bench.perturb import write_perturbed
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.probes import Arrays
 from latentlink.engine.graphs import graphs_of
-from latentlink.engine.machine import Machine
-from latentlink.engine.ort_providers import CPU, PROVIDERS
-from latentlink.engine.probes import Arrays
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.targets.machine import Machine
+from latentlink.engine.targets.ort_providers import CPU, PROVIDERS
+from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
 from latentlink.runtime.sessions import OPENERS
 from latentlink.runtime.transfer import psnr

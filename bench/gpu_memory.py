@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
-from latentlink.engine.machine import LIBRARIES
+from latentlink.engine.targets.machine import LIBRARIES
 from latentlink.errors import PreflightError
 
 PERIOD = 0.001

@@ -24,7 +24,7 @@ class Check:
 
     Args:
         name: A key of `latentlink.bench.gpu_checks.CHECKS`.
-        target: A key of `latentlink.engine.targets.TARGETS`.
+        target: A key of `latentlink.engine.targets.table.TARGETS`.
         precision: `fp32` or `fp16`.
         verdict: What became of it.
         reason: Why it did not pass; empty where it did.

@@ -18,8 +18,8 @@ from latentlink.bench.gpu_memory import DeviceMemory
 from latentlink.bench.gpu_report import OURS, Speed, Work
 from latentlink.bench.gpu_tables import COMPILED, EAGER
 from latentlink.bench.measure import Spread
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.limits import Shapes, limits_of
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.errors import LatentLinkError
 
 WORKS = tuple(

@@ -16,8 +16,8 @@ import latentlink
 from latentlink.bench.gpu_material import Material
 from latentlink.bench.gpu_report import Figures
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.probes import Arrays
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import LatentLinkError
 from latentlink.runtime.sessions import OPENERS
 from latentlink.runtime.verify import load_probes

@@ -22,7 +22,7 @@ from rich.progress import Progress
 import latentlink
 from latentlink.bench.fresh import fresh
 from latentlink.bench.measure import provenance
-from latentlink.engine.files import atomic_file
+from latentlink.files import atomic_file
 
 KIND = "latentlink.bench.growth"
 

@@ -24,7 +24,7 @@ import latentlink
 from latentlink.bench.faults import Edit, copy_bundle, named_weights, nan_first, overflow, times, white_noise
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.faults import roughness

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.bench import measure
-from latentlink.engine.machine import Machine
+from latentlink.engine.targets.machine import Machine
 
 QUERY = (
     "name",

@@ -8,9 +8,9 @@ from pathlib import Path
 from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import EngineEntry
 from latentlink.engine.graphs import check_links
-from latentlink.engine.manifest import EngineEntry
 from latentlink.errors import UsageError
 
 COUNT = 64

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.manifest import LatentRange
+from latentlink.engine.bundle.manifest import LatentRange
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.guards import Guard

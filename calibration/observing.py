@@ -15,7 +15,7 @@ from latentlink.calibration.layers import layers_of
 from latentlink.calibration.observers import Histogram
 from latentlink.calibration.recording import Recording
 from latentlink.calibration.taps import Runner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
-from latentlink.engine.files import atomic_file
+from latentlink.files import atomic_file
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.quality import pictures_of, quality_of
-from latentlink.engine.gate import Quality
-from latentlink.engine.manifest import EngineEntry, Manifest, StepCache
+from latentlink.engine.bundle.manifest import EngineEntry, Manifest, StepCache
+from latentlink.engine.quality.gate import Quality
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
 

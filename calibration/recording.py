@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.calibration.latent_ranges import BATCH, ranges_of, statistics
-from latentlink.engine.files import atomic_file
-from latentlink.engine.manifest import LatentRange
+from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.files import atomic_file
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.guards import Guard
 from latentlink.runtime.samplers import CLEAN

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from latentlink.calibration.layers import Layer
 from latentlink.calibration.observers import Histogram
-from latentlink.engine.fuse_attention import fuse_attention
+from latentlink.engine.passes.fuse_attention import fuse_attention
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -33,8 +33,8 @@ from latentlink.demo import checkpoint
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.probes import Run
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.probes import Run
 from latentlink.errors import LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options

@@ -33,7 +33,7 @@ class Tokenizer:
         start_id: First token of every prompt.
         end_id: Last token of every prompt.
         pad_id: What fills up to `max_length`.
-        overflow: What becomes of a longer prompt, see `latentlink.engine.manifest.TokenizerEntry`.
+        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
     """
 
     text: str

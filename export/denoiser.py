@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from latentlink.engine.manifest import SHALLOW
+from latentlink.engine.bundle.manifest import SHALLOW
 from latentlink.export.component import DTYPES, Component
 from latentlink.export.options import Options
 from latentlink.export.step import Step

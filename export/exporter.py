@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 import latentlink
-from latentlink.engine.bundle import is_bundle, write_bundle
-from latentlink.engine.files import replacing_directory
-from latentlink.engine.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
-from latentlink.engine.probes import Probes
+from latentlink.engine.bundle.bundle import is_bundle, write_bundle
+from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
+from latentlink.engine.bundle.probes import Probes
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import DTYPES, Component
@@ -24,6 +23,7 @@ from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
 from latentlink.export.schedule import other_sampler
 from latentlink.export.stand_in import plain_graph
+from latentlink.files import replacing_directory
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 ONNX = "onnx"

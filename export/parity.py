@@ -11,8 +11,8 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from latentlink.engine.agreement import Agreement, agreement
-from latentlink.engine.probes import Probes
+from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.quality.agreement import Agreement, agreement
 
 Case: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the order of a graph's own."""

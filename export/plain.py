@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
 
-from latentlink.engine._onnx_locations import external_locations
+from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.errors import BundleError, CheckpointError
 
 # What torch's exporter writes natively. An older graph would need its operators rewritten before anything

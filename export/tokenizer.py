@@ -15,7 +15,7 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> To
     Args:
         folder: Where its files are.
         max_length: Tokens the encoder reads, start and end included.
-        overflow: What becomes of a longer prompt, see `latentlink.engine.manifest.TokenizerEntry`.
+        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
 
     Raises:
         CheckpointError: There is no tokenizer in `folder`.

@@ -23,8 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.agreement import Agreement, agreement, decibel
-from latentlink.engine.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.quality.agreement import Agreement, agreement, decibel
 from latentlink.ports import Port
 
 LEAST_SNR = 6.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import DAMAGED, preflight
-from latentlink.engine.gate import Quality
-from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.quality.gate import Quality
+from latentlink.engine.targets.fingerprint import DAMAGED, preflight
 from latentlink.errors import BundleError, LatentLinkError, PreflightError
 
 PASSED = " passed over, "

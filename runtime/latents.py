@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from latentlink.engine.files import atomic_file
 from latentlink.errors import LinkError, SymbolError, UsageError
+from latentlink.files import atomic_file
 from latentlink.ports import latent_port
 from latentlink.runtime.samplers.table import CLEAN
 from latentlink.spaces import LatentSpace

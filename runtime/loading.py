@@ -8,9 +8,9 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.manifest import SHALLOW
-from latentlink.engine.probes import Arrays
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import SHALLOW
+from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
 from latentlink.runtime.link import Engine, Linked, as_declared, link

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import preflight
-from latentlink.engine.manifest import EngineEntry
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.targets.fingerprint import preflight
+from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.choice import choose
 from latentlink.runtime.link import Engine

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.manifest import Manifest, Sampling
+from latentlink.engine.bundle.manifest import Manifest, Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.autoencoder import Autoencoder
 from latentlink.runtime.checks import seeds

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from latentlink.engine.manifest import Sampling
+from latentlink.engine.bundle.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.checks import number, prompts, seeds, whole
 from latentlink.runtime.noise import NOISES

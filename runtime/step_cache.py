@@ -6,7 +6,7 @@ shallow one on those between.
 
 from __future__ import annotations
 
-from latentlink.engine.manifest import Sampling
+from latentlink.engine.bundle.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.denoise import Reuse
 from latentlink.runtime.guidance import Guided

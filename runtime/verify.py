@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.agreement import Agreement
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import preflight
-from latentlink.engine.manifest import ComponentEntry, EngineEntry
-from latentlink.engine.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry
+from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.quality.agreement import Agreement
+from latentlink.engine.targets.fingerprint import preflight
 from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
 from latentlink.runtime.candidate import Candidate, judge
 from latentlink.runtime.link import Engine, as_declared

@@ -287,7 +287,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     code = (
         "import errno, sys\n"
-        "from latentlink.engine import files\n"
+        "from latentlink import files\n"
         "def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
         "files._sync = full\n"
         "from latentlink.cli import main\n"
@@ -328,7 +328,7 @@ def test_ctrl_c_during_a_build_keeps_the_old_bundle(tiny_export: Path, tiny_bund
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits it ignored
-        "from latentlink.engine import ort_builder\n"
+        "from latentlink.engine.builders import ort as ort_builder\n"
         "def slow(*_): print('building', flush=True); time.sleep(60)\n"
         "ort_builder.build_engine = slow\n"
         "from latentlink.cli import main\n"

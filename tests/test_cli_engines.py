@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from latentlink.bench import measure
 from latentlink.cli import group
-from latentlink.engine import machine
+from latentlink.engine.targets import machine
 from latentlink.errors import PreflightError
 from tests.runtime.test_choice import edited, gpu_engine
 

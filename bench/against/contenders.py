@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from latentlink.bench.against.ours import SETTINGS, Ours
 from latentlink.bench.against.sides import OURS, SIDES, Side
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.manifest import EngineEntry
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import EngineEntry
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.choice import choose

@@ -66,7 +66,7 @@ def check_place(output: Path) -> None:
 
 def save(images: Sequence[Image], output: Path) -> list[Path]:
     """Write pictures, each whole or not at all: OUT.png, or OUT-1.png, OUT-2.png where there are several."""
-    from latentlink.engine.files import atomic_file
+    from latentlink.files import atomic_file
 
     many = len(images) > 1
     names = [output.with_stem(f"{output.stem}-{number}") if many else output for number in range(1, len(images) + 1)]

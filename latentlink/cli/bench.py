@@ -108,7 +108,7 @@ def command(
     if lost := [name for name, value in only.items() if value is not None]:
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
     from latentlink.bench.measure import measure
-    from latentlink.engine.files import atomic_file
+    from latentlink.files import atomic_file
     from latentlink.runtime.choice import ran
 
     settings = {"steps": steps, "sampler": sampler, "guidance": guidance, "width": width, "height": height}

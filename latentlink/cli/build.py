@@ -11,7 +11,7 @@ import click
 from latentlink.cli._console import console, print_json, print_measured, progress, size
 
 if TYPE_CHECKING:
-    from latentlink.engine.manifest import Manifest
+    from latentlink.engine.bundle.manifest import Manifest
     from latentlink.engine.precision import Report
 
 
@@ -80,8 +80,8 @@ def command(
     A bundle that is there already is kept until the new one is whole.
     """
     from latentlink.engine.build import Told, build_bundle
-    from latentlink.engine.job import Options
-    from latentlink.engine.limits import Shapes, parse_range
+    from latentlink.engine.builders.job import Options
+    from latentlink.engine.sizes import Shapes, parse_range
     from latentlink.runtime.verify import opener
 
     began = perf_counter()
@@ -130,7 +130,7 @@ def command(
 
 
 def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds: float) -> None:
-    from latentlink.engine.fingerprint import preflight
+    from latentlink.engine.targets.fingerprint import preflight
 
     for name, report in reports.items():
         console.print(f"{name}: {report.summary()}", soft_wrap=True, highlight=False)

@@ -17,8 +17,8 @@ from latentlink.errors import UsageError
 if TYPE_CHECKING:
     from latentlink.calibration.accuracy import Judge
     from latentlink.calibration.pictures import Drawn
-    from latentlink.engine.gate import Quality
-    from latentlink.engine.manifest import Manifest
+    from latentlink.engine.bundle.manifest import Manifest
+    from latentlink.engine.quality.gate import Quality
     from latentlink.runtime import Pipeline
 
 
@@ -217,7 +217,7 @@ def _step_cache(bundle: str, every: int, asked: _Run) -> None:
 def _beside(bundle: str, reference: str, asked: _Run) -> None:
     import latentlink
     from latentlink.calibration.pictures import measure_beside, with_quality
-    from latentlink.engine.bundle import Bundle
+    from latentlink.engine.bundle.bundle import Bundle
     from latentlink.runtime import bundle_path
     from latentlink.runtime.choice import choose
 
@@ -255,7 +255,7 @@ def _measuring(bundle: str, asked: _Run) -> Iterator[tuple[Pipeline, Callable[[i
 
 
 def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
-    from latentlink.engine.bundle import rewrite_manifest
+    from latentlink.engine.bundle.bundle import rewrite_manifest
     from latentlink.runtime import bundle_path
 
     rewrite_manifest(bundle_path(bundle), change)

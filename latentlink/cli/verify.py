@@ -35,7 +35,7 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
 
     The golden outputs are torch's in float32, made at export. Engines for other machines are told and not run.
     """
-    from latentlink.engine.bundle import Bundle
+    from latentlink.engine.bundle.bundle import Bundle
     from latentlink.runtime import bundle_path, load
     from latentlink.runtime.verify import verify
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.openvino_engine import OpenVinoEngine
-from latentlink.engine.openvino_module import TYPES, is_memory, openvino, tensor_names
+from latentlink.engine.targets.openvino_engine import OpenVinoEngine
+from latentlink.engine.targets.openvino_module import TYPES, is_memory, openvino, tensor_names
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from latentlink.engine.ort_providers import PROVIDERS, RECORD, open_inference, placement
+from latentlink.engine.targets.ort_providers import PROVIDERS, RECORD, open_inference, placement
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Port
 from latentlink.runtime.sessions.readback import engine_title, read_port

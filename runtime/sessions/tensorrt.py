@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latentlink.engine.tensorrt_module import import_tensorrt
+from latentlink.engine.targets.tensorrt_module import import_tensorrt
 from latentlink.errors import UsageError
 from latentlink.runtime.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions import Buffer, Session

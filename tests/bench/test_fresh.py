@@ -11,7 +11,7 @@ import pytest
 
 from latentlink.bench import fresh as module
 from latentlink.bench.fresh import ProcessFailed, fresh
-from latentlink.engine.limits import parse_range
+from latentlink.engine.sizes import parse_range
 
 
 def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> None:

@@ -15,13 +15,13 @@ from latentlink.bench import gpu_checks, perturb
 from latentlink.bench.gpu_checks import run_check
 from latentlink.bench.gpu_material import Material
 from latentlink.bench.gpu_subject import Subject
-from latentlink.engine.builders import open_on_cpu
-from latentlink.engine.bundle import Bundle, write_bundle
-from latentlink.engine.fingerprint import make_fingerprint
+from latentlink.engine.builders.table import open_on_cpu
+from latentlink.engine.bundle.bundle import Bundle, write_bundle
+from latentlink.engine.bundle.manifest import EngineEntry
 from latentlink.engine.graphs import Graph
-from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.manifest import EngineEntry
-from latentlink.engine.ort_providers import CPU
+from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.targets.fingerprint import make_fingerprint
+from latentlink.engine.targets.ort_providers import CPU
 from latentlink.runtime import bundle_path
 from latentlink.runtime import cuda as runtime_cuda
 from latentlink.runtime.sessions import tensorrt as sessions
@@ -85,7 +85,7 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorrt]:
     fake = FakeTensorrt(gpu)
     monkeypatch.setattr(runtime_cuda, "import_cuda", lambda: gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: fake)
-    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     monkeypatch.setattr(gpu_checks, "graphs_of", own_graphs)
     runtime_cuda.this_gpu.cache_clear()
     yield fake

@@ -13,9 +13,9 @@ from latentlink.calibration.pictures import Drawn, measure_beside, measure_step_
 from latentlink.calibration.quality import Pictures
 from latentlink.demo.check import check
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.gate import Quality
-from latentlink.engine.manifest import Manifest, StepCache
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import Manifest, StepCache
+from latentlink.engine.quality.gate import Quality
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.choice import choose

@@ -19,7 +19,7 @@ from latentlink.calibration.observers import Histogram, by_range
 from latentlink.calibration.qdq import quantise
 from latentlink.calibration.sensitivity import add_twins, costs_of, step_quality
 from latentlink.calibration.taps import Runner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
-from latentlink.engine.unsigned_codes import unsigned_codes
+from latentlink.engine.passes.unsigned_codes import unsigned_codes
 
 if TYPE_CHECKING:
     from tests.calibration.conftest import SmallGraph

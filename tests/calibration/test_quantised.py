@@ -19,17 +19,17 @@ from latentlink.calibration.asked import Asked
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.quantised import calibrate_export
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders import open_on_cpu
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.gate import Quality
+from latentlink.engine.builders.job import Job, Options
+from latentlink.engine.builders.openvino import build_engine as build_openvino
+from latentlink.engine.builders.table import open_on_cpu
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.probes import Probes
 from latentlink.engine.graphs import graphs_of
-from latentlink.engine.job import Job, Options
-from latentlink.engine.limits import Shapes, limits_of
-from latentlink.engine.machine import this_machine
-from latentlink.engine.openvino_builder import build_engine as build_openvino
-from latentlink.engine.openvino_engine import OpenVinoEngine
-from latentlink.engine.probes import Probes
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.quality.gate import Quality
+from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets.openvino_engine import OpenVinoEngine
+from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import BuildError, BundleError, UsageError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def test_weights_with_another_name_on_the_disk_are_refused_at_the_start(calibrat
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 def test_tensorrt_rtx_compiles_the_same_graph(calibrated: Path, tmp_path: Path, precision: str) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    from latentlink.engine.tensorrt_builder import build_engine
+    from latentlink.engine.builders.tensorrt import build_engine
 
     source = Bundle.open(calibrated / precision)
     entry = source.manifest.components["denoiser"]

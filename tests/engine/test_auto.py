@@ -12,15 +12,18 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.cli import group
-from latentlink.engine import auto, built_for, fingerprint, request
+from latentlink.engine import auto
+from latentlink.engine import feasible as request
 from latentlink.engine.auto import race, targets_here
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.job import Options
-from latentlink.engine.machine import Gpu, Machine
-from latentlink.engine.manifest import Manifest
-from latentlink.engine.probes import Arrays, Run
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.builders import gpu_kinds as built_for
+from latentlink.engine.builders.job import Options
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import Manifest
+from latentlink.engine.bundle.probes import Arrays, Run
+from latentlink.engine.targets import fingerprint
+from latentlink.engine.targets.machine import Gpu, Machine
+from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import PreflightError, UsageError
 from latentlink.runtime.verify import opener
 

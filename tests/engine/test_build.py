@@ -9,10 +9,10 @@ import pytest
 
 from latentlink.bench.faults import copy_bundle
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.fingerprint import preflight
-from latentlink.engine.limits import Shapes, parse_range
-from latentlink.engine.probes import Probes
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.sizes import Shapes, parse_range
+from latentlink.engine.targets.fingerprint import preflight
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.verify import verify

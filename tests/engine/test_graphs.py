@@ -10,12 +10,12 @@ import pytest
 
 from latentlink.bench.faults import copy_bundle
 from latentlink.engine.build import Told, build_bundle
-from latentlink.engine.bundle import Bundle, write_bundle
+from latentlink.engine.builders.job import Options
+from latentlink.engine.bundle.bundle import Bundle, write_bundle
+from latentlink.engine.bundle.probes import Probes
 from latentlink.engine.graphs import graphs_of, wide_graph
-from latentlink.engine.job import Options
-from latentlink.engine.limits import Shapes
 from latentlink.engine.precision import Report, convert
-from latentlink.engine.probes import Probes
+from latentlink.engine.sizes import Shapes
 from latentlink.runtime.verify import verify
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.bench.random_checkpoint import make_checkpoint
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import CheckpointError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options

@@ -16,7 +16,7 @@ import transformers
 import latentlink
 from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.optimum_import import OptimumDirectory, is_optimum_directory

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from latentlink.bench.random_checkpoint import make_checkpoint
-from latentlink.engine.manifest import Sampling
+from latentlink.engine.bundle.manifest import Sampling
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoint import Checkpoint
 from latentlink.export.component import Component

@@ -10,10 +10,10 @@ import pytest
 
 import latentlink
 from latentlink.bench.faults import copy_bundle
-from latentlink.engine import fingerprint, machine
-from latentlink.engine.bundle import Bundle, write_bundle
-from latentlink.engine.fingerprint import make_fingerprint
-from latentlink.engine.manifest import ComponentEntry, EngineEntry, Fact
+from latentlink.engine.bundle.bundle import Bundle, write_bundle
+from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Fact
+from latentlink.engine.targets import fingerprint, machine
+from latentlink.engine.targets.fingerprint import make_fingerprint
 from latentlink.errors import BundleError, ExitStatus, PreflightError
 from latentlink.runtime import bundle_path, opening
 from latentlink.runtime.choice import passed_over

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latentlink.engine.manifest import Sampling
+from latentlink.engine.bundle.manifest import Sampling
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import condition_port
 from latentlink.runtime import Pipeline

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.engine import machine
-from latentlink.engine.machine import this_machine
-from latentlink.engine.targets import CUDA_PYTHON
+from latentlink.engine.targets import machine
+from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets.table import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError, UsageError
 from latentlink.runtime import cuda
 from latentlink.runtime.cuda import PINNED, Copy, this_gpu

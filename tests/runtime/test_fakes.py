@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from latentlink.engine.tensorrt_module import error_log, import_tensorrt
+from latentlink.engine.targets.tensorrt_module import error_log, import_tensorrt
 from latentlink.errors import PreflightError
 from latentlink.runtime.cuda import import_cuda
 from tests.runtime import fake_tensorrt

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.job import Range
+from latentlink.engine.builders.job import Range
 from latentlink.errors import PreflightError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.cuda import Copy, this_gpu
@@ -37,7 +37,7 @@ def pipe(built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """That bundle, open; everything has to be given back in the end."""
     trt = FakeTensorrt(gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
-    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     with latentlink.load(built, target=TARGET) as opened:
         yield opened
     gc.collect()
@@ -160,7 +160,7 @@ def test_a_pipeline_that_nobody_closed_gives_everything_back(
 ) -> None:
     trt = FakeTensorrt(gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
-    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     opened = latentlink.load(built, target=TARGET)
     opened.generate(PROMPT, seed=3, steps=3)
     assert gpu.held()

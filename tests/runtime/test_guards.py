@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.engine.manifest import LatentRange
+from latentlink.engine.bundle.manifest import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Latents, Pipeline
 from latentlink.runtime.autoencoder import Autoencoder

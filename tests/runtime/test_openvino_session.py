@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from latentlink.engine import openvino_module
-from latentlink.engine.openvino_engine import OpenVinoEngine
-from latentlink.engine.openvino_module import openvino
+from latentlink.engine.targets import openvino_module
+from latentlink.engine.targets.openvino_engine import OpenVinoEngine
+from latentlink.engine.targets.openvino_module import openvino
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime.sessions import Session, open_session
 from latentlink.runtime.sessions.openvino import OpenVinoSession

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.engine import ort_providers
-from latentlink.engine.job import Range
+from latentlink.engine.builders.job import Range
+from latentlink.engine.targets import ort_providers
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import latent_port
 from latentlink.runtime import Pipeline
@@ -40,7 +40,7 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort_providers, "this_machine", lambda: MACHINE)
     monkeypatch.setattr(ort_providers, "_unloadable", lambda provider: "")
-    monkeypatch.setattr("latentlink.engine.fingerprint.this_machine", lambda: MACHINE)
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     yield fake
     fake.sessions.clear()
     gc.collect()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.engine.manifest import Sampling
+from latentlink.engine.bundle.manifest import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.request import Request, resolve
 

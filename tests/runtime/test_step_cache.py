@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.gate import Quality
-from latentlink.engine.manifest import StepCache
+from latentlink.engine.bundle.manifest import StepCache
+from latentlink.engine.quality.gate import Quality
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.guidance import guided_rows

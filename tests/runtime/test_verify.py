@@ -21,9 +21,9 @@ from latentlink.bench.faults import (
     noisy_weights,
     permuted_input,
 )
-from latentlink.engine.bundle import Bundle
-from latentlink.engine.manifest import Manifest
-from latentlink.engine.probes import Probes
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import Manifest
+from latentlink.engine.bundle.probes import Probes
 from latentlink.errors import BundleError, LinkError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.verify import verify

@@ -11,8 +11,8 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from latentlink.engine.agreement import agreement
 from latentlink.engine.precision import PRECISIONS, convert
+from latentlink.engine.quality.agreement import agreement
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,0 +1,171 @@
+"""ONNX Runtime's TensorRT providers: a graph compiled to an EPContext model and the engine's file beside it.
+
+https://onnxruntime.ai/docs/execution-providers/EP-Context-Design.html
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import onnxruntime as ort
+
+from latentlink.engine.builders.gpu_kinds import capabilities, least_cuda
+from latentlink.engine.builders.job import Job
+from latentlink.engine.bundle.manifest import Fact
+from latentlink.engine.targets.ort_providers import attach, open_inference
+from latentlink.errors import BuildError, PreflightError
+from latentlink.files import atomic_file
+from latentlink.ports import Port
+
+CONTEXT = "EPContext"
+
+
+def build_engine(job: Job) -> Mapping[str, Fact]:
+    """Compile `job.source` and write the model to `job.out`, its engine to `model.engine` beside it.
+
+    Returns:
+        Facts for the fingerprint.
+
+    Raises:
+        PreflightError: The provider, what it needs, or the GPU is not here.
+        BuildError: The provider does not take the graph, or not all of it.
+    """
+    kinds = capabilities(job)
+    job.on_phase("compiling", 0.0)
+    with _measured(job, kinds) as measured:
+        try:
+            COMPILERS[job.target](job, {**profile_options(job), **measured})
+        except PreflightError:
+            raise
+        except Exception as error:  # onnxruntime raises a class of its own for every status
+            raise _failed(job, " ".join(str(error).split())) from None
+        if not job.out.is_file():
+            raise _failed(job, "it wrote no model")
+        engines = _finish(job)
+    return {"compute_capability": tuple(kinds), "cuda": least_cuda(job), "engines": engines}
+
+
+PREFIXES: Mapping[str, str] = {"ort-tensorrt": "trt", "ort-nv-rtx": "nv"}
+"""Of the names of a provider's options."""
+
+
+def profile_options(job: Job) -> dict[str, str]:
+    """The sizes of every input that has free dimensions, as the provider reads them: `input:1x4x64x64,other:1x77`."""
+    free = [port for port in job.inputs if any(isinstance(dim, str) for dim in port.shape)]
+    if not free:
+        return {}
+    prefix = PREFIXES[job.target]
+    return {
+        f"{prefix}_profile_{which}_shapes": ",".join(_sizes(port, job, number) for port in free)
+        for number, which in enumerate(("min", "opt", "max"))
+    }
+
+
+def _sizes(port: Port, job: Job, number: int) -> str:
+    sizes = (job.limits[dim][number] if isinstance(dim, str) else dim for dim in port.shape)
+    return f"{port.tensor}:{'x'.join(map(str, sizes))}"
+
+
+def _by_opening(job: Job, extra: Mapping[str, str]) -> None:
+    """TensorRT's provider writes the model itself, while a session is opened."""
+    options = {
+        "trt_dump_ep_context_model": "1",
+        "trt_ep_context_file_path": str(job.out),
+        "trt_ep_context_embed_mode": "0",
+        "trt_engine_cache_enable": "1",  # the engine's file: beside the model
+    }
+    open_inference(job.source, _session_options(), job.target, {**options, **extra})
+
+
+def _by_compiler(job: Job, extra: Mapping[str, str]) -> None:
+    """A plug-in compiles without a session."""
+    options = _session_options()
+    attach(options, job.target, extra)
+    compiler = ort.ModelCompiler(
+        options,
+        job.source,
+        embed_compiled_data_into_model=False,
+        flags=ort.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED,
+    )
+    compiler.compile_to_file(str(job.out))
+
+
+COMPILERS: Mapping[str, Callable[[Job, Mapping[str, str]], None]] = {
+    "ort-tensorrt": _by_opening,
+    "ort-nv-rtx": _by_compiler,
+}
+"""How each target's provider compiles."""
+
+
+def _session_options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # TensorRT optimises, and knows no operator of ONNX Runtime's own.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return options
+
+
+@contextmanager
+def _measured(job: Job, kinds: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The options with which a builder reads what earlier ones measured; what this one adds is kept.
+
+    The provider takes a folder, in which the file has a name of its own for every kind of GPU.
+    """
+    kept = job.options.timing_cache
+    if kept is None:
+        yield {}
+        return
+    file = job.out.parent / f"TensorrtExecutionProvider_cache_sm{kinds[0].replace('.', '')}.timing"
+    if kept.is_file():
+        shutil.copyfile(kept, file)
+    yield {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(job.out.parent)}
+    if file.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(kept) as part:
+            shutil.move(file, part)
+
+
+def _finish(job: Job) -> int:
+    """Give the engines plain names, leave nothing else beside the model, and check that it is all of the graph.
+
+    Returns:
+        The number of engines.
+
+    Raises:
+        BuildError: It is not.
+    """
+    import onnx_ir as ir
+
+    folder = job.out.parent
+    model = ir.load(job.out)
+    nodes = list(model.graph)
+    contexts = [node for node in nodes if node.op_type == CONTEXT]
+    ports = [value.name for value in (*model.graph.inputs, *model.graph.outputs)]
+    expected = [port.tensor for port in (*job.inputs, *job.outputs)]
+    if sorted(map(str, ports)) != sorted(expected) or len(contexts) != len(nodes):
+        left = ", ".join(sorted({node.op_type for node in nodes if node.op_type != CONTEXT}))
+        raise _failed(job, f"it leaves out a part of the graph ({left or 'another part is what it wrote'})")
+    kept = {job.out}
+    for number, node in enumerate(contexts):
+        written = folder / node.attributes["ep_cache_context"].as_string()
+        if written.parent != folder or not written.is_file():
+            raise _failed(job, f"it names an engine that is not there, {written.name!r}")
+        engine = folder / ("model.engine" if number == 0 else f"model.{number}.engine")
+        written.rename(engine)
+        node.attributes["ep_cache_context"] = ir.AttrString("ep_cache_context", engine.name)
+        node.attributes.pop("onnx_model_filename", None)  # of the graph, which only a refit needs
+        kept.add(engine)
+    ir.save(model, job.out)
+    for path in folder.iterdir():
+        if path not in kept and path.is_file() and path.suffix != ".timing":
+            path.unlink()
+    return len(contexts)
+
+
+def _failed(job: Job, why: str) -> BuildError:
+    return BuildError(
+        f"ONNX Runtime {ort.__version__} cannot compile {job.component} for {job.target}: {why.rstrip('.')}.",
+        remedy="Build it for tensorrt or ort-cuda, or for smaller sizes; if it should work, report it.",
+    )

@@ -1,0 +1,145 @@
+"""ONNX Runtime: the graph optimised once, its weights beside it and memory-mapped when it runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentlink.engine.builders.job import Job
+from latentlink.engine.bundle.manifest import Fact
+from latentlink.engine.bundle.probes import Arrays, Run
+from latentlink.engine.targets.table import TARGETS
+from latentlink.errors import BuildError, BundleError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+# Extended fusions hold on every processor. The layout optimisations above them depend on the width of its vector unit,
+# so they are left to the moment the engine is opened.
+LEVEL = "extended"
+
+SPARE = 1 << 20
+"""Bytes below which a disk counts as full."""
+
+
+def build_engine(job: Job) -> Mapping[str, Fact]:
+    """Optimise `job.source` and write it to `job.out`, its weights to `job.out` + `.data`.
+
+    For a GPU only attention is fused: all else depends on the provider, which is there when the engine is opened.
+
+    Returns:
+        Facts for the fingerprint.
+
+    Raises:
+        BuildError: ONNX Runtime does not take the graph.
+        OSError: The disk is full.
+    """
+    import onnx_ir as ir
+
+    from latentlink.engine.passes.fuse_attention import fuse_attention
+    from latentlink.engine.passes.unsigned_codes import unsigned_codes
+
+    model = ir.load(job.source)
+    fused = fuse_attention(model)
+    if TARGETS[job.target].gpu:
+        _fix(model, job.fixed)
+        ir.save(model, job.out, external_data=f"{job.out.name}.data")
+        return {"optimisation": "none", "fused_attention": fused}
+    unsigned_codes(model)
+    _optimise(model, job)
+    return {"optimisation": LEVEL, "fused_attention": fused}
+
+
+def _fix(model: ir.Model, fixed: Mapping[str, int]) -> None:
+    """Give the graph's ports the sizes that free dimensions have in this engine."""
+    import onnx_ir as ir
+
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        if value.shape is not None:
+            value.shape = ir.Shape(
+                [dim if isinstance(dim, int) else fixed.get(str(dim.value), dim) for dim in value.shape]
+            )
+
+
+def _optimise(model: ir.Model, job: Job) -> None:
+    """Let ONNX Runtime optimise the graph and write it, and read it back."""
+    import onnx_ir as ir
+    import onnxruntime as ort
+
+    graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(job.out)
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{job.out.name}.data")
+    options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
+    # Packing for this processor's kernels is not wanted in the file, nor its memory now.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(job.source.parent))
+    for dim, size in job.fixed.items():
+        options.add_free_dimension_override_by_name(dim, size)
+    try:
+        ports = _ports(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
+        # ONNX Runtime does not report a disk that filled up while it wrote: reading back does.
+        written = _ports(_reopened(job.out))
+    except Exception as error:  # onnxruntime raises a class of its own for every status
+        if shutil.disk_usage(job.out.parent).free < SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
+        raise BuildError(
+            f"ONNX Runtime {ort.__version__} cannot build {job.component}: {error}",
+            remedy="Export it again with this version of latentlink.",
+        ) from None
+    if written != ports:
+        raise BuildError(
+            f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
+            remedy="It is a fault of the builder: report it.",
+        )
+
+
+def open_engine(path: Path) -> Run:
+    """Open an ONNX file as the runtime does, to run its probes.
+
+    Raises:
+        BundleError: ONNX Runtime fails to open or to run it.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it is run for minutes, and then gone
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    failures = "ONNX Runtime cannot {} {}: {}"
+    title = f"{path.parent.parent.name}/{path.parent.name}"
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a class of its own for every status
+        raise BundleError(failures.format("open", title, error)) from None
+    names = [value.name for value in session.get_outputs()]
+
+    def run(inputs: Arrays) -> Arrays:
+        try:
+            return dict(zip(names, session.run(None, dict(inputs)), strict=True))
+        except Exception as error:
+            raise BundleError(failures.format("run", title, error)) from None
+
+    return run
+
+
+def _reopened(path: Path) -> Any:
+    """A session on a built engine, opened as cheaply as it can be."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _ports(session: Any) -> list[tuple[str, str]]:
+    return [(value.name, value.type) for value in (*session.get_inputs(), *session.get_outputs())]

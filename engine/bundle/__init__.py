@@ -1,0 +1,1 @@
+"""The bundle: a directory with a manifest, engines, tokenizers and probes. Reading, checking and writing it."""

@@ -1,0 +1,240 @@
+"""Bundles on disk: open one after checking all of it, and write one. docs/bundle-format.md is the rule."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self, TypeVar
+
+from latentlink.engine.bundle.checks import REMEDY
+from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, FileEntry, Manifest
+from latentlink.engine.bundle.onnx_locations import external_locations
+from latentlink.engine.bundle.paths import MANIFEST
+from latentlink.engine.bundle.tree import (
+    OnProgress,
+    Tree,
+    check_regular,
+    hash_files,
+    open_regular,
+    read_tree,
+    wrong_size,
+)
+from latentlink.errors import BundleError, UsageError
+from latentlink.files import atomic_file
+from latentlink.ports import Port, latent_port, text_port
+from latentlink.spaces import LatentSpace, TextEmbedding
+
+_Record = TypeVar("_Record", LatentSpace, TextEmbedding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A bundle or export that was checked when it was opened.
+
+    Args:
+        root: Its folder.
+        manifest: What it says of itself.
+    """
+
+    root: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path, *, check_files: bool = True, on_progress: OnProgress | None = None) -> Self:
+        """Open a bundle and check all of it before anything else reads it.
+
+        Args:
+            path: The folder.
+            check_files: Compare the SHA-256 of every file. Without it the manifest, the set of files, their
+                kinds and sizes, and the paths inside ONNX files are still checked.
+            on_progress: Called with (bytes hashed, bytes in all).
+
+        Raises:
+            UsageError: There is no such folder, or it holds no `manifest.json`.
+            BundleError: The manifest breaks the format; a file is missing, too many, no regular file, or not
+                the one that was written; an ONNX file names weights that are no file beside it.
+            OSError: A file cannot be read.
+        """
+        root = Path(path)
+        manifest = _read_manifest(root)
+        tree = read_tree(root)
+        _check_tree(root, tree, manifest)
+        _check_locations(root, manifest.files)
+        if check_files:
+
+            def check(file: str, sha256: str) -> None:
+                if sha256 != manifest.files[file].sha256:
+                    raise BundleError(
+                        f"{str(root / file)!r} has SHA-256 {sha256}; expected {manifest.files[file].sha256}, "
+                        "as the manifest says.",
+                        remedy=REMEDY,
+                    )
+
+            sizes = {file: entry.size for file, entry in manifest.files.items()}
+            hash_files(root, sizes, on_progress=on_progress, check=check)
+        return cls(root=root, manifest=manifest)
+
+    def file(self, path: str) -> Path:
+        """A listed file, to open.
+
+        Raises:
+            BundleError: The manifest does not list it, or it is no regular file any more.
+        """
+        if path not in self.manifest.files:
+            raise BundleError(f"{str(self.root)!r} lists no file {path!r} in its manifest.", remedy=REMEDY)
+        return check_regular(self.root, path)
+
+    def space(self, digest: str) -> LatentSpace | None:
+        """The record whose own digest is `digest`; None where there is none, or more than one."""
+        return _only(space for space in self.manifest.spaces if space.digest == digest)
+
+    def embedding(self, digest: str) -> TextEmbedding | None:
+        """The record whose own digest is `digest`; None where there is none, or more than one."""
+        return _only(embedding for embedding in self.manifest.embeddings if embedding.digest == digest)
+
+    def describe(self, port: Port) -> LatentSpace | TextEmbedding | None:
+        """The record that `port`'s symbol was made from, or None where no record makes that symbol.
+
+        Unlike a look-up by digest alone, it compares the name and sizes too, which stand beside the digest.
+        """
+        if port.kind == "latent":
+            return _only(s for s in self.manifest.spaces if latent_port(s, port.dtype).symbol == port.symbol)
+        if port.kind == "text":
+            return _only(e for e in self.manifest.embeddings if text_port(e, port.dtype).symbol == port.symbol)
+        return None
+
+
+def write_bundle(folder: Path, manifest: Manifest) -> Manifest:
+    """Make a bundle of a folder with engines and tokenizers: hash every file, then write `manifest.json`.
+
+    Args:
+        folder: Usually that of `latentlink.files.replacing_directory`.
+        manifest: Its `files` are replaced.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        BundleError: The folder holds something that no reader would accept.
+        OSError: A file cannot be read or written.
+    """
+    tree = read_tree(folder)
+    sizes = {path: size for path, size in tree.sizes.items() if path != MANIFEST}
+    hashes = hash_files(folder, sizes)
+    files = {path: FileEntry(sha256=hashes[path], size=size) for path, size in sizes.items()}
+    data = replace(manifest, files=files).to_bytes()
+    whole = Manifest.from_bytes(data)
+    _check_tree(folder, tree, whole)
+    _check_locations(folder, whole.files)
+    with atomic_file(folder / MANIFEST) as part:
+        part.write_bytes(data)
+    return whole
+
+
+def rewrite_manifest(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
+    """Replace the manifest of a bundle or export in one step; its files stay as they are.
+
+    The unfinished manifest lies beside the folder, as nothing may lie in it that is not listed.
+
+    Args:
+        root: The folder.
+        change: Makes the new manifest of the one there is; `files` is kept.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        UsageError: There is no such folder, or it holds no `manifest.json`.
+        BundleError: The manifest breaks the format, before or after.
+        OSError: A file cannot be read or written.
+    """
+    before = _read_manifest(root)
+    data = replace(change(before), files=before.files).to_bytes()
+    after = Manifest.from_bytes(data)
+    with atomic_file(root / MANIFEST, beside=root) as part:
+        part.write_bytes(data)
+    return after
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder may be replaced by a bundle: it is empty, or a bundle or export (whole or damaged, of
+    any version) without a file that its manifest does not list.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        tree = read_tree(path)
+        if not tree.sizes:
+            return not tree.folders
+        with open_regular(path / MANIFEST) as file:
+            record = json.loads(file.read(MAX_MANIFEST_BYTES))
+    except (BundleError, ValueError, RecursionError, FileNotFoundError):
+        return False
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return False
+    files = record.get("files")
+    return isinstance(files, dict) and tree.sizes.keys() <= files.keys() | {MANIFEST}
+
+
+def _read_manifest(root: Path) -> Manifest:
+    if not root.is_dir():
+        found = "is a file" if root.exists() else "does not exist"
+        raise UsageError(f"{str(root)!r} {found}; expected the folder of a bundle.", remedy=_make_one())
+    path = root / MANIFEST
+    if not os.path.lexists(path):
+        raise UsageError(f"{str(root)!r} is no bundle: it holds no {MANIFEST}.", remedy=_make_one())
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"{str(path)!r} has {size} bytes; expected at most {MAX_MANIFEST_BYTES}.", remedy=REMEDY)
+        data = file.read(MAX_MANIFEST_BYTES + 1)
+    try:
+        return Manifest.from_bytes(data)
+    except BundleError as error:
+        raise BundleError(f"{str(root)!r}: {error.message}", remedy=error.remedy) from None
+
+
+def _make_one() -> str:
+    return "Make one: latentlink export CHECKPOINT EXPORTED, then latentlink build EXPORTED BUNDLE."
+
+
+def _check_tree(root: Path, tree: Tree, manifest: Manifest) -> None:
+    """What is there must be what is listed, no less and no more."""
+    for path, entry in manifest.files.items():
+        if path not in tree.sizes:
+            raise BundleError(f"{str(root / path)!r} is missing; the manifest lists it.", remedy=REMEDY)
+        if tree.sizes[path] != entry.size:
+            raise wrong_size(root / path, tree.sizes[path], entry.size)
+    parents = {str(parent) for path in manifest.files for parent in Path(path).parents}
+    for path in (*tree.sizes, *tree.folders):
+        if path not in manifest.files and path != MANIFEST and path not in parents:
+            raise BundleError(
+                f"{str(root / path)!r} is not listed in the manifest; expected nothing beside the listed files.",
+                remedy="Remove it if you put it there; otherwise get the bundle again.",
+            )
+
+
+def _check_locations(root: Path, files: Iterable[str]) -> None:
+    """Weights and compiled engines of an ONNX file are listed files beside it: ONNX Runtime opens what it names."""
+    listed = set(files)
+    for path in sorted(file for file in listed if file.lower().endswith(".onnx")):
+        folder = path.rpartition("/")[0]
+        for raw in external_locations(check_regular(root, path)):
+            location = raw.decode("utf-8", "replace")
+            if "/" in location or f"{folder}/{location}".lstrip("/") not in listed:
+                raise BundleError(
+                    f"{str(root / path)!r} keeps weights or an engine in {location[:200]!r}; expected a listed file "
+                    "in its own folder.",
+                    remedy=REMEDY,
+                )
+
+
+def _only(records: Iterable[_Record]) -> _Record | None:
+    found = list(records)
+    return found[0] if len(found) == 1 else None

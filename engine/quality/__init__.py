@@ -1,0 +1,1 @@
+"""How well an engine agrees with its reference, and the least that is accepted."""

@@ -1,0 +1,245 @@
+"""EPContext models: what ONNX Runtime's providers are told, and what is made of the files that they write.
+
+No provider of them compiles without a GPU; a stand-in writes what they write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+from latentlink.engine.builders import ep_context as ep_context_builder
+from latentlink.engine.builders.ep_context import build_engine, profile_options
+from latentlink.engine.builders.job import Job, Options, Range
+from latentlink.engine.bundle.onnx_locations import external_locations
+from latentlink.engine.targets import machine
+from latentlink.engine.targets.table import TARGETS
+from latentlink.errors import BuildError, PreflightError
+from latentlink.ports import Port, coefficients_port, latent_port, tokens_port
+from latentlink.spaces import LatentSpace
+
+LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
+INPUTS = (LATENT.at("x"), coefficients_port(), tokens_port("clip", 77, "0" * 64))
+LIMITS: Mapping[str, Range] = {"B": (1, 2, 4), "h": (8, 16, 32), "w": (64, 64, 64), "N": (1, 1, 2)}
+COMPILED = ("ort-tensorrt", "ort-nv-rtx")
+
+
+def job(folder: Path, target: str = "ort-tensorrt", **options: Any) -> Job:
+    folder.mkdir(exist_ok=True)
+    return Job(
+        target=target,
+        component="denoiser",
+        precision="float32",
+        source=folder.parent / "graph.onnx",
+        out=folder / "model.onnx",
+        inputs=INPUTS,
+        outputs=(LATENT,),
+        limits=LIMITS,
+        options=Options(**options),
+    )
+
+
+def value(port: Port) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(port.tensor, TensorProto.FLOAT, [str(dim) for dim in port.shape])
+
+
+def model(inputs: tuple[Port, ...], outputs: tuple[Port, ...], *nodes: onnx.NodeProto) -> onnx.ModelProto:
+    graph = helper.make_graph(nodes, "compiled", [value(port) for port in inputs], [value(port) for port in outputs])
+    sets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=sets, ir_version=10)
+
+
+def context(inputs: tuple[Port, ...], outputs: tuple[Port, ...], engine: str) -> onnx.NodeProto:
+    """The node that TensorRT's provider writes (onnx_ctx_model_helper.cc)."""
+    return helper.make_node(
+        "EPContext",
+        [port.tensor for port in inputs],
+        [port.tensor for port in outputs],
+        domain="com.microsoft",
+        embed_mode=0,
+        ep_cache_context=engine,
+        hardware_architecture="89",
+        onnx_model_filename="graph.onnx",
+    )
+
+
+NAME = "TensorrtExecutionProvider_TRTKernel_graph_main_1_0_0_sm89"
+
+
+def whole(asked: Job) -> None:
+    """What a provider leaves that took all of a graph."""
+    onnx.save(model(asked.inputs, asked.outputs, context(asked.inputs, asked.outputs, f"{NAME}.engine")), asked.out)
+    (asked.out.parent / f"{NAME}.engine").write_bytes(b"engine")
+    (asked.out.parent / f"{NAME}.profile").write_bytes(b"profile")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = machine.Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
+    monkeypatch.setattr(machine, "_cuda", lambda: ((13, 1), (card,)))
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Job], None]], dict[str, str]]:
+    """Puts something that writes files in the place of every provider; the options that it was given come back."""
+
+    def put(write: Callable[[Job], None]) -> dict[str, str]:
+        given: dict[str, str] = {}
+
+        def compile_(asked: Job, extra: Mapping[str, str]) -> None:
+            given.update(extra)
+            write(asked)
+
+        monkeypatch.setattr(ep_context_builder, "COMPILERS", dict.fromkeys(COMPILED, compile_))
+        return given
+
+    return put
+
+
+@pytest.mark.parametrize(("target", "prefix"), [("ort-tensorrt", "trt"), ("ort-nv-rtx", "nv")])
+def test_sizes_are_told_of_every_input_with_free_dimensions(target: str, prefix: str, tmp_path: Path) -> None:
+    x, rows, ids = (port.tensor for port in INPUTS)
+    assert profile_options(job(tmp_path / "out", target)) == {
+        f"{prefix}_profile_min_shapes": f"{x}:1x4x8x64,{rows}:1x15,{ids}:1x77",
+        f"{prefix}_profile_opt_shapes": f"{x}:2x4x16x64,{rows}:2x15,{ids}:1x77",
+        f"{prefix}_profile_max_shapes": f"{x}:4x4x32x64,{rows}:4x15,{ids}:2x77",
+    }
+
+
+def test_nothing_is_told_where_all_sizes_are_fixed(tmp_path: Path) -> None:
+    asked = job(tmp_path / "out")
+    fixed = Port.parse(LATENT.at("x").tensor, (1, 4, 8, 8))
+    assert profile_options(Job(**{**_fields(asked), "inputs": (fixed,)})) == {}
+
+
+def _fields(asked: Job) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in Job.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("target", COMPILED)
+def test_without_a_gpu_nothing_is_compiled(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_cuda", lambda: (None, ()))
+    with pytest.raises(PreflightError, match=f"{target} builds on a GPU .* this machine has no CUDA device"):
+        build_engine(job(tmp_path / "out", target))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_provider_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    if TARGETS["ort-tensorrt"].packages[0].distributions[0] in machine.this_machine().versions:
+        pytest.skip("onnxruntime-gpu is installed")
+    with pytest.raises(PreflightError, match=r"TensorrtExecutionProvider.*onnxruntime-gpu"):
+        build_engine(job(tmp_path / "out"))
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("target", COMPILED)
+def test_an_engine_gets_a_plain_name_and_nothing_else_stays(
+    target: str, tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
+) -> None:
+    given = compiler(whole)
+    asked = job(tmp_path / "out", target)
+    facts = build_engine(asked)
+    assert facts["compute_capability"] == ("8.9",)
+    assert facts["engines"] == 1
+    assert given == profile_options(asked)
+    assert {path.name: path.read_bytes()[:6] for path in asked.out.parent.iterdir() if path != asked.out} == {
+        "model.engine": b"engine"
+    }
+    assert external_locations(asked.out) == {b"model.engine"}
+    (node,) = onnx.load(asked.out).graph.node
+    assert "onnx_model_filename" not in {attribute.name for attribute in node.attribute}
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_graph_that_is_taken_in_part_is_refused(
+    tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
+) -> None:
+    between = LATENT.at("noise")
+
+    def with_a_node_of_its_own(asked: Job) -> None:
+        whole(asked)
+        first = context(asked.inputs, (between,), f"{NAME}.engine")
+        rest = helper.make_node("NonZero", [between.tensor], [LATENT.tensor])
+        onnx.save(model(asked.inputs, asked.outputs, first, rest), asked.out)
+
+    def only_a_part(asked: Job) -> None:
+        whole(asked)
+        onnx.save(model((between,), asked.outputs, context((between,), asked.outputs, f"{NAME}.engine")), asked.out)
+
+    for write, named in ((with_a_node_of_its_own, "NonZero"), (only_a_part, "another part")):
+        compiler(write)
+        with pytest.raises(BuildError, match=rf"denoiser for ort-tensorrt: it leaves out .*{named}"):
+            build_engine(job(tmp_path / named))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_compilation_that_fails_is_told_as_such(
+    tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
+) -> None:
+    def fails(asked: Job) -> None:
+        raise RuntimeError("TensorRT EP failed\nto create engine")
+
+    def without_engine(asked: Job) -> None:
+        whole(asked)
+        (asked.out.parent / f"{NAME}.engine").unlink()
+
+    for write, told in (
+        (fails, "TensorRT EP failed to create engine"),
+        (lambda asked: None, "it wrote no model"),
+        (without_engine, "an engine that is not there"),
+    ):
+        compiler(write)
+        with pytest.raises(BuildError, match=told):
+            build_engine(job(tmp_path / "out"))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_what_was_measured_is_kept_for_the_next_build(
+    tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
+) -> None:
+    cache = tmp_path / "kept" / "cache"
+
+    def measures(asked: Job) -> None:
+        file = Path(given["trt_timing_cache_path"]) / "TensorrtExecutionProvider_cache_sm89.timing"
+        file.write_bytes((file.read_bytes() if file.is_file() else b"") + b"measured")
+        whole(asked)
+
+    given = compiler(measures)
+    for number in (1, 2):
+        asked = job(tmp_path / f"out{number}", timing_cache=cache)
+        build_engine(asked)
+        assert given["trt_timing_cache_enable"] == "1"
+        assert cache.read_bytes() == b"measured" * number
+        assert {path.name for path in asked.out.parent.iterdir()} == {"model.onnx", "model.engine"}
+
+
+def test_each_provider_is_told_to_keep_the_engine_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = job(tmp_path / "out")
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(ep_context_builder, "open_inference", lambda *given: told.update(opened=given))
+    monkeypatch.setattr(ep_context_builder, "attach", lambda *given: told.update(attached=given))
+
+    class Compiler:
+        def __init__(self, options: Any, source: Path, **more: Any) -> None:
+            told.update(source=source, **more)
+
+        def compile_to_file(self, path: str) -> None:
+            told.update(path=path)
+
+    monkeypatch.setattr(ort, "ModelCompiler", Compiler)
+    ep_context_builder._by_opening(asked, {"trt_profile_min_shapes": "x:1"})
+    source, _, target, options = told["opened"]
+    assert (source, target) == (asked.source, "ort-tensorrt")
+    assert options["trt_ep_context_file_path"] == str(asked.out)
+    assert options["trt_ep_context_embed_mode"] == "0"
+    assert options["trt_profile_min_shapes"] == "x:1"
+    ep_context_builder._by_compiler(asked, {"nv_profile_min_shapes": "x:1"})
+    assert told["attached"][2] == {"nv_profile_min_shapes": "x:1"}
+    assert (told["source"], told["path"]) == (asked.source, str(asked.out))
+    assert told["embed_compiled_data_into_model"] is False
