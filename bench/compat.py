@@ -15,7 +15,7 @@ from PIL import Image
 import latentlink.runtime as runtime
 from latentlink.bench.grid import Cell, Row, grid
 from latentlink.errors import LatentLinkError, LinkError, UsageError
-from latentlink.runtime.link import Engine
+from latentlink.runtime.linking.link import Engine
 from latentlink.runtime.loading import open_component
 from latentlink.runtime.transfer import psnr
 

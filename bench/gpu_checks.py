@@ -27,9 +27,9 @@ from latentlink.engine.targets.machine import Machine
 from latentlink.engine.targets.ort_providers import CPU, PROVIDERS
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
+from latentlink.runtime.probing.verify import runner, verify
 from latentlink.runtime.sessions import OPENERS
 from latentlink.runtime.transfer import psnr
-from latentlink.runtime.verify import runner, verify
 
 LEAST_PSNR = 35.0
 """dB of every picture against the one of the CPU in float32."""
@@ -274,7 +274,7 @@ def _peak(bundle: Path, subject: Subject, resident: int | None) -> tuple[int, li
 
 def _activations(bundle: Path, wanted: str, target: str) -> int:
     """Bytes that a component's activations take on its probes, where engines share them; 0 where they do not."""
-    from latentlink.runtime.cuda import this_gpu
+    from latentlink.runtime.sessions.gpu.cuda import this_gpu
 
     for component, path, inputs in engines(bundle):
         if component == wanted:

@@ -19,8 +19,8 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import LatentLinkError
+from latentlink.runtime.probing.verify import load_probes
 from latentlink.runtime.sessions import OPENERS
-from latentlink.runtime.verify import load_probes
 
 PRECISIONS = ("fp32", "fp16")
 

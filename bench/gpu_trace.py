@@ -24,7 +24,7 @@ def own(run: Callable[[], object]) -> Copies:
     Raises:
         PreflightError: cuda-python is not installed.
     """
-    from latentlink.runtime.cuda import this_gpu
+    from latentlink.runtime.sessions.gpu.cuda import this_gpu
 
     cuda = this_gpu()
     before, cuda.copies = cuda.copies, []

@@ -27,9 +27,9 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
-from latentlink.runtime.faults import roughness
+from latentlink.runtime.guards.faults import roughness
+from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.transfer import psnr
-from latentlink.runtime.verify import verify
 
 MODELS = ("demo", "demo-b")
 TOGETHER = 5

@@ -23,9 +23,9 @@ from latentlink.bench.grid import Cell, Row, grid
 from latentlink.bench.measure import provenance
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.runtime.budget import peak_of, resident
-from latentlink.runtime.tiling import Array, Axis, Mosaic, cut, in_passes
 from latentlink.runtime.transfer import psnr
+from latentlink.runtime.vae.budget import peak_of, resident
+from latentlink.runtime.vae.tiling import Array, Axis, Mosaic, cut, in_passes
 
 Picture = NDArray[np.uint8]
 

@@ -38,10 +38,10 @@ from latentlink.engine.bundle.probes import Run
 from latentlink.errors import LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
-from latentlink.runtime.candidate import LEAST_SNR, MOST_GAIN, Candidate, judge
 from latentlink.runtime.loading import bundle_path, open_component
+from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN, Candidate, judge
+from latentlink.runtime.probing.verify import load_probes, runner
 from latentlink.runtime.transfer import psnr
-from latentlink.runtime.verify import load_probes, runner
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlink.runtime.chain import Chained, Hop, Stage, chain
-from latentlink.runtime.denoise import Progress
+from latentlink.runtime.denoising.loop import Progress
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.loading import bundle_path, load
 from latentlink.runtime.pipeline import Pipeline, Result

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from latentlink.errors import LatentLinkError, UsageError
-from latentlink.runtime.checks import prompts, seeds, whole
-from latentlink.runtime.denoise import OnStep
+from latentlink.runtime.denoising.loop import OnStep
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.pipeline import Pipeline, Result
-from latentlink.runtime.request import MAX_BATCH
+from latentlink.runtime.request.checks import prompts, seeds, whole
+from latentlink.runtime.request.resolved import MAX_BATCH
 from latentlink.runtime.transfer import Size, transfer
 
 if TYPE_CHECKING:

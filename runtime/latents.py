@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.files import atomic_file
 from latentlink.ports import latent_port
-from latentlink.runtime.samplers.table import CLEAN
+from latentlink.runtime.samplers.solvers.table import CLEAN
 from latentlink.spaces import LatentSpace
 
 Level: TypeAlias = tuple[float, float]

@@ -13,12 +13,12 @@ from latentlink.engine.bundle.manifest import SHALLOW
 from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
-from latentlink.runtime.link import Engine, Linked, as_declared, link
-from latentlink.runtime.opening import Opening
+from latentlink.runtime.linking.link import Engine, Linked, as_declared, link
+from latentlink.runtime.linking.opening import Opening
+from latentlink.runtime.linking.residency import Residency
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.prompts import Prompts
-from latentlink.runtime.residency import Residency
-from latentlink.runtime.verify import check_candidate, runner, verify_quick
+from latentlink.runtime.probing.verify import check_candidate, runner, verify_quick
+from latentlink.runtime.text.prompts import Prompts
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 SHIPPED = ("demo", "demo-b", "demo-tiny")

@@ -16,26 +16,26 @@ from numpy.typing import NDArray
 
 from latentlink.engine.bundle.manifest import Manifest, Sampling
 from latentlink.errors import UsageError
-from latentlink.runtime.autoencoder import Autoencoder
-from latentlink.runtime.checks import seeds
-from latentlink.runtime.conditioning import conditioning
-from latentlink.runtime.denoise import OnStep, denoise
-from latentlink.runtime.faults import generated_margin
-from latentlink.runtime.guards import Guard
-from latentlink.runtime.guidance import guided_rows
+from latentlink.runtime.denoising.conditioning import conditioning
+from latentlink.runtime.denoising.guidance import guided_rows
+from latentlink.runtime.denoising.loop import OnStep, denoise
+from latentlink.runtime.denoising.start import Given, begin
+from latentlink.runtime.denoising.step_cache import reuse_of, told
+from latentlink.runtime.guards.faults import generated_margin
+from latentlink.runtime.guards.guard import Guard
 from latentlink.runtime.latents import Latents, check_latents
-from latentlink.runtime.limits import check_limits
-from latentlink.runtime.link import Engine, Linked
-from latentlink.runtime.noise import noise_source
-from latentlink.runtime.pictures import as_list, pixels
-from latentlink.runtime.prompts import Prompts
-from latentlink.runtime.request import Request, resolve
+from latentlink.runtime.linking.link import Engine, Linked
+from latentlink.runtime.request.checks import seeds
+from latentlink.runtime.request.given import size_of
+from latentlink.runtime.request.limits import check_limits
+from latentlink.runtime.request.pictures import as_list, pixels
+from latentlink.runtime.request.resolved import Request, resolve
 from latentlink.runtime.samplers import CLEAN
+from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
-from latentlink.runtime.sizes import size_of
-from latentlink.runtime.start import Given, begin
-from latentlink.runtime.step_cache import reuse_of, told
-from latentlink.runtime.vae import GuardedVae
+from latentlink.runtime.text.prompts import Prompts
+from latentlink.runtime.vae.autoencoder import Autoencoder
+from latentlink.runtime.vae.guarded import GuardedVae
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import LinkError, UsageError
-from latentlink.runtime.checks import whole
 from latentlink.runtime.latents import Latents, check_latents
-from latentlink.runtime.limits import check_limits, nearest
-from latentlink.runtime.pictures import pixels
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.request import MAX_SIDE
+from latentlink.runtime.request.checks import whole
+from latentlink.runtime.request.limits import check_limits, nearest
+from latentlink.runtime.request.pictures import pixels
+from latentlink.runtime.request.resolved import MAX_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,7 +14,7 @@ from latentlink.bench import measure
 from latentlink.cli import group
 from latentlink.engine.targets import machine
 from latentlink.errors import PreflightError
-from tests.runtime.test_choice import edited, gpu_engine
+from tests.runtime.linking.test_choice import edited, gpu_engine
 
 PROMPT = "a red circle on a blue background"
 PASSED = "denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx passed over, engine valid for compute"

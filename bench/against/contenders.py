@@ -12,7 +12,7 @@ from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.manifest import EngineEntry
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.choice import choose
+from latentlink.runtime.linking.choice import choose
 from latentlink.runtime.loading import decided
 
 LATENTLINK = "latentlink"

@@ -82,7 +82,7 @@ def print_passed_over(notes: Mapping[str, Sequence[str]]) -> None:
     Args:
         notes: What the loader decided, by the bundle's name, which is told where there are several.
     """
-    from latentlink.runtime.choice import passed_over
+    from latentlink.runtime.linking.choice import passed_over
 
     for name, listed in notes.items():
         for line in passed_over(listed):

@@ -109,7 +109,7 @@ def command(
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
     from latentlink.bench.measure import measure
     from latentlink.files import atomic_file
-    from latentlink.runtime.choice import ran
+    from latentlink.runtime.linking.choice import ran
 
     settings = {"steps": steps, "sampler": sampler, "guidance": guidance, "width": width, "height": height}
     with progress() as bar:

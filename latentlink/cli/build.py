@@ -82,7 +82,7 @@ def command(
     from latentlink.engine.build import Told, build_bundle
     from latentlink.engine.builders.job import Options
     from latentlink.engine.sizes import Shapes, parse_range
-    from latentlink.runtime.verify import opener
+    from latentlink.runtime.probing.verify import opener
 
     began = perf_counter()
     shapes = Shapes(

@@ -219,7 +219,7 @@ def _beside(bundle: str, reference: str, asked: _Run) -> None:
     from latentlink.calibration.pictures import measure_beside, with_quality
     from latentlink.engine.bundle.bundle import Bundle
     from latentlink.runtime import bundle_path
-    from latentlink.runtime.choice import choose
+    from latentlink.runtime.linking.choice import choose
 
     with _measuring(bundle, asked) as (pipe, tell):
         engine = choose("denoiser", bundle, Bundle.open(bundle_path(bundle), check_files=False), asked.target).engine

@@ -11,7 +11,7 @@ from latentlink.cli._console import console, print_json, progress
 from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:
-    from latentlink.runtime.verify import Checked
+    from latentlink.runtime.probing.verify import Checked
 
 
 @click.command(
@@ -37,7 +37,7 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
     """
     from latentlink.engine.bundle.bundle import Bundle
     from latentlink.runtime import bundle_path, load
-    from latentlink.runtime.verify import verify
+    from latentlink.runtime.probing.verify import verify
 
     rows: list[Checked] = []
     with progress() as bar:

@@ -12,16 +12,16 @@ trained with a noise schedule, `flow_registry.py` those of models that predict f
 
 from __future__ import annotations
 
-from latentlink.runtime.samplers.clean import clean_coefficients
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS, FlowSampler
-from latentlink.runtime.samplers.flow_schedule import FlowSchedule
-from latentlink.runtime.samplers.refusal import DATA_DEPENDENT
 from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
 from latentlink.runtime.samplers.resolve import sampler_table, samplers_for
-from latentlink.runtime.samplers.schedule import Schedule, read_schedule
-from latentlink.runtime.samplers.spacing import SIGMAS, SPACINGS
-from latentlink.runtime.samplers.table import CLEAN, COLUMNS, SamplerTable, apply_row
-from latentlink.runtime.samplers.training import TrainingSchedule
+from latentlink.runtime.samplers.schedules.flow_schedule import FlowSchedule
+from latentlink.runtime.samplers.schedules.refusal import DATA_DEPENDENT
+from latentlink.runtime.samplers.schedules.schedule import Schedule, read_schedule
+from latentlink.runtime.samplers.schedules.spacing import SIGMAS, SPACINGS
+from latentlink.runtime.samplers.schedules.training import TrainingSchedule
+from latentlink.runtime.samplers.solvers.clean import clean_coefficients
+from latentlink.runtime.samplers.solvers.table import CLEAN, COLUMNS, SamplerTable, apply_row
 
 __all__ = [
     # making a table

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import isfinite
 
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
-from latentlink.runtime.samplers.flow_schedule import FlowSchedule
-from latentlink.runtime.samplers.flow_spacing import FlowGridRequest
-from latentlink.runtime.samplers.plan import Plan
-from latentlink.runtime.samplers.refusal import one_of, refusal
+from latentlink.runtime.samplers.schedules.flow_schedule import FlowSchedule
+from latentlink.runtime.samplers.schedules.flow_spacing import FlowGridRequest
+from latentlink.runtime.samplers.schedules.refusal import one_of, refusal
+from latentlink.runtime.samplers.solvers.plan import Plan
 
 
 def flow_plan(

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from latentlink.runtime.samplers.dpmpp import dpmpp_2m
-from latentlink.runtime.samplers.flow import flow_euler, flow_heun
-from latentlink.runtime.samplers.flow_spacing import (
+from latentlink.runtime.samplers.schedules.flow_spacing import (
     FlowGridRequest,
     dpmpp_grid,
     share_grid,
     unipc_grid,
 )
-from latentlink.runtime.samplers.plan import Plan
-from latentlink.runtime.samplers.spacing import SIGMAS, Grid
-from latentlink.runtime.samplers.table import Row
-from latentlink.runtime.samplers.unipc import unipc
+from latentlink.runtime.samplers.schedules.spacing import SIGMAS, Grid
+from latentlink.runtime.samplers.solvers.dpmpp import dpmpp_2m
+from latentlink.runtime.samplers.solvers.flow import flow_euler, flow_heun
+from latentlink.runtime.samplers.solvers.plan import Plan
+from latentlink.runtime.samplers.solvers.table import Row
+from latentlink.runtime.samplers.solvers.unipc import unipc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentlink.runtime.samplers.plan import NoisePlan
-from latentlink.runtime.samplers.refusal import one_of, refusal
 from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
-from latentlink.runtime.samplers.spacing import GridRequest
-from latentlink.runtime.samplers.training import TrainingSchedule
+from latentlink.runtime.samplers.schedules.refusal import one_of, refusal
+from latentlink.runtime.samplers.schedules.spacing import GridRequest
+from latentlink.runtime.samplers.schedules.training import TrainingSchedule
+from latentlink.runtime.samplers.solvers.plan import NoisePlan
 
 # The schedule that published consistency models were distilled on, and the scaling of their boundary condition.
 ORIGINAL_STEPS = 50

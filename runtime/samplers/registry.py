@@ -11,15 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from latentlink.runtime.samplers.consistency import lcm, tcd
-from latentlink.runtime.samplers.ddim import ddim, ddpm
-from latentlink.runtime.samplers.deis import deis
-from latentlink.runtime.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_2s
-from latentlink.runtime.samplers.euler import dpm2, euler, euler_a, heun
-from latentlink.runtime.samplers.levels import NoiseLevels
-from latentlink.runtime.samplers.linear_multistep import lms, pndm
-from latentlink.runtime.samplers.plan import NoisePlan
-from latentlink.runtime.samplers.spacing import (
+from latentlink.runtime.samplers.schedules.levels import NoiseLevels
+from latentlink.runtime.samplers.schedules.spacing import (
     SIGMAS,
     SPACINGS,
     Grid,
@@ -30,8 +23,15 @@ from latentlink.runtime.samplers.spacing import (
     distilled_grid,
     interior_grid,
 )
-from latentlink.runtime.samplers.table import Row
-from latentlink.runtime.samplers.unipc import unipc
+from latentlink.runtime.samplers.solvers.consistency import lcm, tcd
+from latentlink.runtime.samplers.solvers.ddim import ddim, ddpm
+from latentlink.runtime.samplers.solvers.deis import deis
+from latentlink.runtime.samplers.solvers.dpmpp import dpmpp_2m, dpmpp_2m_sde, dpmpp_2s
+from latentlink.runtime.samplers.solvers.euler import dpm2, euler, euler_a, heun
+from latentlink.runtime.samplers.solvers.linear_multistep import lms, pndm
+from latentlink.runtime.samplers.solvers.plan import NoisePlan
+from latentlink.runtime.samplers.solvers.table import Row
+from latentlink.runtime.samplers.solvers.unipc import unipc
 
 # Solvers that tell the model whole timesteps cut off what a sigma's timestep has beyond them, or round it.
 _WHOLE: Mapping[str, Rounding] = {"karras": np.round, "exponential": np.floor, "beta": np.floor}

@@ -8,14 +8,14 @@ from math import ceil
 
 from latentlink.runtime.samplers.flow_plan import flow_plan
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
-from latentlink.runtime.samplers.flow_schedule import FlowSchedule
 from latentlink.runtime.samplers.noise_plan import noise_plan, start_scale
-from latentlink.runtime.samplers.refusal import one_of, refusal
 from latentlink.runtime.samplers.registry import SAMPLERS
-from latentlink.runtime.samplers.schedule import Schedule
+from latentlink.runtime.samplers.schedules.flow_schedule import FlowSchedule
+from latentlink.runtime.samplers.schedules.refusal import one_of, refusal
+from latentlink.runtime.samplers.schedules.schedule import Schedule
+from latentlink.runtime.samplers.schedules.training import TrainingSchedule
+from latentlink.runtime.samplers.solvers.table import CLEAN, Row, SamplerTable
 from latentlink.runtime.samplers.span import Span
-from latentlink.runtime.samplers.table import CLEAN, Row, SamplerTable
-from latentlink.runtime.samplers.training import TrainingSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

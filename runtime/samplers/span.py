@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latentlink.runtime.samplers.refusal import refusal
-from latentlink.runtime.samplers.table import Row
+from latentlink.runtime.samplers.schedules.refusal import refusal
+from latentlink.runtime.samplers.solvers.table import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

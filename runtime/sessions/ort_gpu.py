@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latentlink.runtime.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions import Buffer, Session
-from latentlink.runtime.sessions.cuda_session import CudaSession
-from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
+from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
+from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 from latentlink.runtime.sessions.ort_shapes import ShapedRuns
 

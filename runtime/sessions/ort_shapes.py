@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from latentlink.runtime.cuda import Cuda
-from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.gpu.cuda import Cuda
+from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
 NO_GRAPH = -1

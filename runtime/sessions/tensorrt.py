@@ -9,10 +9,10 @@ from typing import Any
 
 from latentlink.engine.targets.tensorrt_module import import_tensorrt
 from latentlink.errors import UsageError
-from latentlink.runtime.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions import Buffer, Session
-from latentlink.runtime.sessions.cuda_session import CudaSession
-from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
+from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
+from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.tensorrt_context import ShapedContext
 from latentlink.runtime.sessions.tensorrt_plan import Plan
 

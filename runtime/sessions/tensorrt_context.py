@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from latentlink.errors import BundleError
-from latentlink.runtime.cuda import Cuda
-from latentlink.runtime.sessions.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.gpu.cuda import Cuda
+from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 
 
 class ShapedContext:

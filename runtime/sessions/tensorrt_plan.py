@@ -11,7 +11,7 @@ from latentlink.engine.targets.table import TARGETS
 from latentlink.engine.targets.tensorrt_module import ErrorLog, error_log
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Dim, Port
-from latentlink.runtime.cuda import Cuda
+from latentlink.runtime.sessions.gpu.cuda import Cuda
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 TYPES: Mapping[str, str] = {

@@ -23,12 +23,12 @@ from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.engine.targets.fingerprint import make_fingerprint
 from latentlink.engine.targets.ort_providers import CPU
 from latentlink.runtime import bundle_path
-from latentlink.runtime import cuda as runtime_cuda
+from latentlink.runtime.probing.verify import load_probes
 from latentlink.runtime.sessions import tensorrt as sessions
-from latentlink.runtime.verify import load_probes
-from tests.runtime.fake_gpu import FakeCuda
-from tests.runtime.fake_tensorrt import FakeTensorrt, make_plan
-from tests.runtime.gpu_bundle import MACHINE
+from latentlink.runtime.sessions.gpu import cuda as runtime_cuda
+from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
+from tests.runtime.sessions.gpu.fake_tensorrt import FakeTensorrt, make_plan
+from tests.runtime.sessions.gpu.gpu_bundle import MACHINE
 
 TARGET = "tensorrt"
 

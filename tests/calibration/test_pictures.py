@@ -18,7 +18,7 @@ from latentlink.engine.bundle.manifest import Manifest, StepCache
 from latentlink.engine.quality.gate import Quality
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.choice import choose
+from latentlink.runtime.linking.choice import choose
 
 SCENES = held_out()[:2]
 PROMPTS = tuple(scene.caption for scene in SCENES)

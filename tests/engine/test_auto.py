@@ -25,7 +25,7 @@ from latentlink.engine.targets import fingerprint
 from latentlink.engine.targets.machine import Gpu, Machine
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import PreflightError, UsageError
-from latentlink.runtime.verify import opener
+from latentlink.runtime.probing.verify import opener
 
 CPU = {"openvino": "2026.4.1", "onnxruntime": "1.32.0"}
 EVERYTHING = {

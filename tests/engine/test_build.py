@@ -14,8 +14,8 @@ from latentlink.engine.bundle.probes import Probes
 from latentlink.engine.sizes import Shapes, parse_range
 from latentlink.engine.targets.fingerprint import preflight
 from latentlink.errors import BundleError, UsageError
+from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.sessions import open_session
-from latentlink.runtime.verify import verify
 
 
 def test_every_engine_has_the_ports_that_the_manifest_declares(tiny_bundle: Path) -> None:

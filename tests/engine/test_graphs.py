@@ -16,7 +16,7 @@ from latentlink.engine.bundle.probes import Probes
 from latentlink.engine.graphs import graphs_of, wide_graph
 from latentlink.engine.precision import Report, convert
 from latentlink.engine.sizes import Shapes
-from latentlink.runtime.verify import verify
+from latentlink.runtime.probing.verify import verify
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from latentlink.runtime import Pipeline
 from latentlink.runtime.samplers import SAMPLERS, SamplerTable, apply_row
 
 if TYPE_CHECKING:
-    from tests.runtime.fake_gpu import FakeCuda
+    from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
 
 Array = NDArray[np.float64]
 
@@ -200,8 +200,8 @@ def demo_b() -> Iterator[Pipeline]:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A GPU in numpy in the place of this machine's."""
-    from latentlink.runtime import cuda
-    from tests.runtime.fake_gpu import FakeCuda
+    from latentlink.runtime.sessions.gpu import cuda
+    from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
 
     fake = FakeCuda()
     monkeypatch.setattr(cuda, "import_cuda", lambda: fake)

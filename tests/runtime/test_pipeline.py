@@ -15,7 +15,7 @@ from PIL import Image
 import latentlink
 from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
-from latentlink.runtime.denoise import Denoised
+from latentlink.runtime.denoising.loop import Denoised
 from latentlink.runtime.samplers import SAMPLERS
 
 PROMPT = "a red circle on a blue background"

@@ -14,7 +14,7 @@ from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline
-from latentlink.runtime.limits import nearest
+from latentlink.runtime.request.limits import nearest
 from latentlink.runtime.transfer import psnr
 
 

@@ -1,0 +1,86 @@
+"""Where in a run classifier-free guidance is applied: everywhere, or within an interval of noise levels.
+
+Kynkäänniemi et al. 2024 (Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion
+Models): guidance hurts at high noise levels and changes nothing at low ones. Outside of the interval the step runs on
+the prompts' rows alone, so that it costs half there.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.samplers import SamplerTable
+
+Guided: TypeAlias = NDArray[np.bool_]
+"""`[R]`, for every row of a table whether the network runs on both halves: unconditional rows, and those of prompts."""
+
+
+def guided_rows(denoiser: Engine, request: Request, table: SamplerTable) -> Guided:
+    """The rows that are guided: those whose sigma is above the interval's low end, and at most its high one.
+
+    Args:
+        denoiser: Its guidance port tells how it is guided.
+        request: What is asked.
+        table: The sampler's rows.
+
+    Raises:
+        UsageError: An interval was asked for where there is nothing to leave out, no row is within it, or the engine
+            was not built for both numbers of rows.
+    """
+    how = next((port.name for port in denoiser.session.inputs if port.kind == "guidance"), None)
+    on = how == "cfg" and request.guidance > 1
+    guided = np.full(len(table.rows), on)
+    if request.guidance_interval is None:
+        return guided
+    if not on:
+        raise _nothing_to_leave_out(denoiser, request, how)
+    low, high = request.guidance_interval
+    guided &= (low < table.sigmas) & (table.sigmas <= high)
+    if not guided.any():
+        raise UsageError(
+            f"guidance_interval {low:g} to {high:g} holds none of this run's noise levels: its calls are at sigma "
+            f"{_listed(table.sigmas)}.",
+            remedy="Take a wider interval, or guidance 1 to turn guidance off.",
+        )
+    if not guided.all():
+        _check_rows(denoiser, request.batch)
+    return guided
+
+
+def _nothing_to_leave_out(denoiser: Engine, request: Request, how: str | None) -> UsageError:
+    if how == "cfg":
+        why = f"guidance {request.guidance:g} turns guidance off"
+    elif how is None:
+        why = f"{denoiser.title} is not guided"
+    else:
+        why = f"guidance was distilled into {denoiser.title}, which has no unconditional half to leave out"
+    return UsageError(
+        f"guidance_interval says where classifier-free guidance is applied, but {why}.",
+        remedy="Leave guidance_interval out." if how != "cfg" else "Leave it out, or take a guidance above 1.",
+    )
+
+
+def _check_rows(denoiser: Engine, batch: int) -> None:
+    """Refuse an engine that takes only one of both numbers of rows."""
+    for port in denoiser.session.inputs:
+        if port.kind not in ("text", "condition"):
+            continue
+        rows = port.shape[0]
+        low, _, high = (rows, rows, rows) if isinstance(rows, int) else denoiser.limits.get(rows, (1, 1, 2 * batch))
+        if not low <= batch <= 2 * batch <= high:
+            raise UsageError(
+                f"guidance_interval needs {batch} rows of text outside of the interval and {2 * batch} inside, but "
+                f"{denoiser.title} was built for {low if low == high else f'{low} to {high}'}.",
+                remedy="Leave it out, or build the bundle again, which makes engines for both: latentlink build.",
+            )
+
+
+def _listed(sigmas: NDArray[np.float64]) -> str:
+    shown = [f"{sigma:.3g}" for sigma in sigmas]
+    return ", ".join(shown if len(shown) <= 8 else [*shown[:4], "..", *shown[-3:]])

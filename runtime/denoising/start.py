@@ -1,0 +1,223 @@
+"""What a generation starts from: noise, a picture with noise, a picture around a mask, or latents half way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.ports import Port
+from latentlink.runtime.denoising.loop import Around
+from latentlink.runtime.latents import Level
+from latentlink.runtime.request.pictures import mask_pixels, pixels
+from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.samplers import SamplerTable
+from latentlink.runtime.samplers.noise import Shape
+from latentlink.runtime.samplers.solvers.table import CLEAN
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Float32 = NDArray[np.float32]
+
+LEVEL_TOLERANCE = 1e-4
+"""How far two levels may be apart, relative to the largest of their numbers, and be one.
+
+Training schedules are products of 1,000 float32 numbers, whose roundings of 6e-8 add up to 6e-5 at the most, and two
+checkpoints of one schedule may have rounded apart. Neighbours among 1,000 timesteps differ by 4e-4 or more, those of
+flows that are shifted by 6 by 1.6e-4.
+"""
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+Encode: TypeAlias = Callable[[NDArray[np.uint8], Float32 | None, Float32], NDArray[np.floating]]
+"""`Autoencoder.encode`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the user gave to start from.
+
+    Args:
+        images: Pictures: one, one a prompt, or one of each picture of the batch.
+        masks: White where to paint; one, or one for each of `images`.
+        latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
+        level: Of `latents`; None where it is unknown.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    masks: list[Image] = field(default_factory=list)
+    latents: Float32 | None = None
+    level: Level | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Start:
+    """The first x, and what stays through all rows.
+
+    Args:
+        x: float32 `[B, C, h, w]`.
+        around: For a denoiser that blends.
+        constant: By tensor name, for a denoiser that reads the mask and what is around it itself.
+    """
+
+    x: Float32
+    around: Around | None = None
+    constant: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+
+
+def begin(
+    given: Given,
+    request: Request,
+    *,
+    table: SamplerTable,
+    shape: Shape,
+    latent: Port,
+    inputs: tuple[Port, ...],
+    draw: Callable[[Shape], Float32],
+    encode: Encode,
+) -> Start:
+    """Make the start. Noise is drawn in the order of diffusers' pipelines, so that equal seeds give equal pictures.
+
+    Args:
+        given: What the user gave.
+        request: Everything else that was asked.
+        table: The sampler's rows.
+        shape: `[B, C, h, w]`.
+        latent: The denoiser's latent port.
+        inputs: The denoiser's inputs, which tell whether it reads masks itself.
+        draw: Draws noise of a shape from the request's seed.
+        encode: The VAE encoder.
+
+    Raises:
+        UsageError: What was given does not go together.
+    """
+    itself = latent.at("masked").tensor in {port.tensor for port in inputs}
+    _check(given, request, itself)
+    _check_level(given.level, request, table)
+    handed_over = request.denoising_start is not None
+    from_noise = request.strength == 1 and not handed_over
+    latents = None if given.latents is None else _spread(given.latents, request)
+    picture = latents
+    if given.images and not (given.masks and itself and from_noise):
+        picture = _encoded(given, request, None, shape, draw, encode)
+    noise = draw(shape) if not handed_over or given.masks else np.zeros(shape, np.float32)
+    signal, level = table.levels[0]
+    if picture is None or (given.masks and from_noise):
+        x = noise * np.float32(table.start_scale)
+    elif handed_over:
+        x = picture if latents is None else latents
+    else:
+        x = np.asarray(np.float32(signal) * picture + np.float32(level) * noise)
+    if not given.masks:
+        return Start(x=x)
+    mask = mask_pixels(given.masks, request.width, request.height)
+    small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
+    if itself:
+        hidden = _encoded(given, request, mask, shape, draw, encode)
+        port = next(port.tensor for port in inputs if port.kind == "mask")
+        return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
+    # diffusers samples what is around the mask here too, so that its later noise is that much further on
+    draw((len(given.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
+    return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
+
+
+def _check(given: Given, request: Request, itself: bool) -> None:
+    if given.masks and not given.images:
+        raise UsageError("Received a mask without the picture that it lies over.", remedy="Give init_image too.")
+    if itself and not given.masks:
+        raise UsageError(
+            "This model paints inside a mask: it needs a picture and a mask.", remedy="Give init_image and mask_image."
+        )
+    if request.strength < 1 and not given.images and given.latents is None:
+        raise UsageError(
+            f"strength {request.strength:g} needs something to start from; expected a picture or latents.",
+            remedy="Give init_image or init_latents, or leave strength out.",
+        )
+    if given.images and given.latents is not None and not (given.masks and request.denoising_start is not None):
+        raise UsageError(
+            "Received a picture and latents to start from; expected one, or both with a mask and denoising_start."
+        )
+    if request.denoising_start is not None and not given.images and given.latents is None:
+        raise UsageError(
+            f"denoising_start {request.denoising_start} needs latents to go on from.", remedy="Give init_latents."
+        )
+    if given.latents is not None and len(given.latents) not in (1, request.batch):
+        raise UsageError(
+            f"{len(given.latents)} latents to start from for {request.batch} pictures; expected one, or one each."
+        )
+    if len(given.masks) not in (0, 1, len(given.images)):
+        raise UsageError(f"{len(given.masks)} masks for {len(given.images)} pictures; expected one, or one each.")
+    if given.images and len(given.images) not in (1, len(request.prompts), request.batch):
+        raise UsageError(
+            f"{len(given.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
+            "one each."
+        )
+
+
+def _check_level(level: Level | None, request: Request, table: SamplerTable) -> None:
+    """Refuse latents that hold another amount of noise than the run takes out."""
+    start = request.denoising_start
+    if level is None:
+        return
+    if start is None:
+        if level != CLEAN:
+            raise UsageError(
+                f"The latents to start from are half way ({_numbers(level)}); expected finished ones, or a "
+                "denoising_start to go on from.",
+                remedy="Give denoising_start: the denoising_end of the run that made them.",
+            )
+        return
+    if level == CLEAN:
+        raise UsageError(
+            f"denoising_start {start:g} goes on from latents that are half way, but these are finished.",
+            remedy="Give strength in its place, or latents of a run with a denoising_end.",
+        )
+    begins: Level = (table.levels[0, 0], table.levels[0, 1])
+    apart = max(abs(ours - theirs) for ours, theirs in zip(begins, level, strict=True))
+    if apart <= LEVEL_TOLERANCE * max(*begins, *level):
+        return
+    if len({*table.step}) < len(table.step):
+        remedy = f"{request.sampler} calls the model twice a step and stops within one: hand over with another sampler."
+    else:
+        remedy = "Take the sampler, its settings, the steps and the share of the run that made them."
+    raise UsageError(
+        f"The latents to go on from hold {_numbers(level)}, but a run of {request.steps} steps of {request.sampler} "
+        f"with denoising_start {start:g} begins with {_numbers(begins)}.",
+        remedy=remedy,
+    )
+
+
+def _numbers(level: Level) -> str:
+    return f"signal {level[0]:.4g}, noise {level[1]:.4g}"
+
+
+def _encoded(
+    given: Given,
+    request: Request,
+    mask: Float32 | None,
+    shape: Shape,
+    draw: Callable[[Shape], Float32],
+    encode: Encode,
+) -> Float32:
+    """z of the given pictures `[B, C, h, w]`, sampled from the posterior."""
+    picture = pixels(given.images, request.width, request.height)
+    if not isinstance(request.seed, int):
+        # one generator a picture draws for each of them alone
+        picture = _spread(picture, request)
+        mask = mask if mask is None else _spread(mask, request)
+    if mask is not None:
+        mask = np.repeat(mask, len(picture) // len(mask), axis=0)
+    noise = draw((len(picture), *shape[1:]))
+    return _spread(encode(picture, mask, noise).astype(np.float32), request)
+
+
+def _spread(array: NDArray[_Number], request: Request) -> NDArray[_Number]:
+    """One for each picture of the batch: pictures of one prompt stand together."""
+    if len(array) == request.batch:
+        return array
+    return np.repeat(array, request.batch // len(array), axis=0)

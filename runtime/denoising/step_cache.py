@@ -1,0 +1,68 @@
+"""Which steps read again what the denoiser's deep layers made before, instead of making it anew.
+
+Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free), uniform: the whole denoiser on every n-th step, the
+shallow one on those between.
+"""
+
+from __future__ import annotations
+
+from latentlink.engine.bundle.manifest import Sampling
+from latentlink.errors import UsageError
+from latentlink.runtime.denoising.guidance import Guided
+from latentlink.runtime.denoising.loop import Reuse
+from latentlink.runtime.linking.link import Linked
+from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.samplers import SamplerTable
+
+
+def reuse_of(
+    linked: Linked, request: Request, table: SamplerTable, guided: Guided, *, sampling: Sampling, name: str
+) -> Reuse | None:
+    """The rows that run the shallow engine; None for none.
+
+    The whole denoiser runs on the first row, on every n-th step, and where the number of predictions changes, as the
+    feature has a row for each.
+
+    Args:
+        linked: The engines.
+        request: What is asked; n is its `step_cache`.
+        table: The sampler's rows.
+        guided: Which rows are guided.
+        sampling: What was measured of the bundle.
+        name: Of the bundle, for messages.
+
+    Raises:
+        UsageError: There is no shallow engine, or its pictures were measured and are below the gate.
+    """
+    every, measured = request.step_cache, sampling.step_cache
+    if every == 1:
+        return None
+    if linked.shallow is None:
+        raise UsageError(
+            f"step_cache {every} runs a shallow denoiser between whole ones, but {name} has none that runs here.",
+            remedy="Leave it out, or export the checkpoint with --step-cache 1 and build it again.",
+        )
+    known = measured is not None and measured.every == every and request.steps <= measured.steps
+    if measured is not None and known and (missed := measured.quality.missed()):
+        raise UsageError(
+            f"The pictures of {name} with step_cache {every} and {measured.steps} steps are below the gate: {missed}.",
+            remedy="Leave it out, or take a smaller one, or more steps.",
+        )
+    rows = (table.step - table.step[0]) % every != 0
+    whole = 0
+    for row in range(len(rows)):
+        if not rows[row] or guided[row] != guided[whole]:
+            rows[row], whole = False, row
+    return Reuse(session=linked.shallow.session, rows=rows) if rows.any() else None
+
+
+def told(request: Request, sampling: Sampling) -> list[str]:
+    """What a user should know of the step cache of a run: that nobody measured what it costs."""
+    measured, every = sampling.step_cache, request.step_cache
+    if every == 1:
+        return []
+    if measured is None or measured.every != every:
+        return [f"step_cache {every}: what it does to this model's pictures was not measured"]
+    if request.steps < measured.steps:
+        return [f"step_cache {every}: what it does was measured with {measured.steps} steps, and is more here"]
+    return []

@@ -1,0 +1,1 @@
+"""What a stage wrote, looked at before it is handed on."""

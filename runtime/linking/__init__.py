@@ -1,0 +1,1 @@
+"""Choosing, opening and linking the engines of a pipeline."""

@@ -1,0 +1,1 @@
+"""Probes: running engines on golden inputs, and judging one that is to take another's place."""

@@ -1,0 +1,56 @@
+"""The size of a picture to make, from what was asked and what was given to start from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.runtime.denoising.start import Given
+from latentlink.runtime.request.checks import whole
+from latentlink.runtime.request.resolved import MAX_SIDE
+
+
+def size_of(
+    given: Given, width: int | None, height: int | None, *, multiple: int, downscale: int
+) -> tuple[int | None, int | None]:
+    """Width and height: each as asked, else that of what was given: of a picture, as much as the model can take.
+
+    Args:
+        given: What the run starts from.
+        width: Asked, in pixels, or None.
+        height: Likewise.
+        multiple: What the model's sides are multiples of.
+        downscale: Pixels per latent element.
+
+    Returns:
+        None where nothing was asked or given.
+
+    Raises:
+        UsageError: The latents are of another size than the one asked, or of none that the model has.
+    """
+    if given.latents is not None:
+        return _of_latents(given.latents, width, height, multiple, downscale)
+    if given.images:
+        own_width, own_height = (max(side // multiple, 1) * multiple for side in given.images[0].size)
+        return own_width if width is None else width, own_height if height is None else height
+    return width, height
+
+
+def _of_latents(
+    latents: NDArray[np.float32], width: int | None, height: int | None, multiple: int, downscale: int
+) -> tuple[int, int]:
+    own_height, own_width = (side * downscale for side in latents.shape[2:])
+    size = f"{own_width}x{own_height}"
+    for name, asked, own in (("width", width, own_width), ("height", height, own_height)):
+        if asked is not None and whole(name, asked, 1, MAX_SIDE) != own:
+            raise UsageError(
+                f"{name} is {asked}, but the latents to start from are of a picture of {size}.",
+                remedy=f"Leave {name} out: latents are not resampled.",
+            )
+        if own % multiple or own > MAX_SIDE:
+            raise UsageError(
+                f"The latents to start from are of a picture of {size}; expected sides of at most {MAX_SIDE} in "
+                f"multiples of {multiple}, which this model needs."
+            )
+    return own_width, own_height

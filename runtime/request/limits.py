@@ -1,0 +1,81 @@
+"""Sizes that engines were built for, checked before any of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latentlink.errors import UsageError
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.request.resolved import MAX_SIDE
+from latentlink.runtime.vae.tiling import Limits
+
+UNLIMITED = 1 << 30
+
+
+def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int | None, downscale: int) -> None:
+    """Refuse a size that an engine was not built for.
+
+    Args:
+        engines: All that will run on the whole picture.
+        width: Of the picture in pixels.
+        height: Of the picture in pixels.
+        batch: Pictures in the denoiser's batch; None where it is not known yet.
+        downscale: Pixels per latent element.
+
+    Raises:
+        UsageError: A size is outside an engine's limits.
+    """
+    asked = {
+        "W": (width, 1, f"width {width}"),
+        "H": (height, 1, f"height {height}"),
+        "w": (width // downscale, downscale, f"width {width}"),
+        "h": (height // downscale, downscale, f"height {height}"),
+    }
+    if batch is not None:
+        asked["B"] = (batch, 1, f"{batch} pictures a batch")
+    for engine in engines:
+        for dim, (least, _, most) in engine.limits.items():
+            if dim not in asked:
+                continue
+            size, unit, words = asked[dim]
+            if not least <= size <= most:
+                fits = f"{least * unit}" if least == most else f"{least * unit} to {most * unit}"
+                raise UsageError(
+                    f"{words[0].upper()}{words[1:]} is not what {engine.title} was built for: {fits}.",
+                    remedy="Take a size it was built for, or build the bundle for this one: latentlink build --help.",
+                )
+
+
+def nearest(
+    engines: Sequence[Engine], dims: tuple[str, str], side: int, *, multiple: int, downscale: int
+) -> int | None:
+    """The side nearest to one that was asked, of those that all engines were built for; the larger of two.
+
+    Args:
+        engines: All that will run.
+        dims: Names of the dimension: in pixels and in latent elements, `("W", "w")` or `("H", "h")`.
+        side: Asked, in pixels.
+        multiple: What sides are multiples of.
+        downscale: Pixels per latent element.
+
+    Returns:
+        None where no side fits all of them.
+    """
+    least, most = 1, MAX_SIDE
+    for engine in engines:
+        for dim, unit in zip(dims, (1, downscale), strict=True):
+            if dim in engine.limits:
+                low, _, high = engine.limits[dim]
+                least, most = max(least, low * unit), min(most, high * unit)
+    least, most = -(-least // multiple), most // multiple
+    if least > most:
+        return None
+    return min(max((2 * side + multiple) // (2 * multiple), least), most) * multiple
+
+
+def canvas_limits(engine: Engine) -> Limits:
+    """(least, most) height and width, in latent elements, of one pass of a half of the VAE."""
+    (least_height, _, most_height), (least_width, _, most_width) = (
+        engine.limits.get(dim, (1, 1, UNLIMITED)) for dim in ("h", "w")
+    )
+    return (least_height, most_height), (least_width, most_width)

@@ -1,0 +1,1 @@
+"""Noise levels: training schedules, flow schedules, spacings of timesteps."""

@@ -1,0 +1,95 @@
+"""Checks of a schedule's constants, which come from a manifest or a checkpoint's scheduler config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from math import isfinite
+from typing import Any
+
+from latentlink.errors import UsageError
+from latentlink.runtime.samplers.schedules.refusal import DATA_DEPENDENT, data_dependent, one_of, refusal
+
+Range = tuple[type, float, float]
+"""(type, lowest, highest) of a number; of a bool, the bounds say nothing."""
+
+
+def check_fields(schedule: Any, options: Mapping[str, tuple[str, ...]], ranges: Mapping[str, Range]) -> None:
+    """Check every field against its options or its range; None passes where it is the default.
+
+    Args:
+        schedule: A dataclass.
+        options: By the name of a field of text, what it may be.
+        ranges: By the name of any other field, what it may be.
+
+    Raises:
+        UsageError: A value has the wrong type or is out of range.
+    """
+    for field in fields(schedule):
+        value = getattr(schedule, field.name)
+        if value is None and field.default is None:
+            continue
+        if field.name in options:
+            one_of(value, options[field.name], what=field.name)
+        else:
+            _check_number(field.name, value, *ranges[field.name])
+
+
+def known_keys(cls: type[Any], data: Mapping[str, Any], inert: Mapping[str, object]) -> dict[str, Any]:
+    """`data` without the keys of `inert`, if what is left are fields of `cls`.
+
+    Args:
+        cls: The schedule's class, a dataclass.
+        data: A scheduler config.
+        inert: Keys that change nothing at these values, and are refused at any other.
+
+    Raises:
+        UsageError: A key is unknown, or asks for what no sampler here does.
+    """
+    kept = dict(data)
+    for key, harmless in inert.items():
+        value = kept.pop(key, harmless)
+        if value != harmless:
+            raise data_dependent(key) if key in DATA_DEPENDENT else _refused_value(key, value, harmless)
+    known = [field.name for field in fields(cls)]
+    for key in kept:
+        one_of(key, known, what="schedule key")
+    return kept
+
+
+def own_sigmas(schedule: Any) -> str | None:
+    """The checkpoint's own kind of levels, a key of `SIGMAS`; None for evenly spaced ones.
+
+    Args:
+        schedule: A dataclass with the fields `use_karras_sigmas`, `use_exponential_sigmas` and `use_beta_sigmas`.
+
+    Raises:
+        UsageError: More than one of them is true.
+    """
+    used = [name for name in ("karras", "exponential", "beta") if getattr(schedule, f"use_{name}_sigmas")]
+    if len(used) > 1:
+        raise refusal(
+            "more than one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas",
+            "at most one that is true",
+            "Check the checkpoint's scheduler config.",
+        )
+    return used[0] if used else None
+
+
+def stated(schedule: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not None."""
+    return {key: value for key, value in asdict(schedule).items() if value is not None}
+
+
+def _refused_value(key: str, value: object, expected: object) -> UsageError:
+    if isinstance(value, str) and value in DATA_DEPENDENT:
+        return data_dependent(value)
+    return refusal(f"{key} {value!r}", f"{key} {expected!r}", "No sampler here implements another value.")
+
+
+def _check_number(name: str, value: object, kind: type, lowest: float, highest: float) -> None:
+    kinds = (int, float) if kind is float else (kind,)
+    if type(value) in kinds and isfinite(value) and lowest <= value <= highest:  # type: ignore[arg-type,operator]
+        return
+    expected = "true or false" if kind is bool else f"{kind.__name__} from {lowest:g} to {highest:g}"
+    raise refusal(f"{name} {value!r}", f"{name} as {expected}", "Check the checkpoint's scheduler config.")

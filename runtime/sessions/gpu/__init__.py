@@ -1,0 +1,1 @@
+"""What sessions on a GPU share: CUDA, device buffers, pinned memory."""

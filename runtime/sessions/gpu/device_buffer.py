@@ -1,0 +1,82 @@
+"""Tensors in the memory of a GPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.runtime.sessions.gpu.cuda import Cuda
+
+
+class DeviceBuffer:
+    """A tensor in device memory, which it owns: that is given back with the last reference to the buffer.
+
+    Args:
+        cuda: Its GPU.
+        shape: Of the tensor; any values.
+        dtype: Of the tensor.
+
+    Raises:
+        MemoryError: There is not enough.
+    """
+
+    def __init__(self, cuda: Cuda, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+        self.cuda = cuda
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.size = math.prod(self.shape) * dtype.itemsize
+        """Bytes."""
+        self.pointer = cuda.allocate(self.size)
+        # at the end of the process the driver may be gone before this is, and has given back everything
+        finalize(self, cuda.free, self.pointer).atexit = False
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy on the host; waits for what writes the buffer."""
+        array = np.empty(self.shape, self.dtype)
+        self.cuda.read(array, self.pointer)
+        return array
+
+    def write(self, array: NDArray[Any]) -> None:
+        """Replace the values.
+
+        Raises:
+            UsageError: The array is of another shape or dtype.
+        """
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise UsageError(
+                f"Received {array.dtype} of shape {list(array.shape)} to write into a buffer; expected {self.dtype} "
+                f"of shape {list(self.shape)}."
+            )
+        self.cuda.write(self.pointer, array)
+
+    def copy_from(self, other: DeviceBuffer) -> None:
+        """Take the values of a buffer of equal size."""
+        self.cuda.move(self.pointer, other.pointer, self.size)
+
+    def gather(self, rows: Sequence[int], shape: Sequence[int]) -> DeviceBuffer:
+        """A new buffer of some rows, copied inside the device; see `Session.gather`.
+
+        Raises:
+            UsageError: The buffer is not a number of such rows, or has no row of a number.
+        """
+        made = DeviceBuffer(self.cuda, shape, self.dtype)
+        step = made.size // max(len(rows), 1)
+        count, left = divmod(self.size, max(step, 1))
+        if left or made.shape[0] != len(rows) or any(not -1 <= row < count for row in rows):
+            raise UsageError(
+                f"A buffer of shape {list(self.shape)} has no rows {list(rows)} to make {list(shape)} of; expected "
+                f"rows of equal size, -1 to {count - 1}."
+            )
+        for place, row in enumerate(rows):
+            to = made.pointer + place * step
+            if row < 0:
+                self.cuda.zero(to, step)
+            else:
+                self.cuda.move(to, self.pointer + row * step, step)
+        return made

@@ -1,0 +1,100 @@
+"""Token ids to embeddings, which stay where the text encoder wrote them as long as nothing is computed on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.ports import Port
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.text.prompts import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Embeddings:
+    """One text output for some prompts.
+
+    Args:
+        session: Whose buffer it is.
+        buffer: `[P*K, L, D]`, prompt after prompt, K pieces of each; pooled ones `[P*K, D]`.
+        pieces: K.
+        shape: Of one prompt's embedding: `[K*L, D]`, or `[D]` where it is pooled: that of the first piece.
+    """
+
+    session: Session
+    buffer: Buffer
+    pieces: int
+    shape: tuple[int, ...]
+
+    def rows(self, numbers: Sequence[int]) -> Buffer:
+        """Embeddings of some prompts, `[N, K*L, D]` or `[N, D]`; -1 is a row of zeros."""
+        step = self.pieces if len(self.shape) == 1 else 1
+        return self.session.gather(
+            self.buffer, [max(number * step, -1) for number in numbers], (len(numbers), *self.shape)
+        )
+
+
+def encode(engine: Engine, read: Tokens) -> dict[str, Embeddings]:
+    """Every text output of an encoder, by tensor name.
+
+    A weighted token's embedding is moved away from, or towards, what the empty prompt has in its place:
+    `empty + weight * (embedding - empty)`.
+
+    Args:
+        engine: The text encoder.
+        read: Tokens of the prompts, and of the empty one last.
+    """
+    session = engine.session
+    weighted = bool((read.weights != 1).any())
+    ids = read.ids if weighted else read.ids[:-1]
+    pieces, length = ids.shape[1:]
+    buffers = _run(engine, ids.reshape(-1, length))
+    made = {}
+    for port in session.outputs:
+        pooled = len(port.shape) == 2
+        shape = _shape(port, length)
+        buffer = buffers[port.tensor]
+        if weighted and not pooled:
+            buffer = session.upload(_weigh(buffer.numpy().reshape(-1, pieces, *shape), read.weights))
+        shape = shape if pooled else (pieces * shape[0], *shape[1:])
+        made[port.tensor] = Embeddings(session=session, buffer=buffer, pieces=pieces, shape=shape)
+    return made
+
+
+def _weigh(array: NDArray[np.floating], weights: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Apply weights `[P, K, L]` to embeddings `[P, K, L, D]`, the empty prompt's last."""
+    empty = array[-1]
+    made: NDArray[np.floating] = empty + weights[:, :, :, None].astype(array.dtype) * (array - empty)
+    return made
+
+
+def _shape(port: Port, length: int) -> tuple[int, ...]:
+    """Of one row: `[L, D]`, an embedding a token unless the engine has another size, or `[D]`."""
+    sizes = (length, port.size("d"))[-len(port.shape[1:]) :]
+    return tuple(size if isinstance(size, int) else other for size, other in zip(port.shape[1:], sizes, strict=True))
+
+
+def _run(engine: Engine, ids: NDArray[np.int32]) -> dict[str, Buffer]:
+    """Embeddings of every row of ids, as many rows at once as the engine was built for."""
+    session = engine.session
+    reads = next(port for port in engine.declared[0] if port.kind == "tokens")
+    rows, length = ids.shape
+    _, _, most = engine.limits.get(str(reads.shape[0]), (1, rows, rows))
+    lots = [ids[first : first + most] for first in range(0, rows, most)]
+    done = []
+    for lot in lots:
+        wanted = {
+            port.tensor: session.empty((len(lot), *_shape(port, length)), np.dtype(port.dtype))
+            for port in session.outputs
+        }
+        done.append(session.run({reads.tensor: session.upload(lot)}, wanted))
+    if len(done) == 1:
+        return dict(done[0])
+    return {
+        port.tensor: session.upload(np.concatenate([lot[port.tensor].numpy() for lot in done]))
+        for port in session.outputs
+    }

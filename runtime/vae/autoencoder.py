@@ -1,0 +1,224 @@
+"""Both halves of the VAE, one picture at a time, so that memory does not grow with the batch; and a large picture in
+several passes where a budget of memory or the engine's own sizes ask for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import UsageError
+from latentlink.runtime.linking.link import Engine, Linked
+from latentlink.runtime.linking.residency import reopened
+from latentlink.runtime.request.limits import UNLIMITED, canvas_limits, check_limits
+from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.vae.budget import largest, peak_of, resident
+from latentlink.runtime.vae.tiling import SMALLEST, Mosaic, fit, in_passes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+BLENDED = 15
+"""Bytes of a pixel that is blended and then rounded: three numbers of float32, three of 8 bits."""
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is known of one engine's memory.
+
+    Args:
+        wanted: Cells of the largest picture that was asked for.
+        cells: Cells of it that fit the budget.
+        needed: Bytes to give for the smallest pass, and for the picture.
+        peak: Most bytes that its passes took; ONNX Runtime keeps them for the next.
+    """
+
+    wanted: int = 0
+    cells: int = 0
+    needed: int = 0
+    peak: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoencoder:
+    """The VAE of a pipeline.
+
+    Args:
+        name: Of the bundle, for messages.
+        linked: Its engines.
+        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights; None sets no budget.
+    """
+
+    name: str
+    linked: Linked
+    memory: int | None = None
+    _rooms: dict[str, _Room] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.memory is not None and (type(self.memory) is not int or self.memory < 1):
+            raise UsageError(f"memory is {self.memory!r}; expected a number of bytes, or None for no budget.")
+
+    def passes(self, *, width: int, height: int, encode: bool, decode: bool) -> dict[str, int]:
+        """Passes that a picture takes by component, where there are several; finds out what fits, before any work.
+
+        Args:
+            width: In pixels.
+            height: In pixels.
+            encode: Whether it will be encoded.
+            decode: Whether it will be decoded.
+
+        Raises:
+            UsageError: No canvas is within the budget and the engine's sizes.
+        """
+        downscale = self.linked.latent.size("f")
+        engines = [self.linked.decoder] if decode else []
+        if encode and self.linked.encoder is not None:
+            engines.append(self.linked.encoder)
+        found = {e.component: self._mosaic(e, height // downscale, width // downscale).passes for e in engines}
+        return {component: count for component, count in found.items() if count > 1}
+
+    def decode(self, latents: NDArray[np.floating], written: Buffer | None = None) -> list[Image]:
+        """z `[B, C, h, w]` of the linked space to pictures.
+
+        Args:
+            latents: On the host.
+            written: The same where the denoiser wrote it, for a decoder that reads it there; None where it is on the
+                host alone.
+
+        Raises:
+            UsageError: No canvas is within the budget and the engine's sizes.
+        """
+        from PIL import Image as Images
+
+        mosaic = self._mosaic(self.linked.decoder, *latents.shape[2:])
+        session = self.linked.decoder.session
+        taken = session.take(written) if written is not None and mosaic.passes == 1 else None
+        pictures = []
+        for number, row in enumerate(latents.astype(self.linked.latent.dtype)):
+            if taken is not None:
+                picture = self._picture(session.gather(taken, [number], (1, *row.shape)))
+            elif mosaic.passes == 1:
+                picture = self._picture(session.upload(row[None]))
+            else:
+                made = in_passes(self._decode, [np.moveaxis(row, 0, -1)], mosaic)
+                picture = np.rint(made, out=made).clip(0, 255, out=made).astype(np.uint8)
+            pictures.append(Images.fromarray(picture))
+        return pictures
+
+    def encode(
+        self, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        """Pictures to z `[B, C, h, w]`.
+
+        Args:
+            picture: uint8 RGB `[B, H, W, 3]`.
+            mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden; None hides nothing.
+            noise: Standard normal `[B, C, h, w]`, to sample the posterior with; zeros give its mode.
+
+        Raises:
+            UsageError: The bundle has no VAE encoder, or no canvas is within the budget and the engine's sizes.
+        """
+        encoder, dtype = self._encoder, self.linked.latent.dtype
+        if mask is None:
+            mask = np.zeros((len(picture), 1, *picture.shape[1:3]), np.float32)
+        mosaic = self._mosaic(encoder, *noise.shape[2:])
+        rows = []
+        for seen, hidden, drawn in zip(picture, mask, noise.astype(dtype), strict=True):
+            inputs = [seen, np.moveaxis(hidden, 0, -1), np.moveaxis(drawn, 0, -1)]
+            made = self._encode(inputs) if mosaic.passes == 1 else in_passes(self._encode, inputs, mosaic)
+            rows.append(np.moveaxis(made.astype(dtype), -1, 0))
+        return np.stack(rows)
+
+    @property
+    def _encoder(self) -> Engine:
+        if self.linked.encoder is None:
+            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
+        return self.linked.encoder
+
+    def _decode(self, inputs: list[NDArray[Any]]) -> NDArray[np.uint8]:
+        """One pass: z `[h, w, C]` to uint8 `[H, W, 3]`."""
+        return self._picture(self.linked.decoder.session.upload(np.moveaxis(inputs[0], -1, 0)[None]))
+
+    def _picture(self, z: Buffer) -> NDArray[np.uint8]:
+        """z `[1, C, h, w]` to uint8 `[H, W, 3]`."""
+        session = self.linked.decoder.session
+        reads, writes = _single(session, "latent", "image")
+        picture: NDArray[np.uint8] = session.run({reads: z}, {writes: None})[writes].numpy()[0]
+        return picture
+
+    def _encode(self, inputs: list[NDArray[Any]]) -> NDArray[np.floating]:
+        """One pass: picture `[H, W, 3]`, mask `[H, W, 1]` and noise `[h, w, C]` to z `[h, w, C]`."""
+        session = self._encoder.session
+        reads, writes = _single(session, "image", "latent")
+        covers = next(port.tensor for port in session.inputs if port.kind == "mask")
+        picture, mask, noise = inputs
+        feeds = {
+            reads: session.upload(picture[None]),
+            covers: session.upload(np.moveaxis(mask, -1, 0)[None]),
+            self.linked.latent.at("noise").tensor: session.upload(np.moveaxis(noise, -1, 0)[None]),
+        }
+        z: NDArray[np.floating] = session.run(feeds, {writes: None})[writes].numpy()[0].copy()
+        return np.moveaxis(z, 0, -1)
+
+    def _mosaic(self, engine: Engine, height: int, width: int) -> Mosaic:
+        """How a latent of that size is cut for an engine."""
+        limits = canvas_limits(engine)
+        downscale = self.linked.latent.size("f")
+        if height < limits[0][0] or width < limits[1][0]:
+            check_limits([engine], width=width * downscale, height=height * downscale, batch=1, downscale=downscale)
+        cells = UNLIMITED * UNLIMITED
+        needed = 0
+        if self.memory is not None:
+            cells, needed = self._cells(engine, height * width, self.memory)
+        mosaic = fit(height, width, cells=cells, limits=limits)
+        if mosaic is None:
+            if self.memory is None:
+                check_limits([engine], width=width * downscale, height=height * downscale, batch=1, downscale=downscale)
+            least = [max(SMALLEST, low) * downscale for low, _ in limits]
+            raise UsageError(
+                f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "
+                f"{least[1]}x{least[0]} pixels, needs about {needed / 1e6:.1f} MB.",
+                remedy=f"Give it at least that: memory={needed}, or --memory {-(-needed // 10**6)}MB.",
+            )
+        return mosaic
+
+    def _cells(self, engine: Engine, wanted: int, memory: int) -> tuple[int, int]:
+        """Cells that fit `memory`, and the bytes that the smallest pass needs; measured where it is not known yet."""
+        room = self._rooms.setdefault(engine.component, _Room())
+        if wanted <= room.wanted:
+            return room.cells, room.needed
+        if reopened(engine.session):
+            room.peak = 0  # what its passes took was given back
+        blended = BLENDED * wanted * self.linked.latent.size("f") ** 2
+        before = resident() - room.peak
+
+        def probe(side: int) -> tuple[int, int]:
+            height, width = (min(max(side, low), high) for low, high in canvas_limits(engine))
+            room.peak = max(room.peak, peak_of(lambda: self._try(engine, height, width)) - before)
+            return height * width, max(room.peak, 1)
+
+        room.cells, needed = largest(probe, budget=memory - blended, least=SMALLEST, wanted=wanted)
+        room.needed = needed + blended
+        room.wanted = wanted
+        return room.cells, room.needed
+
+    def _try(self, engine: Engine, height: int, width: int) -> None:
+        """One pass over nothing."""
+        scale, latent = self.linked.latent.size("f"), self.linked.latent
+        z = np.zeros((height, width, latent.size("c")), latent.dtype)
+        if engine is self.linked.decoder:
+            self._decode([z])
+            return
+        side = (height * scale, width * scale)
+        self._encode([np.zeros((*side, 3), np.uint8), np.zeros((*side, 1), np.float32), z])
+
+
+def _single(session: Session, reads: str, writes: str) -> tuple[str, str]:
+    """Tensor names of the linking input of kind `reads` and output of kind `writes`."""
+    return (
+        next(p.tensor for p in session.inputs if p.kind == reads and not p.slot),
+        next(p.tensor for p in session.outputs if p.kind == writes and not p.slot),
+    )

@@ -1,0 +1,93 @@
+"""The VAE of a pipeline with the guards after it, and a wider engine where half precision overflowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.runtime.guards.faults import ENCODED, finite_fault, picture_fault
+from latentlink.runtime.guards.guard import Guard
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.samplers import CLEAN
+from latentlink.runtime.sessions import Buffer
+from latentlink.runtime.vae.autoencoder import Autoencoder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GuardedVae:
+    """Both halves, looked at.
+
+    Args:
+        halves: The VAE as it was linked.
+        wider: By component: opens an engine of the bundle that computes in a wider precision than the linked one.
+    """
+
+    halves: Autoencoder
+    wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
+    _opened: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
+
+    def decode(
+        self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None
+    ) -> list[Image]:
+        """z `[B, C, h, w]` to pictures; one that is no picture is decoded again in a wider engine where there is one.
+
+        Args:
+            watch: The guards of this call; takes note of what was decoded again.
+            latents: Of the linked space.
+            clean: Whether they hold no noise.
+            written: The same latents where the denoiser wrote them.
+
+        Raises:
+            GuardError: A picture is flat or noise, in the wider engine too.
+            UsageError: No pass is within the memory budget.
+        """
+        pictures = self.halves.decode(latents, written)
+        if watch.on and "vae_decoder" in self.wider:
+            for number, picture in enumerate(pictures):
+                fault = picture_fault(np.asarray(picture), clean=clean)
+                if fault is not None:
+                    watch.notes.append(
+                        f"vae_decoder: picture {number + 1} of {len(pictures)} {fault.found}; it was decoded again by "
+                        "the wider engine"
+                    )
+                    pictures[number] = self._wide("vae_decoder").decode(latents[number : number + 1])[0]
+        watch.pictures("vae_decoder", [np.asarray(picture) for picture in pictures], clean=clean)
+        return pictures
+
+    def encode(
+        self, watch: Guard, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
+    ) -> NDArray[np.floating]:
+        """Pictures to z, see `Autoencoder.encode`; again in a wider engine where what came out is not finite.
+
+        Raises:
+            GuardError: The latents are not finite, in the wider engine too, or outside of the model's range.
+            UsageError: There is no encoder, or no pass is within the memory budget.
+        """
+        latents = self.halves.encode(picture, mask, noise)
+        if watch.on and "vae_encoder" in self.wider and (fault := finite_fault(latents)) is not None:
+            watch.notes.append(f"vae_encoder: the latent {fault.found}; it was encoded again by the wider engine")
+            latents = self._wide("vae_encoder").encode(picture, mask, noise)
+        watch.latents("vae_encoder", latents, level=CLEAN, margin=ENCODED)
+        return latents
+
+    def _wide(self, component: str) -> Autoencoder:
+        """The VAE with the wider engine of that half, which is opened when it is first needed."""
+        if component not in self._opened:
+            engine = self.wider[component]()
+            half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
+            linked = replace(self.halves.linked, **{half: engine})  # type: ignore[arg-type]
+            wide = Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
+            self._opened[component] = engine, wide
+        return self._opened[component][1]
+
+    def close(self) -> None:
+        """Close the wider engines that were opened. Closing twice is harmless."""
+        for engine, _ in self._opened.values():
+            engine.session.close()

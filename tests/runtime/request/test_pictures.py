@@ -1,0 +1,42 @@
+"""Pictures and masks as the engines read them: their depth, their transparency, their size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentlink.errors import UsageError
+from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
+
+GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def test_a_picture_of_16_bits_is_the_same_in_8() -> None:
+    deep = Image.fromarray(GREY.astype(np.uint16) * 257)
+    assert deep.mode == "I;16"
+    shallow = pixels([Image.fromarray(GREY)], 16, 16)
+    assert np.array_equal(pixels(as_list(deep), 16, 16), shallow)
+
+
+def test_a_mask_of_16_bits_is_cut_at_half_of_white() -> None:
+    deep = Image.fromarray(GREY.astype(np.uint16) * 257)
+    assert np.array_equal(mask_pixels(as_list(deep), 16, 16)[0, 0], GREY >= 128)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_a_picture_whose_white_is_unknown_is_refused(mode: str) -> None:
+    with pytest.raises(UsageError, match=f"mode '{mode}', in which any number may be white"):
+        as_list([Image.new("RGB", (8, 8)), Image.new(mode, (8, 8))])
+
+
+def test_transparency_is_dropped_from_pictures_and_masks() -> None:
+    clear_red = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert (pixels(as_list(clear_red), 8, 8) == (255, 0, 0)).all()
+    assert (mask_pixels(as_list(Image.new("RGBA", (8, 8), (255, 255, 255, 0))), 8, 8) == 1).all()
+
+
+@pytest.mark.parametrize(("given", "found"), [(5, "int"), ([], "no picture"), ([Image.new("L", (8, 8)), None], "None")])
+def test_what_is_no_picture_is_named(given: object, found: str) -> None:
+    with pytest.raises(UsageError, match=f"Received {found}"):
+        as_list(given)  # type: ignore[arg-type]

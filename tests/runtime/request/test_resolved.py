@@ -1,0 +1,146 @@
+"""Requests: numbers of Python and numpy are taken, everything else is refused in a sentence and never breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latentlink.engine.bundle.manifest import Sampling
+from latentlink.errors import UsageError
+from latentlink.runtime.request.resolved import Request, resolve
+
+CONDITIONS = {"original_size": ((0.0, 0.0), None), "aesthetic_score": ((6.0,), (2.5,))}
+
+
+def defaults(steps: int = 20) -> Sampling:
+    return Sampling(
+        schedule={
+            "num_train_timesteps": 1000,
+            "beta_start": 0.00085,
+            "beta_end": 0.012,
+            "beta_schedule": "scaled_linear",
+            "prediction_type": "epsilon",
+        },
+        sampler="euler",
+        steps=steps,
+        guidance=5.0,
+        width=64,
+        height=64,
+        size_multiple=16,
+        conditions=CONDITIONS,
+    )
+
+
+def asked(sampling: Sampling | None = None, **arguments: Any) -> Request:
+    nothing: dict[str, Any] = dict.fromkeys(
+        (
+            "negative_prompt",
+            "steps",
+            "guidance",
+            "guidance_interval",
+            "step_cache",
+            "sampler",
+            "spacing",
+            "sigmas",
+            "shift",
+            "eta",
+            "width",
+            "height",
+        )
+    )
+    shares: dict[str, Any] = dict.fromkeys(("strength", "denoising_start", "denoising_end"))
+    given: dict[str, Any] = {
+        "prompt": "a",
+        "seed": 0,
+        "num_images": 1,
+        "noise": "torch",
+        "conditions": {},
+        **nothing,
+        **shares,
+    }
+    return resolve(sampling or defaults(), **(given | arguments))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    request = asked(
+        prompt=np.array(["a", "b"]),
+        seed=np.array([3, 4]),
+        steps=np.int64(7),
+        guidance=np.float32(2.5),
+        width=np.int32(128),
+        strength=np.float16(0.5),
+        conditions={"original_size": np.array([512, 256])},
+    )
+    assert request.prompts == ("a", "b")
+    assert request.seed == (3, 4)
+    assert (request.steps, request.guidance, request.width, request.strength) == (7, 2.5, 128, 0.5)
+    assert request.conditions["original_size"] == ((512.0, 256.0), (512.0, 256.0))
+    assert asked(seed=np.int64(5)).seed == 5
+    assert type(asked(seed=np.int64(5)).seed) is int  # as it becomes JSON
+
+
+def test_one_number_is_a_condition_of_one_number() -> None:
+    assert asked(conditions={"aesthetic_score": 7}).conditions["aesthetic_score"] == ((7.0,), (2.5,))
+    assert asked(conditions={"aesthetic_score": np.array(7)}).conditions["aesthetic_score"] == ((7.0,), (2.5,))
+    told = asked(conditions={"negative_aesthetic_score": 1.0}).conditions
+    assert told["aesthetic_score"] == ((6.0,), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"prompt": None}, "Received NoneType for a prompt; expected text"),
+        ({"prompt": b"a"}, "Received bytes for a prompt"),
+        ({"prompt": ["a", None]}, "Received NoneType for a prompt"),
+        ({"prompt": ["a", 1]}, "Received int for a prompt"),
+        ({"prompt": {"a": 1}}, "Received dict for a prompt"),
+        ({"prompt": np.array([1.0])}, "Received float64 for a prompt"),
+        ({"prompt": "a" * 20_001}, "The prompt has 20001 characters; expected at most 20000"),
+        ({"prompt": "ab\udcff"}, r"The prompt holds '\udcff' at character 3, which is no text"),
+        ({"negative_prompt": [None]}, "Received NoneType for a negative prompt"),
+        ({"negative_prompt": 5}, "Received int for a negative prompt"),
+        ({"seed": 1.0}, "seed is 1.0; expected a whole number"),
+        ({"seed": "1"}, "seed is '1'"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": True}, "seed is True"),
+        ({"seed": [1.5]}, "seed is 1.5"),
+        ({"seed": np.array([0.5])}, "seed is 0.5"),
+        ({"seed": 2**64}, "expected a whole number from"),
+        ({"steps": "9"}, "steps is '9'"),
+        ({"steps": 9.0}, "steps is 9.0"),
+        ({"steps": np.ones(2)}, "steps is array"),
+        ({"num_images": None}, "num_images is None"),
+        ({"width": "64"}, "width is '64'"),
+        ({"guidance": "7"}, "guidance is '7'; expected 0 to 1000"),
+        ({"guidance": float("inf")}, "guidance is inf"),
+        ({"shift": "3"}, "shift is '3'; expected a number above 0"),
+        ({"eta": []}, r"eta is []; expected 0 to 1"),
+        ({"strength": "0.5"}, "strength is '0.5'; expected 0 to 1"),
+        ({"strength": float("nan")}, "strength is nan"),
+        ({"denoising_start": "0.5"}, "denoising_start is '0.5'"),
+        ({"denoising_end": [0.5]}, "denoising_end is [0.5]"),
+        ({"noise": ["torch"]}, "Unknown noise ['torch']"),
+        ({"noise": None}, "Unknown noise None"),
+        ({"conditions": [("original_size", (1, 1))]}, "Received list for conditions; expected a mapping"),
+        ({"conditions": {5: 1}}, "Unknown condition 5"),
+        ({"conditions": {"original_size": 5}}, "The condition original_size is 5; expected 2 finite numbers"),
+        ({"conditions": {"original_size": None}}, "The condition original_size is None"),
+        ({"conditions": {"original_size": "12"}}, "The condition original_size is '1'"),
+        ({"conditions": {"original_size": (1, float("inf"))}}, "The condition original_size is inf"),
+        ({"conditions": {"aesthetic_score": {"a": 1}}}, "The condition aesthetic_score is {'a': 1}; expected 1 finite"),
+        ({"conditions": {"original_size": (1, 10**400)}}, "expected 2 finite numbers"),
+    ],
+)
+def test_what_is_not_of_its_type_is_refused_in_one_sentence(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        asked(**arguments)
+    assert says in str(refused.value)
+
+
+def test_the_strength_that_nobody_gave_leaves_a_step() -> None:
+    assert asked(defaults(steps=1), default_strength=0.8).strength == 1
+    assert asked(steps=2, default_strength=0.8).strength == 0.8
+    assert asked().strength == 1
+    assert asked(defaults(steps=1), default_strength=0.8, strength=0.3).strength == 0.3

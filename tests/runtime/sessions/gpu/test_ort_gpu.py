@@ -1,0 +1,181 @@
+"""ONNX Runtime sessions on a GPU in numpy: nothing leaves the device, graphs are captured once and replayed."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from numpy.typing import NDArray
+
+import latentlink
+from latentlink.engine.builders.job import Range
+from latentlink.engine.targets import ort_providers
+from latentlink.errors import BundleError, UsageError
+from latentlink.ports import latent_port
+from latentlink.runtime import Pipeline
+from latentlink.runtime.sessions import ort_gpu
+from latentlink.runtime.sessions.gpu.cuda import Copy, this_gpu
+from latentlink.runtime.sessions.ort_gpu import GRAPHS, OrtGpuSession
+from latentlink.spaces import LatentSpace
+from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
+from tests.runtime.sessions.gpu.fake_ort import CPU, CUDA, FakeOrt
+from tests.runtime.sessions.gpu.gpu_bundle import MACHINE, PROMPT, write_gpu_bundle
+from tests.runtime.sessions.test_sessions import doubler
+
+TARGET = "ort-cuda"
+LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
+X, Y = LATENT.at("x").tensor, LATENT.tensor
+
+
+@pytest.fixture
+def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]:
+    """onnxruntime-gpu on that GPU; everything has to be given back in the end."""
+    fake = FakeOrt(gpu)
+    monkeypatch.setattr(ort, "InferenceSession", fake.open_inference_session)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort_providers, "this_machine", lambda: MACHINE)
+    monkeypatch.setattr(ort_providers, "_unloadable", lambda provider: "")
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
+    yield fake
+    fake.sessions.clear()
+    gc.collect()
+    this_gpu().synchronize()
+    assert gpu.held() == {}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo bundle for ort-cuda: its graphs are the engines."""
+
+    def write(graph: Path, engine: Path, limits: Mapping[str, Range]) -> None:
+        shutil.copytree(graph.parent, engine.parent, dirs_exist_ok=True)
+
+    return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / "demo-cuda", TARGET, write)
+
+
+@pytest.fixture
+def demo_images(demo: Pipeline) -> list[NDArray[np.uint8]]:
+    """Two pictures of the processor, drawn before the package takes its place."""
+    return [np.asarray(image) for image in demo.generate(PROMPT, seed=3, steps=4, num_images=2).images]
+
+
+def opened(folder: Path, **switches: bool) -> OrtGpuSession:
+    made = ort_gpu.open_session(doubler(folder / "m.onnx", reads=X, writes=Y), TARGET, 1, False, **switches)
+    assert isinstance(made, OrtGpuSession)
+    return made
+
+
+def values(*shape: int, start: int = 0) -> NDArray[np.float32]:
+    return np.arange(start, start + np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
+    demo_images: list[NDArray[np.uint8]], built: Path, package: FakeOrt
+) -> None:
+    with latentlink.load(built, target=TARGET) as pipe:
+        assert "denoiser: ort-cuda (float32), 12 nodes on CUDAExecutionProvider" in pipe.notes
+        for _ in range(2):  # the second time all graphs are replayed
+            made = pipe.generate(PROMPT, seed=3, steps=4, num_images=2)
+            for image, wanted in zip(made.images, demo_images, strict=True):
+                assert np.array_equal(np.asarray(image), wanted)
+        assert made.timings["denoiser_engine"] == pytest.approx(0.004)
+        this_gpu().copies = copies = list[Copy]()
+        after: list[int] = []
+        pipe.generate(
+            PROMPT, seed=3, steps=6, sampler="dpmpp_2m", guard="off", on_step=lambda _: after.append(len(copies))
+        )
+    crossing = [copy for copy in copies[after[0] : after[-1]] if copy.kind != "DeviceToDevice"]
+    assert [copy.kind for copy in crossing] == ["HostToDevice"] * 5
+    assert max(copy.size for copy in crossing) <= 1024
+    # nor do embeddings come to the host
+    assert 2 * 77 * 64 * 4 not in {copy.size for copy in copies if copy.kind != "DeviceToDevice"}
+
+
+def test_a_run_is_captured_once_for_a_set_of_shapes_and_replayed_on_other_buffers(
+    tmp_path: Path, package: FakeOrt
+) -> None:
+    session = opened(tmp_path)
+    for number in range(4):
+        given, taken = session.upload(values(1, 4, 2, 3, start=number)), session.empty((1, 4, 2, 3), np.dtype("f4"))
+        session.run({X: given}, {Y: taken})
+        made = session.run({X: taken}, {Y: None})[Y]
+        assert np.array_equal(taken.numpy(), 2 * values(1, 4, 2, 3, start=number))
+        assert np.array_equal(made.numpy(), 4 * values(1, 4, 2, 3, start=number))
+    assert (session.captured, package.sessions[0].replayed) == (1, 7)
+    session.close()
+
+
+def test_each_of_the_first_sets_of_shapes_has_a_graph_and_further_ones_run_without(
+    tmp_path: Path, package: FakeOrt
+) -> None:
+    session = opened(tmp_path)
+    for _ in range(2):
+        for width in range(1, GRAPHS + 3):
+            made = session.run({X: session.upload(values(1, 4, 2, width))}, {Y: None})[Y]
+            assert np.array_equal(made.numpy(), 2 * values(1, 4, 2, width))
+    assert (session.captured, package.sessions[0].replayed) == (GRAPHS, GRAPHS)
+    session.close()
+
+
+@pytest.mark.parametrize(("switches", "capturable"), [({"graphs": False}, True), ({}, False)])
+def test_what_is_not_to_be_captured_or_cannot_runs_without_graphs(
+    switches: dict[str, bool], capturable: bool, tmp_path: Path, package: FakeOrt
+) -> None:
+    package.capturable = capturable
+    session = opened(tmp_path, **switches)
+    for _ in range(3):
+        made = session.run({X: session.upload(values(1, 4, 2, 3))}, {Y: None})[Y]
+        assert np.array_equal(made.numpy(), 2 * values(1, 4, 2, 3))
+    assert (session.captured, package.sessions[0].replayed) == (0, 0)
+    session.close()
+
+
+def test_buffers_of_another_type_or_shape_are_refused_before_anything_is_copied(
+    tmp_path: Path, package: FakeOrt
+) -> None:
+    session = opened(tmp_path)
+    given = session.upload(values(1, 4, 2, 3))
+    for _ in range(3):
+        session.run({X: given}, {Y: None})
+    with pytest.raises(UsageError, match=r"reads .* as float32, but received float16"):
+        session.run({X: session.upload(values(1, 4, 2, 3).astype(np.float16))}, {Y: None})
+    with pytest.raises(UsageError, match=r"of shape \[1, 4, 2, 3\], but received a buffer of shape \[1, 4, 2, 4\]"):
+        session.run({X: given}, {Y: session.empty((1, 4, 2, 4), np.dtype("f4"))})
+    with pytest.raises(BundleError, match="but received sample"):
+        session.run({"sample": given}, {Y: None})
+    session.close()
+    with pytest.raises(UsageError, match="is closed"):
+        session.run({X: given}, {Y: None})
+
+
+def test_what_onnxruntime_raises_is_told_as_the_engines_failure_or_want_of_memory(
+    tmp_path: Path, package: FakeOrt
+) -> None:
+    session = opened(tmp_path)
+    given = session.upload(values(1, 4, 2, 3))
+    package.sessions[0].failure = "CUDA failure 700: an illegal memory access was encountered"
+    with pytest.raises(BundleError, match=r"The engine .*m\.onnx failed: CUDA failure 700"):
+        session.run({X: given}, {Y: None})
+    package.sessions[0].failure = "CUDA failure 2: out of memory"
+    with pytest.raises(MemoryError):
+        session.run({X: given}, {Y: None})
+    package.sessions[0].failure = ""
+    assert np.array_equal(session.run({X: given}, {Y: None})[Y].numpy(), 2 * values(1, 4, 2, 3))
+    session.close()
+
+
+def test_a_session_that_nobody_closed_gives_everything_back(tmp_path: Path, package: FakeOrt, gpu: FakeCuda) -> None:
+    session = opened(tmp_path)
+    for _ in range(3):
+        session.run({X: session.upload(values(1, 4, 2, 3))}, {Y: None})
+    this_gpu().synchronize()
+    assert gpu.held()
+    del session
+    gc.collect()
+    this_gpu().synchronize()
+    assert gpu.held() == {}
