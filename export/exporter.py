@@ -13,16 +13,16 @@ from latentlink.engine.bundle.bundle import is_bundle, write_bundle
 from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
 from latentlink.engine.bundle.probes import Probes
 from latentlink.errors import CheckpointError, UsageError
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import DTYPES, Component
-from latentlink.export.onnx_file import write_onnx
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import DTYPES, Component
+from latentlink.export.graphs.onnx_file import write_onnx
+from latentlink.export.graphs.plain import PlainGraph
+from latentlink.export.graphs.stand_in import plain_graph
 from latentlink.export.options import Options
 from latentlink.export.parity import TORCH, Case, Parity, compare
-from latentlink.export.plain import PlainGraph
+from latentlink.export.parts.schedule import other_sampler
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
-from latentlink.export.schedule import other_sampler
-from latentlink.export.stand_in import plain_graph
 from latentlink.files import replacing_directory
 from latentlink.spaces import LatentSpace, TextEmbedding
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Tokens
 from torch import Tensor
 
 from latentlink.engine.bundle.probes import Probe, Probes
-from latentlink.export.component import DTYPES, Component, Tokenizer
+from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
 from latentlink.export.probe_pictures import PATTERNS, draw
 from latentlink.ports import COEFFICIENTS, Port
 

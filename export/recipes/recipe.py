@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.errors import UsageError
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
 
 VAE = ("vae_encoder", "vae_decoder")

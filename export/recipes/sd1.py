@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.text import CLIP_L
 from latentlink.export.recipes import latent_diffusion
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.text import CLIP_L
 
 PUBLISHED = latent_diffusion.Published(
     encoder=CLIP_L, unet={"cross_attention_dim": 768, "block_out_channels": [320, 640, 1280, 1280]}

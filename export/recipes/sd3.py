@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
-from latentlink.export.denoiser import denoiser
-from latentlink.export.identity import vae_layout
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.identity import vae_layout
+from latentlink.export.parts.schedule import default_sampler, training_schedule
+from latentlink.export.parts.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
+from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import VAE, Recipe
-from latentlink.export.schedule import default_sampler, training_schedule
-from latentlink.export.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
-from latentlink.export.tokenizer import clip_tokenizer, t5_tokenizer
-from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
 CLASSES = {

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
-from latentlink.export.denoiser import denoiser
-from latentlink.export.identity import vae_layout
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.identity import vae_layout
+from latentlink.export.parts.schedule import default_sampler, training_schedule
+from latentlink.export.parts.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.parts.tokenizer import clip_tokenizer
+from latentlink.export.parts.unet import SizedUNet, reads_mask, trained_size, unet_config
+from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.schedule import default_sampler, training_schedule
-from latentlink.export.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
-from latentlink.export.tokenizer import clip_tokenizer
-from latentlink.export.unet import SizedUNet, reads_mask, trained_size, unet_config
-from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
 CLASSES = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
-from latentlink.export.denoiser import denoiser
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.unet import SizedUNet, unet_config
+from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes import sdxl
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.unet import SizedUNet, unet_config
-from latentlink.export.vae import load_vae, vae_components
 from latentlink.spaces import KNOWN_SPACES
 
 CLASSES = {

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
-from latentlink.export.identity import distilled_space
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.identity import distilled_space
+from latentlink.export.parts.vae import Affine, both_halves
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.recipes.vae import NAMES, SIDE, sizes_alone
-from latentlink.export.vae import Affine, both_halves
 
 CLASSES = {"vae": "AutoencoderTiny"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoint import Checkpoint
-from latentlink.export.component import Component
-from latentlink.export.identity import vae_layout
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import Component
 from latentlink.export.options import Options
+from latentlink.export.parts.identity import vae_layout
+from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.vae import load_vae, vae_components
 
 CLASSES = {"vae": "AutoencoderKL"}
 NAMES = ("vae_encoder", "vae_decoder")

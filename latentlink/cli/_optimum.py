@@ -52,7 +52,7 @@ class ExportLatentLink(BaseOptimumCLICommand):
                     options += [parameter.opts[0], item]
         try:
             if self.args.task != "auto":
-                from latentlink.export.optimum_tasks import check_task
+                from latentlink.export.checkpoints.optimum.tasks import check_task
 
                 check_task(Path(arguments[0]), self.args.task)
             command.main(args=[*options, "--", *arguments], standalone_mode=False)

@@ -33,6 +33,6 @@ def modules() -> list[str]:
 
 def test_a_module_of_export_can_be_the_first_to_be_imported() -> None:
     found = modules()
-    assert "latentlink.export.text" in found
+    assert "latentlink.export.parts.text" in found
     done = subprocess.run([sys.executable, "-c", FIRST, *found], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

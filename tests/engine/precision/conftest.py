@@ -85,10 +85,10 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from torch import Tensor, nn
 
-    from latentlink.export.component import DTYPES
-    from latentlink.export.denoiser import denoiser
-    from latentlink.export.onnx_file import write_onnx
+    from latentlink.export.graphs.component import DTYPES
+    from latentlink.export.graphs.onnx_file import write_onnx
     from latentlink.export.options import Options
+    from latentlink.export.parts.denoiser import denoiser
     from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
     class Network(nn.Module):

@@ -1,0 +1,1 @@
+"""Checkpoints: directories, hub ids, single files and Optimum's exports, read into modules."""

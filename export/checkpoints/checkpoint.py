@@ -1,0 +1,153 @@
+"""A checkpoint: what it holds, and the evidence it gives about itself, whatever form it comes in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.directory import Directory
+from latentlink.export.checkpoints.hub import is_hub_id, snapshot
+from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
+from latentlink.export.checkpoints.single_file.source import SingleFile
+
+if TYPE_CHECKING:
+    from latentlink.export.options import Options
+
+
+class Source(Protocol):
+    """One form that checkpoints come in."""
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part that is there."""
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, such as `force_zeros_for_empty_prompt`."""
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """The config of a part, class defaults not filled in."""
+
+    def network(self, part: str, cls: Any) -> Any:
+        """A part as a `cls` in float32 and eval mode."""
+
+    def folder(self, part: str) -> Path:
+        """The folder with the files of a tokenizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A diffusers directory, a model of the Hub, a single `.safetensors` file, or graphs that Optimum exported.
+
+    Args:
+        root: The directory or file.
+        name: What it is called: of a file or directory its name, of a model of the Hub its id.
+        source: Reads it.
+        commit: Of a model of the Hub, the commit that was got.
+    """
+
+    root: Path
+    name: str
+    source: Source
+    commit: str | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, options: Options) -> Checkpoint:
+        """Read what a checkpoint holds; weights are not read yet.
+
+        Args:
+            path: A file or directory, or an id `org/name` of the Hub where no such path exists.
+            options: What the user answers where the checkpoint does not say it: prediction type, tokenizers.
+
+        Raises:
+            CheckpointError: There is no checkpoint at `path`, or it does not say enough about itself.
+        """
+        root, name, commit = Path(path), None, None
+        if not root.exists() and is_hub_id(str(path)):
+            root, name = snapshot(str(path)), str(path)
+            commit = root.name
+        root = root.resolve()
+        source: Source
+        if root.is_file():
+            source = SingleFile.open(root, options)
+        elif root.is_dir():
+            source = (OptimumDirectory if is_optimum_directory(root) else Directory).open(root, options)
+        else:
+            raise CheckpointError(
+                f"There is no checkpoint at {str(path)!r}.",
+                remedy="Give a diffusers directory (it holds model_index.json), a .safetensors file, or the id of a "
+                "model of the Hub.",
+            )
+        if (needless := _needless(source, options)) is not None:
+            raise CheckpointError(
+                f"{needless} was given, but {str(path)!r} holds a VAE alone.", remedy=f"Leave {needless} out."
+            )
+        return cls(root=root, name=name or root.name, source=source, commit=commit)
+
+    @property
+    def label(self) -> str:
+        """The checkpoint's name as a name of the vocabulary: lower case, words joined by '-'."""
+        bare = self.name.split("/")[-1].removesuffix(".safetensors")
+        return re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-")[:48].strip("-") or "model"
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part, parts named as in `model_index.json`, absent parts left out."""
+        return self.source.classes
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What `model_index.json` says besides the classes, or of a single file, the family's published one does."""
+        return self.source.index
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Components that cannot be made of it and that a pipeline can do without."""
+        return self.source.absent
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """The config of a part as the checkpoint states it, class defaults not filled in.
+
+        Of a single file it says what shapes, keys and the user's answers are evidence for.
+
+        Raises:
+            CheckpointError: The part is missing or its config cannot be read.
+        """
+        return self.source.config(part)
+
+    def network(self, part: str, cls: Any) -> Any:
+        """A part in float32 and eval mode, every weight of it from the checkpoint.
+
+        Args:
+            part: Its name as in `model_index.json`.
+            cls: Its class, of diffusers or transformers.
+
+        Raises:
+            CheckpointError: The part is missing, or its weights are not those of `cls`.
+        """
+        return self.source.network(part, cls)
+
+    def folder(self, part: str) -> Path:
+        """The folder with the files of a tokenizer. It stays as long as the checkpoint object does.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        return self.source.folder(part)
+
+
+def _needless(source: Source, options: Options) -> str | None:
+    """The option that answers a question which a VAE alone does not raise."""
+    if {*source.classes} != {"vae"}:
+        return None
+    if options.prediction is not None:
+        return "--prediction"
+    return None if options.tokenizer is None else "--tokenizer"

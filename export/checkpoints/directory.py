@@ -1,0 +1,165 @@
+"""A diffusers directory: a folder a part, or one network alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.loading import load_network
+from latentlink.export.checkpoints.tokenizer_folders import find_tokenizer, kind_of_class
+
+if TYPE_CHECKING:
+    from latentlink.export.options import Options
+
+PART = re.compile(r"[a-z][a-z0-9_]*")
+
+# Networks that are published alone, and the part they are.
+ALONE = {"AutoencoderKL": "vae", "AutoencoderTiny": "vae"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """A diffusers directory.
+
+    Args:
+        root: The directory.
+        classes: Class name of every part, absent parts left out.
+        index: What `model_index.json` says besides them.
+        alone: The part that the directory itself is, where it holds no `model_index.json`.
+        prediction: Prediction type as the user gave it.
+        tokenizer: Where the user says that the tokenizers are.
+    """
+
+    root: Path
+    classes: Mapping[str, str]
+    index: Mapping[str, Any] = field(default_factory=dict)
+    alone: str | None = None
+    prediction: str | None = None
+    tokenizer: Path | None = None
+
+    @classmethod
+    def open(cls, root: Path, options: Options) -> Directory:
+        """Read the index of a directory.
+
+        Raises:
+            CheckpointError: It is no diffusers directory.
+        """
+        if (root / "model_index.json").is_file():
+            index = read_json(root / "model_index.json")
+            return cls(
+                root=root,
+                classes=_classes(index),
+                index={key: value for key, value in index.items() if not isinstance(value, list)},
+                prediction=options.prediction,
+                tokenizer=options.tokenizer,
+            )
+        if (root / "config.json").is_file():
+            name = read_json(root / "config.json").get("_class_name")
+            if name in ALONE:
+                return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
+            # a large library, for nothing but this message
+            from latentlink.export.checkpoints.optimum.tasks import library_of
+
+            what = f"a model of {library_of(root) or 'an unknown library'}" if name is None else f"one {name}"
+            raise CheckpointError(
+                f"{str(root)!r} holds {what} and no model_index.json; expected a whole checkpoint or, alone, "
+                f"one of: {', '.join(ALONE)}.",
+                remedy="Give the directory above it if that holds model_index.json.",
+            )
+        raise CheckpointError(
+            f"{str(root)!r} is not a diffusers checkpoint: expected a directory with model_index.json.",
+            remedy="diffusers writes one with pipeline.save_pretrained(DIRECTORY).",
+        )
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """None: every part that it names must be there."""
+        return frozenset()
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """`config.json` (or `scheduler_config.json`) of a part.
+
+        Raises:
+            CheckpointError: It is missing or cannot be read, or contradicts what the user said.
+        """
+        if part != "scheduler":
+            return read_json(self._part(part) / "config.json")
+        config = read_json(self._part(part) / "scheduler_config.json")
+        if self.prediction is None:
+            return config
+        if str(config.get("_class_name")).startswith("FlowMatch"):
+            raise CheckpointError(
+                f"--prediction {self.prediction} was given, but the checkpoint's scheduler is of a model that predicts "
+                "a flow.",
+                remedy="Leave --prediction out.",
+            )
+        stated = config.get("prediction_type")
+        if stated not in (None, self.prediction):
+            raise CheckpointError(
+                f"--prediction {self.prediction} was given, but the checkpoint's scheduler says {stated}.",
+                remedy="Leave --prediction out, or correct prediction_type in scheduler/scheduler_config.json.",
+            )
+        return {**config, "prediction_type": self.prediction}
+
+    def network(self, part: str, cls: Any) -> Any:
+        """A part as a `cls` in float32 and eval mode.
+
+        Raises:
+            CheckpointError: There are no safetensors weights that fit its config.
+        """
+        return load_network(cls, self._part(part))
+
+    def folder(self, part: str) -> Path:
+        """The folder of a tokenizer: the checkpoint's, or the one that the user named.
+
+        Raises:
+            CheckpointError: It is missing.
+        """
+        if self.tokenizer is not None:
+            return find_tokenizer(self.tokenizer, part, kind_of_class(self.classes.get(part, "")))
+        return self._part(part)
+
+    def _part(self, part: str) -> Path:
+        folder = self.root if part == self.alone else self.root / part
+        if part not in self.classes or not folder.is_dir():
+            named = "which its model_index.json names" if part in self.classes else "which this export needs"
+            raise CheckpointError(
+                f"The checkpoint {str(self.root)!r} has no folder {part!r}, {named}.",
+                remedy="Get the whole checkpoint again.",
+            )
+        return folder
+
+
+def _classes(index: Mapping[str, Any]) -> Mapping[str, str]:
+    return {
+        part: value[1]
+        for part, value in index.items()
+        if PART.fullmatch(part)
+        and isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(item, str) for item in value)
+    }
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON object from a file of a checkpoint.
+
+    Raises:
+        CheckpointError: The file is missing or does not hold a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"The checkpoint lacks {path.parent.name}/{path.name}.", remedy="Get the whole checkpoint again."
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise CheckpointError(f"{str(path)!r} is not JSON: {error}.", remedy="Get the file again.") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{str(path)!r} holds no JSON object.", remedy="Get the file again.")
+    return value

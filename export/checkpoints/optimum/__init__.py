@@ -1,0 +1,1 @@
+"""ONNX graphs that Optimum exported, read as a checkpoint."""

@@ -1,0 +1,57 @@
+"""The weights of a plain graph by name, read when they are asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import onnx_ir as ir
+import torch
+from torch import Tensor
+
+from latentlink.errors import CheckpointError
+from latentlink.export.graphs.plain import load
+
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
+
+
+class PlainWeights(Mapping[str, Tensor]):
+    """Float weights of a graph, as a `state_dict` has them.
+
+    Exporters rename, transpose and fold weights, so their digest is that of the graph and not of the checkpoint
+    that it came from: the same model exported by torch is another space to the linker.
+
+    Args:
+        path: The ONNX file.
+        prefix: Of every name.
+        refusal: Raised instead where the weights must not decide.
+    """
+
+    def __init__(self, path: Path, *, prefix: str = "", refusal: CheckpointError | None = None) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._refusal = refusal
+
+    @cached_property
+    def _values(self) -> Mapping[str, ir.TensorProtocol]:
+        if self._refusal is not None:
+            raise self._refusal
+        return {
+            self._prefix + name: value.const_value
+            for name, value in load(self._path).graph.initializers.items()
+            if value.const_value is not None and value.const_value.dtype in FLOATS
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        with warnings.catch_warnings():
+            # the file is mapped read-only, and nothing here writes to it
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return torch.from_numpy(self._values[name].numpy())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)

@@ -1,0 +1,252 @@
+"""The models that are published as single files: where their parts are, and what no tensor of them shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from latentlink.export.checkpoints.single_file.clip import CLIP_G, CLIP_L, EARLY_CLIP_L, OPEN_CLIP, UNPROJECTED_CLIP_L
+from latentlink.export.checkpoints.single_file.flux import FLUX
+from latentlink.export.checkpoints.single_file.layout import Layout
+from latentlink.export.checkpoints.single_file.mmdit import MMDIT
+from latentlink.export.checkpoints.single_file.t5 import T5
+from latentlink.export.checkpoints.single_file.unet import LDM_PREFIX, UNET
+from latentlink.export.checkpoints.single_file.vae import DIFFUSERS_VAE, LDM_VAE
+
+END = "<|endoftext|>"
+
+# Predictions that a training can have had; a family of the last kind is not asked about it.
+PREDICTED = ("epsilon", "v_prediction", "sample")
+FLOW = "flow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A part of a model, and where in a file it may be.
+
+    Args:
+        part: Its name as in `model_index.json`.
+        cls: Its class.
+        stored: Prefixes of its tensors' names, each with the layout they are in.
+    """
+
+    part: str
+    cls: str
+    stored: tuple[tuple[str, Layout], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """How the published models of a family with one prediction type were trained.
+
+    Args:
+        scheduler: Their `scheduler_config.json`, prediction type left out.
+        sample_size: Their denoiser's, in latent elements a side.
+    """
+
+    scheduler: Mapping[str, Any]
+    sample_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A family of models.
+
+    Args:
+        title: What it is called, for people.
+        denoiser: Where the denoiser is.
+        fits: Values that the denoiser's config has in this family and in no other of the same layout.
+        text_encoders: Where the text encoders are.
+        tokenizers: Class and padding token by part; None where the tokenizer's own is right.
+        trained: By prediction type.
+        usual: The prediction type of all published models that do not say otherwise, None where it has to be asked.
+        reads: Key of the denoiser's config: the text encoders whose widths make it up.
+        index: What the published `model_index.json` says besides the classes, where a recipe reads it.
+        latent_channels: Key of the denoiser's config, and how many of it a channel of the VAE's latent takes.
+    """
+
+    title: str
+    denoiser: Slot
+    fits: Mapping[str, Any]
+    text_encoders: tuple[Slot, ...]
+    tokenizers: Mapping[str, tuple[str, str | None]]
+    trained: Mapping[str, Trained]
+    usual: str | None
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
+    latent_channels: tuple[str, int] = ("out_channels", 1)
+
+
+UNETS = Slot(part="unet", cls="UNet2DConditionModel", stored=((LDM_PREFIX, UNET), ("", UNET)))
+MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", stored=((LDM_PREFIX, MMDIT), ("", MMDIT)))
+FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", stored=((LDM_PREFIX, FLUX), ("", FLUX)))
+
+VAE = Slot(
+    part="vae",
+    cls="AutoencoderKL",
+    stored=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE)),
+)
+VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", stored=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE.stored))
+
+T5_ENCODER = ("text_encoders.t5xxl.transformer.", T5)
+CLIP = ("CLIPTokenizer", END)
+OPEN = ("CLIPTokenizer", "!")
+T5_TOKENIZER = ("T5TokenizerFast", None)
+
+# The published scheduler configs. All UNets here were trained with the same noise levels.
+BETAS: Mapping[str, Any] = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+}
+PNDM = {"_class_name": "PNDMScheduler", "skip_prk_steps": True, **BETAS}
+DDIM = {"_class_name": "DDIMScheduler", **BETAS}
+EULER = {"_class_name": "EulerDiscreteScheduler", **BETAS}
+FLOW_EULER = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
+DYNAMIC_SHIFT = {
+    "use_dynamic_shifting": True,
+    "shift": 3.0,
+    "base_shift": 0.5,
+    "max_shift": 1.15,
+    "base_image_seq_len": 256,
+    "max_image_seq_len": 4096,
+}
+
+FLUX_TEXT = (
+    Slot(part="text_encoder", cls="CLIPTextModel", stored=(("text_encoders.clip_l.transformer.", CLIP_L),)),
+    Slot(part="text_encoder_2", cls="T5EncoderModel", stored=(T5_ENCODER,)),
+)
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        title="Stable Diffusion 1",
+        denoiser=UNETS,
+        fits={
+            "cross_attention_dim": 768,
+            "use_linear_projection": False,
+            "projection_class_embeddings_input_dim": None,
+        },
+        text_encoders=(
+            Slot(
+                part="text_encoder",
+                cls="CLIPTextModel",
+                stored=(("cond_stage_model.transformer.", CLIP_L), ("cond_stage_model.transformer.", EARLY_CLIP_L)),
+            ),
+        ),
+        tokenizers={"tokenizer": CLIP},
+        trained=dict.fromkeys(PREDICTED, Trained(scheduler=DDIM, sample_size=64))
+        | {"epsilon": Trained(scheduler=PNDM, sample_size=64)},
+        usual="epsilon",
+        reads={"cross_attention_dim": ("text_encoder",)},
+    ),
+    Family(
+        title="Stable Diffusion 2",
+        denoiser=UNETS,
+        fits={
+            "cross_attention_dim": 1024,
+            "use_linear_projection": True,
+            "projection_class_embeddings_input_dim": None,
+        },
+        text_encoders=(
+            Slot(part="text_encoder", cls="CLIPTextModel", stored=(("cond_stage_model.model.", OPEN_CLIP),)),
+        ),
+        tokenizers={"tokenizer": OPEN},
+        # base models are of 512 pixels and predict noise, those of 768 predict v
+        trained=dict.fromkeys(PREDICTED, Trained(scheduler=DDIM, sample_size=96))
+        | {"epsilon": Trained(scheduler=PNDM, sample_size=64)},
+        usual=None,
+        reads={"cross_attention_dim": ("text_encoder",)},
+    ),
+    Family(
+        title="Stable Diffusion XL",
+        denoiser=UNETS,
+        fits={"cross_attention_dim": 2048, "projection_class_embeddings_input_dim": 2816},
+        text_encoders=(
+            Slot(
+                part="text_encoder",
+                cls="CLIPTextModel",
+                stored=(("conditioner.embedders.0.transformer.", CLIP_L),),
+            ),
+            Slot(
+                part="text_encoder_2",
+                cls="CLIPTextModelWithProjection",
+                stored=(("conditioner.embedders.1.model.", OPEN_CLIP),),
+            ),
+        ),
+        tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN},
+        trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
+        usual="epsilon",
+        reads={"cross_attention_dim": ("text_encoder", "text_encoder_2")},
+        index={"force_zeros_for_empty_prompt": True},
+    ),
+    Family(
+        title="Stable Diffusion XL refiner",
+        denoiser=UNETS,
+        fits={"cross_attention_dim": 1280, "projection_class_embeddings_input_dim": 2560},
+        text_encoders=(
+            Slot(
+                part="text_encoder_2",
+                cls="CLIPTextModelWithProjection",
+                stored=(("conditioner.embedders.0.model.", OPEN_CLIP),),
+            ),
+        ),
+        tokenizers={"tokenizer_2": OPEN},
+        trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
+        usual="epsilon",
+        reads={"cross_attention_dim": ("text_encoder_2",)},
+        index={"force_zeros_for_empty_prompt": False},
+    ),
+    Family(
+        title="Stable Diffusion 3",
+        denoiser=MMDITS,
+        fits={"in_channels": 16, "out_channels": 16},
+        text_encoders=(
+            Slot(
+                part="text_encoder",
+                cls="CLIPTextModelWithProjection",
+                stored=(("text_encoders.clip_l.transformer.", UNPROJECTED_CLIP_L),),
+            ),
+            Slot(
+                part="text_encoder_2",
+                cls="CLIPTextModelWithProjection",
+                stored=(("text_encoders.clip_g.transformer.", CLIP_G),),
+            ),
+            Slot(part="text_encoder_3", cls="T5EncoderModel", stored=(T5_ENCODER,)),
+        ),
+        tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN, "tokenizer_3": T5_TOKENIZER},
+        trained={FLOW: Trained(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
+        usual=FLOW,
+        reads={
+            "pooled_projection_dim": ("text_encoder", "text_encoder_2"),
+            "joint_attention_dim": ("text_encoder_3",),
+        },
+    ),
+    Family(
+        title="FLUX.1, guidance embedded",
+        denoiser=FLUXES,
+        fits={"guidance_embeds": True, "out_channels": 64},
+        text_encoders=FLUX_TEXT,
+        tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
+        trained={FLOW: Trained(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
+        usual=FLOW,
+        reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
+        latent_channels=("out_channels", 4),
+    ),
+    Family(
+        title="FLUX.1, no guidance",
+        denoiser=FLUXES,
+        fits={"guidance_embeds": False, "out_channels": 64},
+        text_encoders=FLUX_TEXT,
+        tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
+        trained={FLOW: Trained(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
+        usual=FLOW,
+        reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
+        latent_channels=("out_channels", 4),
+    ),
+)

@@ -1,0 +1,83 @@
+"""What a single file's denoiser predicts: by evidence, by the user's word, else by asking. `global_step` is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.single_file.families import FLOW, Family
+from latentlink.export.checkpoints.single_file.header import TensorFile
+
+# A tensor of this name is the custom of v-prediction finetunes; the second says that they were trained down to a
+# signal-to-noise ratio of zero (https://arxiv.org/abs/2305.08891).
+V_PREDICTION = "v_pred"
+ZERO_SNR = "ztsnr"
+
+# Preconditioning of https://arxiv.org/abs/2206.00364, which no sampler here has.
+EDM = ("edm_mean", "edm_vpred.sigma_max")
+
+# https://github.com/Stability-AI/ModelSpec: what tools write into the header.
+METADATA = "modelspec.prediction_type"
+METADATA_VALUES = {"epsilon": "epsilon", "v": "v_prediction"}
+
+
+def prediction(file: TensorFile, family: Family, asked: str | None) -> str:
+    """The prediction type of a file's denoiser: a key of `family.trained`.
+
+    Args:
+        file: The file.
+        family: What it was recognised as.
+        asked: What the user said with `--prediction`.
+
+    Raises:
+        CheckpointError: The evidence contradicts itself or the user, or does not suffice.
+    """
+    for name in EDM:
+        if name in file.shapes:
+            raise CheckpointError(
+                f"{str(file.path)!r} holds {name!r}: its denoiser is preconditioned as in EDM, and no sampler here is."
+            )
+    if family.usual == FLOW:
+        if asked is not None:
+            raise CheckpointError(
+                f"--prediction {asked} was given, but {family.title} predicts a flow.", remedy="Leave --prediction out."
+            )
+        return FLOW
+    evidence = dict(_evidence(file))
+    if asked is not None and V_PREDICTION in file.shapes and asked != "v_prediction":
+        raise CheckpointError(
+            f"--prediction {asked} was given, but {str(file.path)!r} holds {V_PREDICTION!r}, which says v_prediction.",
+            remedy="Leave --prediction out, or remove that tensor from the file.",
+        )
+    if asked is not None:
+        return asked
+    said = {*evidence.values()}
+    if len(said) == 1:
+        return said.pop()
+    if said:
+        raise CheckpointError(
+            f"{str(file.path)!r} contradicts itself about what the denoiser predicts: "
+            + ", ".join(f"{what} says {value}" for what, value in evidence.items())
+            + ".",
+            remedy="Which is it? Say so with --prediction epsilon or --prediction v_prediction.",
+        )
+    if family.usual is None:
+        raise CheckpointError(
+            f"{str(file.path)!r} is of {family.title}, whose models predict epsilon (the base models of 512 pixels) or "
+            "v (those of 768 pixels), and nothing in the file says which.",
+            remedy="Which is it? Say so with --prediction epsilon or --prediction v_prediction.",
+        )
+    return family.usual
+
+
+def zero_snr(file: TensorFile) -> bool:
+    """Whether the noise levels go up to a signal-to-noise ratio of zero."""
+    return ZERO_SNR in file.shapes
+
+
+def _evidence(file: TensorFile) -> Iterator[tuple[str, str]]:
+    if V_PREDICTION in file.shapes:
+        yield f"the key {V_PREDICTION!r}", "v_prediction"
+    said = METADATA_VALUES.get(file.metadata.get(METADATA, ""))
+    if said is not None:
+        yield f"the header's {METADATA}", said

@@ -1,0 +1,133 @@
+"""What a single file holds, by the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE, VAE_ALONE, Family, Slot
+from latentlink.export.checkpoints.single_file.header import TensorFile
+from latentlink.export.checkpoints.single_file.layout import Layout
+
+# Files that people mistake for models: part of a tensor's name, and what has such.
+OTHERS: Mapping[str, str] = {
+    "lora_": "a LoRA",
+    ".lora_A.": "a LoRA",
+    "control_model.": "a ControlNet",
+    "distilled_guidance_layer.": "Chroma",
+    "single_stream_modulation.": "FLUX.2",
+    "down_blocks.": "one network in diffusers' layout (give the directory of the whole checkpoint)",
+    "transformer_blocks.": "one network in diffusers' layout (give the directory of the whole checkpoint)",
+    "text_model.": "a text encoder",
+    "bn.running_mean": "FLUX.2's VAE",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A part that a file holds.
+
+    Args:
+        cls: Its class.
+        prefix: What its tensors' names begin with.
+        layout: The layout they are in.
+        config: Its config, from shapes.
+    """
+
+    cls: str
+    prefix: str
+    layout: Layout
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a file holds.
+
+    Args:
+        family: The family, or None of a VAE alone.
+        parts: Every part found, by its name as in `model_index.json`.
+    """
+
+    family: Family | None
+    parts: Mapping[str, Found]
+
+
+def recognise(file: TensorFile) -> Contents:
+    """Find the parts of a model in a file.
+
+    Raises:
+        CheckpointError: It is none of the models known, or its parts do not fit together.
+    """
+    known = []
+    for family in FAMILIES:
+        denoiser = _find(file, family.denoiser)
+        if denoiser is None:
+            continue
+        if all(denoiser.config.get(key) == value for key, value in family.fits.items()):
+            parts = {family.denoiser.part: denoiser}
+            for slot in (VAE, *family.text_encoders):
+                if (found := _find(file, slot)) is not None:
+                    parts[slot.part] = found
+            _check_widths(file, family, parts)
+            return Contents(family=family, parts=parts)
+        known.append((family, denoiser))
+    if known:
+        raise CheckpointError(
+            f"The denoiser in {str(file.path)!r} is of no family that is read as a single file: it has "
+            f"{_values(known[0][1].config, {k: v for family, _ in known for k, v in family.fits.items()})}; known are "
+            + "; ".join(f"{family.title} ({_values(family.fits, family.fits)})" for family, _ in known)
+            + ".",
+            remedy="Give a diffusers directory: its config says what the model is.",
+        )
+    if (vae := _find(file, VAE_ALONE)) is not None:
+        return Contents(family=None, parts={VAE_ALONE.part: vae})
+    raise CheckpointError(
+        f"{str(file.path)!r} holds {_guess(file)}; expected one of: "
+        f"{', '.join(family.title for family in FAMILIES)}, or a VAE alone, in the layout it was published in.",
+        remedy="Give a diffusers directory or another file.",
+    )
+
+
+def _find(file: TensorFile, slot: Slot) -> Found | None:
+    for prefix, layout in slot.stored:
+        if prefix + layout.evidence in file.shapes:
+            config = layout.config(file.under(prefix, slot.part))
+            return Found(cls=slot.cls, prefix=prefix, layout=layout, config=config)
+    return None
+
+
+def _values(config: Mapping[str, Any], keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {config.get(key)}" for key in keys)
+
+
+def _guess(file: TensorFile) -> str:
+    for needle, what in OTHERS.items():
+        if any(needle in name for name in file.shapes):
+            return what
+    examples = ", ".join(repr(name) for name in sorted(file.shapes)[:3])
+    return f"tensors of no layout that is known here, such as {examples}" if examples else "no tensors"
+
+
+def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, Found]) -> None:
+    """Refuse parts that cannot have been trained together."""
+    for what, read, made in _pairs(family, parts):
+        if read != made:
+            raise CheckpointError(
+                f"The parts in {str(file.path)!r} do not fit: the denoiser's {what} is {read}, but the other parts "
+                f"make {made}.",
+                remedy="Get the file again, or ask whoever merged it.",
+            )
+
+
+def _pairs(family: Family, parts: Mapping[str, Found]) -> Iterator[tuple[str, int, int]]:
+    denoiser = parts[family.denoiser.part].config
+    for key, encoders in family.reads.items():
+        if all(encoder in parts for encoder in encoders):
+            configs = [parts[encoder].config for encoder in encoders]
+            yield key, denoiser[key], sum(config.get("hidden_size") or config["d_model"] for config in configs)
+    if "vae" in parts:
+        key, times = family.latent_channels
+        yield key, denoiser[key], parts["vae"].config["latent_channels"] * times

@@ -1,0 +1,145 @@
+"""A single file as a checkpoint: configs from evidence, networks converted, tokenizers from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.single_file.assemble import assemble
+from latentlink.export.checkpoints.single_file.families import FLOW, Family
+from latentlink.export.checkpoints.single_file.header import TensorFile
+from latentlink.export.checkpoints.single_file.prediction import prediction, zero_snr
+from latentlink.export.checkpoints.single_file.recognise import Contents, Found, recognise
+from latentlink.export.checkpoints.tokenizer_folders import (
+    cached_tokenizer,
+    find_tokenizer,
+    kind_of_class,
+    pad_token,
+    with_pad_token,
+)
+
+if TYPE_CHECKING:
+    from latentlink.export.options import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleFile:
+    """A single file.
+
+    Args:
+        file: Its header.
+        contents: What it holds.
+        prediction: What its denoiser predicts, or None of a VAE alone.
+        tokenizer: Where the user says that the tokenizers are.
+    """
+
+    file: TensorFile
+    contents: Contents
+    prediction: str | None
+    tokenizer: Path | None
+    _scratch: list[TemporaryDirectory[str]] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """None: every part that it names must be there."""
+        return frozenset()
+
+    @classmethod
+    def open(cls, path: Path, options: Options) -> SingleFile:
+        """Find out what a file holds.
+
+        Raises:
+            CheckpointError: It is no safetensors file, none of the models known, or does not say enough about itself.
+        """
+        file = TensorFile.open(path)
+        contents = recognise(file)
+        predicts = None
+        if contents.family is not None:
+            predicts = prediction(file, contents.family, options.prediction)
+        return cls(file=file, contents=contents, prediction=predicts, tokenizer=options.tokenizer)
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """Class name of every part, those of the family's scheduler and tokenizers too."""
+        classes = {part: found.cls for part, found in self.contents.parts.items()}
+        if (family := self.contents.family) is not None:
+            classes |= {part: cls for part, (cls, _) in family.tokenizers.items()}
+            classes["scheduler"] = self._scheduler(family)["_class_name"]
+        return classes
+
+    @property
+    def index(self) -> Mapping[str, Any]:
+        """What the family's published `model_index.json` says besides the classes."""
+        return {} if self.contents.family is None else self.contents.family.index
+
+    def config(self, part: str) -> Mapping[str, Any]:
+        """What shapes, keys and the user's answers say about a part.
+
+        Raises:
+            CheckpointError: The file does not hold it.
+        """
+        family = self.contents.family
+        if part == "scheduler" and family is not None:
+            return self._scheduler(family)
+        config = self._found(part).config
+        if family is None or part != family.denoiser.part or self.prediction is None:
+            return config
+        side = family.trained[self.prediction].sample_size
+        return config if side is None else {**config, "sample_size": side}
+
+    def network(self, part: str, cls: Any) -> Any:
+        """A part as a `cls` in float32 and eval mode.
+
+        Raises:
+            CheckpointError: The file does not hold it, or not as a `cls`.
+        """
+        found = self._found(part)
+        return assemble(
+            cls,
+            dict(self.config(part)),
+            lambda network: found.layout.convert(self.file.read(found.prefix), found.config, network),
+            self.file.under(found.prefix, part).where,
+        )
+
+    def folder(self, part: str) -> Path:
+        """A folder with the files of a tokenizer: from where the user says, else from the Hub's local cache.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        family = self.contents.family
+        if family is None or part not in family.tokenizers:
+            raise self._lacks(part)
+        cls, pad = family.tokenizers[part]
+        kind = kind_of_class(cls)
+        folder = find_tokenizer(self.tokenizer, part, kind) if self.tokenizer else cached_tokenizer(part, kind)
+        if pad is None or pad_token(folder) == pad:
+            return folder
+        # one vocabulary serves several encoders, which were trained with different padding
+        self._scratch.append(TemporaryDirectory(prefix="latentlink-"))
+        return with_pad_token(folder, pad, Path(self._scratch[-1].name))
+
+    def _scheduler(self, family: Family) -> dict[str, Any]:
+        predicts = str(self.prediction)
+        config = dict(family.trained[predicts].scheduler)
+        if predicts != FLOW:
+            config["prediction_type"] = predicts
+        if zero_snr(self.file):
+            # sampling has to begin at the last timestep then, which leading spacing leaves out
+            config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+        return config
+
+    def _found(self, part: str) -> Found:
+        if part not in self.contents.parts:
+            raise self._lacks(part)
+        return self.contents.parts[part]
+
+    def _lacks(self, part: str) -> CheckpointError:
+        return CheckpointError(
+            f"{str(self.file.path)!r} holds no {part}; it holds {', '.join(self.contents.parts)}.",
+            remedy="Give a file of the whole model, or a diffusers directory.",
+        )

@@ -1,0 +1,90 @@
+"""VAEs in the layout of CompVis' latent-diffusion, and diffusers' own where a VAE is a file by itself.
+
+The affine (scaling, shift, mean, std) is in no tensor of these files, so no config made here states it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.single_file.header import Shapes
+from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State, went_nowhere
+
+# What a VAE's file holds besides its networks: the loss of its training, a moving average.
+NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+# Names of attention that diffusers had before 0.18; published files still have them.
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def ldm_vae_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of an AutoencoderKL in the original layout."""
+    return _config(shapes, "encoder.down.", "block", "mid.attn_1.")
+
+
+def diffusers_vae_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of an AutoencoderKL in diffusers' layout."""
+    return _config(shapes, "encoder.down_blocks.", "resnets", "mid_block.attentions.0.")
+
+
+def _config(shapes: Shapes, down: str, resnets: str, attention: str) -> dict[str, Any]:
+    if any(name.startswith("bn.") for name in shapes.table):
+        raise CheckpointError(
+            f"{shapes.where} keeps mean and variance of its latents as a batch norm (FLUX.2's VAE does); expected a "
+            "VAE whose affine is a scaling and a shift.",
+        )
+    levels = shapes.count(down)
+    latent = shapes.of("decoder.conv_in.weight", 4)[1]
+    moments = shapes.of("encoder.conv_out.weight", 4)[0]
+    if moments != 2 * latent:
+        raise CheckpointError(
+            f"{shapes.where} encodes to {moments} channels and decodes from {latent}; expected mean and log-variance, "
+            "twice as many to encode to.",
+            remedy="Only VAEs with a Gaussian posterior are read (AutoencoderKL).",
+        )
+    return {
+        "in_channels": shapes.of("encoder.conv_in.weight", 4)[1],
+        "out_channels": shapes.of("decoder.conv_out.weight", 4)[0],
+        "latent_channels": latent,
+        "block_out_channels": [shapes.of(f"{down}{i}.{resnets}.0.conv1.weight", 4)[0] for i in range(levels)],
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "layers_per_block": shapes.count(f"{down}0.{resnets}."),
+        "use_quant_conv": "quant_conv.weight" in shapes,
+        "use_post_quant_conv": "post_quant_conv.weight" in shapes,
+        "mid_block_add_attention": any(name.startswith(f"encoder.{attention}") for name in shapes.table),
+    }
+
+
+def _networks(state: State) -> State:
+    return {name: tensor for name, tensor in state.items() if name.startswith(NETWORKS)}
+
+
+def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+    """A VAE's tensors from the original names to diffusers'."""
+    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+
+    kept = _networks(state)
+    converted = convert_ldm_vae_checkpoint(kept, config)
+    return Converted(state=converted, unused=went_nowhere(kept, converted))
+
+
+def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+    """A VAE's tensors in diffusers' names, old ones renamed."""
+    converted = {}
+    for name, tensor in _networks(state).items():
+        head, dot, tail = name.rpartition(".")
+        block, _, last = head.rpartition(".")
+        renamed = last in OLD_ATTENTION and ".attentions." in name
+        converted[f"{block}.{OLD_ATTENTION[last]}{dot}{tail}" if renamed else name] = tensor
+    return Converted(state=converted)
+
+
+LDM_VAE = Layout(evidence="encoder.down.0.block.0.conv1.weight", config=ldm_vae_config, convert=convert_ldm_vae)
+DIFFUSERS_VAE = Layout(
+    evidence="encoder.down_blocks.0.resnets.0.conv1.weight",
+    config=diffusers_vae_config,
+    convert=convert_diffusers_vae,
+)

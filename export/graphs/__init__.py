@@ -1,0 +1,1 @@
+"""Modules to ONNX graphs with typed ports, and changes to graphs."""

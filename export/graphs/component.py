@@ -1,0 +1,106 @@
+"""One component on its way to ONNX: a torch module with the ports its tensors become."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latentlink.export.graphs.typed import TypedModule
+from latentlink.ports import Port
+from latentlink.spaces import LatentSpace, TextEmbedding
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "uint8": torch.uint8,
+    "int32": torch.int32,
+    "int64": torch.int64,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenizer:
+    """How prompts become a text encoder's token ids.
+
+    Args:
+        text: The content of a `tokenizer.json` as the `tokenizers` library reads it.
+        max_length: Tokens the encoder reads, start and end included.
+        start_id: First token of every prompt.
+        end_id: Last token of every prompt.
+        pad_id: What fills up to `max_length`.
+        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+    """
+
+    text: str
+    max_length: int
+    start_id: int | None
+    end_id: int | None
+    pad_id: int
+    overflow: str = "refuse"
+
+    @property
+    def sha256(self) -> str:
+        """Of the text as UTF-8."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A module and its ports.
+
+    Args:
+        name: `text_encoder`, `text_encoder_2`, `denoiser`, `vae_decoder`, `vae_encoder`.
+        module: float32, in eval mode; `forward` takes the inputs in order and returns the outputs in order.
+        inputs: Ports of `forward`'s arguments, with free dimensions by name.
+        outputs: Ports of what it returns.
+        vocabulary: Number of token ids, for a component that reads tokens.
+        tokenizer: For a component that reads tokens.
+        spaces: Latent spaces that the ports name.
+        embeddings: Text embeddings that the ports name.
+        overflows: Why the core must not compute in float16, where its numbers may pass 65,504; it is float32 then.
+        shallow: Of a denoiser that writes a feature, the component that reads it, around the same weights.
+    """
+
+    name: str
+    module: TypedModule
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    vocabulary: int = 0
+    tokenizer: Tokenizer | None = None
+    spaces: tuple[LatentSpace, ...] = ()
+    embeddings: tuple[TextEmbedding, ...] = ()
+    overflows: str = ""
+    shallow: Component | None = None
+
+    def computes_in(self, dtype: str) -> str:
+        """What the core computes in where an export asks for `dtype`."""
+        return "float32" if self.overflows and dtype == "float16" else dtype
+
+    def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
+        """Inputs to trace and to compare with: the ports' shapes at `sizes`, values of the range they have in use."""
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(self.example_of(port, sizes, generator) for port in self.inputs)
+
+    def example_of(self, port: Port, sizes: Mapping[str, int], generator: torch.Generator) -> Tensor:
+        """The same for one input."""
+        shape = [sizes[dim] if isinstance(dim, str) else dim for dim in port.shape]
+        if port.kind == "image":
+            return torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        if port.kind == "tokens":
+            return torch.randint(0, self.vocabulary, shape, generator=generator, dtype=torch.int32)
+        if port.kind == "guidance":
+            return torch.full(shape, 5.0)
+        if port.kind == "mask":
+            return torch.randint(0, 2, shape, generator=generator).float()
+        if port.kind == "condition":
+            return torch.randint(1, 64, shape, generator=generator).float()
+        if port.kind == "coefficients":
+            # a step in mid-course: every column counts, and each picture of the batch has another row
+            row = [501.0, 0.9, 1.1, -0.7, 0.8, 0.6, -0.3, 0.2, -0.1, 0.05, 0.4, 0.15, 0.3, 0.5, 0.6]
+            return torch.tensor(row) + 0.01 * torch.arange(shape[0])[:, None]
+        return torch.randn(shape, generator=generator).to(DTYPES[port.dtype])

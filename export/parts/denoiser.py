@@ -1,0 +1,85 @@
+"""A denoiser network as a component: the step around it, and the ports that follow from what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from latentlink.engine.bundle.manifest import SHALLOW
+from latentlink.export.graphs.component import DTYPES, Component
+from latentlink.export.options import Options
+from latentlink.export.parts.step import Step
+from latentlink.export.parts.step_cache import Shallow, Whole, cut
+from latentlink.ports import (
+    HISTORY,
+    Port,
+    coefficients_port,
+    condition_port,
+    guidance_port,
+    latent_port,
+    mask_port,
+    text_port,
+)
+from latentlink.spaces import LatentSpace, TextEmbedding
+
+
+def denoiser(
+    predict: nn.Module,
+    *,
+    options: Options,
+    space: LatentSpace,
+    texts: Sequence[TextEmbedding],
+    guidance: str | None = "cfg",
+    conditions: Mapping[str, int] | None = None,
+    repaints: bool = False,
+    tokens: Mapping[str, str] | None = None,
+) -> Component:
+    """The component.
+
+    Args:
+        predict: `(latent, timestep, *texts, *conditions[, w]) -> prediction`, see `Step`.
+        options: Of the export.
+        space: What it reads and writes.
+        texts: What it reads of text encoders.
+        guidance: A key of `latentlink.ports.GUIDANCE`, or None for a network that is not guided.
+        conditions: What else it is told, and how many numbers each takes.
+        repaints: Whether the network itself reads a mask and the picture around it (`2C + 1` input channels). Others
+            have the picture blended in at every step.
+        tokens: For an embedding's name, the name of its free dimension of tokens, where it is not `S`.
+    """
+    latent = latent_port(space, options.io_dtype)
+    rows = "N" if guidance == "cfg" else "B"
+    around = (latent.at("masked"),) if repaints else (latent.at("init"), latent.at("initnoise"))
+
+    def reading(read: Sequence[TextEmbedding], *features: Port) -> tuple[Port, ...]:
+        """Inputs of a network that reads these texts, and features before them."""
+        return (
+            latent.at("x"),
+            *(latent.at(f"history{age}") for age in range(1, HISTORY + 1)),
+            latent.at("noise"),
+            *around,
+            mask_port(space.downscale),
+            *features,
+            *(text_port(text, options.io_dtype, rows=rows, tokens=(tokens or {}).get(text.name, "S")) for text in read),
+            *(condition_port(name, size, rows=rows) for name, size in (conditions or {}).items()),
+            *(() if guidance is None else (guidance_port(guidance),)),
+            coefficients_port(),
+        )
+
+    def component(name: str, network: nn.Module, inputs: tuple[Port, ...], *features: Port) -> Component:
+        return Component(
+            name=name,
+            module=Step(network, inputs, DTYPES[options.io_dtype]).eval(),
+            inputs=inputs,
+            outputs=(latent, latent.at("denoised"), *features),
+            spaces=(space,),
+            embeddings=tuple(texts),
+        )
+
+    if options.step_cache is None:
+        return component("denoiser", predict, reading(texts))
+    at = cut(predict, options.step_cache, space=space, texts=texts, rows=rows, dtype=options.io_dtype)
+    shallow = component(SHALLOW, Shallow(at, texts), reading(at.texts, at.feature))
+    return replace(component("denoiser", Whole(at), reading(texts), at.feature), shallow=shallow)

@@ -1,0 +1,149 @@
+"""A UNet cut in two for the step cache: the whole network, which also writes its deep feature, and the shallow rest.
+
+Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free): what the deep layers make changes little from step
+to step. The feature is what enters the last layers of the last block upwards; what comes before them in the shallow
+network are the first layers, whose outputs they read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from latentlink.errors import UsageError
+from latentlink.export.parts.identity import weights_sha256
+from latentlink.ports import Port, feature_port
+from latentlink.spaces import LatentSpace, TextEmbedding, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Where a UNet is cut.
+
+    Args:
+        predict: The network as `Step` calls it; it has `unet`.
+        layers: Layers of the last block upwards that the shallow network keeps.
+        deep: The module that writes the feature.
+        feature: Its port: `[N, C, h, w]`, one row a prediction.
+        texts: The embeddings that the shallow network reads.
+    """
+
+    predict: nn.Module
+    layers: int
+    deep: nn.Module
+    feature: Port
+    texts: tuple[TextEmbedding, ...]
+
+
+def cut(
+    predict: nn.Module, layers: int, *, space: LatentSpace, texts: Sequence[TextEmbedding], rows: str, dtype: str
+) -> Cut:
+    """Find the place.
+
+    Args:
+        predict: `(latent, timestep, *texts, *others) -> prediction`, with the UNet as `unet`.
+        layers: Layers of the last block upwards that the shallow network keeps, from 1.
+        space: That the UNet reads and writes.
+        texts: That it reads.
+        rows: Name of the free dimension of predictions.
+        dtype: What the feature crosses between engines in.
+
+    Raises:
+        UsageError: The network is no UNet, or its last block has too few layers.
+    """
+    blocks = getattr(getattr(predict, "unet", None), "up_blocks", None)
+    if blocks is None:
+        raise UsageError(
+            "A step cache keeps what the deep layers of a UNet make, and this denoiser is none.",
+            remedy="Leave --step-cache out.",
+        )
+    unet: Any = predict.unet
+    last = blocks[-1]
+    most = len(last.resnets) - 1
+    if not 1 <= layers <= most:
+        raise UsageError(
+            f"The shallow network was asked to keep {layers} layers of the last block, which has {most + 1}; "
+            f"expected 1 to {most}."
+        )
+    attentions = getattr(last, "attentions", None) or last.resnets
+    first = unet.down_blocks[0]
+    reads = getattr(last, "has_cross_attention", False) or (layers > 1 and getattr(first, "has_cross_attention", False))
+    identity = {"weights": weights_sha256(unet.state_dict()), "layers": layers}
+    # the last layers read it beside an output of the first ones
+    channels = last.resnets[-layers].conv1.in_channels - _beside(unet, layers)
+    return Cut(
+        predict=predict,
+        layers=layers,
+        deep=attentions[most - layers],
+        feature=feature_port(channels, space.downscale, layers, digest(identity), rows=rows, dtype=dtype),
+        texts=tuple(text for text in texts if text.pooled or reads),
+    )
+
+
+def _beside(unet: Any, layers: int) -> int:
+    """Channels of the first layers' output that is joined with the feature."""
+    return int(unet.conv_in.out_channels if layers == 1 else unet.down_blocks[0].resnets[layers - 2].conv2.out_channels)
+
+
+class Whole(nn.Module):
+    """The whole network: `(latent, timestep, *conditioning) -> prediction, feature`."""
+
+    def __init__(self, at: Cut) -> None:
+        super().__init__()
+        self.predict, self.deep = at.predict, at.deep
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        written: list[Tensor] = []
+
+        def keep(tensor: Tensor) -> Tensor:
+            written.append(tensor)
+            return tensor
+
+        with _hooked(self.deep, keep):
+            prediction: Tensor = self.predict(*tensors)
+        return prediction, written[0]
+
+
+class Shallow(nn.Module):
+    """The shallow network: `(latent, timestep, feature, *texts, *others) -> prediction`.
+
+    In torch the deep layers run, and what they make is replaced; tracing leaves out what nothing reads.
+
+    Args:
+        at: Where the network is cut.
+        texts: The embeddings that the whole network reads.
+    """
+
+    def __init__(self, at: Cut, texts: Sequence[TextEmbedding]) -> None:
+        super().__init__()
+        self.predict, self.deep = at.predict, at.deep
+        self.unread = tuple(None if text in at.texts else text.width for text in texts)
+
+    def forward(self, latent: Tensor, timestep: Tensor, feature: Tensor, *others: Tensor) -> Tensor:
+        given = iter(others)
+        rows = latent.shape[0]  # len() would be a number, and fix it in the trace
+        texts = [
+            next(given) if width is None else latent.new_zeros(1, 1, width).expand(rows, 1, width)
+            for width in self.unread
+        ]
+        with _hooked(self.deep, lambda tensor: feature):
+            prediction: Tensor = self.predict(latent, timestep, *texts, *given)
+        return prediction
+
+
+@contextmanager
+def _hooked(module: nn.Module, replace: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """What the module returns goes through `replace`, until the block ends."""
+
+    def hook(_: nn.Module, __: Any, output: Any) -> Any:
+        return (replace(output[0]), *output[1:]) if isinstance(output, tuple) else replace(output)
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,155 @@
+"""Text encoders as typed components: token ids to the hidden states and pooled vectors that denoisers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
+from latentlink.export.graphs.typed import TypedModule
+from latentlink.export.options import Options
+from latentlink.export.parts.identity import text_embedding
+from latentlink.ports import text_port, tokens_port
+from latentlink.spaces import TextEmbedding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A published text encoder.
+
+    Args:
+        name: As in its embeddings' symbols.
+        config: What its config must say for it to be that one.
+    """
+
+    name: str
+    config: dict[str, object]
+
+
+CLIP_L = Known(name="clip_l", config={"hidden_size": 768, "num_hidden_layers": 12, "vocab_size": 49408})
+CLIP_H = Known(name="openclip_h", config={"hidden_size": 1024, "num_hidden_layers": 23, "vocab_size": 49408})
+CLIP_G = Known(name="openclip_g", config={"hidden_size": 1280, "num_hidden_layers": 32, "vocab_size": 49408})
+T5_XXL = Known(name="t5_xxl", config={"d_model": 4096, "num_layers": 24, "vocab_size": 32128})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """Hidden states of every token.
+
+    Args:
+        skip: Layers left out at the end: 0 is the last one.
+        norm: Whether the final layer norm follows.
+    """
+
+    skip: int = 0
+    norm: bool = True
+
+    @property
+    def output(self) -> str:
+        """Name of the output in the embedding's symbol."""
+        if self.norm:
+            return "last" if self.skip == 0 else f"skip{self.skip}-normed"
+        return "penultimate" if self.skip == 1 else f"skip{self.skip}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """One vector a prompt, that of its end token.
+
+    Args:
+        projected: Whether the model's projection follows: another embedding, though it may be as wide.
+    """
+
+    projected: bool = True
+
+    @property
+    def output(self) -> str:
+        """Name of the output in the embedding's symbol."""
+        return "projected" if self.projected else "pooled"
+
+
+def text_encoder(
+    checkpoint: Checkpoint,
+    part: str,
+    *,
+    network: Any,
+    known: Known,
+    outputs: Sequence[Hidden | Pooled],
+    tokenizer: Tokenizer,
+    options: Options,
+) -> Component:
+    """A text encoder as a component; the embeddings it writes are `Component.embeddings`, in the order of `outputs`.
+
+    Args:
+        checkpoint: Where it lies.
+        part: `text_encoder`, `text_encoder_2`, ...
+        network: Its class of transformers.
+        known: The published encoder that it may be.
+        outputs: What the family's denoiser reads of it.
+        tokenizer: Its own.
+        options: Of the export.
+    """
+    model = checkpoint.network(part, network)
+    config = model.config.to_dict()
+    published = all(config.get(key) == value for key, value in known.config.items())
+    state = {} if published else model.state_dict()
+    embeddings = tuple(
+        text_embedding(
+            name=known.name if published else None,
+            width=_width(model, output),
+            output=output.output,
+            state=state,
+            label=checkpoint.label + part.removeprefix("text_encoder").replace("_", "-"),
+        )
+        for output in outputs
+    )
+    return Component(
+        name=part,
+        module=_Encode(model, outputs, DTYPES[options.io_dtype]).eval(),
+        inputs=(tokens_port(embeddings[0].name, tokenizer.max_length, tokenizer.sha256),),
+        outputs=tuple(text_port(embedding, options.io_dtype) for embedding in embeddings),
+        vocabulary=config["vocab_size"],
+        tokenizer=tokenizer,
+        embeddings=embeddings,
+    )
+
+
+def embedding_of(component: Component, output: str) -> TextEmbedding:
+    """The embedding of that output."""
+    return next(embedding for embedding in component.embeddings if embedding.output == output)
+
+
+def _width(model: Any, output: Hidden | Pooled) -> int:
+    projected = isinstance(output, Pooled) and output.projected
+    return int(model.config.projection_dim if projected else model.config.hidden_size)
+
+
+class _Encode(TypedModule):
+    """Token ids int32 `[N, L]` to hidden states `[N, L, D]` and pooled vectors `[N, D]`, in the order of `outputs`."""
+
+    def __init__(self, model: nn.Module, outputs: Sequence[Hidden | Pooled], interface_dtype: torch.dtype) -> None:
+        super().__init__(model)
+        self.outputs = tuple(outputs)
+        self.interface_dtype = interface_dtype
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        done = self.core(input_ids=tokens.long(), output_hidden_states=True)
+        return tuple(self._read(done, output).to(self.interface_dtype) for output in self.outputs)
+
+    def _read(self, done: Any, output: Hidden | Pooled) -> Tensor:
+        if isinstance(output, Pooled):
+            pooled: Tensor = done.text_embeds if output.projected else done.pooler_output
+            return pooled
+        if output.norm and output.skip == 0:
+            last: Tensor = done.last_hidden_state
+            return last
+        hidden: Tensor = done.hidden_states[-(output.skip + 1)]
+        if output.norm:
+            clip: Any = getattr(self.core, "text_model", self.core)
+            hidden = clip.final_layer_norm(hidden)
+        return hidden

@@ -1,0 +1,68 @@
+"""Tokenizers of a checkpoint as `tokenizer.json`, which the runtime reads without transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from latentlink.errors import CheckpointError
+from latentlink.export.graphs.component import Tokenizer
+
+
+def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> Tokenizer:
+    """A CLIP tokenizer, from `tokenizer.json` or from `vocab.json` and `merges.txt`.
+
+    Args:
+        folder: Where its files are.
+        max_length: Tokens the encoder reads, start and end included.
+        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+
+    Raises:
+        CheckpointError: There is no tokenizer in `folder`.
+    """
+    from transformers import CLIPTokenizerFast
+
+    tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
+    return Tokenizer(
+        text=_text(tokenizer),
+        max_length=max_length,
+        start_id=tokenizer.bos_token_id,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+        overflow=overflow,
+    )
+
+
+def t5_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+    """A T5 tokenizer, from `tokenizer.json`.
+
+    Raises:
+        CheckpointError: There is none in `folder`.
+    """
+    from transformers import T5TokenizerFast
+
+    tokenizer = _read(T5TokenizerFast, folder, "T5")
+    return Tokenizer(
+        text=_text(tokenizer),
+        max_length=max_length,
+        start_id=None,
+        end_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+
+
+def _read(kind: Any, folder: Path, title: str) -> Any:
+    try:
+        return kind.from_pretrained(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{str(folder)!r} holds no {title} tokenizer ({error}).", remedy="Get the whole checkpoint again."
+        ) from None
+
+
+def _text(tokenizer: Any) -> str:
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    text: str = backend.to_str()
+    return text

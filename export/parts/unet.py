@@ -1,0 +1,143 @@
+"""UNet denoisers as the step calls them: conditioning that a graph can compute is computed in the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.parts.identity import vae_layout
+
+
+class TextUNet(nn.Module):
+    """A UNet that reads one text: `(latent, timestep, text[, w])`.
+
+    Args:
+        unet: `UNet2DConditionModel`.
+    """
+
+    def __init__(self, unet: Any) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, latent: Tensor, timestep: Tensor, text: Tensor, *embedded: Tensor) -> Tensor:
+        prediction: Tensor = self.unet(
+            latent,
+            timestep,
+            encoder_hidden_states=text,
+            timestep_cond=guidance_embedding(self.unet, embedded),
+            return_dict=False,
+        )[0]
+        return prediction
+
+
+class SizedUNet(nn.Module):
+    """A UNet that is told of sizes (Podell et al., 2023): `(latent, timestep, *texts, pooled, *conditions[, w])`.
+
+    Texts are joined along their width. A size of 0 in a condition stands for the picture's own.
+
+    Args:
+        unet: `UNet2DConditionModel` with `addition_embed_type` "text_time".
+        texts: Number of texts before the pooled one.
+        sizes: For each condition, whether it is a size.
+        downscale: Pixels a latent element.
+    """
+
+    def __init__(self, unet: Any, *, texts: int, sizes: tuple[bool, ...], downscale: int) -> None:
+        super().__init__()
+        self.unet, self.texts, self.sizes, self.downscale = unet, texts, sizes, downscale
+
+    def forward(self, latent: Tensor, timestep: Tensor, *conditioning: Tensor) -> Tensor:
+        texts, (pooled, *rest) = conditioning[: self.texts], conditioning[self.texts :]
+        conditions, embedded = rest[: len(self.sizes)], rest[len(self.sizes) :]
+        sides = [torch.full((1, 1), side * self.downscale, dtype=torch.float32) for side in latent.shape[2:]]
+        picture = torch.cat(sides, dim=1)
+        ids = [
+            torch.where(value > 0, value, picture) if size else value
+            for value, size in zip(conditions, self.sizes, strict=True)
+        ]
+        prediction: Tensor = self.unet(
+            latent,
+            timestep,
+            encoder_hidden_states=torch.cat(texts, dim=-1),
+            timestep_cond=guidance_embedding(self.unet, embedded),
+            # the network joins both, and what it makes of the ids is float32 whatever it computes in
+            added_cond_kwargs={"text_embeds": pooled.float(), "time_ids": torch.cat(ids, dim=1)},
+            return_dict=False,
+        )[0]
+        return prediction
+
+
+def guidance_embedding(unet: Any, embedded: tuple[Tensor, ...] | list[Tensor]) -> Tensor | None:
+    """What a guidance-distilled UNet reads of w (float32 `[N]`): sines and cosines of `1000 * (w - 1)`, `[N, D]`.
+
+    Luo et al. 2023 (Latent Consistency Models), section 4.2; the frequencies are those of timesteps.
+    """
+    if not embedded:
+        return None
+    half = unet.config.time_cond_proj_dim // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
+    angles = 1000.0 * (embedded[0] - 1)[:, None] * frequencies[None]
+    embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
+    # an odd D has a zero at the end, as in diffusers
+    return nn.functional.pad(embedding, (0, unet.config.time_cond_proj_dim % 2)).to(unet.dtype)
+
+
+def unet_config(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, Any]:
+    """The config of a UNet that is told nothing but texts, and sizes where its family has them.
+
+    Args:
+        checkpoint: With the parts `unet` and `vae`.
+        repaints: Whether it may read a mask and the picture around it beside the latent.
+
+    Raises:
+        CheckpointError: It reads something else too.
+    """
+    config = checkpoint.config("unet")
+    channels, _ = vae_layout(checkpoint.config("vae"))
+    found, expected = config.get("in_channels", 4), f"{channels}, those of the VAE's latent"
+    if repaints:
+        expected += f", or {2 * channels + 1}, with a mask and the picture around it"
+    if found != channels and not (repaints and reads_mask(config, channels)):
+        beside = {2 * channels: ", as one that edits a picture does", channels + 1: ", as one that is told depth does"}
+        raise CheckpointError(
+            f"The checkpoint's UNet reads {found!r} channels{beside.get(found, '')}; expected {expected}.",
+            remedy="No recipe has ports for what this network reads beside the latent.",
+        )
+    for key in ("class_embed_type", "num_class_embeds"):
+        if config.get(key) is not None:
+            raise CheckpointError(
+                f"The checkpoint's UNet has {key} {config[key]!r}; expected a network that is told no class.",
+                remedy="No recipe has a port for the class.",
+            )
+    return config
+
+
+def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
+    """Height and width, in latent elements, of the pictures that a UNet was trained with.
+
+    Args:
+        config: The UNet's; `sample_size` is one number, or height and width.
+        default: The family's, where the config says nothing.
+
+    Raises:
+        CheckpointError: `sample_size` is neither.
+    """
+    said = config.get("sample_size") or default
+    sides = tuple(said) if isinstance(said, list | tuple) else (said, said)
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise CheckpointError(
+            f"The UNet's config has sample_size {said!r}; expected a whole number above 0, or two: height and width.",
+            remedy="Get the checkpoint again.",
+        )
+    return sides
+
+
+def reads_mask(config: Mapping[str, Any], channels: int) -> bool:
+    """Whether a UNet reads a mask and the picture around it beside the latent: `2C + 1` input channels."""
+    return bool(config.get("in_channels", channels) == 2 * channels + 1)

@@ -1,0 +1,212 @@
+"""The two halves of a VAE as typed components: affine, 8-bit rounding and posterior sampling are in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.graphs.component import DTYPES, Component
+from latentlink.export.graphs.typed import TypedModule
+from latentlink.export.options import Options
+from latentlink.export.parts.identity import check_vae_config, latent_space
+from latentlink.ports import image_port, latent_port, mask_port
+from latentlink.spaces import KNOWN_SPACES, LatentSpace
+
+# force_upcast is true by class default, so the configs of these say it without meaning it.
+FITS_FLOAT16 = ("sd",)
+
+# Of these it is known what does not fit.
+OVERFLOWS = {KNOWN_SPACES["sdxl"]: "activations of the published one pass 65,504, the largest float16"}
+
+
+class Affine(nn.Module):
+    """The affine between the denoiser's latent z and the VAE's raw latent r: `r = z / scaling * std + mean + shift`.
+
+    Args:
+        space: Has those numbers.
+    """
+
+    gain: Tensor
+    offset: Tensor
+
+    def __init__(self, space: LatentSpace) -> None:
+        super().__init__()
+        ones = torch.ones(space.channels, dtype=torch.float64)
+        std = torch.tensor(space.std, dtype=torch.float64) if space.std else ones
+        mean = torch.tensor(space.mean, dtype=torch.float64) if space.mean else 0 * ones
+        self.register_buffer("gain", (std / space.scaling).float()[None, :, None, None], persistent=False)
+        self.register_buffer("offset", (mean + space.shift).float()[None, :, None, None], persistent=False)
+
+    def to_raw(self, z: Tensor) -> Tensor:
+        """z to r, float32 `[B, C, h, w]`."""
+        return z * self.gain + self.offset
+
+    def from_raw(self, r: Tensor) -> Tensor:
+        """r to z, float32 `[B, C, h, w]`."""
+        return (r - self.offset) / self.gain
+
+
+class Decoder(TypedModule):
+    """Latents to 8-bit pictures.
+
+    Args:
+        decode: The VAE's decoder, raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
+        affine: From the denoiser's latent to the raw one.
+    """
+
+    def __init__(self, decode: nn.Module, affine: Affine) -> None:
+        super().__init__(decode)
+        self.affine = affine
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """z `[B, C, h, w]` to uint8 RGB `[B, H, W, 3]`, rounded half to even as diffusers does in numpy."""
+        picture = self.run(self.affine.to_raw(latent.float()))
+        levels = torch.round(((picture * 0.5 + 0.5).clamp(0, 1)) * 255)
+        return levels.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+class Encoder(TypedModule):
+    """8-bit pictures to latents, sampled from the posterior.
+
+    Args:
+        moments: The VAE's encoder, picture `[B, 3, H, W]` in -1..1 to mean and log-variance `[B, 2C, h, w]`.
+        affine: Between the denoiser's latent and the raw one.
+        interface_dtype: What crosses between engines.
+    """
+
+    def __init__(self, moments: nn.Module, affine: Affine, interface_dtype: torch.dtype) -> None:
+        super().__init__(moments)
+        self.affine = affine
+        self.interface_dtype = interface_dtype
+
+    def forward(self, image: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+        """Encode.
+
+        Args:
+            image: uint8 RGB `[B, H, W, 3]`.
+            mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden (mid-grey, which no 8-bit value is).
+            noise: Standard normal `[B, C, h, w]`; zeros give the posterior's mode.
+
+        Returns:
+            z `[B, C, h, w]`, interface dtype.
+        """
+        # the cast comes first: TensorRT reads 8-bit inputs only to cast them
+        picture = (image.float().permute(0, 3, 1, 2) / 255 * 2 - 1) * (1 - mask)
+        mean, log_variance = self.run(picture).chunk(2, dim=1)
+        raw = mean + torch.exp(0.5 * log_variance.clamp(-30, 20)) * noise.float()
+        return self.affine.from_raw(raw).to(self.interface_dtype)
+
+
+class RawDecode(nn.Module):
+    """The decoding half of an `AutoencoderKL`: raw latent `[B, C, h, w]` to picture `[B, 3, H, W]`."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
+
+    def forward(self, raw: Tensor) -> Tensor:
+        picture: Tensor = self.decoder(raw if self.post_quant_conv is None else self.post_quant_conv(raw))
+        return picture
+
+
+class RawMoments(nn.Module):
+    """The encoding half of an `AutoencoderKL`: picture `[B, 3, H, W]` to mean and log-variance `[B, 2C, h, w]`."""
+
+    def __init__(self, vae: Any) -> None:
+        super().__init__()
+        self.encoder, self.quant_conv = vae.encoder, vae.quant_conv
+
+    def forward(self, picture: Tensor) -> Tensor:
+        hidden = self.encoder(picture)
+        moments: Tensor = hidden if self.quant_conv is None else self.quant_conv(hidden)
+        return moments
+
+
+def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
+    """Encoder and decoder of an `AutoencoderKL`.
+
+    One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
+    where the rest computes in float16.
+    """
+    may = bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
+    yield from both_halves(
+        RawDecode(vae),
+        RawMoments(vae),
+        Affine(space),
+        space=space,
+        options=options,
+        overflows=_overflows(vae.config, space) if may else "",
+    )
+
+
+def both_halves(
+    decode: nn.Module, moments: nn.Module, affine: Affine, *, space: LatentSpace, options: Options, overflows: str = ""
+) -> Iterator[Component]:
+    """Encoder and decoder as components, their ports in `space`, in this order: the one's latents probe the other.
+
+    Args:
+        decode: Raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
+        moments: Picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`.
+        affine: Between the latent of `space` and the raw one.
+        space: What the ports carry.
+        options: Of the export.
+        overflows: Why they must not compute in float16; empty where they may.
+    """
+    latent = latent_port(space, options.io_dtype)
+    yield Component(
+        name="vae_encoder",
+        module=Encoder(moments, affine, DTYPES[options.io_dtype]).eval(),
+        inputs=(image_port(), mask_port(1), latent.at("noise")),
+        outputs=(latent,),
+        spaces=(space,),
+        overflows=overflows,
+    )
+    yield Component(
+        name="vae_decoder",
+        module=Decoder(decode, affine).eval(),
+        inputs=(latent,),
+        outputs=(image_port(),),
+        spaces=(space,),
+        overflows=overflows,
+    )
+
+
+def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
+    # diffusers notes which values of a config are its class's defaults
+    unsaid = "force_upcast" in config.get("_use_default_values", ())
+    said = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"
+    return f"{said}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{said}, so float16 may overflow"
+
+
+def load_vae(checkpoint: Checkpoint, options: Options, *, candidate: LatentSpace | None) -> tuple[Any, LatentSpace]:
+    """A checkpoint's `AutoencoderKL` and the space it defines.
+
+    Args:
+        checkpoint: Where it lies.
+        options: Of the export; the user may have named the space.
+        candidate: The known space that the rest of the checkpoint speaks for, if any.
+
+    Raises:
+        CheckpointError: The VAE cannot be read, or the evidence for its space does not suffice.
+    """
+    from diffusers import AutoencoderKL
+
+    check_vae_config(checkpoint.config("vae"))
+    vae = checkpoint.network("vae", AutoencoderKL)
+    space = latent_space(
+        config=checkpoint.config("vae"),
+        vae_state=vae.state_dict(),
+        candidate=candidate if candidate and _of_published_size(checkpoint.config("vae")) else None,
+        asked=options.space,
+        label=checkpoint.label,
+    )
+    return vae, space
+
+
+def _of_published_size(config: Mapping[str, Any]) -> bool:
+    """Whether the VAE has the widths of every published one of its class."""
+    return list(config.get("block_out_channels", ())) == [128, 256, 512, 512]
