@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from latentlink.calibration.accuracy import Judge
+from latentlink.calibration.judge import Judge
 from latentlink.calibration.quality import pictures_of, quality_of
 from latentlink.engine.bundle.manifest import EngineEntry, Manifest, StepCache
 from latentlink.engine.quality.gate import Quality

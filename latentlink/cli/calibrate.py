@@ -15,7 +15,7 @@ from latentlink.cli._options import target_option
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
-    from latentlink.calibration.accuracy import Judge
+    from latentlink.calibration.judge import Judge
     from latentlink.calibration.pictures import Drawn
     from latentlink.engine.bundle.manifest import Manifest
     from latentlink.engine.quality.gate import Quality
@@ -141,8 +141,8 @@ def command(
 
 
 def _quantise(exported: str, out: Path, precision: str, observer: str | None, asked: _Run) -> None:
-    from latentlink.calibration.asked import COUNT, Asked
-    from latentlink.calibration.quantised import calibrate_export
+    from latentlink.calibration.options import COUNT, Asked
+    from latentlink.calibration.quantise import calibrate_export
 
     wanted = Asked(
         precision=precision,
@@ -276,7 +276,7 @@ def _judge(name: str | None) -> Judge | None:
     """Who looks at the pictures: for the demo models, their held-out captions and the colours that those ask for."""
     if name is None:
         return None
-    from latentlink.calibration.accuracy import Judge
+    from latentlink.calibration.judge import Judge
     from latentlink.demo.check import check
     from latentlink.demo.grammar import held_out
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.calibration.accuracy import Judge
+from latentlink.calibration.judge import Judge
 from latentlink.calibration.pictures import Drawn, measure_beside, measure_step_cache, with_quality
 from latentlink.calibration.quality import Pictures
 from latentlink.demo.check import check

@@ -15,9 +15,9 @@ import pytest
 
 import latentlink
 from latentlink.bench.faults import copy_bundle
-from latentlink.calibration.asked import Asked
 from latentlink.calibration.formats import FORMATS
-from latentlink.calibration.quantised import calibrate_export
+from latentlink.calibration.options import Asked
+from latentlink.calibration.quantise import calibrate_export
 from latentlink.engine.build import build_bundle
 from latentlink.engine.builders.job import Job, Options
 from latentlink.engine.builders.openvino import build_engine as build_openvino

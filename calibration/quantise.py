@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentlink.calibration.asked import Asked, float32_denoiser, opened_export
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
 from latentlink.calibration.layers import layers_of
+from latentlink.calibration.observe import Observed, observe
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.calibration.observing import Observed, observe
+from latentlink.calibration.options import Asked, float32_denoiser, opened_export
 from latentlink.calibration.qdq import quantise
 from latentlink.calibration.quality import pictures_of, quality_of
 from latentlink.calibration.recording import Recording, runs_of

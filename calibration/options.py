@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentlink.calibration.accuracy import Judge
 from latentlink.calibration.formats import FORMATS
+from latentlink.calibration.judge import Judge
 from latentlink.calibration.observers import OBSERVERS
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.manifest import EngineEntry
