@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from latentlink.bench import measure
+from latentlink.bench.cost import measure
 from latentlink.cli import group
 from latentlink.engine.targets import machine
 from latentlink.errors import PreflightError

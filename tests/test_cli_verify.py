@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from latentlink.bench.faults import affine_input, copy_bundle
+from latentlink.bench.studies.faulty_bundles import affine_input, copy_bundle
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.runtime import bundle_path
 

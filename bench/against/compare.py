@@ -19,7 +19,7 @@ from latentlink.bench.against import runner
 from latentlink.bench.against.contenders import Contender
 from latentlink.bench.against.environment import NotReady, prepared, python_of
 from latentlink.bench.against.sides import SCHEDULERS
-from latentlink.bench.measure import Spread
+from latentlink.bench.cost.measure import Spread
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentlink.bench.against.compare import METRICS, Outcome, Work
 from latentlink.bench.against.contenders import LATENTLINK, Contender, label
-from latentlink.bench.measure import provenance
+from latentlink.bench.cost.measure import provenance
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "step": ("s a step", "{:.3g}"),

@@ -107,7 +107,7 @@ def command(
     only |= {"--markdown": markdown, "--pictures": pictures, "--work": work}
     if lost := [name for name, value in only.items() if value is not None]:
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
-    from latentlink.bench.measure import measure
+    from latentlink.bench.cost.measure import measure
     from latentlink.files import atomic_file
     from latentlink.runtime.linking.choice import ran
 

@@ -12,7 +12,7 @@ from latentlink.cli._console import console, print_json, print_passed_over, prog
 from latentlink.cli._pictures import check_picture, save
 
 if TYPE_CHECKING:
-    from latentlink.bench.compat import Pairing
+    from latentlink.bench.studies.compat import Pairing
 
 
 @click.command(
@@ -43,7 +43,7 @@ def command(
     The sheet shows the pictures with their PSNR against the right one. What the linker refuses is forced there, for the
     eye; nothing else forces it. A bundle of a VAE alone is tried as a decoder.
     """
-    from latentlink.bench.compat import matrix, sheet
+    from latentlink.bench.studies.compat import matrix, sheet
     from latentlink.runtime.loading import decided
 
     check_picture(output)

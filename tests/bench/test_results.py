@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.bench import growth
 from latentlink.bench.against import report
+from latentlink.bench.cost import growth
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

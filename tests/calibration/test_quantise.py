@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.bench.faults import copy_bundle
+from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.options import Asked
 from latentlink.calibration.quantise import calibrate_export

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from latentlink.bench.faults import copy_bundle
+from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.probes import Probes

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 import pytest
 
-from latentlink.bench.faults import copy_bundle
+from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.build import Told, build_bundle
 from latentlink.engine.builders.job import Options
 from latentlink.engine.bundle.bundle import Bundle, write_bundle

@@ -42,8 +42,8 @@ def test_channels_and_dtypes_are_static_while_batch_and_size_are_free(tiny_expor
 def test_the_bundle_makes_the_latents_that_diffusers_makes(
     tiny: Path, tiny_bundle: Path, width: int, height: int
 ) -> None:
-    from latentlink.bench.case import Case
-    from latentlink.bench.parity import Sides
+    from latentlink.bench.parity.case import Case
+    from latentlink.bench.parity.compare import Sides
 
     sides = Sides(tiny, tiny_bundle)
     for guidance, count in ((1.0, 3), (5.0, 1)):

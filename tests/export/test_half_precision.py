@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.bench.optimum_layout import write_optimum_layout
-from latentlink.bench.random_checkpoint import make_checkpoint
+from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import CheckpointError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 
 @pytest.mark.exhaustive

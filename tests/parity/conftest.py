@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from latentlink.bench.parity import Agreement, Sides, table
-from latentlink.bench.parity_suite import SPACES, SUBJECTS
-from latentlink.bench.random_checkpoint import make_checkpoint
+from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
+from latentlink.bench.parity.compare import Agreement, Sides, table
 from latentlink.engine.build import build_bundle
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+from tests.parity.suite import SPACES, SUBJECTS
 
 if TYPE_CHECKING:
     from tests.conftest import Alone
@@ -37,7 +37,7 @@ and lcm, which amplify the last bit of a float32 number ten thousand times on th
 
 {demo}
 ## Families
-Small checkpoints with random weights and the family's own classes (`python -m latentlink.bench.random_checkpoint`):
+Small checkpoints with random weights and the family's own classes (`python -m latentlink.bench.checkpoints.random_checkpoint`):
 64x64 and 128x64, one picture and three, with and without a negative prompt where the model reads one, 10 steps, 4 for
 distilled models. The first sampler of each is the checkpoint's own.
 

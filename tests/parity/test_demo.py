@@ -8,9 +8,9 @@ from itertools import product
 
 import pytest
 
-from latentlink.bench.case import Case
-from latentlink.bench.diffusers_schedulers import FLOW_SCHEDULERS, SCHEDULERS
-from latentlink.bench.parity import MAX_RELATIVE, MIN_PSNR, Agreement, Sides, cases
+from latentlink.bench.parity.case import Case
+from latentlink.bench.parity.compare import MAX_RELATIVE, MIN_PSNR, Agreement, Sides, cases
+from latentlink.bench.parity.schedulers import FLOW_SCHEDULERS, SCHEDULERS
 from latentlink.demo import checkpoint
 from latentlink.demo.grammar import scenes
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from latentlink.bench.case import Case
-from latentlink.bench.parity import Agreement, Sides
-from latentlink.bench.parity_suite import NEGATIVE, SQUARE, SUBJECTS, VARIANTS, Subject
+from latentlink.bench.parity.case import Case
+from latentlink.bench.parity.compare import Agreement, Sides
+from tests.parity.suite import NEGATIVE, SQUARE, SUBJECTS, VARIANTS, Subject
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.engine.build import build_bundle
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Made

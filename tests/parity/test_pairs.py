@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import latentlink
-from latentlink.bench.parity_suite import SPACES, VARIANTS
 from latentlink.errors import LinkError
+from tests.parity.suite import SPACES, VARIANTS
 
 pytestmark = pytest.mark.slow
 

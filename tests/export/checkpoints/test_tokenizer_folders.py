@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latentlink.bench.random_checkpoint import write_tokenizer
+from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.tokenizer_folders import kind_of_folder, pad_token

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import latentlink
-from latentlink.bench.faults import copy_bundle
+from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.bundle.bundle import Bundle, write_bundle
 from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Fact
 from latentlink.engine.targets import fingerprint, machine

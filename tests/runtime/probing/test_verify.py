@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import latentlink
-from latentlink.bench.faults import (
+from latentlink.bench.studies.faulty_bundles import (
     affine_input,
     change_weights,
     copy_bundle,

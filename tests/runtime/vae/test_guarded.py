@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.bench.faults import copy_bundle, disguised, forged, overflow
+from latentlink.bench.studies.faulty_bundles import copy_bundle, disguised, forged, overflow
 from latentlink.engine.bundle.bundle import Bundle, write_bundle
 from latentlink.engine.bundle.manifest import ComponentEntry
 from latentlink.errors import BundleError, GuardError

@@ -14,13 +14,13 @@ import pytest
 import transformers
 
 import latentlink
-from latentlink.bench.optimum_layout import write_optimum_layout
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
+from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 KINDS = {
     "text_encoder": transformers.CLIPTextModel,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from latentlink.bench import original_layout
+from latentlink.bench.checkpoints import original_layout
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_g_config, clip_l_config, open_clip_config
 from latentlink.export.checkpoints.single_file.flux import flux_config

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from latentlink.bench.random_checkpoint import write_tokenizer
+from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
 from latentlink.cli.export import command
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.errors import CheckpointError, ExitStatus

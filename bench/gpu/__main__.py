@@ -1,0 +1,168 @@
+"""All that takes an NVIDIA GPU to be seen: checks of every target, and a table of speeds beside diffusers.
+
+python -m latentlink.bench.gpu OUT.json [--checks-only | --speed-only] [--targets tensorrt-rtx,ort-cuda] [--quick]
+
+It takes what is installed: targets whose packages are missing are listed as not run, with the reason. OUT.json is
+written anew after every finding, so that a run that is cut short leaves what it had found.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from latentlink.bench.cost.fresh import ProcessFailed, fresh
+from latentlink.bench.cost.provenance import clocks, gpu_provenance
+from latentlink.bench.gpu.checks import absent, run_checks
+from latentlink.bench.gpu.material import Material
+from latentlink.bench.gpu.peak import matrix_product_peak
+from latentlink.bench.gpu.report import Check, Peak, Report, Speed
+from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
+from latentlink.bench.gpu.subject import PRECISIONS, Subject
+from latentlink.bench.gpu.tables import show
+from latentlink.engine.targets.machine import Machine, this_machine
+from latentlink.engine.targets.table import TARGETS
+from latentlink.errors import LatentLinkError, PreflightError
+from latentlink.files import atomic_file
+
+GPU_TARGETS = tuple(name for name, target in TARGETS.items() if target.gpu)
+
+messages = Console(stderr=True)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--checks-only", is_flag=True, help="No speeds.")
+@click.option("--speed-only", is_flag=True, help="No checks.")
+@click.option("--targets", help=f"Separated by commas; they have to run.  [default: what is here of {GPU_TARGETS}]")
+@click.option("--quick", is_flag=True, help="One demo model, one size, few runs: to see whether it works.")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Keeps checkpoints, exports, bundles.")
+def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, quick: bool, work: Path | None) -> None:
+    """Check and measure every GPU target, write what was found to OUT and print it.
+
+    Ends with 0 where all that ran passed, 1 where something failed, and 5 where there is no GPU, no target ran, or not
+    every one that was asked for.
+    """
+    if checks_only and speed_only:
+        raise click.UsageError("--checks-only and --speed-only leave nothing to do; expected one of them.")
+    asked = _asked(targets)
+    try:
+        machine = with_gpu(this_machine())
+        with ExitStack() as stack:
+            folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            report = run(
+                machine,
+                Material(folder=folder, keep=work is not None),
+                out,
+                asked=asked,
+                checks=not speed_only,
+                speeds=not checks_only,
+                quick=quick,
+            )
+    except LatentLinkError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.status)
+    show(report, Console())
+    sys.exit(report.status)
+
+
+def with_gpu(machine: Machine) -> Machine:
+    """The machine, if it has a GPU.
+
+    Raises:
+        PreflightError: It has none.
+    """
+    if not machine.gpus:
+        raise PreflightError(
+            "bench.gpu needs an NVIDIA GPU and its driver, but this machine has no CUDA device.",
+            remedy="Run it on a machine with one.",
+        )
+    return machine
+
+
+def run(
+    machine: Machine,
+    material: Material,
+    out: Path,
+    *,
+    asked: Sequence[str],
+    checks: bool = True,
+    speeds: bool = True,
+    quick: bool = False,
+) -> Report:
+    """Check and measure.
+
+    Args:
+        machine: With a GPU.
+        material: Where checkpoints, exports and bundles come from.
+        out: Report to write after every finding.
+        asked: Targets that have to run; empty for all that can.
+        checks: Whether to check.
+        speeds: Whether to measure.
+        quick: Whether to do the least of both.
+    """
+    targets = asked or GPU_TARGETS
+    report = Report(provenance=gpu_provenance(machine), targets=tuple(asked))
+    _write(report, out)
+    if checks:
+        least = {"models": ("demo",), "pictures": 1} if quick else {}
+        subjects = [
+            Subject(material=material, target=target, precision=precision, **least)  # type: ignore[arg-type]
+            for target in targets
+            for precision in PRECISIONS
+        ]
+        for check in run_checks(subjects, machine):
+            report = replace(report, checks=(*report.checks, check))
+            _tell(check)
+            _write(report, out)
+    if speeds:
+        why_not = {target: absent(target, machine) for target in targets}
+        try:
+            peak: Peak | None = fresh(matrix_product_peak, [target for target, why in why_not.items() if not why])
+        except ProcessFailed as error:
+            messages.print(str(error), highlight=False)
+            peak = None
+        report = replace(report, peak=peak)
+        effort = Effort(steps=4, rounds=2, mode="default") if quick else Effort()
+        works = WORKS[:1] if quick else WORKS
+        for speed in run_speeds(works, why_not, material, effort, None if peak is None else peak.tflops):
+            report = replace(report, speeds=(*report.speeds, speed))
+            _tell(speed)
+            _write(report, out)
+        report = replace(report, provenance={**report.provenance, "nvidia_smi_after": clocks()})
+        _write(report, out)
+    return report
+
+
+def _asked(targets: str | None) -> tuple[str, ...]:
+    """Targets by name, once each."""
+    asked = tuple(dict.fromkeys(name.strip() for name in targets.split(","))) if targets is not None else ()
+    if unknown := [name for name in asked if name not in GPU_TARGETS]:
+        raise click.UsageError(f"{unknown[0]!r} is no target for GPUs; expected some of {', '.join(GPU_TARGETS)}.")
+    return asked
+
+
+def _tell(found: Check | Speed) -> None:
+    """One line, as it is found."""
+    if isinstance(found, Check):
+        title = f"{found.target} {found.precision}, {found.name}"
+    else:
+        title = f"{found.work}, {found.side}"
+    messages.print(f"{title}: {found.verdict} {found.reason}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+
+
+def _write(report: Report, out: Path) -> None:
+    with atomic_file(out) as part:
+        part.write_text(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What `bench.gpu` works on: checkpoints, exports and bundles, each made once, by the commands that users type."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
+from latentlink.bench.gpu.report import Work
+from latentlink.errors import ExitStatus, LatentLinkError, PreflightError
+from latentlink.runtime.loading import SHIPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """A folder of them. What is there already is taken as it is.
+
+    Args:
+        folder: Made where it is not there.
+        keep: Whether large bundles stay when they were measured.
+    """
+
+    folder: Path
+    keep: bool = False
+
+    def checkpoint(self, model: str) -> Path:
+        """A demo model's, or one of `random_checkpoint.SIZES` with random weights, float16."""
+        if model in SHIPPED:
+            return Path(str(resources.files("latentlink.demo"))) / "checkpoints" / model
+        out = self.folder / "checkpoints" / model
+        if not (out / "model_index.json").exists():  # which is written last
+            shutil.rmtree(out, ignore_errors=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            make_checkpoint(model, out, dtype="float16")
+        return out
+
+    def export(self, model: str) -> Path:
+        """A demo model's in float32, another's in float16.
+
+        Raises:
+            LatentLinkError: The command failed.
+        """
+        out = self.folder / "exports" / model
+        dtype = "float32" if model in SHIPPED else "float16"
+        return _made(out, ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
+
+    def bundle(self, model: str, target: str, precision: str, *, refit: bool = False) -> Path:
+        """Of a demo model, for its own size.
+
+        Args:
+            model: One of `SHIPPED`.
+            target: To build for.
+            precision: `fp32` or `fp16`.
+            refit: Whether its weights can be replaced.
+
+        Raises:
+            PreflightError: The target cannot be built here.
+            LatentLinkError: The command failed.
+        """
+        out = self.folder / "bundles" / "-".join([model, target, precision, *(["refit"] if refit else [])])
+        command = ["build", str(self.export(model)), str(out), "--target", target, "--precision", precision]
+        return _made(out, [*command, *(["--refit"] if refit else [])])
+
+    def bundle_of(self, work: Work, target: str) -> Path:
+        """For one size and batch alone, in fp16.
+
+        Raises:
+            PreflightError: The target cannot be built here.
+            LatentLinkError: The command failed.
+        """
+        out = self.folder / "bundles" / f"{work.model}-{work.width}x{work.height}-{work.batch}-{target}"
+        sizes = ["--width", str(work.width), "--height", str(work.height), "--batch", str(work.batch)]
+        return _made(out, ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
+
+    def drop(self, bundle: Path) -> None:
+        """Give the disk space of a bundle back, unless what is here is kept."""
+        if not self.keep:
+            shutil.rmtree(bundle, ignore_errors=True)
+
+
+def _made(out: Path, arguments: Sequence[str]) -> Path:
+    """`out`, made by a command of LatentLink's where it is not there; such a command writes all or nothing."""
+    if (out / "manifest.json").exists():
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "latentlink", *arguments]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        last = " ".join(done.stderr.strip().splitlines()[-3:]) or "it said nothing"
+        kind = PreflightError if done.returncode == ExitStatus.ENGINE_NOT_VALID_HERE else LatentLinkError
+        raise kind(f"latentlink {' '.join(arguments)} ended with {done.returncode}: {last}")
+    return out

@@ -1,0 +1,89 @@
+"""The report as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+
+from rich.console import Console
+from rich.table import Table
+
+from latentlink.bench.gpu.report import Check, Report, Speed, faster
+
+EAGER, COMPILED = "diffusers eager", "diffusers torch.compile"
+"""What the others' sides are called."""
+
+FIGURES = 3
+"""Figures of a check that are shown; the file has them all."""
+
+
+def show(report: Report, console: Console) -> None:
+    """Print tables of checks and speeds, and a line for every reason why something did not pass."""
+    for table in (_checks(report), _speeds(report)):
+        if table.row_count:
+            console.print(table)
+    for line in _reasons(report):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _checks(report: Report) -> Table:
+    """A row for each check that ran."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("target", "", "check", "verdict"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("figures")
+    for check in report.checks:
+        if check.verdict != "not run":
+            shown = islice(check.figures.items(), FIGURES)
+            figures = ", ".join(f"{name} {_number(value)}" for name, value in shown)
+            table.add_row(check.target, check.precision, check.name, check.verdict, figures)
+    return table
+
+
+def _number(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _speeds(report: Report) -> Table:
+    """A row for each system, under the work that they all do."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in ("ms a step", "of peak", "end to end", "x eager", "x compiled", "peak memory"):
+        table.add_column(name, justify="right")
+    for work, speeds in groupby(report.speeds, key=lambda speed: speed.work):
+        table.add_row(str(work))
+        for speed in speeds:
+            table.add_row(f"  {speed.side}", *_times(report, speed))
+    return table
+
+
+def _times(report: Report, speed: Speed) -> Iterator[str]:
+    if speed.step is None or speed.total is None:
+        yield speed.verdict
+        return
+    yield f"{1000 * speed.step.median:.2f}"
+    yield "" if speed.share is None else f"{speed.share:.0%}"
+    yield f"{speed.total.median:.3f} s"
+    for than in (EAGER, COMPILED):
+        ratio = faster(report.speeds, speed, than)
+        yield "" if ratio is None else f"{ratio:.2f}"
+    yield "" if speed.peak_mb is None else f"{speed.peak_mb:.0f} MB"
+
+
+def _reasons(report: Report) -> Iterator[str]:
+    """Equal reasons once."""
+    if report.peak is not None:
+        yield f"Matrix products reach {report.peak.tflops:.4g} TFLOP/s here: {report.peak.how}."
+    told: dict[tuple[str, str], list[str]] = {}
+    entries: list[Check | Speed] = [*report.checks, *report.speeds]
+    for entry in entries:
+        if entry.verdict != "passed":
+            told.setdefault((entry.verdict, entry.reason), []).append(_title(entry))
+    for (verdict, reason), titles in told.items():
+        yield f"{verdict}: {', '.join(titles)}: {reason}"
+
+
+def _title(entry: Check | Speed) -> str:
+    if isinstance(entry, Check):
+        return f"{entry.name} of {entry.target} {entry.precision}"
+    return f"{entry.side} on {entry.work}"

@@ -1,0 +1,1 @@
+"""The same picture by diffusers and by this runtime."""

@@ -1,0 +1,83 @@
+"""What bundles of a demo model draw beside the first of them: quantised ones beside float32, say.
+
+python -m latentlink.bench.studies.accuracy REFERENCE BUNDLE ... [--steps 25] [--guidance 5]
+
+A bundle is `BUNDLE[@TARGET][+step_cache=N]`. Every held-out caption is drawn by each at equal seeds,
+bundles in turns within a batch, so that a busy machine slows all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import latentlink
+from latentlink.bench.against.ours import read_ours
+from latentlink.demo.check import check
+from latentlink.demo.grammar import Scene, held_out
+from latentlink.runtime.transfer import psnr
+
+BATCH = 8
+
+Pictures = Sequence[NDArray[np.uint8]]
+"""uint8 `[H, W, 3]`."""
+
+
+def right(pictures: Pictures, scenes: Sequence[Scene]) -> tuple[int, int]:
+    """How many pictures have the colours that were asked for, and how many the shape."""
+    verdicts = [check(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
+    return sum(verdict.right for verdict in verdicts), sum(verdict.right_shape for verdict in verdicts)
+
+
+def beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
+    """PSNR beside the reference's, dB: of the middle one, and of the worst."""
+    found = [psnr(one, other) for one, other in zip(reference, pictures, strict=True)]
+    return median(found), min(found)
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("bundles", nargs=-1, required=True)
+@click.option("--steps", default=25, show_default=True, help="Denoising steps.")
+@click.option("--guidance", default=5.0, show_default=True, help="Classifier-free guidance.")
+def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) -> None:
+    """Print a row a bundle."""
+    scenes = held_out()
+    drawn: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
+    seconds: list[list[float]] = [[] for _ in drawn]
+    with ExitStack() as stack:
+        asked = [read_ours(text) for text in (reference, *bundles)]
+        pipes = [stack.enter_context(latentlink.load(one.bundle, target=one.target)) for one in asked]
+        for first in range(0, len(scenes), BATCH):
+            lot = scenes[first : first + BATCH]
+            seeds = [first + number for number in range(len(lot))]
+            for one, pipe, pictures, times in zip(asked, pipes, drawn, seconds, strict=True):
+                captions, every = [scene.caption for scene in lot], one.settings.get("step_cache", 1)
+                made = pipe.generate(captions, seed=seeds, steps=steps, guidance=guidance, step_cache=every)
+                pictures += [np.asarray(image) for image in made.images]
+                times.append(made.timings["denoiser_engine"] / steps)
+    click.echo(f"{len(scenes)} captions, {steps} steps, guidance {guidance:g}, {BATCH} a batch\n")
+    click.echo("| bundle | colours | shape | PSNR, median and worst | engine files | ms a step | times as fast |")
+    click.echo("|---|--:|--:|--:|--:|--:|--:|")
+    for name, pipe, pictures, times in zip((reference, *bundles), pipes, drawn, seconds, strict=True):
+        colours, shapes = right(pictures, scenes)
+        apart = "" if pictures is drawn[0] else "{:.1f}, {:.1f} dB".format(*beside(pictures, drawn[0]))
+        entry = pipe.manifest.components["denoiser"].engines[0]
+        folder = str(Path(entry.path).parent)
+        size = sum(file.size for path, file in pipe.manifest.files.items() if path.startswith(f"{folder}/"))
+        # the first batch makes memory ready
+        faster = median(a / b for a, b in zip(seconds[0][1:], times[1:], strict=True))
+        click.echo(
+            f"| {name}, {entry.precision} | {colours} | {shapes} | {apart} | {size / 1e6:.2f} MB "
+            f"| {median(times[1:]) * 1e3:.1f} | {faster:.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Every denoiser's latents through every decoder, directly and by transfer: what fits, and how the rest looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import latentlink.runtime as runtime
+from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.errors import LatentLinkError, LinkError, UsageError
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.loading import open_component
+from latentlink.runtime.transfer import psnr
+
+Picture = NDArray[np.uint8]
+
+BLANK = 246
+"""Grey of a cell that has no picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Halves:
+    """A bundle's VAE, its engines linked to nothing.
+
+    Args:
+        name: The bundle's.
+        decoder: Reads latents, whatever they mean.
+        encoder: None where the bundle has none.
+    """
+
+    name: str
+    decoder: Engine
+    encoder: Engine | None
+
+    def decode(self, latents: NDArray[np.floating]) -> Picture | None:
+        """z `[1, C, h, w]` to a picture `[H, W, 3]`, without asking whose latents they are: the failure to be shown.
+
+        None where the decoder reads another number of channels.
+        """
+        reads, writes = self.decoder.session.inputs[0], self.decoder.session.outputs[0]
+        if reads.size("c") != latents.shape[1]:
+            return None
+        session = self.decoder.session
+        done = session.run({reads.tensor: session.upload(latents.astype(reads.dtype))}, {writes.tensor: None})
+        made: Picture = done[writes.tensor].numpy()[0].copy()
+        return made
+
+    def again(self, picture: Picture) -> Picture | None:
+        """Encode a picture and decode it: what a transfer to this bundle makes of it, resized where it does not fit."""
+        if self.encoder is None:
+            return None
+        session, writes = self.encoder.session, self.encoder.session.outputs[0]
+        factor = writes.size("f")
+        sides = [max(round(side / factor), 1) * factor for side in picture.shape[:2]]
+        fitted = resized(picture, sides[0], sides[1])
+        feeds = {}
+        for port in session.inputs:
+            shape = {"image": fitted[None].shape, "mask": (1, 1, *sides)}.get(
+                port.kind, (1, writes.size("c"), *(side // factor for side in sides))
+            )
+            array = fitted[None] if port.kind == "image" else np.zeros(shape, port.dtype)
+            feeds[port.tensor] = session.upload(array)
+        return self.decode(session.run(feeds, {writes.tensor: None})[writes.tensor].numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pairing:
+    """One denoiser's picture through one decoder.
+
+    Args:
+        denoiser: Bundle of the denoiser.
+        decoder: Bundle of the decoder.
+        prompt: What was drawn.
+        verdict: `own`, `accepted` or `refused`: what the linker says to the two.
+        reason: Why it refused.
+        direct: The latents through the decoder, forced where it was refused; None where the shapes do not fit.
+        direct_psnr: dB against the right picture.
+        moved: The picture after a transfer; None where the decoder's bundle has no encoder, or it is the own one.
+        moved_psnr: dB against the right picture.
+    """
+
+    denoiser: str
+    decoder: str
+    prompt: str
+    verdict: str
+    reason: str
+    direct: Picture | None
+    direct_psnr: float | None
+    moved: Picture | None
+    moved_psnr: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the pictures; PSNR is null where there is none, or where the pictures are equal."""
+        numbers = {"direct_psnr": self.direct_psnr, "transfer_psnr": self.moved_psnr}
+        return {
+            "denoiser": self.denoiser,
+            "decoder": self.decoder,
+            "prompt": self.prompt,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            **{key: None if n is None or math.isinf(n) else round(n, 2) for key, n in numbers.items()},
+        }
+
+
+def matrix(
+    bundles: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    on_open: Callable[[str, Sequence[str]], None] | None = None,
+) -> Iterator[Pairing]:
+    """Try every pair, one denoiser after the other; only one whole pipeline is open at a time.
+
+    Args:
+        bundles: Names or folders; one without a denoiser is a column only.
+        prompts: What every denoiser draws.
+        seed: Of every picture.
+        steps: Of every picture; None takes each bundle's own.
+        on_open: Called with the name of each bundle that draws, and what the loader decided.
+
+    Raises:
+        UsageError: None of them has a denoiser, or one has no decoder.
+        LatentLinkError: A bundle cannot be opened or run.
+    """
+    with ExitStack() as opened:
+        columns = [_halves(name, opened) for name in bundles]
+        drew = False
+        for name in bundles:
+            if not _has_denoiser(name):
+                continue
+            drew = True
+            with runtime.load(name) as pipe:
+                if on_open is not None:
+                    on_open(name, pipe.notes)
+                own = next(column for column in columns if column.name == name)
+                drawn = [pipe.generate(prompt, seed=seed, steps=steps).latents.array for prompt in prompts]
+            verdicts = {column.name: _verdict(name, column.name) for column in columns}
+            for prompt, latents in zip(prompts, drawn, strict=True):
+                right = own.decode(latents)
+                for column in columns:
+                    yield _pairing(name, column, prompt, latents, right, verdicts[column.name])
+        if not drew:
+            raise UsageError(f"None of {', '.join(bundles)} has a denoiser; expected at least one bundle that draws.")
+
+
+def _has_denoiser(name: str) -> bool:
+    found = open_component(name, "denoiser")
+    if found is not None:
+        found[0].session.close()
+    return found is not None
+
+
+def _halves(name: str, opened: ExitStack) -> Halves:
+    halves = []
+    for component in ("vae_decoder", "vae_encoder"):
+        found = open_component(name, component)
+        halves.append(None if found is None else found[0])
+        if found is not None:
+            opened.callback(found[0].session.close)
+    decoder, encoder = halves
+    if decoder is None:
+        raise UsageError(f"The bundle {name} has no vae_decoder; expected one to look at its latents with.")
+    return Halves(name=name, decoder=decoder, encoder=encoder)
+
+
+def _verdict(denoiser: str, decoder: str) -> tuple[str, str]:
+    """What `load` says to this pair, probes included."""
+    if denoiser == decoder:
+        return "own", ""
+    try:
+        with runtime.load(denoiser, replace={"vae_decoder": decoder}) as pipe:
+            return "accepted", next((note for note in pipe.notes if "probes of" in note), "")
+    except LinkError as error:
+        return "refused", error.message
+
+
+def _pairing(
+    name: str, column: Halves, prompt: str, latents: NDArray[np.floating], right: Picture | None, said: tuple[str, str]
+) -> Pairing:
+    if right is None:
+        raise LatentLinkError(f"The decoder of {name} does not read its own denoiser's latents.")
+    direct = column.decode(latents)
+    moved = column.again(right) if said[0] != "own" else None
+    return Pairing(
+        denoiser=name,
+        decoder=column.name,
+        prompt=prompt,
+        verdict=said[0],
+        reason=said[1],
+        direct=direct,
+        direct_psnr=None if direct is None else psnr(right, resized(direct, *right.shape[:2])),
+        moved=moved,
+        moved_psnr=None if moved is None else psnr(right, resized(moved, *right.shape[:2])),
+    )
+
+
+def resized(picture: Picture, height: int, width: int) -> Picture:
+    """The picture at another size, by Lanczos's filter."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def sheet(pairings: Sequence[Pairing], *, side: int = 128) -> Image.Image:
+    """The pairings as a grid: a row a picture, a column a decoder, directly and then by transfer."""
+    decoders = list(dict.fromkeys(pairing.decoder for pairing in pairings))
+    rows: dict[tuple[str, str], list[Pairing]] = {}
+    for pairing in pairings:
+        rows.setdefault((pairing.denoiser, pairing.prompt), []).append(pairing)
+    blank = np.full((side, side, 3), BLANK, np.uint8)
+    columns = [f"directly: decoder of {name}" for name in decoders] + [f"transfer to {name}" for name in decoders]
+    lines = []
+    for (name, prompt), found in rows.items():
+        cells = [
+            Cell(picture=blank if p.direct is None else p.direct, note=_direct_note(p))
+            for p in found
+        ] + [
+            Cell(picture=blank if p.moved is None else p.moved, note=_moved_note(p))
+            for p in found
+        ]  # fmt: skip
+        lines.append(Row(label=f"{name}: {prompt}", cells=tuple(cells)))
+    return grid(columns, lines, side=side)
+
+
+def _direct_note(pairing: Pairing) -> str:
+    if pairing.verdict == "own":
+        return "its own"
+    if pairing.direct_psnr is None:
+        return "shapes differ, refused"
+    return f"{pairing.direct_psnr:.1f} dB, {pairing.verdict}"
+
+
+def _moved_note(pairing: Pairing) -> str:
+    if pairing.verdict == "own":
+        return "not needed"
+    return "no encoder" if pairing.moved_psnr is None else f"{pairing.moved_psnr:.1f} dB"

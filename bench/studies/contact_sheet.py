@@ -1,0 +1,42 @@
+"""Held-out captions as both models draw them: `python -m latentlink.bench.studies.contact_sheet OUT.png`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.demo import NAMES, checkpoint
+from latentlink.demo.grammar import held_out
+from latentlink.demo.sampling import decode, load, sample
+
+ROWS, SEEDS = 8, 2
+
+
+def contact_sheet(out: Path) -> None:
+    """Write the sheet: a row for each of the first held-out captions, `SEEDS` columns for each model.
+
+    Args:
+        out: PNG file to write.
+    """
+    captions = [scene.caption for scene in held_out()[:ROWS]]
+    pictures = {}
+    for name in NAMES:
+        pipeline = load(checkpoint(name))
+        for number in range(SEEDS):
+            pictures[name, number] = decode(pipeline.vae, sample(pipeline, captions, 100 * number))
+    columns = tuple(pictures)
+    rows = [
+        Row(label=caption, cells=tuple(Cell(picture=pictures[column][row]) for column in columns))
+        for row, caption in enumerate(captions)
+    ]
+    grid([f"{name}, noise {number + 1}" for name, number in columns], rows).save(out, optimize=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m latentlink.bench.studies.contact_sheet OUT.png")
+    torch.set_num_threads(1)
+    contact_sheet(Path(sys.argv[1]))

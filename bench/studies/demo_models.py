@@ -1,0 +1,89 @@
+"""What the trained models are worth, in figures: `python -m latentlink.bench.studies.demo_models OUT.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from numpy.typing import NDArray
+
+from latentlink.demo import NAMES, checkpoint
+from latentlink.demo.check import Verdict, check
+from latentlink.demo.draw import STYLES, batch
+from latentlink.demo.grammar import held_out
+from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load, sample
+from latentlink.runtime.transfer import psnr
+
+SEED = 0
+"""Of the noise of the first caption; none of it was chosen for its pictures."""
+
+
+def measure() -> dict[str, Any]:
+    """Sample every held-out caption with both models, look at the pictures, and compare the two VAEs.
+
+    Returns:
+        For each model: accuracies over the 88 captions, the captions that went wrong, dB of reconstruction in
+        both styles, deviations of latents, raw and scaled. For each direction between the two: dB, against
+        the right picture, of the forced decode and of the transfer by decoding and encoding.
+    """
+    captions = [scene.caption for scene in held_out()]
+    pipelines = {name: load(checkpoint(name)) for name in NAMES}
+    latents = {name: sample(pipelines[name], captions, SEED) for name in NAMES}
+    pictures = {name: decode(pipelines[name].vae, latents[name]) for name in NAMES}
+    figures: dict[str, Any] = {"steps": STEPS, "guidance": GUIDANCE, "captions": len(captions)}
+    for name in NAMES:
+        figures[name] = looked_at(pictures[name]) | reconstruction(pipelines[name])
+    for name, other in (NAMES, NAMES[::-1]):
+        vae, right = pipelines[other].vae, pictures[name]
+        forced, moved = decode(vae, latents[name]), decode(vae, encode(vae, right))
+        figures[f"{name} to {other}"] = {
+            "forced_psnr_db": round(psnr(right, forced), 2),
+            "forced_right": looked_at(forced)["right"],
+            "transfer_psnr_db": round(psnr(right, moved), 2),
+            "transfer_right": looked_at(moved)["right"],
+        }
+    return figures
+
+
+def looked_at(pictures: NDArray[np.uint8]) -> dict[str, Any]:
+    """How many pictures of the held-out captions, `[88, 64, 64, 3]`, show what they should."""
+    verdicts = [check(picture, scene) for picture, scene in zip(pictures, held_out(), strict=True)]
+    return {
+        "right": sum(verdict.right for verdict in verdicts),
+        "right_of_first_64": sum(verdict.right for verdict in verdicts[:64]),
+        "right_shape": sum(verdict.right_shape for verdict in verdicts),
+        "wrong": [_said(verdict) for verdict in verdicts if not verdict.right],
+        "wrong_shape": [_said(verdict) for verdict in verdicts if not verdict.right_shape],
+    }
+
+
+def reconstruction(pipeline: StableDiffusionPipeline) -> dict[str, Any]:
+    """dB of encoding and decoding new pictures in each style, and the deviation of their latents."""
+    scenes, vae = held_out(), pipeline.vae
+    found: dict[str, Any] = {"scaling_factor": vae.config.scaling_factor}
+    for style in STYLES:
+        drawn = batch(list(scenes), style, np.random.default_rng(2026))
+        latents = encode(vae, drawn)
+        found |= {
+            f"reconstruction_psnr_db_{style}": round(psnr(drawn, decode(vae, latents)), 2),
+            f"latent_deviation_{style}": round(float(latents.std()), 3),
+            f"raw_latent_deviation_{style}": round(float(latents.std()) / vae.config.scaling_factor, 3),
+        }
+    return found
+
+
+def _said(verdict: Verdict) -> str:
+    seen = f"{verdict.colour or '?'} {verdict.shape or '?'} on {verdict.background or '?'}"
+    return f"{verdict.asked.caption}: {seen}"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m latentlink.bench.studies.demo_models OUT.json")
+    torch.set_num_threads(1)
+    Path(sys.argv[1]).write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,193 @@
+"""Large pictures in several passes against one: `python -m latentlink.bench.studies.tiled OUT.png` prints the tables.
+
+OUT.png shows a picture decoded whole, decoded in passes, their difference ten times as strong, and the same
+difference for tiles decoded each alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+import latentlink
+from latentlink.bench.cost.measure import provenance
+from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.demo.draw import draw
+from latentlink.demo.grammar import held_out
+from latentlink.runtime.transfer import psnr
+from latentlink.runtime.vae.budget import peak_of, resident
+from latentlink.runtime.vae.tiling import Array, Axis, Mosaic, cut, in_passes
+
+Picture = NDArray[np.uint8]
+
+SIDES = (256, 512)
+SHARES = (1 / 2, 1 / 4)
+"""Budgets over the peak of one pass over the whole picture."""
+
+PROMPTS = {
+    "generated, flat": "a red circle on a blue background",
+    "generated, black": "a large white star on a black background",
+}
+DRAWN = {"drawn, flat": "flat", "drawn, outlined": "outlined"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """One decode in a process of its own.
+
+    Args:
+        picture: uint8 `[H, W, 3]`.
+        passes: It took.
+        megabytes: Peak resident memory above the level before, in 10^6 bytes; finding out what fits included.
+        seconds: Likewise.
+    """
+
+    picture: Picture
+    passes: int
+    megabytes: float
+    seconds: float
+
+
+def say(line: str) -> None:
+    """One line of the tables, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@cache
+def latents_of(bundle: str, side: int) -> Mapping[str, latentlink.Latents]:
+    """Latents of square pictures: two generated, two drawn and encoded."""
+    found = {}
+    with latentlink.load(bundle) as pipe:
+        for name, prompt in PROMPTS.items():
+            found[name] = pipe.generate(prompt, seed=0, steps=20, width=side, height=side, decode=False).latents
+        for name, style in DRAWN.items():
+            found[name] = pipe.encode(draw(held_out()[0], style, np.random.default_rng(0), side))
+    return found
+
+
+def decoded(bundle: str, array: NDArray[np.floating], memory: int | None) -> Decoded:
+    """Decode, in this process, which should be a fresh one: memory that was freed before would not be seen."""
+    with latentlink.load(bundle, memory=memory, threads=1) as pipe:
+        latents = latentlink.Latents(array=array, space=pipe.space)
+        pictures: list[Picture] = []
+        side = [size * pipe.space.downscale for size in array.shape[2:]]
+        before, began = resident(), perf_counter()
+        peak = peak_of(lambda: pictures.append(np.asarray(pipe.decode(latents)[0])))
+        seconds = perf_counter() - began
+        return Decoded(
+            picture=pictures[0],
+            passes=pipe.vae.halves.passes(width=side[1], height=side[0], encode=False, decode=True).get(
+                "vae_decoder", 1
+            ),
+            megabytes=(peak - before) / 1e6,
+            seconds=seconds,
+        )
+
+
+def plain(length: int, canvas: int) -> Axis:
+    """Tiles of the whole canvas, each decoded alone, that share a quarter of a side: what others do."""
+    count = -(-(length - canvas // 4) // (canvas - canvas // 4))
+    starts = tuple(number * (length - canvas) // (count - 1) for number in range(count))
+    return Axis(length=length, tile=canvas, starts=starts, together=1)
+
+
+def through(decode: Callable[[Array], Picture], array: Array, canvas: int, how: Callable[[int, int], Axis]) -> Picture:
+    """A latent `[1, C, h, w]` decoded in canvases of that side, in latent elements."""
+    mosaic = Mosaic(rows=how(array.shape[2], canvas), columns=how(array.shape[3], canvas))
+    made = in_passes(lambda parts: decode(np.moveaxis(parts[0], -1, 0)[None]), [np.moveaxis(array[0], 0, -1)], mosaic)
+    return np.rint(made).clip(0, 255).astype(np.uint8)
+
+
+def budgets(bundle: str) -> None:
+    """Print what budgets give: passes, peak memory, seconds and PSNR against the whole decode."""
+    say(f"\n### {bundle}, by budget\n")
+    say("| picture | side | budget MB | passes | peak MB | seconds | PSNR dB |\n|---|--:|--:|--:|--:|--:|--:|")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for side in SIDES:
+            for name, latents in latents_of(bundle, side).items():
+                whole = pool.submit(decoded, bundle, latents.array, None).result()
+                say(f"| {name} | {side} | none | 1 | {whole.megabytes:.0f} | {whole.seconds:.2f} | |")
+                for share in SHARES:
+                    memory = int(whole.megabytes * share * 1e6)
+                    tiled = pool.submit(decoded, bundle, latents.array, memory).result()
+                    say(
+                        f"| {name} | {side} | {memory / 1e6:.0f} | {tiled.passes} | {tiled.megabytes:.0f} | "
+                        f"{tiled.seconds:.2f} | {psnr(whole.picture, tiled.picture):.1f} |",
+                    )
+
+
+def tilings(bundle: str) -> list[Row]:
+    """Print what mosaics and plain tiles give on canvases of equal size.
+
+    Returns:
+        Rows of the picture, for canvases of half the side.
+    """
+    say(f"\n### {bundle}, on equal canvases\n")
+    say("| picture | side | canvas | mosaic: passes | dB | worst | plain tiles: passes | dB | worst |")
+    say("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    rows = []
+    with latentlink.load(bundle) as pipe:
+
+        def decode(array: Array) -> Picture:
+            return np.asarray(pipe.decode(latentlink.Latents(array=np.ascontiguousarray(array), space=pipe.space))[0])
+
+        for side in SIDES:
+            for name, latents in latents_of(bundle, side).items():
+                whole, length = decode(latents.array), side // pipe.space.downscale
+                for canvas in (length // 2, length * 3 // 4):
+                    cells, found = [], []
+                    for how in (cut, plain):
+                        made = through(decode, latents.array, canvas, how)
+                        difference = np.abs(made.astype(np.int16) - whole)
+                        passes = (len(how(length, canvas).starts) // how(length, canvas).together) ** 2
+                        found.append(f"{passes} | {psnr(whole, made):.1f} | {difference.max()}")
+                        shown = np.minimum(10 * difference, 255).astype(np.uint8)
+                        cells.append((made, shown, f"{psnr(whole, made):.1f} dB"))
+                    say(f"| {name} | {side} | {canvas * pipe.space.downscale} | {found[0]} | {found[1]} |")
+                    if side == SIDES[-1] and canvas == length // 2:
+                        (made, shown, note), (_, alone, other) = cells
+                        rows.append(
+                            Row(
+                                label=f"{bundle}: {name}, {side}x{side}",
+                                cells=(
+                                    Cell(picture=whole),
+                                    Cell(picture=made, note=note),
+                                    Cell(picture=shown, note=note),
+                                    Cell(picture=alone, note=other),
+                                ),
+                            )
+                        )
+    return rows
+
+
+COLUMNS = ("one pass", "in passes of a quarter", "difference x 10", "difference x 10 of tiles decoded alone")
+
+
+def main(out: Path) -> None:
+    """Print the tables and write the picture.
+
+    Args:
+        out: PNG file to write.
+    """
+    say(", ".join(f"{name} {value}" for name, value in provenance().items()))
+    rows = []
+    for bundle in ("demo", "demo-b"):
+        budgets(bundle)
+        rows += tilings(bundle)[1::2]
+    grid(COLUMNS, rows, side=256).save(out, optimize=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m latentlink.bench.studies.tiled OUT.png")
+    main(Path(sys.argv[1]))

@@ -1,0 +1,53 @@
+"""Latents of `demo` through the right decoder, through the wrong one, and moved over by way of a picture.
+
+`python -m latentlink.bench.studies.wrong_decoder OUT.png`
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.demo import NAMES, checkpoint
+from latentlink.demo.grammar import held_out
+from latentlink.demo.sampling import decode, encode, load, sample
+from latentlink.runtime.transfer import psnr
+
+ROWS = 5
+COLUMNS = ("decoder of demo", "forced: decoder of demo-b", "moved: decode, encode, decode")
+
+
+def wrong_decoder(out: Path) -> None:
+    """Write the comparison, each picture with its PSNR against the right one.
+
+    Args:
+        out: PNG file to write.
+    """
+    captions = [scene.caption for scene in held_out()[:ROWS]]
+    first, second = (load(checkpoint(name)) for name in NAMES)
+    latents = sample(first, captions, seed=0)
+    right = decode(first.vae, latents)
+    forced = decode(second.vae, latents)
+    moved = decode(second.vae, encode(second.vae, right))
+    rows = [
+        Row(
+            label=caption,
+            cells=(
+                Cell(picture=right[n], note="right"),
+                Cell(picture=forced[n], note=f"{psnr(right[n], forced[n]):.1f} dB"),
+                Cell(picture=moved[n], note=f"{psnr(right[n], moved[n]):.1f} dB"),
+            ),
+        )
+        for n, caption in enumerate(captions)
+    ]
+    grid(COLUMNS, rows).save(out, optimize=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m latentlink.bench.studies.wrong_decoder OUT.png")
+    torch.set_num_threads(1)
+    wrong_decoder(Path(sys.argv[1]))

@@ -1,0 +1,37 @@
+"""Functions in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from latentlink.bench.cost import fresh as module
+from latentlink.bench.cost.fresh import ProcessFailed, fresh
+from latentlink.engine.sizes import parse_range
+
+
+def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> None:
+    assert fresh(os.getpid) != os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "said"),
+    [
+        (parse_range, "wide", r"^'wide' is not a size: expected a number"),
+        (int, "wide", r"^ValueError: invalid literal"),
+        (os._exit, 9, r"^Its process died with the exit status 9\.$"),
+    ],
+)
+def test_what_goes_wrong_there_is_told_here(function: Callable[[Any], Any], argument: Any, said: str) -> None:
+    with pytest.raises(ProcessFailed, match=said):
+        fresh(function, argument)
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIMIT", 0.2)
+    with pytest.raises(ProcessFailed, match=r"^It took more than 0\.2 seconds and was ended\.$"):
+        fresh(time.sleep, 600)
