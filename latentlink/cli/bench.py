@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from latentlink.cli._console import console, print_passed_over, progress
-from latentlink.cli._options import resident_option, target_option
+from latentlink.cli.shared.console import console, print_passed_over, progress
+from latentlink.cli.shared.options import resident_option, target_option
 
 
 @click.command(
@@ -85,7 +85,7 @@ def command(
     from rich.table import Table
 
     if against is not None:
-        from latentlink.cli._against import run_against
+        from latentlink.cli.shared.against import run_against
 
         if checkpoint is None:
             raise click.UsageError("--against needs --checkpoint: the diffusers directory that BUNDLE was made from.")

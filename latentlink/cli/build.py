@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, print_json, print_measured, progress, size
+from latentlink.cli.shared.console import console, print_json, print_measured, progress, size
 
 if TYPE_CHECKING:
     from latentlink.engine.bundle.manifest import Manifest

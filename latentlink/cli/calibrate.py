@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, print_json, print_passed_over, progress
-from latentlink.cli._options import target_option
+from latentlink.cli.shared.console import console, print_json, print_passed_over, progress
+from latentlink.cli.shared.options import target_option
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, decibels, moved, print_json, print_passed_over, progress
-from latentlink.cli._options import guard_option, memory_option, parse_interval, target_option
-from latentlink.cli._pictures import check_picture, check_place, opened, save
+from latentlink.cli.shared.console import console, decibels, moved, print_json, print_passed_over, progress
+from latentlink.cli.shared.options import guard_option, memory_option, parse_interval, target_option
+from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:

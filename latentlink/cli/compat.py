@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, print_json, print_passed_over, progress
-from latentlink.cli._pictures import check_picture, save
+from latentlink.cli.shared.console import console, print_json, print_passed_over, progress
+from latentlink.cli.shared.pictures import check_picture, save
 
 if TYPE_CHECKING:
     from latentlink.bench.studies.compat import Pairing

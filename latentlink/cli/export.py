@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, print_json, progress
+from latentlink.cli.shared.console import console, print_json, progress
 
 if TYPE_CHECKING:
     from latentlink.export.parity import Parity

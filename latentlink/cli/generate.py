@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, print_json, print_passed_over, progress
-from latentlink.cli._options import (
+from latentlink.cli.shared.console import console, print_json, print_passed_over, progress
+from latentlink.cli.shared.options import (
     guard_option,
     interval_option,
     memory_option,
@@ -20,7 +20,7 @@ from latentlink.cli._options import (
     target_option,
     verify_option,
 )
-from latentlink.cli._pictures import check_picture, check_place, opened, save
+from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:

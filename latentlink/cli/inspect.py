@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, print_json, print_measured, size
-from latentlink.cli._options import named_space
+from latentlink.cli.shared.console import console, print_json, print_measured, size
+from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli._console import console, decibels, messages, moved, print_json, print_passed_over
-from latentlink.cli._options import guard_option, memory_option, named_space, space_option, target_option
-from latentlink.cli._pictures import check_place
+from latentlink.cli.shared.console import console, decibels, messages, moved, print_json, print_passed_over
+from latentlink.cli.shared.options import guard_option, memory_option, named_space, space_option, target_option
+from latentlink.cli.shared.pictures import check_place
 
 if TYPE_CHECKING:
     from latentlink.runtime import Transferred

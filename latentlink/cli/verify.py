@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli._console import console, print_json, progress
+from latentlink.cli.shared.console import console, print_json, progress
 from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:

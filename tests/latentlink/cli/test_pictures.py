@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentlink.cli._pictures import check_picture, check_place, opened
+from latentlink.cli.shared.pictures import check_picture, check_place, opened
 from latentlink.errors import UsageError
 
 ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.cli import group
-from latentlink.cli._options import parse_size
+from latentlink.cli.shared.options import parse_size
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from latentlink.cli._console import console, progress
+from latentlink.cli.shared.console import console, progress
 from latentlink.errors import PreflightError
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from optimum.commands.export.base import ExportCommand
 
-from latentlink.cli._optimum import ExportLatentLink
+from latentlink.cli.optimum.command import ExportLatentLink
 
 REGISTER_COMMANDS = [(ExportLatentLink, ExportCommand)]

@@ -1,0 +1,1 @@
+"""The command that `optimum-cli` has of this package."""

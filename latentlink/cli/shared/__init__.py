@@ -1,0 +1,1 @@
+"""What several commands have: options, printing, pictures, the table of `--against`."""
