@@ -19,10 +19,11 @@ from latentlink.engine.bundle.manifest import SHALLOW, Candidate, ComponentEntry
 from latentlink.engine.bundle.probes import Probes
 from latentlink.engine.feasible import check_request
 from latentlink.engine.fitted_probes import take_probes
-from latentlink.engine.graphs import Graph, check_links, graphs_of
+from latentlink.engine.graphs import Graph, check_gate, check_links, graphs_of
 from latentlink.engine.precision import Report
 from latentlink.engine.quality.agreement import Agreement
-from latentlink.engine.quality.gate import PREFIX, check_gate, is_quantised
+from latentlink.engine.quality.gate import PREFIX
+from latentlink.engine.quality.precisions import is_quantised
 from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.engine.targets.fingerprint import make_fingerprint, preflight
 from latentlink.engine.targets.table import TARGETS

@@ -9,7 +9,7 @@ from latentlink.engine.builders.job import Options
 from latentlink.engine.bundle.manifest import Manifest
 from latentlink.engine.graphs import precision_of
 from latentlink.engine.precision import PRECISIONS
-from latentlink.engine.quality.gate import MIXED, QUANTISED
+from latentlink.engine.quality.precisions import MIXED, QUANTISED
 from latentlink.engine.targets.machine import this_machine
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import PreflightError, UsageError

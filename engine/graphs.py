@@ -9,7 +9,8 @@ from pathlib import Path
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
-from latentlink.engine.quality.gate import MIXED, QUANTISED, is_quantised, mixed
+from latentlink.engine.quality.gate import Quality
+from latentlink.engine.quality.precisions import MIXED, QUANTISED, is_quantised, mixed
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import BundleError
 from latentlink.spaces import digest
@@ -150,3 +151,25 @@ def _source(source: Bundle, engine: EngineEntry) -> str:
     inside = Path(engine.path).parent
     files = {path: file.sha256 for path, file in source.manifest.files.items() if Path(path).parent == inside}
     return digest(files)
+
+
+def check_gate(component: str, precision: str, parity: Mapping[str, str | float] | None) -> None:
+    """Let no quantised graph in whose pictures are not known to be good enough.
+
+    Args:
+        component: Its name.
+        precision: What the graph computes in.
+        parity: Its figures.
+
+    Raises:
+        BundleError: It has none of its pictures, or they are below the gate.
+    """
+    if not is_quantised(precision):
+        return
+    quality = Quality.of_parity(parity)
+    if quality is None or quality.missed():
+        found = "has no figures of its pictures" if quality is None else f"does not reach the gate: {quality.missed()}"
+        raise BundleError(
+            f"The {precision} graph of {component} {found}.",
+            remedy="Calibrate the export again (latentlink calibrate), or build it in another precision.",
+        )

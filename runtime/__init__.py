@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.chain import Chained, Hop, Stage, chain
 from latentlink.runtime.denoising.loop import Progress
 from latentlink.runtime.latents import Latents
-from latentlink.runtime.loading import bundle_path, load
+from latentlink.runtime.loading import load
 from latentlink.runtime.pipeline import Pipeline, Result
 from latentlink.runtime.transfer import Transferred, transfer
 

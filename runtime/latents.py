@@ -7,7 +7,6 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,8 @@ from safetensors.numpy import save
 from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.files import atomic_file
 from latentlink.ports import latent_port
-from latentlink.runtime.samplers.solvers.table import CLEAN
+from latentlink.runtime.samplers.solvers.table import CLEAN, Level
 from latentlink.spaces import LatentSpace
-
-Level: TypeAlias = tuple[float, float]
-"""(signal, noise): x stands for `signal*z + noise*eps` of a picture z, as in `SamplerTable.levels`."""
 
 KEY = "latent"
 NAMES = (KEY, "latents")

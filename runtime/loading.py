@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace as changed
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
 from latentlink.engine.bundle.bundle import Bundle
@@ -13,23 +12,16 @@ from latentlink.engine.bundle.manifest import SHALLOW
 from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
+from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.linking.link import Engine, Linked, as_declared, link
 from latentlink.runtime.linking.opening import Opening
 from latentlink.runtime.linking.residency import Residency
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.probing.verify import check_candidate, runner, verify_quick
+from latentlink.runtime.probing.candidate import check_candidate
+from latentlink.runtime.probing.running import runner
+from latentlink.runtime.probing.verify import verify_quick
 from latentlink.runtime.text.prompts import Prompts
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
-
-SHIPPED = ("demo", "demo-b", "demo-tiny")
-"""Names that stand for the bundles that come with the package."""
-
-
-def bundle_path(name: str | Path) -> Path:
-    """Where a bundle lies: a path, or one of the `SHIPPED` names."""
-    if str(name) in SHIPPED:
-        return Path(str(resources.files("latentlink.demo"))) / "bundles" / str(name)
-    return Path(name)
 
 
 def load(

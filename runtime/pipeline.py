@@ -19,14 +19,14 @@ from latentlink.errors import UsageError
 from latentlink.runtime.denoising.conditioning import conditioning
 from latentlink.runtime.denoising.guidance import guided_rows
 from latentlink.runtime.denoising.loop import OnStep, denoise
-from latentlink.runtime.denoising.start import Given, begin
+from latentlink.runtime.denoising.start import begin
 from latentlink.runtime.denoising.step_cache import reuse_of, told
 from latentlink.runtime.guards.faults import generated_margin
 from latentlink.runtime.guards.guard import Guard
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.linking.link import Engine, Linked
 from latentlink.runtime.request.checks import seeds
-from latentlink.runtime.request.given import size_of
+from latentlink.runtime.request.given import Given, size_of
 from latentlink.runtime.request.limits import check_limits
 from latentlink.runtime.request.pictures import as_list, pixels
 from latentlink.runtime.request.resolved import Request, resolve

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.engine.quality.agreement import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.pipeline import Pipeline
@@ -104,12 +105,6 @@ def transfer(
         encoded_by=destination.name,
         resized=None if size == own else (own, size),
     )
-
-
-def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite where they are equal."""
-    error = float(np.mean((reference.astype(np.float64) - other.astype(np.float64)) ** 2))
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def _foreign(latents: Latents, source: Pipeline, destination: Pipeline) -> LinkError:

@@ -23,13 +23,14 @@ from latentlink.bench.gpu.trace import TRACES
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.probes import Arrays
 from latentlink.engine.graphs import graphs_of
+from latentlink.engine.quality.agreement import psnr
 from latentlink.engine.targets.machine import Machine
 from latentlink.engine.targets.ort_providers import CPU, PROVIDERS
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
-from latentlink.runtime.probing.verify import runner, verify
+from latentlink.runtime.probing.running import runner
+from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.sessions import OPENERS
-from latentlink.runtime.transfer import psnr
 
 LEAST_PSNR = 35.0
 """dB of every picture against the one of the CPU in float32."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.bench.gpu.report import Work
 from latentlink.errors import ExitStatus, LatentLinkError, PreflightError
-from latentlink.runtime.loading import SHIPPED
+from latentlink.runtime.bundle_names import SHIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

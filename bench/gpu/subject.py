@@ -19,7 +19,7 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.probes import Arrays
 from latentlink.errors import LatentLinkError
-from latentlink.runtime.probing.verify import load_probes
+from latentlink.runtime.probing.running import load_probes
 from latentlink.runtime.sessions import OPENERS
 
 PRECISIONS = ("fp32", "fp16")

@@ -19,10 +19,10 @@ import latentlink
 from latentlink.bench.parity.case import Case, start_mask, start_picture
 from latentlink.bench.parity.diffusers import Diffusers, Reference
 from latentlink.bench.parity.schedulers import FLOW_SCHEDULERS, SCHEDULERS
+from latentlink.engine.quality.agreement import psnr
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.pipeline import Result
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS
-from latentlink.runtime.transfer import psnr
 
 # float32 on both sides: what is left is the order of sums, amplified by the steps. A picture is rounded to 8 bits,
 # where a difference of one level in one value of 400 already costs 74 dB, and one in every value 48 dB.

@@ -35,13 +35,14 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.probes import Run
+from latentlink.engine.quality.agreement import psnr
 from latentlink.errors import LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
-from latentlink.runtime.loading import bundle_path, open_component
+from latentlink.runtime.bundle_names import bundle_path
+from latentlink.runtime.loading import open_component
 from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN, Candidate, judge
-from latentlink.runtime.probing.verify import load_probes, runner
-from latentlink.runtime.transfer import psnr
+from latentlink.runtime.probing.running import load_probes, runner
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

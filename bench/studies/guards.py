@@ -33,11 +33,11 @@ from latentlink.bench.studies.faulty_bundles import (
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.quality.agreement import psnr
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.guards.faults import roughness
 from latentlink.runtime.probing.verify import verify
-from latentlink.runtime.transfer import psnr
 
 MODELS = ("demo", "demo-b")
 TOGETHER = 5

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 import latentlink
 from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.demo.grammar import held_out
+from latentlink.engine.quality.agreement import psnr
 from latentlink.runtime import Pipeline, Stage, chain, transfer
-from latentlink.runtime.transfer import psnr
 
 if TYPE_CHECKING:
     from PIL.Image import Image

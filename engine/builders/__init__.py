@@ -1,1 +1,1 @@
-"""Builders: one component's graph compiled for one target. The table names each target's module; it is imported when used."""
+"""Builders compile one component's graph for one target. `table.py` names each target's module, imported when used."""

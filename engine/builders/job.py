@@ -19,7 +19,7 @@ class Options:
 
     Args:
         precision: What to compute in, a key of `latentlink.engine.precision.PRECISIONS`, or of
-            `latentlink.engine.quality.gate.QUANTISED` or `MIXED`; None leaves what was exported.
+            `latentlink.engine.quality.precisions.QUANTISED` or `MIXED`; None leaves what was exported.
         refit: Whether the weights can be replaced in the built engine.
         weight_streaming: Whether weights may stay in the host's memory and go to the GPU as they are needed.
         compute_capabilities: Kinds of GPU to build for, as `8.9`; empty for the target's usual ones.

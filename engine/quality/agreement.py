@@ -149,3 +149,9 @@ def _cosine(output: NDArray[Any], reference: NDArray[Any]) -> float:
     a, b = output.astype(np.float64).ravel(), reference.astype(np.float64).ravel()
     product = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / product if product else float(np.array_equal(a, b))
+
+
+def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite where they are equal."""
+    error = float(np.mean((reference.astype(np.float64) - other.astype(np.float64)) ** 2))
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

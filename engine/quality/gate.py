@@ -9,26 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from latentlink.errors import BundleError
-
-QUANTISED: Mapping[str, str] = {"int8": "int8", "fp8": "float8"}
-"""What users call a precision that `latentlink calibrate` makes, and its name in a manifest."""
-
-MIXED: Mapping[str, tuple[str, str]] = {"int8+bf16": ("int8", "bfloat16")}
-"""What users call a quantised graph that computes all else in half precision, not float32: what its products are in,
-and what all else, and components that were not calibrated, are in."""
-
-
-def mixed(quantised: str, rest: str) -> str:
-    """The name of a mixed precision in a manifest."""
-    return f"{quantised}+{rest}"
-
-
-def is_quantised(precision: str) -> bool:
-    """Whether a manifest's precision is one that `latentlink calibrate` makes, whatever all else is computed in."""
-    return precision.partition("+")[0] in QUANTISED.values()
-
-
 PREFIX = "gate_"
 FIGURES = tuple(f"{PREFIX}{name}" for name in ("pictures", "cosines", "psnr", "least_psnr", "ssim", "least_ssim"))
 JUDGED = ("judged", "right", "reference_right")
@@ -136,25 +116,3 @@ class Quality:
             )
         except (KeyError, ValueError):
             return None
-
-
-def check_gate(component: str, precision: str, parity: Mapping[str, str | float] | None) -> None:
-    """Let no quantised graph in whose pictures are not known to be good enough.
-
-    Args:
-        component: Its name.
-        precision: What the graph computes in.
-        parity: Its figures.
-
-    Raises:
-        BundleError: It has none of its pictures, or they are below the gate.
-    """
-    if not is_quantised(precision):
-        return
-    quality = Quality.of_parity(parity)
-    if quality is None or quality.missed():
-        found = "has no figures of its pictures" if quality is None else f"does not reach the gate: {quality.missed()}"
-        raise BundleError(
-            f"The {precision} graph of {component} {found}.",
-            remedy="Calibrate the export again (latentlink calibrate), or build it in another precision.",
-        )

@@ -37,7 +37,7 @@ class Target:
         profiles: Whether it is compiled, for which every free dimension needs a smallest, a best and a largest size.
         systems: Whether an engine opens on other operating systems than the builder's.
         lacks: Precisions that it does not compute in.
-        mixed: Precisions of products and of all else (`latentlink.engine.quality.gate.MIXED`) that its builder makes.
+        mixed: Precisions of products and of all else (`engine/quality/precisions.py`) that its builder makes.
         options: Those of `latentlink.engine.builders.job.Options` that its builder has.
         kinds: Compute capabilities that can be named to its builder.
         instructions: By precision, the processor's instructions that it takes, any one of them, as Linux names them.

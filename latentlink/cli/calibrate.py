@@ -241,7 +241,7 @@ def _drawn(asked: _Run) -> Drawn:
 def _measuring(bundle: str, asked: _Run) -> Iterator[tuple[Pipeline, Callable[[int, int], object]]]:
     """A bundle of the user's own, open, and what is told how far its measurement is."""
     import latentlink
-    from latentlink.runtime.loading import SHIPPED
+    from latentlink.runtime.bundle_names import SHIPPED
 
     if bundle in SHIPPED:
         raise UsageError(

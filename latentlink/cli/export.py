@@ -155,7 +155,7 @@ def _space_of(bundle: str, named: str | None) -> LatentSpace:
     """The one latent space of a bundle or export."""
     from latentlink.engine.bundle.bundle import Bundle
     from latentlink.errors import UsageError
-    from latentlink.runtime.loading import bundle_path
+    from latentlink.runtime.bundle_names import bundle_path
 
     if named is not None:
         raise UsageError(

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoising.loop import Around
-from latentlink.runtime.latents import Level
+from latentlink.runtime.request.given import Float32, Given
 from latentlink.runtime.request.pictures import mask_pixels, pixels
 from latentlink.runtime.request.resolved import Request
 from latentlink.runtime.samplers import SamplerTable
 from latentlink.runtime.samplers.noise import Shape
-from latentlink.runtime.samplers.solvers.table import CLEAN
+from latentlink.runtime.samplers.solvers.table import CLEAN, Level
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
-Float32 = NDArray[np.float32]
 
 LEVEL_TOLERANCE = 1e-4
 """How far two levels may be apart, relative to the largest of their numbers, and be one.
@@ -36,23 +35,6 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 Encode: TypeAlias = Callable[[NDArray[np.uint8], Float32 | None, Float32], NDArray[np.floating]]
 """`Autoencoder.encode`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What the user gave to start from.
-
-    Args:
-        images: Pictures: one, one a prompt, or one of each picture of the batch.
-        masks: White where to paint; one, or one for each of `images`.
-        latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
-        level: Of `latents`; None where it is unknown.
-    """
-
-    images: list[Image] = field(default_factory=list)
-    masks: list[Image] = field(default_factory=list)
-    latents: Float32 | None = None
-    level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from functools import partial
 
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.quality.precisions import RANGES
 from latentlink.engine.targets.fingerprint import preflight
 from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError, UsageError
@@ -15,9 +16,6 @@ from latentlink.runtime.linking.choice import choose
 from latentlink.runtime.linking.link import Engine
 from latentlink.runtime.linking.residency import Residency, Resident
 from latentlink.runtime.sessions import open_session
-
-RANGES = {"float16": 0, "bfloat16": 1, "float32": 1}
-"""Order of what engines compute in by the largest number it holds; others are taken for the least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import ComponentEntry
 from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
 from latentlink.engine.quality.agreement import Agreement, agreement, decibel
+from latentlink.errors import BundleError, LinkError
 from latentlink.ports import Port
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.probing.running import load_probes, runner, token_ids
 
 LEAST_SNR = 6.0
 """dB: a component has to explain three quarters of the golden output."""
@@ -171,3 +176,55 @@ def _writing(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[float,
     before, after = float(((written - golden) ** 2).sum()), float(((factor * centred - wanted) ** 2).sum())
     gained = decibel(before, after) if after < before else 0.0
     return gained, factor
+
+
+FITTED = 2
+"""Probes that are made for a component whose sizes none of the host's fits."""
+
+
+def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str, own: Run) -> Candidate:
+    """Let a component from another bundle show that it reads, or writes, what the denoiser's own does.
+
+    Args:
+        engine: The component, which links by its symbols.
+        donor: Its bundle, whose tokenizer goes with it.
+        host: The bundle that the denoiser is from.
+        host_name: As the user gave it.
+        own: Runs the host's own component, for sizes that none of its probes has.
+
+    Raises:
+        LinkError: It does not, or there is nothing to show it on.
+    """
+    component = engine.component
+    if component not in host.manifest.probes:
+        raise LinkError(
+            f"{engine.title} has the right symbols, but {host_name} has no probes of its {component} to check it by.",
+            remedy="Export and build it again, or link by the symbols alone: --no-verify (verify=False).",
+        )
+    entry = donor.manifest.components[component]
+    probes = load_probes(host, component, host.manifest.components.get(component, entry))
+    if entry.tokenizer is not None:
+        probes = replace(probes, probes=tuple(_retokenised(probe, donor, entry) for probe in probes.probes))
+    else:
+        probes = probes.fitted(engine.limits, entry.inputs, own, FITTED)
+    try:
+        found = judge(probes, runner(engine.session), entry.inputs, entry.outputs)
+        reason = "" if found.accepted else found.said()
+    except BundleError as error:
+        raise LinkError(
+            f"{engine.title} cannot be run on the probes of {host_name}'s {component}: {error.message}"
+        ) from None
+    if reason:
+        raise LinkError(
+            f"{engine.title} has the symbols of {host_name}, but does not compute what they say: on the probes of "
+            f"{host_name}'s {component} {reason}.",
+            remedy=f"Use {host_name}'s own {component}, or one that was trained for it.",
+        )
+    return found
+
+
+def _retokenised(probe: Probe, donor: Bundle, entry: ComponentEntry) -> Probe:
+    """The probe with the token ids that the donor's own tokenizer makes of its prompt."""
+    ids = None if probe.prompt is None else token_ids(donor, entry, probe.prompt)
+    given = next(iter(probe.inputs.values())) if ids is None else ids[None]
+    return replace(probe, inputs={entry.inputs[0].tensor: given})

@@ -7,24 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latentlink.engine.bundle.bundle import Bundle
 from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry
-from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.bundle.probes import Run
 from latentlink.engine.quality.agreement import Agreement
 from latentlink.engine.targets.fingerprint import preflight
-from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
+from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.linking.link import Engine, as_declared
-from latentlink.runtime.probing.candidate import Candidate, judge
-from latentlink.runtime.sessions import Session, open_session
-from latentlink.runtime.text.prompts import Prompts
+from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
+from latentlink.runtime.sessions import open_session
 
 REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
-
-FITTED = 2
-"""Probes that are made for a component whose sizes none of the host's fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +90,7 @@ def _checked(
             found = probes.check(runner(session), engine.precision, quick=quick)
         finally:
             session.close()
-        reason = _tokens_differ(bundle, entry, probes) or found.said()
+        reason = tokens_differ(bundle, entry, probes) or found.said()
     except PreflightError as error:
         return replace(head, reason=str(error))
     except LatentLinkError as error:
@@ -120,99 +113,8 @@ def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
             f"{engine.bundle} has no probes of the sizes that {engine.title} was built for.", remedy=REMEDY
         )
     found = probes.check(runner(engine.session), precision, quick=True)
-    if reason := (found.said() or _tokens_differ(bundle, entry, probes)):
+    if reason := (found.said() or tokens_differ(bundle, entry, probes)):
         raise BundleError(f"{engine.title} does not compute what its probe says: {reason}.", remedy=REMEDY)
-
-
-def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str, own: Run) -> Candidate:
-    """Let a component from another bundle show that it reads, or writes, what the denoiser's own does.
-
-    Args:
-        engine: The component, which links by its symbols.
-        donor: Its bundle, whose tokenizer goes with it.
-        host: The bundle that the denoiser is from.
-        host_name: As the user gave it.
-        own: Runs the host's own component, for sizes that none of its probes has.
-
-    Raises:
-        LinkError: It does not, or there is nothing to show it on.
-    """
-    component = engine.component
-    if component not in host.manifest.probes:
-        raise LinkError(
-            f"{engine.title} has the right symbols, but {host_name} has no probes of its {component} to check it by.",
-            remedy="Export and build it again, or link by the symbols alone: --no-verify (verify=False).",
-        )
-    entry = donor.manifest.components[component]
-    probes = load_probes(host, component, host.manifest.components.get(component, entry))
-    if entry.tokenizer is not None:
-        probes = replace(probes, probes=tuple(_retokenised(probe, donor, entry) for probe in probes.probes))
-    else:
-        probes = probes.fitted(engine.limits, entry.inputs, own, FITTED)
-    try:
-        found = judge(probes, runner(engine.session), entry.inputs, entry.outputs)
-        reason = "" if found.accepted else found.said()
-    except BundleError as error:
-        raise LinkError(
-            f"{engine.title} cannot be run on the probes of {host_name}'s {component}: {error.message}"
-        ) from None
-    if reason:
-        raise LinkError(
-            f"{engine.title} has the symbols of {host_name}, but does not compute what they say: on the probes of "
-            f"{host_name}'s {component} {reason}.",
-            remedy=f"Use {host_name}'s own {component}, or one that was trained for it.",
-        )
-    return found
-
-
-def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes:
-    """A bundle's probes of a component with these ports.
-
-    Raises:
-        BundleError: The file is damaged, or for other ports.
-    """
-    return Probes.load(bundle.file(bundle.manifest.probes[component]), entry.inputs, entry.outputs)
-
-
-def runner(session: Session) -> Run:
-    """Runs a session on arrays of the host."""
-
-    def run(inputs: Arrays) -> Arrays:
-        given = {tensor: session.upload(array) for tensor, array in inputs.items()}
-        done = session.run(given, {port.tensor: None for port in session.outputs})
-        return {tensor: buffer.numpy() for tensor, buffer in done.items()}
-
-    return run
-
-
-def _retokenised(probe: Probe, donor: Bundle, entry: ComponentEntry) -> Probe:
-    """The probe with the token ids that the donor's own tokenizer makes of its prompt."""
-    ids = None if probe.prompt is None else _ids(donor, entry, probe.prompt)
-    given = next(iter(probe.inputs.values())) if ids is None else ids[None]
-    return replace(probe, inputs={entry.inputs[0].tensor: given})
-
-
-def _tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
-    """Where the tokenizer makes other ids of a golden prompt than those that the encoder was shown."""
-    if entry.tokenizer is None:
-        return ""
-    for probe in probes.probes:
-        ids = None if probe.prompt is None else _ids(bundle, entry, probe.prompt)
-        if ids is not None and not np.array_equal(ids, probe.inputs[entry.inputs[0].tensor][0]):
-            return f"the tokenizer makes other ids of {probe.prompt!r} than the reference's"
-    return ""
-
-
-def _ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32] | None:
-    """Ids of a prompt's first piece, or None where it is longer than the encoder reads: the probe holds what fits."""
-    if entry.tokenizer is None:
-        return None
-    prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
-    try:
-        ids: NDArray[np.int32] = prompts.tokens([prompt], prompts.pieces([prompt])).ids[0, 0]
-    except UsageError:
-        return None
-    return ids
 
 
 @contextmanager

@@ -1,14 +1,39 @@
-"""The size of a picture to make, from what was asked and what was given to start from."""
+"""What a run starts from, as the user gave it, and the size of the picture that follows from it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
-from latentlink.runtime.denoising.start import Given
 from latentlink.runtime.request.checks import whole
 from latentlink.runtime.request.resolved import MAX_SIDE
+from latentlink.runtime.samplers.solvers.table import Level
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the user gave to start from.
+
+    Args:
+        images: Pictures: one, one a prompt, or one of each picture of the batch.
+        masks: White where to paint; one, or one for each of `images`.
+        latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
+        level: Of `latents`; None where it is unknown.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    masks: list[Image] = field(default_factory=list)
+    latents: Float32 | None = None
+    level: Level | None = None
 
 
 def size_of(

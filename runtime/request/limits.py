@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from latentlink.errors import UsageError
 from latentlink.runtime.linking.link import Engine
 from latentlink.runtime.request.resolved import MAX_SIDE
-from latentlink.runtime.vae.tiling import Limits
-
-UNLIMITED = 1 << 30
 
 
 def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int | None, downscale: int) -> None:
@@ -71,11 +68,3 @@ def nearest(
     if least > most:
         return None
     return min(max((2 * side + multiple) // (2 * multiple), least), most) * multiple
-
-
-def canvas_limits(engine: Engine) -> Limits:
-    """(least, most) height and width, in latent elements, of one pass of a half of the VAE."""
-    (least_height, _, most_height), (least_width, _, most_width) = (
-        engine.limits.get(dim, (1, 1, UNLIMITED)) for dim in ("h", "w")
-    )
-    return (least_height, most_height), (least_width, most_width)

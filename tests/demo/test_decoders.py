@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 import latentlink
 from latentlink.demo import DECODERS, bundle, checkpoint
 from latentlink.engine.bundle.bundle import Bundle
-from latentlink.runtime.transfer import psnr
+from latentlink.engine.quality.agreement import psnr
 
 PROMPTS = ["a red circle on a blue background", "a large yellow star on a purple background"]
 

@@ -37,7 +37,8 @@ and lcm, which amplify the last bit of a float32 number ten thousand times on th
 
 {demo}
 ## Families
-Small checkpoints with random weights and the family's own classes (`python -m latentlink.bench.checkpoints.random_checkpoint`):
+Small checkpoints with random weights and the family's own classes
+(`python -m latentlink.bench.checkpoints.random_checkpoint`):
 64x64 and 128x64, one picture and three, with and without a negative prompt where the model reads one, 10 steps, 4 for
 distilled models. The first sampler of each is the checkpoint's own.
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import latentlink
+from latentlink.engine.quality.agreement import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.loading import _with_decoder
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, clean_coefficients, read_schedule, sampler_table
-from latentlink.runtime.transfer import psnr
 
 PROMPT = "a red circle on a blue background"
 NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,3 +154,7 @@ def apply_row(
     if noise is not None:
         after = after + c * noise
     return after, denoised
+
+
+Level: TypeAlias = tuple[float, float]
+"""(signal, noise): x stands for `signal*z + noise*eps` of a picture z, as in `SamplerTable.levels`."""

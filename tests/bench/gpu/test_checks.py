@@ -24,7 +24,7 @@ from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.engine.targets.fingerprint import make_fingerprint
 from latentlink.engine.targets.ort_providers import CPU
 from latentlink.runtime import bundle_path
-from latentlink.runtime.probing.verify import load_probes
+from latentlink.runtime.probing.running import load_probes
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.gpu import cuda as runtime_cuda
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda

@@ -1,0 +1,56 @@
+"""Running an engine on probes, and their prompts through its tokenizer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle.manifest import ComponentEntry
+from latentlink.engine.bundle.probes import Arrays, Probes, Run
+from latentlink.errors import UsageError
+from latentlink.runtime.sessions import Session
+from latentlink.runtime.text.prompts import Prompts
+
+
+def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes:
+    """A bundle's probes of a component with these ports.
+
+    Raises:
+        BundleError: The file is damaged, or for other ports.
+    """
+    return Probes.load(bundle.file(bundle.manifest.probes[component]), entry.inputs, entry.outputs)
+
+
+def runner(session: Session) -> Run:
+    """Runs a session on arrays of the host."""
+
+    def run(inputs: Arrays) -> Arrays:
+        given = {tensor: session.upload(array) for tensor, array in inputs.items()}
+        done = session.run(given, {port.tensor: None for port in session.outputs})
+        return {tensor: buffer.numpy() for tensor, buffer in done.items()}
+
+    return run
+
+
+def tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
+    """Where the tokenizer makes other ids of a golden prompt than those that the encoder was shown."""
+    if entry.tokenizer is None:
+        return ""
+    for probe in probes.probes:
+        ids = None if probe.prompt is None else token_ids(bundle, entry, probe.prompt)
+        if ids is not None and not np.array_equal(ids, probe.inputs[entry.inputs[0].tensor][0]):
+            return f"the tokenizer makes other ids of {probe.prompt!r} than the reference's"
+    return ""
+
+
+def token_ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32] | None:
+    """Ids of a prompt's first piece, or None where it is longer than the encoder reads: the probe holds what fits."""
+    if entry.tokenizer is None:
+        return None
+    prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
+    try:
+        ids: NDArray[np.int32] = prompts.tokens([prompt], prompts.pieces([prompt])).ids[0, 0]
+    except UsageError:
+        return None
+    return ids

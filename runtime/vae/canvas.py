@@ -1,0 +1,16 @@
+"""How large a picture one pass of a half of the VAE takes."""
+
+from __future__ import annotations
+
+from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.vae.tiling import Limits
+
+UNLIMITED = 1 << 30
+
+
+def canvas_limits(engine: Engine) -> Limits:
+    """(least, most) height and width, in latent elements, of one pass of a half of the VAE."""
+    (least_height, _, most_height), (least_width, _, most_width) = (
+        engine.limits.get(dim, (1, 1, UNLIMITED)) for dim in ("h", "w")
+    )
+    return (least_height, most_height), (least_width, most_width)
