@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from latentlink.calibration.quality import Pictures
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.quality import Quality
 from latentlink.runtime import Pipeline
 from latentlink.runtime.sessions import Session
 

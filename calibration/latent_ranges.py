@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.engine.bundle import LatentRange
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline, Progress
-from latentlink.runtime.guards.guard import Guard
+from latentlink.runtime.guards import Guard
 from latentlink.runtime.samplers import CLEAN
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

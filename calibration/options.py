@@ -8,8 +8,7 @@ from pathlib import Path
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.judge import Judge
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.engine.graphs import check_links
 from latentlink.errors import UsageError
 

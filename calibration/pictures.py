@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from latentlink.calibration.judge import Judge
 from latentlink.calibration.quality import pictures_of, quality_of
-from latentlink.engine.bundle.manifest import EngineEntry, Manifest, StepCache
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.bundle import EngineEntry, Manifest, StepCache
+from latentlink.engine.quality import Quality
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.quality.agreement import decibel
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.quality import Quality, decibel
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.sessions import Session
 

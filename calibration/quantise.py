@@ -20,11 +20,10 @@ from latentlink.calibration.recording import Recording, runs_of
 from latentlink.calibration.sensitivity import Cost, add_twins, costs_of, keep_list, step_quality
 from latentlink.calibration.taps import Runner
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders.job import Options
-from latentlink.engine.bundle.bundle import Bundle, is_bundle, write_bundle
-from latentlink.engine.bundle.manifest import EngineEntry, Manifest
+from latentlink.engine.builders import Options
+from latentlink.engine.bundle import Bundle, EngineEntry, Manifest, is_bundle, write_bundle
+from latentlink.engine.quality import Quality
 from latentlink.engine.quality.agreement import agreement
-from latentlink.engine.quality.gate import Quality
 from latentlink.errors import BuildError
 from latentlink.files import replacing_directory
 from latentlink.runtime import Pipeline, load

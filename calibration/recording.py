@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.calibration.latent_ranges import BATCH, ranges_of, statistics
-from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.engine.bundle import LatentRange
 from latentlink.files import atomic_file
 from latentlink.runtime import Pipeline, Progress
-from latentlink.runtime.guards.guard import Guard
+from latentlink.runtime.guards import Guard
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sessions import Buffer, Session
 

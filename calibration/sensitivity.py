@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from latentlink.calibration.formats import Format
 from latentlink.calibration.layers import Layer
 from latentlink.calibration.qdq import quantised_weights, round_trip
-from latentlink.engine.quality.agreement import decibel
+from latentlink.engine.quality import decibel
 
 if TYPE_CHECKING:
     import onnx_ir as ir

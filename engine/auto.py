@@ -13,15 +13,14 @@ from math import isfinite
 from statistics import median
 from typing import TypeAlias
 
-from latentlink.engine.builders.job import Options, Range
-from latentlink.engine.bundle.manifest import Candidate, EngineEntry, Manifest, Measured
-from latentlink.engine.bundle.probes import Arrays, Probe, Run, tiled
+from latentlink.engine.builders import Options, Range
+from latentlink.engine.bundle import Arrays, EngineEntry, Manifest, Measured, Probe, Run
+from latentlink.engine.bundle.manifest import Candidate
+from latentlink.engine.bundle.probes import tiled
 from latentlink.engine.feasible import check_request
 from latentlink.engine.graphs import precision_of
-from latentlink.engine.quality.agreement import Agreement
-from latentlink.engine.targets.fingerprint import make_fingerprint, preflight
-from latentlink.engine.targets.machine import this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.quality import Agreement
+from latentlink.engine.targets import TARGETS, make_fingerprint, preflight, this_machine
 from latentlink.errors import LatentLinkError, PreflightError
 from latentlink.ports import Port
 

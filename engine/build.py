@@ -11,22 +11,28 @@ from pathlib import Path
 from time import perf_counter
 
 from latentlink.engine.auto import AUTO, Clock, Tried, contest, targets_here
-from latentlink.engine.builders.job import Job, OnPhase, Options
-from latentlink.engine.builders.table import BUILDERS, Opener, open_on_cpu
-from latentlink.engine.bundle.bundle import Bundle, is_bundle, write_bundle
+from latentlink.engine.builders import BUILDERS, Job, OnPhase, Opener, Options, open_on_cpu
+from latentlink.engine.bundle import (
+    SHALLOW,
+    Bundle,
+    ComponentEntry,
+    EngineEntry,
+    Manifest,
+    Measured,
+    Probes,
+    is_bundle,
+    write_bundle,
+)
 from latentlink.engine.bundle.checks import MAX_TEXT
-from latentlink.engine.bundle.manifest import SHALLOW, Candidate, ComponentEntry, EngineEntry, Manifest, Measured
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle.manifest import Candidate
 from latentlink.engine.feasible import check_request
 from latentlink.engine.fitted_probes import take_probes
 from latentlink.engine.graphs import Graph, check_gate, check_links, graphs_of
 from latentlink.engine.precision import Report
-from latentlink.engine.quality.agreement import Agreement
+from latentlink.engine.quality import Agreement, is_quantised
 from latentlink.engine.quality.gate import PREFIX
-from latentlink.engine.quality.precisions import is_quantised
 from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets.fingerprint import make_fingerprint, preflight
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, make_fingerprint, preflight
 from latentlink.errors import BuildError, BundleError, UsageError
 from latentlink.files import replacing_directory
 from latentlink.spaces import digest

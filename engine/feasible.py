@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latentlink.engine.builders import Options
 from latentlink.engine.builders.gpu_kinds import kinds_of_gpu
-from latentlink.engine.builders.job import Options
-from latentlink.engine.bundle.manifest import Manifest
+from latentlink.engine.bundle import Manifest
 from latentlink.engine.graphs import precision_of
 from latentlink.engine.precision import PRECISIONS
-from latentlink.engine.quality.precisions import MIXED, QUANTISED
-from latentlink.engine.targets.machine import this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.quality import MIXED, QUANTISED
+from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.errors import PreflightError, UsageError
 
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from latentlink.engine.builders.table import open_on_cpu
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Probe, Probes, Run
+from latentlink.engine.builders import open_on_cpu
+from latentlink.engine.bundle import Bundle, Probe, Probes, Run
 from latentlink.engine.graphs import wide_graph
 from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS
 
 FITTED = 2
 """Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry
 from latentlink.engine.precision import PRECISIONS, Report, convert
-from latentlink.engine.quality.gate import Quality
-from latentlink.engine.quality.precisions import MIXED, QUANTISED, is_quantised, mixed
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.quality import MIXED, QUANTISED, Quality, is_quantised, mixed
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError
 from latentlink.spaces import digest
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latentlink.engine.builders.job import Range
-from latentlink.engine.bundle.manifest import ComponentEntry, Manifest
+from latentlink.engine.builders import Range
+from latentlink.engine.bundle import ComponentEntry, Manifest
 from latentlink.errors import UsageError
 
 BATCH: Range = (1, 1, 4)

@@ -9,9 +9,16 @@ from pathlib import Path
 import torch
 
 import latentlink
-from latentlink.engine.bundle.bundle import is_bundle, write_bundle
-from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import (
+    ComponentEntry,
+    EngineEntry,
+    Manifest,
+    Probes,
+    Sampling,
+    TokenizerEntry,
+    is_bundle,
+    write_bundle,
+)
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.graphs.component import DTYPES, Component

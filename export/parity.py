@@ -11,8 +11,9 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.probes import Probes
-from latentlink.engine.quality.agreement import Agreement, agreement
+from latentlink.engine.bundle import Probes
+from latentlink.engine.quality import Agreement
+from latentlink.engine.quality.agreement import agreement
 
 Case: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the order of a graph's own."""

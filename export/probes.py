@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer as Tokens
 from torch import Tensor
 
-from latentlink.engine.bundle.probes import Probe, Probes
+from latentlink.engine.bundle import Probe, Probes
 from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
 from latentlink.export.probe_pictures import PATTERNS, draw
 from latentlink.ports import COEFFICIENTS, Port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.chain import Chained, Hop, Stage, chain
-from latentlink.runtime.denoising.loop import Progress
+from latentlink.runtime.denoising import Progress
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.loading import load
 from latentlink.runtime.pipeline import Pipeline, Result

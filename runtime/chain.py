@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from latentlink.errors import LatentLinkError, UsageError
-from latentlink.runtime.denoising.loop import OnStep
+from latentlink.runtime.denoising import OnStep
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.pipeline import Pipeline, Result
-from latentlink.runtime.request.checks import prompts, seeds, whole
+from latentlink.runtime.request import prompts, seeds, whole
 from latentlink.runtime.request.resolved import MAX_BATCH
 from latentlink.runtime.transfer import Size, transfer
 

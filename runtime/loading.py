@@ -7,20 +7,15 @@ from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import SHALLOW
-from latentlink.engine.bundle.probes import Arrays
+from latentlink.engine.bundle import SHALLOW, Arrays, Bundle
 from latentlink.errors import BundleError, LinkError, UsageError
 from latentlink.ports import Port, latent_port
 from latentlink.runtime.bundle_names import bundle_path
-from latentlink.runtime.linking.link import Engine, Linked, as_declared, link
-from latentlink.runtime.linking.opening import Opening
-from latentlink.runtime.linking.residency import Residency
+from latentlink.runtime.linking import Engine, Linked, Opening, Residency
+from latentlink.runtime.linking.link import as_declared, link
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.probing.candidate import check_candidate
-from latentlink.runtime.probing.running import runner
-from latentlink.runtime.probing.verify import verify_quick
-from latentlink.runtime.text.prompts import Prompts
+from latentlink.runtime.probing import check_candidate, runner, verify_quick
+from latentlink.runtime.text import Prompts
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 

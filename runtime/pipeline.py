@@ -14,28 +14,20 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.manifest import Manifest, Sampling
+from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
+from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, reuse_of
 from latentlink.runtime.denoising.conditioning import conditioning
-from latentlink.runtime.denoising.guidance import guided_rows
-from latentlink.runtime.denoising.loop import OnStep, denoise
-from latentlink.runtime.denoising.start import begin
-from latentlink.runtime.denoising.step_cache import reuse_of, told
-from latentlink.runtime.guards.faults import generated_margin
-from latentlink.runtime.guards.guard import Guard
+from latentlink.runtime.denoising.step_cache import told
+from latentlink.runtime.guards import Guard, generated_margin
 from latentlink.runtime.latents import Latents, check_latents
-from latentlink.runtime.linking.link import Engine, Linked
-from latentlink.runtime.request.checks import seeds
-from latentlink.runtime.request.given import Given, size_of
-from latentlink.runtime.request.limits import check_limits
-from latentlink.runtime.request.pictures import as_list, pixels
-from latentlink.runtime.request.resolved import Request, resolve
+from latentlink.runtime.linking import Engine, Linked
+from latentlink.runtime.request import Given, Request, as_list, check_limits, pixels, resolve, seeds, size_of
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
-from latentlink.runtime.text.prompts import Prompts
-from latentlink.runtime.vae.autoencoder import Autoencoder
-from latentlink.runtime.vae.guarded import GuardedVae
+from latentlink.runtime.text import Prompts
+from latentlink.runtime.vae import Autoencoder, GuardedVae
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.request.checks import whole
-from latentlink.runtime.request.limits import check_limits, nearest
-from latentlink.runtime.request.pictures import pixels
+from latentlink.runtime.request import check_limits, nearest, pixels, whole
 from latentlink.runtime.request.resolved import MAX_SIDE
 
 if TYPE_CHECKING:

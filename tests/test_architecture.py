@@ -2,79 +2,101 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.house import (
+    FOLDERS,
+    LIBRARIES,
+    MOST_FILES,
+    MOST_FILES_ON_TOP,
+    ROOMS,
+    ROOT,
+    counts,
+    file_of,
+    imports,
+    room_of,
+    sources,
+)
 
-# Folder: (what it may import of latentlink, what it may import from elsewhere; None: anything it installs)
-TABLE: Mapping[str, tuple[set[str], set[str] | None]] = {
-    "latentlink": (set(), {"numpy"}),
-    "export": ({"engine"}, None),
-    "engine": (set(), {"numpy", "onnxruntime", "onnx_ir", "safetensors"}),
-    "runtime": ({"engine"}, {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"}),
-    "calibration": ({"engine", "runtime"}, {"numpy", "onnx_ir", "onnxruntime", "safetensors", "PIL"}),
-    "bench": ({"engine", "runtime", "demo"}, None),
-}
-
-# The only modules of engine/ that the runtime may read: never a builder.
-ENGINE_FOR_RUNTIME = {
-    "agreement", "bundle", "files", "fingerprint", "gate", "machine", "manifest", "openvino_engine", "openvino_module",
-    "ort_providers", "probes", "targets", "tensorrt_module",
-}  # fmt: skip
-VOCABULARY = {"errors", "ports", "spaces"}
 FAMILIES = re.compile(r"sdxl|sd3|flux|refiner|kl-f8|sd1|clip_l|stable.diffusion", re.IGNORECASE)
 
-
-def _sources(folder: str) -> list[Path]:
-    files = [path for path in (ROOT / folder).rglob("*.py") if "cli" not in path.relative_to(ROOT).parts]
-    assert files
-    return files
+# The package's front hands out the runtime's names when they are asked for, and runs the command line.
+FRONT = (Path("latentlink/__init__.py"), Path("latentlink/__main__.py"))
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module or ""
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_room_imports_only_what_the_table_allows(folder: str) -> None:
+    for path in sources(folder):
+        room = room_of(path)
+        for name in imports(path):
+            other = file_of(name)
+            if other is None or path in FRONT:
+                continue
+            found = room_of(other)
+            assert found in {room, "latentlink"} | ROOMS[room], f"{path} ({room}) imports {name} ({found})"
 
 
-@pytest.mark.parametrize("folder", TABLE)
-def test_a_folder_imports_only_what_the_table_allows(folder: str) -> None:
-    inside, outside = TABLE[folder]
-    for path in _sources(folder):
-        for name in _imports(path):
-            parts = name.split(".")
-            if parts[0] == "latentlink":
-                if len(parts) == 1 or parts[1] in VOCABULARY | {folder} | inside:
-                    continue
-                # the package's front hands out the runtime's names when they are asked for, and runs the command line
-                assert path.parent == ROOT / "latentlink", f"{path.relative_to(ROOT)} imports {name}"
-                assert path.name in ("__init__.py", "__main__.py"), f"{path.relative_to(ROOT)} imports {name}"
-            elif outside is not None and parts[0] not in sys.stdlib_module_names:
-                assert parts[0] in outside, f"{path.relative_to(ROOT)} imports {name}"
+@pytest.mark.parametrize("folder", LIBRARIES)
+def test_a_folder_imports_only_the_libraries_of_the_table(folder: str) -> None:
+    for path in sources(folder):
+        if "cli" in path.parts:
+            continue
+        for name in imports(path):
+            library = name.partition(".")[0]
+            if library != "latentlink" and library not in sys.stdlib_module_names:
+                assert library in LIBRARIES[folder], f"{path} imports {name}"
 
 
-def test_the_runtime_reads_bundles_and_fingerprints_but_no_builder() -> None:
-    for path in _sources("runtime"):
-        for name in _imports(path):
-            if name.startswith("latentlink.engine"):
-                assert name.split(".")[2] in ENGINE_FOR_RUNTIME, f"{path.relative_to(ROOT)} imports {name}"
+def test_the_table_has_no_circle() -> None:
+    left = {room: set(others) for room, others in ROOMS.items()}
+    while left:
+        done = [room for room, others in left.items() if not others & left.keys()]
+        assert done, f"a circle among {sorted(left)}"
+        left = {room: others for room, others in left.items() if room not in done}
+
+
+def test_every_file_has_a_room_and_no_room_is_crowded() -> None:
+    found = counts()
+    assert all(room_of(path) for folder in FOLDERS for path in sources(folder))
+    for folder, count in found.items():
+        most = MOST_FILES_ON_TOP if any(other.startswith(f"{folder}/") for other in found) else MOST_FILES
+        assert count <= most, f"{folder} has {count} files, at most {most}: {found}"
+
+
+def test_a_private_module_is_imported_in_its_own_room_alone() -> None:
+    for folder in FOLDERS:
+        for path in sources(folder):
+            for name in imports(path):
+                other = file_of(name)
+                if other is not None and other.stem.startswith("_") and not other.stem.startswith("__"):
+                    assert other.parent == path.parent, f"{path} imports {name}"
+
+
+def test_the_packages_of_pyproject_are_the_folders() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {path.parent for folder in FOLDERS for path in sources(folder) if path.name == "__init__.py"}
+    names = {".".join(path.parts if path.parts[0] == "latentlink" else ("latentlink", *path.parts)) for path in folders}
+    assert set(listed["packages"]) == names | set(listed["package-dir"])
+
+
+def test_every_folder_of_the_package_is_linked_into_it() -> None:
+    for folder in FOLDERS[1:]:
+        link = ROOT / "latentlink" / folder
+        assert link.is_symlink(), f"{link} is no link: see CONTRIBUTING.md"
+        assert link.resolve() == ROOT / folder
 
 
 @pytest.mark.parametrize("folder", ["runtime", "engine"])
 def test_no_family_is_named(folder: str) -> None:
-    for path in _sources(folder):
-        found = FAMILIES.search(path.read_text(encoding="utf-8"))
-        assert found is None, f"{path.relative_to(ROOT)} names {found and found.group()}"
+    for path in sources(folder):
+        found = FAMILIES.search((ROOT / path).read_text(encoding="utf-8"))
+        assert found is None, f"{path} names {found and found.group()}"
 
 
 BLOCKED = """

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 from latentlink.bench.against.ours import SETTINGS, Ours
 from latentlink.bench.against.sides import OURS, SIDES, Side
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.linking.choice import choose
+from latentlink.runtime.linking import choose
 from latentlink.runtime.loading import decided
 
 LATENTLINK = "latentlink"

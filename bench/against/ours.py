@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import UsageError
 
 SETTINGS: Mapping[str, str] = {"step_cache": "step cache {}"}

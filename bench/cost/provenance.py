@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.bench.cost import measure
-from latentlink.engine.targets.machine import Machine
+from latentlink.engine.targets import Machine
 
 QUERY = (
     "name",

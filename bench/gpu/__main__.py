@@ -28,8 +28,7 @@ from latentlink.bench.gpu.report import Check, Peak, Report, Speed
 from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
 from latentlink.bench.gpu.subject import PRECISIONS, Subject
 from latentlink.bench.gpu.tables import show
-from latentlink.engine.targets.machine import Machine, this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, Machine, this_machine
 from latentlink.errors import LatentLinkError, PreflightError
 from latentlink.files import atomic_file
 

@@ -20,15 +20,13 @@ from latentlink.bench.gpu.perturb import write_perturbed
 from latentlink.bench.gpu.report import Check, Figures
 from latentlink.bench.gpu.subject import Failed, NotRun, Subject, draw, drawn, engines, opened
 from latentlink.bench.gpu.trace import TRACES
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Arrays
+from latentlink.engine.bundle import Arrays, Bundle
 from latentlink.engine.graphs import graphs_of
-from latentlink.engine.quality.agreement import psnr
-from latentlink.engine.targets.machine import Machine
+from latentlink.engine.quality import psnr
+from latentlink.engine.targets import TARGETS, Machine
 from latentlink.engine.targets.ort_providers import CPU, PROVIDERS
-from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
-from latentlink.runtime.probing.running import runner
+from latentlink.runtime.probing import runner
 from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.sessions import OPENERS
 

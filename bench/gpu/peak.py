@@ -11,9 +11,8 @@ from time import perf_counter
 import numpy as np
 
 from latentlink.bench.gpu.report import Peak
-from latentlink.engine.builders.job import Job
-from latentlink.engine.builders.table import BUILDERS
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.builders import BUILDERS, Job
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import open_session

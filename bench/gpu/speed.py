@@ -18,7 +18,7 @@ from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.report import OURS, Speed, Work
 from latentlink.bench.gpu.tables import COMPILED, EAGER
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.errors import LatentLinkError
 

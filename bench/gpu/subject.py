@@ -16,10 +16,9 @@ import latentlink
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.report import Figures
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Arrays
+from latentlink.engine.bundle import Arrays, Bundle
 from latentlink.errors import LatentLinkError
-from latentlink.runtime.probing.running import load_probes
+from latentlink.runtime.probing import load_probes
 from latentlink.runtime.sessions import OPENERS
 
 PRECISIONS = ("fp32", "fp16")

@@ -19,7 +19,7 @@ import latentlink
 from latentlink.bench.parity.case import Case, start_mask, start_picture
 from latentlink.bench.parity.diffusers import Diffusers, Reference
 from latentlink.bench.parity.schedulers import FLOW_SCHEDULERS, SCHEDULERS
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.runtime.latents import Latents
 from latentlink.runtime.pipeline import Result
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS

@@ -21,7 +21,7 @@ import latentlink
 from latentlink.bench.against.ours import read_ours
 from latentlink.demo.check import check
 from latentlink.demo.grammar import Scene, held_out
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 
 BATCH = 8
 

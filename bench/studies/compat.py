@@ -14,9 +14,9 @@ from PIL import Image
 
 import latentlink.runtime as runtime
 from latentlink.bench.studies.grid import Cell, Row, grid
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.errors import LatentLinkError, LinkError, UsageError
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.loading import open_component
 
 Picture = NDArray[np.uint8]

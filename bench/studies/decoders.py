@@ -33,16 +33,15 @@ from latentlink.demo import checkpoint
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Run
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.bundle import Bundle, Run
+from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.loading import open_component
-from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN, Candidate, judge
-from latentlink.runtime.probing.running import load_probes, runner
+from latentlink.runtime.probing import Candidate, judge, load_probes, runner
+from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

@@ -17,7 +17,7 @@ from latentlink.demo.check import Verdict, check
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
 from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load, sample
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 
 SEED = 0
 """Of the noise of the first caption; none of it was chosen for its pictures."""

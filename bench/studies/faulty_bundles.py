@@ -12,8 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Manifest
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Manifest, write_bundle
 from latentlink.ports import Port, latent_port
 from latentlink.spaces import LatentSpace, digest
 

@@ -32,8 +32,8 @@ from latentlink.bench.studies.faulty_bundles import (
 )
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.quality import psnr
 from latentlink.errors import GuardError
 from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.guards.faults import roughness

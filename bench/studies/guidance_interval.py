@@ -24,7 +24,7 @@ import latentlink
 from latentlink.bench.studies.accuracy import beside, right
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Pipeline
-from latentlink.runtime.denoising.guidance import guided_rows
+from latentlink.runtime.denoising import guided_rows
 
 BATCH = 8
 INTERVALS = ((0.28, 5.42), (0.0, 5.42), (0.28, inf), (0.5, 3.0), (1.0, inf))

@@ -23,7 +23,7 @@ from latentlink.bench.cost.measure import provenance
 from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.runtime.vae.budget import peak_of, resident
 from latentlink.runtime.vae.tiling import Array, Axis, Mosaic, cut, in_passes
 

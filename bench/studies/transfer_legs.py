@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import latentlink
 from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.demo.grammar import held_out
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.runtime import Pipeline, Stage, chain, transfer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
 from latentlink.demo.sampling import decode, encode, load, sample
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 
 ROWS = 5
 COLUMNS = ("decoder of demo", "forced: decoder of demo-b", "moved: decode, encode, decode")

@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from latentlink.engine.builders.gpu_kinds import capabilities, least_cuda
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle.manifest import Fact
+from latentlink.engine.bundle import Fact
 from latentlink.engine.targets.ort_providers import attach, open_inference
 from latentlink.errors import BuildError, PreflightError
 from latentlink.files import atomic_file

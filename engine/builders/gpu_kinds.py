@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from latentlink.engine.builders.job import Job
-from latentlink.engine.targets.machine import this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.errors import PreflightError
 
 

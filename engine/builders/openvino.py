@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle.manifest import Fact
-from latentlink.engine.bundle.probes import Arrays, Run
+from latentlink.engine.bundle import Arrays, Fact, Run
 from latentlink.engine.passes.openvino_passes import PASSES, angles, keep_types
+from latentlink.engine.targets import TARGETS
 from latentlink.engine.targets.openvino_engine import LOWERED, OpenVinoEngine
 from latentlink.engine.targets.openvino_module import openvino, tensor_names
-from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import BuildError, BundleError
 
 SPARE = 1 << 20

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle.manifest import Fact
-from latentlink.engine.bundle.probes import Arrays, Run
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.bundle import Arrays, Fact, Run
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from latentlink.engine.bundle.probes import Run
+from latentlink.engine.bundle import Run
 
 BUILDERS: Mapping[str, str] = {
     "tensorrt": "latentlink.engine.builders.tensorrt",

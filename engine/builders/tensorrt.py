@@ -15,9 +15,8 @@ from typing import Any
 from latentlink.engine.builders.gpu_kinds import capabilities, least_cuda
 from latentlink.engine.builders.job import Job
 from latentlink.engine.builders.tensorrt_progress import Phases
-from latentlink.engine.bundle.manifest import Fact
-from latentlink.engine.targets.machine import this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.bundle import Fact
+from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.engine.targets.tensorrt_module import ERRORS, error_log, import_tensorrt
 from latentlink.errors import BuildError, UsageError
 from latentlink.files import atomic_file

@@ -20,7 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from latentlink.engine.bundle.checks import MAX_TEXT, REMEDY
-from latentlink.engine.quality.agreement import Agreement, agreement
+from latentlink.engine.quality import Agreement
+from latentlink.engine.quality.agreement import agreement
 from latentlink.errors import BundleError
 from latentlink.ports import Port
 

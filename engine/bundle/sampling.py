@@ -21,7 +21,8 @@ from latentlink.engine.bundle.checks import (
     unexpected,
 )
 from latentlink.engine.bundle.entries import each, sorted_items
-from latentlink.engine.quality.gate import FIGURES, JUDGED, PREFIX, Quality
+from latentlink.engine.quality import Quality
+from latentlink.engine.quality.gate import FIGURES, JUDGED, PREFIX
 from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from latentlink.engine.bundle.manifest import EngineEntry, Fact
+from latentlink.engine.bundle import EngineEntry, Fact
 from latentlink.engine.targets.machine import Gpu, Machine, this_machine
 from latentlink.engine.targets.table import TARGETS, Package, Target
 from latentlink.spaces import digest

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from latentlink.engine.bundle.manifest import SHALLOW
+from latentlink.engine.bundle import SHALLOW
 from latentlink.export.graphs.component import DTYPES, Component
 from latentlink.export.options import Options
 from latentlink.export.parts.step import Step

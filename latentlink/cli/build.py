@@ -11,7 +11,7 @@ import click
 from latentlink.cli.shared.console import console, print_json, print_measured, progress, size
 
 if TYPE_CHECKING:
-    from latentlink.engine.bundle.manifest import Manifest
+    from latentlink.engine.bundle import Manifest
     from latentlink.engine.precision import Report
 
 
@@ -80,9 +80,9 @@ def command(
     A bundle that is there already is kept until the new one is whole.
     """
     from latentlink.engine.build import Told, build_bundle
-    from latentlink.engine.builders.job import Options
+    from latentlink.engine.builders import Options
     from latentlink.engine.sizes import Shapes, parse_range
-    from latentlink.runtime.probing.verify import opener
+    from latentlink.runtime.probing import opener
 
     began = perf_counter()
     shapes = Shapes(
@@ -130,7 +130,7 @@ def command(
 
 
 def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds: float) -> None:
-    from latentlink.engine.targets.fingerprint import preflight
+    from latentlink.engine.targets import preflight
 
     for name, report in reports.items():
         console.print(f"{name}: {report.summary()}", soft_wrap=True, highlight=False)

@@ -17,8 +17,8 @@ from latentlink.errors import UsageError
 if TYPE_CHECKING:
     from latentlink.calibration.judge import Judge
     from latentlink.calibration.pictures import Drawn
-    from latentlink.engine.bundle.manifest import Manifest
-    from latentlink.engine.quality.gate import Quality
+    from latentlink.engine.bundle import Manifest
+    from latentlink.engine.quality import Quality
     from latentlink.runtime import Pipeline
 
 
@@ -217,9 +217,9 @@ def _step_cache(bundle: str, every: int, asked: _Run) -> None:
 def _beside(bundle: str, reference: str, asked: _Run) -> None:
     import latentlink
     from latentlink.calibration.pictures import measure_beside, with_quality
-    from latentlink.engine.bundle.bundle import Bundle
+    from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
-    from latentlink.runtime.linking.choice import choose
+    from latentlink.runtime.linking import choose
 
     with _measuring(bundle, asked) as (pipe, tell):
         engine = choose("denoiser", bundle, Bundle.open(bundle_path(bundle), check_files=False), asked.target).engine
@@ -255,7 +255,7 @@ def _measuring(bundle: str, asked: _Run) -> Iterator[tuple[Pipeline, Callable[[i
 
 
 def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
-    from latentlink.engine.bundle.bundle import rewrite_manifest
+    from latentlink.engine.bundle import rewrite_manifest
     from latentlink.runtime import bundle_path
 
     rewrite_manifest(bundle_path(bundle), change)

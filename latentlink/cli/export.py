@@ -153,7 +153,7 @@ def command(
 
 def _space_of(bundle: str, named: str | None) -> LatentSpace:
     """The one latent space of a bundle or export."""
-    from latentlink.engine.bundle.bundle import Bundle
+    from latentlink.engine.bundle import Bundle
     from latentlink.errors import UsageError
     from latentlink.runtime.bundle_names import bundle_path
 

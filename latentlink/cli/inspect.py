@@ -14,8 +14,7 @@ from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
-    from latentlink.engine.bundle.bundle import Bundle
-    from latentlink.engine.bundle.manifest import EngineEntry
+    from latentlink.engine.bundle import Bundle, EngineEntry
     from latentlink.ports import Port
 
 
@@ -43,7 +42,7 @@ def command(what: str, space: str | None, as_json: bool) -> None:
     if space is not None and path.suffix != ".safetensors":
         raise UsageError(f"--space says what a latents file is, and {what!r} is none.", remedy="Leave it out.")
     if path.is_dir():
-        from latentlink.engine.bundle.bundle import Bundle
+        from latentlink.engine.bundle import Bundle
 
         bundle = Bundle.open(path)
         print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
@@ -60,8 +59,8 @@ def command(what: str, space: str | None, as_json: bool) -> None:
 def _show_bundle(name: str, bundle: Bundle) -> None:
     from rich.table import Table
 
-    from latentlink.engine.quality.gate import Quality
-    from latentlink.engine.targets.fingerprint import preflight
+    from latentlink.engine.quality import Quality
+    from latentlink.engine.targets import preflight
 
     manifest = bundle.manifest
     total = size(sum(file.size for file in manifest.files.values()))
@@ -186,8 +185,8 @@ def _target(path: Path) -> str:
         UsageError: It is a plan, and lies in no bundle.
         BundleError: The manifest that lists it is damaged.
     """
-    from latentlink.engine.bundle.bundle import Bundle
-    from latentlink.engine.targets.fingerprint import preflight
+    from latentlink.engine.bundle import Bundle
+    from latentlink.engine.targets import preflight
 
     for folder in path.absolute().parents:
         if not _lists(folder, path.absolute()):

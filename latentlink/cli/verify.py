@@ -11,7 +11,7 @@ from latentlink.cli.shared.console import console, print_json, progress
 from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:
-    from latentlink.runtime.probing.verify import Checked
+    from latentlink.runtime.probing import Checked
 
 
 @click.command(
@@ -35,7 +35,7 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
 
     The golden outputs are torch's in float32, made at export. Engines for other machines are told and not run.
     """
-    from latentlink.engine.bundle.bundle import Bundle
+    from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path, load
     from latentlink.runtime.probing.verify import verify
 

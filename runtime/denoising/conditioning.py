@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoising.guidance import Guided
-from latentlink.runtime.linking.link import Engine, Linked
-from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.linking import Engine, Linked
+from latentlink.runtime.request import Request
 from latentlink.runtime.sessions import Buffer
-from latentlink.runtime.text.embedding import encode
-from latentlink.runtime.text.prompts import Prompts, Tokens
+from latentlink.runtime.text import Prompts, Tokens, encode
 
 
 def conditioning(

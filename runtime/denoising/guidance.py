@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
-from latentlink.runtime.linking.link import Engine
-from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.linking import Engine
+from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SamplerTable
 
 Guided: TypeAlias = NDArray[np.bool_]

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoising.loop import Around
-from latentlink.runtime.request.given import Float32, Given
-from latentlink.runtime.request.pictures import mask_pixels, pixels
-from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.request import Given, Request, mask_pixels, pixels
+from latentlink.runtime.request.given import Float32
 from latentlink.runtime.samplers import SamplerTable
 from latentlink.runtime.samplers.noise import Shape
 from latentlink.runtime.samplers.solvers.table import CLEAN, Level

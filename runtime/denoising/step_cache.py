@@ -6,12 +6,12 @@ shallow one on those between.
 
 from __future__ import annotations
 
-from latentlink.engine.bundle.manifest import Sampling
+from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.denoising.guidance import Guided
 from latentlink.runtime.denoising.loop import Reuse
-from latentlink.runtime.linking.link import Linked
-from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.linking import Linked
+from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SamplerTable
 
 

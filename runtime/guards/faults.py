@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.engine.bundle import LatentRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime.guards.faults import GENERATED, Fault, Margin, finite_fault, picture_fault, range_fault
 

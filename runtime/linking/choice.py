@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import EngineEntry
-from latentlink.engine.quality.gate import Quality
-from latentlink.engine.targets.fingerprint import DAMAGED, preflight
+from latentlink.engine.bundle import Bundle, EngineEntry
+from latentlink.engine.quality import Quality
+from latentlink.engine.targets import preflight
+from latentlink.engine.targets.fingerprint import DAMAGED
 from latentlink.errors import BundleError, LatentLinkError, PreflightError
 
 PASSED = " passed over, "

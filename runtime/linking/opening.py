@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.engine.quality.precisions import RANGES
-from latentlink.engine.targets.fingerprint import preflight
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, preflight
 from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.linking.choice import choose
 from latentlink.runtime.linking.link import Engine

@@ -23,13 +23,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import ComponentEntry
-from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
-from latentlink.engine.quality.agreement import Agreement, agreement, decibel
+from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probe, Probes, Run
+from latentlink.engine.quality import Agreement, decibel
+from latentlink.engine.quality.agreement import agreement
 from latentlink.errors import BundleError, LinkError
 from latentlink.ports import Port
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.probing.running import load_probes, runner, token_ids
 
 LEAST_SNR = 6.0

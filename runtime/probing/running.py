@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import ComponentEntry
-from latentlink.engine.bundle.probes import Arrays, Probes, Run
+from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probes, Run
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Session
-from latentlink.runtime.text.prompts import Prompts
+from latentlink.runtime.text import Prompts
 
 
 def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes:

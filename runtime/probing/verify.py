@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry
-from latentlink.engine.bundle.probes import Run
-from latentlink.engine.quality.agreement import Agreement
-from latentlink.engine.targets.fingerprint import preflight
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Run
+from latentlink.engine.quality import Agreement
+from latentlink.engine.targets import preflight
 from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
-from latentlink.runtime.linking.link import Engine, as_declared
+from latentlink.runtime.linking import Engine
+from latentlink.runtime.linking.link import as_declared
 from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
 from latentlink.runtime.sessions import open_session
 

@@ -1,1 +1,27 @@
 """One generation as it was requested, and as it was resolved: sizes, prompts, pictures, limits."""
+
+from __future__ import annotations
+
+from latentlink.runtime.request.checks import prompts, seeds, whole
+from latentlink.runtime.request.given import Given, size_of
+from latentlink.runtime.request.limits import check_limits, nearest
+from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
+from latentlink.runtime.request.resolved import Request, resolve
+
+__all__ = [
+    # requested and resolved
+    "Given",
+    "Request",
+    "resolve",
+    # checks
+    "prompts",
+    "seeds",
+    "whole",
+    "size_of",
+    "check_limits",
+    "nearest",
+    # pictures as arrays
+    "as_list",
+    "mask_pixels",
+    "pixels",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentlink.errors import UsageError
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.request.resolved import MAX_SIDE
 
 

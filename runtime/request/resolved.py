@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from latentlink.engine.bundle.manifest import Sampling
+from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.request.checks import number, prompts, seeds, whole
 from latentlink.runtime.samplers import SamplerTable, Schedule, read_schedule, sampler_table

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS
 from latentlink.engine.targets.tensorrt_module import ErrorLog, error_log
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Dim, Port

@@ -1,1 +1,13 @@
 """Prompts to embeddings: tokens, weights, pieces."""
+
+from __future__ import annotations
+
+from latentlink.runtime.text.embedding import encode
+from latentlink.runtime.text.prompts import Prompts, Tokens
+
+__all__ = [
+    # prompts to tokens to embeddings
+    "encode",
+    "Prompts",
+    "Tokens",
+]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.ports import Port
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.text.prompts import Tokens
 

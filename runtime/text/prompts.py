@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from latentlink.engine.bundle.manifest import TokenizerEntry
+from latentlink.engine.bundle import TokenizerEntry
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.text.weighting import weighted_parts
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
-from latentlink.runtime.linking.link import Engine, Linked
+from latentlink.runtime.linking import Engine, Linked
 from latentlink.runtime.linking.residency import reopened
-from latentlink.runtime.request.limits import check_limits
+from latentlink.runtime.request import check_limits
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.vae.budget import largest, peak_of, resident
 from latentlink.runtime.vae.canvas import UNLIMITED, canvas_limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.vae.tiling import Limits
 
 UNLIMITED = 1 << 30

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.runtime.guards.faults import ENCODED, finite_fault, picture_fault
-from latentlink.runtime.guards.guard import Guard
-from latentlink.runtime.linking.link import Engine
+from latentlink.runtime.guards import Guard, finite_fault, picture_fault
+from latentlink.runtime.guards.faults import ENCODED
+from latentlink.runtime.linking import Engine
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sessions import Buffer
 from latentlink.runtime.vae.autoencoder import Autoencoder

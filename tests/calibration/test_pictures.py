@@ -13,12 +13,11 @@ from latentlink.calibration.pictures import Drawn, measure_beside, measure_step_
 from latentlink.calibration.quality import Pictures
 from latentlink.demo.check import check
 from latentlink.demo.grammar import held_out
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import Manifest, StepCache
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.bundle import Bundle, Manifest, StepCache
+from latentlink.engine.quality import Quality
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.linking.choice import choose
+from latentlink.runtime.linking import choose
 
 SCENES = held_out()[:2]
 PROMPTS = tuple(scene.caption for scene in SCENES)

@@ -19,17 +19,14 @@ from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.options import Asked
 from latentlink.calibration.quantise import calibrate_export
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders.job import Job, Options
+from latentlink.engine.builders import Job, Options, open_on_cpu
 from latentlink.engine.builders.openvino import build_engine as build_openvino
-from latentlink.engine.builders.table import open_on_cpu
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import Bundle, Probes
 from latentlink.engine.graphs import graphs_of
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.quality import Quality
 from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.engine.targets.openvino_engine import OpenVinoEngine
-from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import BuildError, BundleError, UsageError
 
 if TYPE_CHECKING:

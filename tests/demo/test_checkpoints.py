@@ -91,7 +91,7 @@ def test_held_out_captions_get_their_colours(name: str) -> None:
 @pytest.mark.slow
 def test_the_other_models_decoder_makes_something_else_and_a_transfer_does_not() -> None:
     from latentlink.demo.sampling import decode, encode, load, sample
-    from latentlink.engine.quality.agreement import psnr
+    from latentlink.engine.quality import psnr
 
     first, second = (load(checkpoint(name)) for name in NAMES)
     latents = sample(first, [scene.caption for scene in held_out()[:8]], seed=0)

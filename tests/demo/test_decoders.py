@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 
 import latentlink
 from latentlink.demo import DECODERS, bundle, checkpoint
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.bundle import Bundle
+from latentlink.engine.quality import psnr
 
 PROMPTS = ["a red circle on a blue background", "a large yellow star on a purple background"]
 

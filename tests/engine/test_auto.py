@@ -16,16 +16,13 @@ from latentlink.engine import auto
 from latentlink.engine import feasible as request
 from latentlink.engine.auto import race, targets_here
 from latentlink.engine.build import build_bundle
+from latentlink.engine.builders import Options
 from latentlink.engine.builders import gpu_kinds as built_for
-from latentlink.engine.builders.job import Options
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import Manifest
-from latentlink.engine.bundle.probes import Arrays, Run
-from latentlink.engine.targets import fingerprint
-from latentlink.engine.targets.machine import Gpu, Machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.bundle import Arrays, Bundle, Manifest, Run
+from latentlink.engine.targets import TARGETS, Machine, fingerprint
+from latentlink.engine.targets.machine import Gpu
 from latentlink.errors import PreflightError, UsageError
-from latentlink.runtime.probing.verify import opener
+from latentlink.runtime.probing import opener
 
 CPU = {"openvino": "2026.4.1", "onnxruntime": "1.32.0"}
 EVERYTHING = {

@@ -9,10 +9,9 @@ import pytest
 
 from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import Bundle, Probes
 from latentlink.engine.sizes import Shapes, parse_range
-from latentlink.engine.targets.fingerprint import preflight
+from latentlink.engine.targets import preflight
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.sessions import open_session

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.engine.builders.job import Options
-from latentlink.engine.bundle.manifest import Manifest
+from latentlink.engine.builders import Options
+from latentlink.engine.bundle import Manifest
 from latentlink.engine.feasible import check_request
-from latentlink.engine.targets.machine import Gpu, Machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, Machine
+from latentlink.engine.targets.machine import Gpu
 from latentlink.errors import PreflightError, UsageError
 
 GPU = Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)

@@ -10,9 +10,8 @@ import pytest
 
 from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.build import Told, build_bundle
-from latentlink.engine.builders.job import Options
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.builders import Options
+from latentlink.engine.bundle import Bundle, Probes, write_bundle
 from latentlink.engine.graphs import graphs_of, wide_graph
 from latentlink.engine.precision import Report, convert
 from latentlink.engine.sizes import Shapes

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from latentlink.engine.bundle.manifest import ComponentEntry, Manifest
+from latentlink.engine.bundle import ComponentEntry, Manifest
 from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.errors import UsageError
 

@@ -11,7 +11,7 @@ import pytest
 
 import latentlink
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.engine.sizes import Shapes
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export import exporter

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options

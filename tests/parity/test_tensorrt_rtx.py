@@ -10,7 +10,7 @@ import pytest
 
 from latentlink.demo import checkpoint
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle.manifest import SHALLOW, Manifest
+from latentlink.engine.bundle import SHALLOW, Manifest
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 from tests.parity.conftest import STEP_CACHE

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.loading import _with_decoder

@@ -12,10 +12,10 @@ from PIL import Image
 import latentlink
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline
-from latentlink.runtime.request.limits import nearest
+from latentlink.runtime.request import nearest
 
 
 @pytest.fixture(scope="module")

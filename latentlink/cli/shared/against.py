@@ -48,7 +48,7 @@ def run_against(
     from latentlink.bench.against.environment import default_folder
     from latentlink.bench.against.ours import Ours, read_ours
     from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, titled, to_json
-    from latentlink.engine.bundle.bundle import Bundle
+    from latentlink.engine.bundle import Bundle
     from latentlink.files import atomic_file
     from latentlink.runtime import bundle_path
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from latentlink.engine.bundle.manifest import Manifest
+    from latentlink.engine.bundle import Manifest
 
 console = Console()
 messages = Console(stderr=True)

@@ -136,7 +136,7 @@ def named_space(name: str | None, bundles: Sequence[str]) -> LatentSpace | None:
     """
     if name is None:
         return None
-    from latentlink.engine.bundle.bundle import Bundle
+    from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
     from latentlink.spaces import KNOWN_SPACES
 

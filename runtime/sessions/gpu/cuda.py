@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets import this_machine
 from latentlink.engine.targets.table import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError
 from latentlink.runtime.sessions.gpu.pinned import PinnedRing

@@ -16,15 +16,14 @@ from latentlink.bench.gpu import perturb
 from latentlink.bench.gpu.checks import run_check
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.subject import Subject
-from latentlink.engine.builders.table import open_on_cpu
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.manifest import EngineEntry
+from latentlink.engine.builders import open_on_cpu
+from latentlink.engine.bundle import Bundle, EngineEntry, write_bundle
 from latentlink.engine.graphs import Graph
 from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets.fingerprint import make_fingerprint
+from latentlink.engine.targets import make_fingerprint
 from latentlink.engine.targets.ort_providers import CPU
 from latentlink.runtime import bundle_path
-from latentlink.runtime.probing.running import load_probes
+from latentlink.runtime.probing import load_probes
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.gpu import cuda as runtime_cuda
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda

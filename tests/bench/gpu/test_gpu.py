@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from latentlink.bench import gpu
 from latentlink.bench.gpu.checks import CHECKS, absent
 from latentlink.bench.gpu.report import Check, Peak, Speed
-from latentlink.engine.targets.machine import Gpu, Machine
+from latentlink.engine.targets import Machine
+from latentlink.engine.targets.machine import Gpu
 
 BARE = Machine(os="linux", architecture="x86_64", versions={"onnxruntime": "1.32.0"})
 WITH_GPU = replace(BARE, driver=(13, 0), gpus=(Gpu(name="a GPU", capability=(8, 9), memory=1 << 34),))

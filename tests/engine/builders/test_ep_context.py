@@ -14,12 +14,11 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
+from latentlink.engine.builders import Job, Options, Range
 from latentlink.engine.builders import ep_context as ep_context_builder
 from latentlink.engine.builders.ep_context import build_engine, profile_options
-from latentlink.engine.builders.job import Job, Options, Range
 from latentlink.engine.bundle.onnx_locations import external_locations
-from latentlink.engine.targets import machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, machine
 from latentlink.errors import BuildError, PreflightError
 from latentlink.ports import Port, coefficients_port, latent_port, tokens_port
 from latentlink.spaces import LatentSpace

@@ -12,11 +12,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from latentlink.engine.builders.job import Job, Range
+from latentlink.engine.builders import Job, Range, open_on_cpu
 from latentlink.engine.builders.openvino import build_engine
-from latentlink.engine.builders.table import open_on_cpu
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import Bundle, Probes
 from latentlink.engine.precision import convert
 from latentlink.errors import BuildError
 from latentlink.ports import latent_port

@@ -14,11 +14,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from latentlink.engine.build import Told, build_bundle
+from latentlink.engine.builders import Job, Options, Range
 from latentlink.engine.builders import tensorrt as tensorrt_builder
-from latentlink.engine.builders.job import Job, Options, Range
 from latentlink.engine.builders.tensorrt import build_engine
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import Bundle, Probes
 from latentlink.engine.sizes import Shapes
 from latentlink.engine.targets import machine
 from latentlink.errors import BuildError, PreflightError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.errors import BundleError, ExitStatus
 
 if TYPE_CHECKING:

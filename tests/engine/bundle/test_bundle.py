@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latentlink.engine.bundle.bundle import Bundle, is_bundle, rewrite_manifest, write_bundle
-from latentlink.engine.bundle.manifest import LatentRange, Manifest
+from latentlink.engine.bundle import Bundle, LatentRange, Manifest, is_bundle, rewrite_manifest, write_bundle
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import image_port, latent_port, text_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding

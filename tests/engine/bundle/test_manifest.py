@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentlink.engine.bundle.manifest import Candidate, EngineEntry, Manifest, Measured, Sampling
+from latentlink.engine.bundle import EngineEntry, Manifest, Measured, Sampling
+from latentlink.engine.bundle.manifest import Candidate
 from latentlink.errors import BundleError
 from latentlink.ports import condition_port
 

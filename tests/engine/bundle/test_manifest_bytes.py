@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentlink.engine.bundle.manifest import Manifest
+from latentlink.engine.bundle import Manifest
 from latentlink.errors import BundleError
 
 

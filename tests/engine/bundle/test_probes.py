@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from latentlink.engine.bundle.probes import METADATA, SAMPLE, Arrays, Probe, Probes
+from latentlink.engine.bundle import Arrays, Probe, Probes
+from latentlink.engine.bundle.probes import METADATA, SAMPLE
 from latentlink.engine.quality.agreement import agreement
 from latentlink.errors import BundleError
 from latentlink.ports import guidance_port, image_port, latent_port

@@ -13,9 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from latentlink.engine.builders.job import Job
+from latentlink.engine.builders import Job, open_on_cpu
 from latentlink.engine.builders.openvino import build_engine
-from latentlink.engine.builders.table import open_on_cpu
 from latentlink.ports import latent_port
 from latentlink.spaces import LatentSpace
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from latentlink.engine.quality.gate import FREE_PSNR, LEAST_COSINE, LEAST_PSNR, LEAST_SSIM, STEPS, Quality
+from latentlink.engine.quality import Quality
+from latentlink.engine.quality.gate import FREE_PSNR, LEAST_COSINE, LEAST_PSNR, LEAST_SSIM, STEPS
 
 GOOD = Quality(pictures=8, cosines=(0.999, 0.98), psnr=30.0, least_psnr=20.0, ssim=0.95, least_ssim=0.7)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.engine.bundle.manifest import EngineEntry, Fact
-from latentlink.engine.targets import machine
-from latentlink.engine.targets.fingerprint import covers, make_fingerprint, preflight
-from latentlink.engine.targets.machine import Gpu, Machine, this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.bundle import EngineEntry, Fact
+from latentlink.engine.targets import TARGETS, Machine, machine, make_fingerprint, preflight, this_machine
+from latentlink.engine.targets.fingerprint import covers
+from latentlink.engine.targets.machine import Gpu
 from latentlink.spaces import digest
 
 ADA = Gpu(name="an Ada GPU", capability=(8, 9), memory=16 << 30)

@@ -11,10 +11,9 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from latentlink.engine.targets import ort_providers
-from latentlink.engine.targets.machine import Gpu, Machine
+from latentlink.engine.targets import TARGETS, Machine, ort_providers
+from latentlink.engine.targets.machine import Gpu
 from latentlink.engine.targets.ort_providers import CPU, PROVIDERS, open_inference, placement
-from latentlink.engine.targets.table import TARGETS
 from latentlink.errors import PreflightError
 
 GPU_TARGETS = [target for target, provider in PROVIDERS.items() if provider.gpu]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
-from latentlink.engine.bundle.manifest import Sampling
+from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.options import Options

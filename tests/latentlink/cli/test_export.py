@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.cli.export import command
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.export.options import Options
 from latentlink.runtime import bundle_path
 

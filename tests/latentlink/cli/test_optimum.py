@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from latentlink.cli.export import command
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 
 MAIN = "from optimum.commands.optimum_cli import main; main()"
 

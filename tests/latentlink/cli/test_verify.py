@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from latentlink.bench.studies.faulty_bundles import affine_input, copy_bundle
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.runtime import bundle_path
 
 DEMO = bundle_path("demo")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle.manifest import Sampling
+from latentlink.engine.bundle import Sampling
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import condition_port
 from latentlink.runtime import Pipeline
 from latentlink.runtime.denoising.conditioning import _condition, conditioning
-from latentlink.runtime.linking.link import Linked
-from latentlink.runtime.request.resolved import Request, resolve
+from latentlink.runtime.linking import Linked
+from latentlink.runtime.request import Request, resolve
 
 LONG = "a red circle on a blue background, " * 20
 

@@ -12,8 +12,8 @@ import pytest
 from latentlink.errors import UsageError
 from latentlink.ports import guidance_port
 from latentlink.runtime import Pipeline
-from latentlink.runtime.denoising.guidance import guided_rows
-from latentlink.runtime.request.resolved import Request
+from latentlink.runtime.denoising import guided_rows
+from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SAMPLERS, read_schedule, sampler_table
 from tests.runtime.request.test_resolved import asked
 

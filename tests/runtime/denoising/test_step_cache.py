@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.bundle.manifest import StepCache
-from latentlink.engine.quality.gate import Quality
+from latentlink.engine.bundle import StepCache
+from latentlink.engine.quality import Quality
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline
-from latentlink.runtime.denoising.guidance import guided_rows
-from latentlink.runtime.denoising.step_cache import reuse_of
+from latentlink.runtime.denoising import guided_rows, reuse_of
 from tests.runtime.request.test_resolved import asked
 
 PROMPT = "a red circle on a blue background"

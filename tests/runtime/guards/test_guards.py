@@ -10,21 +10,12 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.engine.bundle.manifest import LatentRange
+from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Latents, Pipeline
-from latentlink.runtime.guards.faults import (
-    FEW,
-    GENERATED,
-    HURRIED,
-    Margin,
-    finite_fault,
-    generated_margin,
-    picture_fault,
-    range_fault,
-    roughness,
-)
-from latentlink.runtime.vae.autoencoder import Autoencoder
+from latentlink.runtime.guards import finite_fault, generated_margin, picture_fault
+from latentlink.runtime.guards.faults import FEW, GENERATED, HURRIED, Margin, range_fault, roughness
+from latentlink.runtime.vae import Autoencoder
 
 PROMPT = "a red circle on a blue background"
 CLEAN = (1.0, 0.0)

@@ -10,10 +10,8 @@ import pytest
 
 import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.manifest import ComponentEntry, EngineEntry, Fact
-from latentlink.engine.targets import fingerprint, machine
-from latentlink.engine.targets.fingerprint import make_fingerprint
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Fact, write_bundle
+from latentlink.engine.targets import fingerprint, machine, make_fingerprint
 from latentlink.errors import BundleError, ExitStatus, PreflightError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.linking import opening

@@ -19,7 +19,8 @@ from latentlink.ports import (
     text_port,
     tokens_port,
 )
-from latentlink.runtime.linking.link import Describe, Engine, link
+from latentlink.runtime.linking import Engine
+from latentlink.runtime.linking.link import Describe, link
 from latentlink.runtime.sessions import Session
 from latentlink.spaces import LatentSpace, TextEmbedding
 

@@ -16,8 +16,8 @@ from PIL import Image
 import latentlink
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime import Pipeline, bundle_path
-from latentlink.runtime.linking import opening
-from latentlink.runtime.linking.residency import Residency, Resident, reopened
+from latentlink.runtime.linking import Residency, opening
+from latentlink.runtime.linking.residency import Resident, reopened
 from latentlink.runtime.sessions import Buffer, Session, open_session
 
 ENGINES = bundle_path("demo") / "engines"

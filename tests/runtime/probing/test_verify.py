@@ -21,9 +21,7 @@ from latentlink.bench.studies.faulty_bundles import (
     noisy_weights,
     permuted_input,
 )
-from latentlink.engine.bundle.bundle import Bundle
-from latentlink.engine.bundle.manifest import Manifest
-from latentlink.engine.bundle.probes import Probes
+from latentlink.engine.bundle import Bundle, Manifest, Probes
 from latentlink.errors import BundleError, LinkError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.probing.verify import verify

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from latentlink.errors import UsageError
-from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
+from latentlink.runtime.request import as_list, mask_pixels, pixels
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.engine.bundle.manifest import Sampling
+from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
-from latentlink.runtime.request.resolved import Request, resolve
+from latentlink.runtime.request import Request, resolve
 
 CONDITIONS = {"original_size": ((0.0, 0.0), None), "aesthetic_score": ((6.0,), (2.5,))}
 

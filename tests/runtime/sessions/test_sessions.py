@@ -12,7 +12,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port, latent_port
 from latentlink.runtime import loading

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from latentlink.ports import text_port, tokens_port
-from latentlink.runtime.linking.link import Engine
-from latentlink.runtime.text.embedding import encode
-from latentlink.runtime.text.prompts import Tokens
+from latentlink.runtime.linking import Engine
+from latentlink.runtime.text import Tokens, encode
 from latentlink.spaces import TextEmbedding
 
 PIECES, LENGTH = 3, 5

@@ -13,8 +13,7 @@ from PIL import Image
 
 import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle, disguised, forged, overflow
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.manifest import ComponentEntry
+from latentlink.engine.bundle import Bundle, ComponentEntry, write_bundle
 from latentlink.errors import BundleError, GuardError
 from latentlink.runtime import bundle_path
 

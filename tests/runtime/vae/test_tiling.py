@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import latentlink
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
-from latentlink.engine.quality.agreement import psnr
+from latentlink.engine.quality import psnr
 from latentlink.errors import UsageError
 from latentlink.runtime.vae.budget import growth, largest, peak_of, resident
 from latentlink.runtime.vae.tiling import SMALLEST, Array, Axis, Limits, Mosaic, cut, fit, in_passes, tiles_along

@@ -15,7 +15,7 @@ import transformers
 
 import latentlink
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.exporter import export_checkpoint

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
 from latentlink.cli.export import command
-from latentlink.engine.bundle.bundle import Bundle
+from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, ExitStatus
 from latentlink.spaces import KNOWN_SPACES
 

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from latentlink.engine.builders.job import Range
-from latentlink.engine.bundle.bundle import Bundle, write_bundle
-from latentlink.engine.bundle.manifest import EngineEntry, Fact
+from latentlink.engine.builders import Range
+from latentlink.engine.bundle import Bundle, EngineEntry, Fact, write_bundle
 from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets.fingerprint import make_fingerprint
-from latentlink.engine.targets.machine import Gpu, Machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets import TARGETS, Machine, make_fingerprint
+from latentlink.engine.targets.machine import Gpu
 from latentlink.runtime import bundle_path
 
 PROMPT = "a red circle on a blue background"

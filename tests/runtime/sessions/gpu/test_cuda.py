@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.engine.targets import machine
-from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets import machine, this_machine
 from latentlink.engine.targets.table import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError, UsageError
 from latentlink.runtime.sessions.gpu import cuda

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.engine.builders.job import Range
+from latentlink.engine.builders import Range
 from latentlink.engine.targets import ort_providers
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import latent_port

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.builders.job import Range
+from latentlink.engine.builders import Range
 from latentlink.errors import PreflightError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.sessions import tensorrt as sessions

@@ -18,7 +18,8 @@ from onnx import TensorProto, helper
 
 from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
 from latentlink.ports import latent_port
-from latentlink.runtime.linking.residency import Residency, Resident
+from latentlink.runtime.linking import Residency
+from latentlink.runtime.linking.residency import Resident
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.gpu.cuda import this_gpu

@@ -1,0 +1,122 @@
+"""The house: its rooms, and which of them each may import. `python -m tests.house` prints the number of files in each.
+
+A room is a folder; its sub-folders belong to it unless they have a line of their own.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+VOCABULARY = "latentlink"
+"""`latentlink/{errors,spaces,ports,files}.py`, which every room may import."""
+
+_SHARED = {"engine/quality", "engine/bundle"}
+_READ = _SHARED | {"engine/targets"}
+_ENGINE = _READ | {"engine/builders", "engine/passes", "engine/precision", "engine"}
+_RUNTIME = {
+    f"runtime/{room}"
+    for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
+} | {"runtime"}
+_EXPORT = {"export/graphs", "export/checkpoints", "export/parts", "export/recipes", "export"}
+_ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo"}
+
+ROOMS: Mapping[str, set[str]] = {
+    VOCABULARY: set(),
+    "engine/quality": set(),
+    "engine/bundle": {"engine/quality"},
+    "engine/targets": _SHARED,
+    "engine/passes": set(),
+    "engine/precision": set(),
+    "engine/builders": _READ | {"engine/passes"},
+    "engine": _ENGINE - {"engine"},
+    "runtime/samplers": set(),
+    "runtime/guards": _READ,
+    "runtime/sessions": _READ,
+    "runtime/linking": _READ | {"runtime/sessions"},
+    "runtime/text": _READ | {"runtime/linking", "runtime/sessions"},
+    "runtime/request": _READ | {"runtime/linking", "runtime/samplers"},
+    "runtime/probing": _READ | {"runtime/linking", "runtime/text", "runtime/sessions"},
+    "runtime/vae": _READ | {f"runtime/{room}" for room in ("linking", "request", "guards", "samplers", "sessions")},
+    "runtime/denoising": _READ | {f"runtime/{room}" for room in ("linking", "request", "text", "samplers", "sessions")},
+    "runtime": _READ | _RUNTIME - {"runtime"},
+    "export/graphs": _SHARED,
+    "export/checkpoints": _SHARED | {"export/graphs"},
+    "export/parts": _SHARED | {"export/graphs", "export/checkpoints"},
+    "export/recipes": _SHARED | {"export/graphs", "export/checkpoints", "export/parts"},
+    "export": _SHARED | _EXPORT - {"export"},
+    "calibration": _ENGINE | _RUNTIME,
+    "demo": set(),
+    "bench": _ANY,
+    "latentlink/cli": _ANY | {"bench"},
+}
+"""By room: the other rooms that it may import."""
+
+LIBRARIES: Mapping[str, set[str]] = {
+    VOCABULARY: {"numpy"},
+    "engine": {"numpy", "onnxruntime", "onnx_ir", "safetensors"},
+    "runtime": {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"},
+    "calibration": {"numpy", "onnx_ir", "onnxruntime", "safetensors", "PIL"},
+}
+"""By top-level folder: what it may import from elsewhere. A folder that is not here may import what it installs."""
+
+MOST_FILES, MOST_FILES_ON_TOP = 16, 12
+"""Python files in a room, and directly in a folder that has rooms, `__init__.py` counted."""
+
+FOLDERS = ("latentlink", "export", "engine", "runtime", "calibration", "bench", "demo")
+
+
+def sources(folder: str) -> list[Path]:
+    """Python files below a folder, relative to the root; through no link."""
+    return sorted(
+        path.relative_to(ROOT)
+        for path in (ROOT / folder).rglob("*.py")
+        if not any(parent.is_symlink() for parent in path.parents if parent != ROOT and ROOT in parent.parents)
+    )
+
+
+def room_of(path: Path) -> str:
+    """The room of a file, from its path relative to the root."""
+    return next(str(folder) for folder in path.parents if str(folder) in ROOMS)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (_module(node.module or "", alias.name) for alias in node.names)
+
+
+def file_of(module: str) -> Path | None:
+    """Path of one of this project's modules relative to the root; None of others."""
+    package, *rest = module.split(".")
+    if package != "latentlink":
+        return None
+    base = Path(*rest) if rest and rest[0] in FOLDERS else Path(package, *rest)
+    return base.with_suffix(".py") if (ROOT / base.with_suffix(".py")).is_file() else base / "__init__.py"
+
+
+def counts() -> dict[str, int]:
+    """Python files directly in each folder that holds any."""
+    found: dict[str, int] = {}
+    for folder in FOLDERS:
+        for path in sources(folder):
+            found[str(path.parent)] = found.get(str(path.parent), 0) + 1
+    return found
+
+
+def _module(package: str, name: str) -> str:
+    """`from package import name` imports a module, or something out of one."""
+    found = file_of(f"{package}.{name}")
+    return f"{package}.{name}" if found is not None and (ROOT / found).is_file() else package
+
+
+if __name__ == "__main__":
+    for folder, count in sorted(counts().items()):
+        print(f"{count:3} {folder}")
