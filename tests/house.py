@@ -6,6 +6,7 @@ A room is a folder; its sub-folders belong to it unless they have a line of thei
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -119,4 +120,4 @@ def _module(package: str, name: str) -> str:
 
 if __name__ == "__main__":
     for folder, count in sorted(counts().items()):
-        print(f"{count:3} {folder}")
+        sys.stdout.write(f"{count:3} {folder}\n")

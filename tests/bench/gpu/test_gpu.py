@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from latentlink.bench import gpu
+from latentlink.bench.gpu import __main__ as gpu
 from latentlink.bench.gpu.checks import CHECKS, absent
 from latentlink.bench.gpu.report import Check, Peak, Speed
 from latentlink.engine.targets import Machine
