@@ -37,14 +37,14 @@ class Judge:
             step_cache: As for `Pipeline.generate`.
         """
         found = 0
-        with pipe.through(lambda own: own if session is None else session):
-            for first in range(0, len(self.prompts), BATCH):
-                lot = self.prompts[first : first + BATCH]
-                seeds = [first + place for place in range(len(lot))]
-                made = pipe.generate(lot, seed=seeds, steps=steps, step_cache=step_cache, guard="off")
-                found += sum(
-                    self.right(number, np.asarray(image)) for number, image in zip(seeds, made.images, strict=True)
-                )
+        view = pipe.observed(lambda own: own if session is None else session)
+        for first in range(0, len(self.prompts), BATCH):
+            lot = self.prompts[first : first + BATCH]
+            seeds = [first + place for place in range(len(lot))]
+            made = view.generate(lot, seed=seeds, steps=steps, step_cache=step_cache, guard="off")
+            found += sum(
+                self.right(number, np.asarray(image)) for number, image in zip(seeds, made.images, strict=True)
+            )
         return found
 
     def added(self, quality: Quality, *, reference: int, right: int) -> Quality:

@@ -41,19 +41,17 @@ def pictures_of(
         Latents after every row, `[P, R, C, h, w]`, and pictures, uint8 `[P, H, W, 3]`.
     """
     latents, pictures = [], []
-    with pipe.through(lambda own: own if session is None else session):
-        for number, prompt in enumerate(prompts):
-            rows: list[NDArray[np.floating]] = []
+    view = pipe.observed(lambda own: own if session is None else session)
+    for number, prompt in enumerate(prompts):
+        rows: list[NDArray[np.floating]] = []
 
-            def look(at: Progress, rows: list[NDArray[np.floating]] = rows) -> None:
-                rows.append(at.latents()[0])
+        def look(at: Progress, rows: list[NDArray[np.floating]] = rows) -> None:
+            rows.append(at.latents()[0])
 
-            made = pipe.generate(
-                prompt, seed=seed + number, steps=steps, step_cache=step_cache, guard="off", on_step=look
-            )
-            latents.append(np.stack(rows))
-            pictures.append(np.asarray(made.images[0]))
-            on_done(number + 1)
+        made = view.generate(prompt, seed=seed + number, steps=steps, step_cache=step_cache, guard="off", on_step=look)
+        latents.append(np.stack(rows))
+        pictures.append(np.asarray(made.images[0]))
+        on_done(number + 1)
     return np.stack(latents), np.stack(pictures)
 
 

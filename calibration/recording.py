@@ -211,17 +211,17 @@ def _recorded(
         if at.row - 1 in _rows(at.rows, run.number):
             kept.samples.append(recorders[0].last)
 
-    with pipe.through(wrap):
-        result = pipe.generate(
-            [prompts[number % len(prompts)] for number in run.generations],
-            seed=[seed + number for number in run.generations],
-            steps=steps,
-            guidance=max(pipe.sampling.guidance * run.guidance, 1.0) if run.guidance != 1 else None,
-            decode=first,
-            guard="off",
-            on_step=look,
-            **given,
-        )
+    view = pipe.observed(wrap)
+    result = view.generate(
+        [prompts[number % len(prompts)] for number in run.generations],
+        seed=[seed + number for number in run.generations],
+        steps=steps,
+        guidance=max(pipe.sampling.guidance * run.guidance, 1.0) if run.guidance != 1 else None,
+        decode=first,
+        guard="off",
+        on_step=look,
+        **given,
+    )
     tensors = {f"{number}/{name}": array for number, one in enumerate(kept.samples) for name, array in one.items()}
     if first:
         tensors["pictures"] = np.stack([np.asarray(image) for image in result.images])

@@ -4,71 +4,60 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from latentlink.errors import LatentLinkError, UsageError
 from latentlink.runtime.denoising import OnStep
-from latentlink.runtime.latents import Latents
 from latentlink.runtime.pipeline import Pipeline, Result
-from latentlink.runtime.request import prompts, seeds, whole
-from latentlink.runtime.request.resolved import MAX_BATCH
+from latentlink.runtime.request import prompts, seeds
+from latentlink.runtime.request.latents import Latents
+from latentlink.runtime.request.options import OPTIONS, RunOptions, StageOptions, documented, requested, table
 from latentlink.runtime.transfer import Size, transfer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class Stage:
-    """One model's part of a chain. Everything but the pipeline is an argument of its `generate`; None says nothing.
+    """One model's part of a chain.
+
+    `prompt` and `negative_prompt` default to those of the chain, `seed` to its seed raised by one per stage. After the
+    first stage the picture is resampled to `width` and `height`, and either `strength` or, where the stage before
+    stopped half way in the same latent space, `denoising_start` is needed.
 
     Args:
         pipeline: The model.
-        prompt: What to draw here; None takes the chain's prompt.
-        negative_prompt: Likewise.
-        seed: None takes the chain's seed, raised by one a stage.
-        strength: How far the picture of the stage before is noised again, 0 to 1.
-        width: Picture width in pixels; after the first stage, the picture is resampled to it on its way here.
-        height: Likewise.
-        denoising_start: In the place of `strength`, where the stage before stopped half way, in the same space.
-        denoising_end: Where to stop half way for the stage after.
+        options: See `StageOptions`.
 
-    The others are those of `Pipeline.generate`.
+    Raises:
+        UsageError: The pipeline is none.
+        TypeError: There is no such option.
     """
 
     pipeline: Pipeline
-    prompt: str | Sequence[str] | None = None
-    negative_prompt: str | Sequence[str] | None = None
-    seed: int | Sequence[int] | None = None
-    strength: float | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    guidance_interval: tuple[float, float] | None = None
-    step_cache: int | None = None
-    sampler: str | None = None
-    spacing: str | None = None
-    sigmas: str | None = None
-    shift: float | None = None
-    eta: float | None = None
-    width: int | None = None
-    height: int | None = None
-    denoising_start: float | None = None
-    denoising_end: float | None = None
-    conditions: Mapping[str, float | Sequence[float]] | None = None
+    options: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.pipeline, Pipeline):
+    @documented(StageOptions)
+    def __init__(self, *, pipeline: Pipeline, **options: Unpack[StageOptions]) -> None:
+        """Make a stage.
+
+        Args:
+            pipeline: The model.
+            options: See `StageOptions`.
+        """
+        if not isinstance(pipeline, Pipeline):
             raise UsageError(
-                f"Received {type(self.pipeline).__name__} for the pipeline of a stage; expected what "
-                "latentlink.load returns."
+                f"Received {type(pipeline).__name__} for the pipeline of a stage; expected what latentlink.load "
+                "returns."
             )
+        object.__setattr__(self, "pipeline", pipeline)
+        object.__setattr__(self, "options", requested(options, STAGE_OPTIONS, "Stage"))
 
-    def options(self) -> dict[str, Any]:
-        """What was said, as arguments of `generate`."""
-        said = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "pipeline"}
-        return {name: value for name, value in said.items() if value is not None}
+
+STAGE_OPTIONS = table(StageOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,19 +104,17 @@ class Chained:
         return self.stages[-1].latents
 
 
+@documented(RunOptions)
 def chain(
     prompt: str | Sequence[str],
     stages: Sequence[Stage],
     *,
     negative_prompt: str | Sequence[str] | None = None,
     seed: int | Sequence[int] | None = None,
-    num_images: int = 1,
-    noise: str = "torch",
-    init_image: Image | Sequence[Image] | None = None,
     fit: bool = False,
     keep: bool = False,
-    guard: str = "on",
     on_step: OnStep | None = None,
+    **options: Unpack[RunOptions],
 ) -> Chained:
     """Draw with the first stage, and refine with each of the others what the one before it made.
 
@@ -139,41 +126,39 @@ def chain(
         stages: In their order. All but the first have a `strength`, or a `denoising_start` where the stage before has
             a `denoising_end`.
         negative_prompt: Of every stage that has none of its own.
-        seed: Of the first stage; each stage after it takes one more, because the same noise a second time would
-            deepen what it drew. None takes a random one.
-        num_images: Pictures a prompt.
-        noise: `torch` or `philox`.
-        init_image: Picture that the first stage starts from.
+        seed: Of the first stage; each later stage adds one, because the same noise a second time would deepen what it
+            drew. None draws a random one.
         fit: Let a transfer take the nearest size that the next model takes.
         keep: Decode the pictures of every stage, not only of the last one.
-        guard: As in `Pipeline.generate`, of every stage and transfer.
         on_step: Called after every row of every stage; returning False cancels.
+        options: See `RunOptions`.
 
     Raises:
-        UsageError: The stages do not go together, which is told before any runs; or an argument of one of them is not
+        UsageError: The stages do not go together, which is found before any runs; or an argument of one of them is not
             what its model takes.
+        TypeError: There is no such argument.
         GuardError: As in `Pipeline.generate`.
         Cancelled: `on_step` said so.
     """
-    _check(stages, from_picture=init_image is not None)
-    count = len(prompts("prompt", prompt)) * whole("num_images", num_images, 1, MAX_BATCH)
+    run = requested(options, table(RunOptions), "chain")
+    start = run.pop("init_image", None)
+    _check(stages, from_picture=start is not None)
+    count = len(prompts("prompt", prompt)) * OPTIONS["num_images"].check(run.get("num_images", 1))
     first = seeds(secrets.randbits(32) if seed is None else seed, count)
     results: list[Result] = []
     hops: list[Hop] = []
     for number, stage in enumerate(stages):
         last = number == len(stages) - 1
-        options: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": _later(first, number)}
-        options |= stage.options()
+        own: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": _later(first, number)}
+        own |= {**run, **stage.options}
         try:
             if number == 0:
-                options |= {"init_image": init_image}
+                own |= {"init_image": start}
             else:
-                moved, hop = _moved(results[-1].latents, stages[number - 1], stage, fit, guard)
+                moved, hop = _moved(results[-1].latents, stages[number - 1], stage, fit, run.get("guard", "on"))
                 hops.append(hop)
-                options |= {"init_latents": moved, "width": None, "height": None}  # the latents have the size
-            made = stage.pipeline.generate(
-                **options, num_images=num_images, noise=noise, decode=keep or last, guard=guard, on_step=on_step
-            )
+                own |= {"init_latents": moved, "width": None, "height": None}  # the latents have the size
+            made = stage.pipeline.generate(**own, decode=keep or last, on_step=on_step)
         except LatentLinkError as error:
             error.args = (f"Stage {number + 1} ({stage.pipeline.name}): {error}",)
             raise
@@ -187,8 +172,8 @@ def _moved(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str)
         latents,
         source=source,
         destination=destination,
-        width=after.width,
-        height=after.height,
+        width=after.options.get("width"),
+        height=after.options.get("height"),
         fit=fit,
         guard=guard,
     )
@@ -214,8 +199,8 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
     if not isinstance(stages, list | tuple) or not stages or not all(isinstance(one, Stage) for one in stages):
         raise UsageError("Received no stages; expected a list of latentlink.Stage, at least one.")
     first = stages[0]
-    if first.denoising_start is not None or (first.strength is not None and not from_picture):
-        what = "strength" if first.denoising_start is None else "denoising_start"
+    if "denoising_start" in first.options or ("strength" in first.options and not from_picture):
+        what = "strength" if "denoising_start" not in first.options else "denoising_start"
         raise UsageError(
             f"Stage 1 ({first.pipeline.name}) has a {what}, but nothing to go on from.",
             remedy="Leave it out: only the stages after the first have one"
@@ -223,8 +208,8 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
         )
     for number, (before, after) in enumerate(pairwise(stages), 2):
         title = f"Stage {number} ({after.pipeline.name})"
-        half_way = before.denoising_end is not None
-        if half_way is not (after.denoising_start is not None):
+        half_way = "denoising_end" in before.options
+        if half_way is not ("denoising_start" in after.options):
             raise UsageError(
                 f"Stage {number - 1} ({before.pipeline.name}) "
                 f"{'stops' if half_way else 'does not stop'} half way, and stage {number} ({after.pipeline.name}) "
@@ -237,8 +222,8 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
                 f'"{before.pipeline.space.name}", and not "{after.pipeline.space.name}".',
                 remedy="Finish them first: leave denoising_end out, and give the next stage a strength.",
             )
-        if (after.strength is None) is (after.denoising_start is None):
-            said = "no strength" if after.strength is None else "a strength and a denoising_start"
+        if ("strength" not in after.options) is ("denoising_start" not in after.options):
+            said = "no strength" if "strength" not in after.options else "a strength and a denoising_start"
             raise UsageError(
                 f"{title} has {said}; expected how far to noise the picture before it, 0 to 1.",
                 remedy="Give it one, such as strength=0.4.",

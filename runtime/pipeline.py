@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,10 @@ from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, re
 from latentlink.runtime.denoising.conditioning import conditioning
 from latentlink.runtime.denoising.step_cache import told
 from latentlink.runtime.guards import Guard, generated_margin
-from latentlink.runtime.latents import Latents, check_latents
 from latentlink.runtime.linking import Engine, Linked
-from latentlink.runtime.request import Given, Request, as_list, check_limits, pixels, resolve, seeds, size_of
+from latentlink.runtime.request import Inputs, Request, as_list, check_limits, pixels, resolve, seeds, size_of
+from latentlink.runtime.request.latents import Latents, check_latents
+from latentlink.runtime.request.options import GenerateOptions, documented, requested
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
@@ -96,7 +96,7 @@ class Pipeline:
         self.space = space
         self.engines = tuple(engines)
         self.notes = tuple(notes)
-        self._linked = linked
+        self.linked = linked
         self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=memory), wider=wider or {})
         self._previews = Autoencoder(name=name, linked=previews or linked, memory=memory)
         self._prompts = prompts
@@ -112,22 +112,21 @@ class Pipeline:
     @property
     def whole_engines(self) -> tuple[Engine, ...]:
         """The engines that run on the whole picture: all but the VAE's, which can take several passes."""
-        halves = (self._linked.decoder, self._linked.encoder)
+        halves = (self.linked.decoder, self.linked.encoder)
         return tuple(engine for engine in self.engines if engine not in halves)
 
-    @contextmanager
-    def through(self, wrap: Callable[[Session], Session]) -> Iterator[None]:
-        """Run the denoiser through `wrap(session)` until the block ends: to look at what it reads, or to compare.
+    def observed(self, wrap: Callable[[Session], Session]) -> Self:
+        """The same pipeline with its denoiser run through `wrap(session)`: to record what it reads, or to compare.
+
+        Both share the engines, and this one closes them.
 
         Args:
-            wrap: Makes the session to run, of the same ports; what it opens is its own to close.
+            wrap: Makes the session to run, of the same ports; what it opens is the caller's to close.
         """
-        own = self._linked
-        self._linked = replace(own, denoiser=replace(own.denoiser, session=wrap(own.denoiser.session)))
-        try:
-            yield
-        finally:
-            self._linked = own
+        view = copy(self)
+        denoiser = self.linked.denoiser
+        view.linked = replace(self.linked, denoiser=replace(denoiser, session=wrap(denoiser.session)))
+        return view
 
     def close(self) -> None:
         """Close the engines."""
@@ -135,127 +134,43 @@ class Pipeline:
             engine.session.close()
         self.vae.close()
 
+    @documented(GenerateOptions)
     def generate(
-        self,
-        prompt: str | Sequence[str],
-        *,
-        negative_prompt: str | Sequence[str] | None = None,
-        seed: int | Sequence[int] | None = None,
-        steps: int | None = None,
-        guidance: float | None = None,
-        guidance_interval: tuple[float, float] | None = None,
-        step_cache: int | None = None,
-        sampler: str | None = None,
-        spacing: str | None = None,
-        sigmas: str | None = None,
-        shift: float | None = None,
-        eta: float | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        num_images: int = 1,
-        noise: str = "torch",
-        init_image: Image | Sequence[Image] | None = None,
-        mask_image: Image | Sequence[Image] | None = None,
-        init_latents: Latents | None = None,
-        strength: float | None = None,
-        denoising_start: float | None = None,
-        denoising_end: float | None = None,
-        conditions: Mapping[str, float | Sequence[float]] | None = None,
-        decode: bool = True,
-        guard: str = "on",
-        on_step: OnStep | None = None,
+        self, prompt: str | Sequence[str], *, on_step: OnStep | None = None, **options: Unpack[GenerateOptions]
     ) -> Result:
         """Make pictures.
 
         Args:
             prompt: What to draw; several prompts make one batch. Where the model's text encoder reads prompts in
                 pieces, they may be of any length, and `(words:1.3)` weights words.
-            negative_prompt: What to stay away from; one for all prompts or one each. Read where guidance is above 1.
-            seed: One seed draws the noise of the whole batch from one generator, as diffusers does with one
-                `torch.Generator`; one seed a picture gives each its own, so that it does not depend on the others
-                (but a prompt shorter than the longest of the batch is read in as many pieces). None takes a random
-                one (see `Result.request`).
-            steps: Denoising steps; None takes the bundle's default, as for the following.
-            guidance: Scale of classifier-free guidance, where 1 or less turns it off and halves the work; what the
-                network is told where guidance was distilled into it; without meaning for a model that is not guided.
-            guidance_interval: Noise levels between which classifier-free guidance is applied, `low < sigma <= high`, in
-                the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before a call of the network.
-                Outside of them a call costs half. None is everywhere.
-            step_cache: The whole network runs on every so many steps, a shallow one on those between, on what the deep
-                layers made before (Ma et al. 2024). 1 is the whole one always; None is 1 too, unless the bundle was
-                measured to lose nothing by more. Needs a bundle that was exported with it.
-            sampler: Name of a sampler, see `latentlink.runtime.samplers.SAMPLERS`.
-            spacing: Timestep spacing: `leading`, `linspace` or `trailing`; None takes the sampler's.
-            sigmas: Noise levels: `karras`, `exponential` or `beta`; None takes the training schedule's.
-            shift: Of the noise levels of a flow-matching model; None takes the model's.
-            eta: Share of fresh noise of ddim and tcd, 0 to 1; None takes the sampler's.
-            width: Picture width in pixels; None takes that of `init_image` or `init_latents`, else the bundle's. Beside
-                latents it can only be their own, as they are not resampled.
-            height: Picture height in pixels, likewise.
-            num_images: Pictures a prompt.
-            noise: `torch` (the noise of torch's CPU generator) or `philox`.
-            init_image: Picture to start from, resampled where its size is not the one asked; several for several
-                prompts.
-            mask_image: Of `init_image`: white where to paint, black where to keep.
-            init_latents: Latents of this bundle's space to start from, in the place of a picture: finished ones, or
-                half-way ones with `denoising_start`.
-            strength: How far the start is noised, 0 to 1, and so the share of the steps that run. None is 0.8, and 1
-                with a mask or where there is but one step.
-            denoising_start: Share of the way that `init_latents` have come already, 0 to 1; they are not noised, and
-                have to hold as much noise as this run begins with, where their level is known.
-            denoising_end: Share of the way to stop at, leaving latents for another model of the same space.
-            conditions: What else the model is told, by name, such as an original size; `inspect` lists the names, and
-                `negative_NAME` is for the negative prompt. One number, or a list of them.
-            decode: Whether to make pictures of the latents; without, `Result.images` is empty.
-            guard: `on` looks at what every stage wrote, see docs/guards.md; `off` returns it as it is.
             on_step: Called after every row; returning False cancels.
+            options: See `GenerateOptions`.
 
         Raises:
             UsageError: An argument is not of its type or out of range, or the pipeline was closed.
+            TypeError: There is no such argument.
             LinkError: `init_latents` are of another space.
             GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
                 is flat or noise.
             Cancelled: `on_step` said so.
         """
         began = perf_counter()
-        watch = Guard.of(guard, self.sampling.ranges)
-        given = Given(
-            images=[] if init_image is None else as_list(init_image),
-            masks=[] if mask_image is None else as_list(mask_image),
-            latents=None if init_latents is None else self._own(init_latents).array.astype(np.float32),
-            level=None if init_latents is None else init_latents.level,
-        )
-        if strength is not None and denoising_start is not None:
-            raise UsageError(
-                f"strength {strength} and denoising_start {denoising_start} both say where to begin; expected one."
-            )
+        inputs = self._inputs(options)
+        watch = Guard.of(options.get("guard", "on"), self.sampling.ranges)
         width, height = size_of(
-            given, width, height, multiple=self.sampling.size_multiple, downscale=self.space.downscale
+            inputs,
+            options.get("width"),
+            options.get("height"),
+            multiple=self.sampling.size_multiple,
+            downscale=self.space.downscale,
         )
+        decode = options.get("decode", True)
         request = resolve(
             self.sampling,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            seed=secrets.randbits(32) if seed is None else seed,
-            steps=steps,
-            guidance=guidance,
-            guidance_interval=guidance_interval,
-            step_cache=step_cache,
-            shallow=self._linked.shallow is not None,
-            sampler=sampler,
-            spacing=spacing,
-            sigmas=sigmas,
-            shift=shift,
-            eta=eta,
-            width=width,
-            height=height,
-            num_images=num_images,
-            noise=noise,
-            strength=strength,
-            denoising_start=denoising_start,
-            denoising_end=denoising_end,
-            conditions={} if conditions is None else conditions,
-            default_strength=STRENGTH if (given.images or given.latents is not None) and not given.masks else None,
+            prompt,
+            {**options, "width": width, "height": height},
+            default_strength=STRENGTH if (inputs.images or inputs.latents is not None) and not inputs.masks else None,
+            shallow=self.linked.shallow is not None,
         )
         check_limits(
             self.whole_engines,
@@ -265,32 +180,32 @@ class Pipeline:
             downscale=self.space.downscale,
         )
         passes = self.vae.halves.passes(
-            width=request.width, height=request.height, encode=bool(given.images), decode=decode
+            width=request.width, height=request.height, encode=bool(inputs.images), decode=decode
         )
         checked = perf_counter()
         table = request.table()
-        session, latent, shape = self._linked.denoiser.session, self._linked.latent, self._shape(request)
+        session, latent, shape = self.linked.denoiser.session, self.linked.latent, self._shape(request)
         source = noise_source(request.noise, request.seed, request.batch)
-        guided = guided_rows(self._linked.denoiser, request, table)
-        reuse = reuse_of(self._linked, request, table, guided, sampling=self.sampling, name=self.name)
-        feeds = conditioning(self._linked, self._prompts, request, guided)
-        for tensor, (engine, _) in self._linked.texts.items():
+        guided = guided_rows(self.linked.denoiser, request, table)
+        reuse = reuse_of(self.linked, request, table, guided, sampling=self.sampling, name=self.name)
+        feeds = conditioning(self.linked, self._prompts, request, guided)
+        for tensor, (engine, _) in self.linked.texts.items():
             if watch.on:  # else the embedding stays where it is
                 watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
         encoded = perf_counter()
         start = begin(
-            given,
+            inputs,
             request,
             table=table,
             shape=shape,
             latent=latent,
-            inputs=session.inputs,
+            ports=session.inputs,
             draw=source,
             encode=partial(self.vae.encode, watch),
         )
-        if given.latents is not None:
+        if inputs.latents is not None:
             handed_over = request.denoising_start is not None
-            watch.latents("init_latents", given.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
+            watch.latents("init_latents", inputs.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
         started = perf_counter()
         done = denoise(
             session,
@@ -387,6 +302,26 @@ class Pipeline:
         count = len(listed)
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
         return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
+
+    def _inputs(self, options: Mapping[str, Any]) -> Inputs:
+        """What a run starts from.
+
+        Raises:
+            UsageError: It is not what it has to be, or where to begin is said twice.
+            LinkError: Latents are of another space.
+            TypeError: There is no such option.
+        """
+        found = requested(options)
+        strength, start = found.get("strength"), found.get("denoising_start")
+        if strength is not None and start is not None:
+            raise UsageError(f"strength {strength} and denoising_start {start} both say where to begin; expected one.")
+        latents = self._own(found["init_latents"]) if "init_latents" in found else None
+        return Inputs(
+            images=as_list(found["init_image"]) if "init_image" in found else [],
+            masks=as_list(found["mask_image"]) if "mask_image" in found else [],
+            latents=None if latents is None else latents.array.astype(np.float32),
+            level=None if latents is None else latents.level,
+        )
 
     def _own(self, latents: object) -> Latents:
         """The latents, if they are finite numbers of the space that the denoiser writes."""

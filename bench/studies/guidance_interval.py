@@ -55,7 +55,7 @@ def draw(pipe: Pipeline, interval: tuple[float, float] | None, captions: Sequenc
         guidance_interval=interval,
         on_step=lambda _: ends.append(perf_counter()),
     )
-    rows = guided_rows(pipe._linked.denoiser, result.request, result.request.table()).tolist()
+    rows = guided_rows(pipe.linked.denoiser, result.request, result.request.table()).tolist()
     calls = [after - before for before, after in pairwise(ends)]
     # the first one also holds what comes before the loop
     for guided, seconds in list(zip(rows, calls, strict=True))[1:]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoising.loop import Around
-from latentlink.runtime.request import Given, Request, mask_pixels, pixels
-from latentlink.runtime.request.given import Float32
+from latentlink.runtime.request import Inputs, Request, mask_pixels, pixels
+from latentlink.runtime.request.inputs import Float32
 from latentlink.runtime.samplers import SamplerTable
 from latentlink.runtime.samplers.noise import Shape
 from latentlink.runtime.samplers.solvers.table import CLEAN, Level
@@ -52,90 +52,90 @@ class Start:
 
 
 def begin(
-    given: Given,
+    inputs: Inputs,
     request: Request,
     *,
     table: SamplerTable,
     shape: Shape,
     latent: Port,
-    inputs: tuple[Port, ...],
+    ports: tuple[Port, ...],
     draw: Callable[[Shape], Float32],
     encode: Encode,
 ) -> Start:
     """Make the start. Noise is drawn in the order of diffusers' pipelines, so that equal seeds give equal pictures.
 
     Args:
-        given: What the user gave.
-        request: Everything else that was asked.
+        inputs: What the run starts from.
+        request: Everything else, resolved.
         table: The sampler's rows.
         shape: `[B, C, h, w]`.
         latent: The denoiser's latent port.
-        inputs: The denoiser's inputs, which tell whether it reads masks itself.
+        ports: The denoiser's inputs, which tell whether it reads masks itself.
         draw: Draws noise of a shape from the request's seed.
         encode: The VAE encoder.
 
     Raises:
-        UsageError: What was given does not go together.
+        UsageError: The inputs do not go together.
     """
-    itself = latent.at("masked").tensor in {port.tensor for port in inputs}
-    _check(given, request, itself)
-    _check_level(given.level, request, table)
+    itself = latent.at("masked").tensor in {port.tensor for port in ports}
+    _check(inputs, request, itself)
+    _check_level(inputs.level, request, table)
     handed_over = request.denoising_start is not None
     from_noise = request.strength == 1 and not handed_over
-    latents = None if given.latents is None else _spread(given.latents, request)
+    latents = None if inputs.latents is None else _spread(inputs.latents, request)
     picture = latents
-    if given.images and not (given.masks and itself and from_noise):
-        picture = _encoded(given, request, None, shape, draw, encode)
-    noise = draw(shape) if not handed_over or given.masks else np.zeros(shape, np.float32)
+    if inputs.images and not (inputs.masks and itself and from_noise):
+        picture = _encoded(inputs, request, None, shape, draw, encode)
+    noise = draw(shape) if not handed_over or inputs.masks else np.zeros(shape, np.float32)
     signal, level = table.levels[0]
-    if picture is None or (given.masks and from_noise):
+    if picture is None or (inputs.masks and from_noise):
         x = noise * np.float32(table.start_scale)
     elif handed_over:
         x = picture if latents is None else latents
     else:
         x = np.asarray(np.float32(signal) * picture + np.float32(level) * noise)
-    if not given.masks:
+    if not inputs.masks:
         return Start(x=x)
-    mask = mask_pixels(given.masks, request.width, request.height)
+    mask = mask_pixels(inputs.masks, request.width, request.height)
     small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
     if itself:
-        hidden = _encoded(given, request, mask, shape, draw, encode)
-        port = next(port.tensor for port in inputs if port.kind == "mask")
+        hidden = _encoded(inputs, request, mask, shape, draw, encode)
+        port = next(port.tensor for port in ports if port.kind == "mask")
         return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
     # diffusers samples what is around the mask here too, so that its later noise is that much further on
-    draw((len(given.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
+    draw((len(inputs.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
     return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
 
 
-def _check(given: Given, request: Request, itself: bool) -> None:
-    if given.masks and not given.images:
+def _check(inputs: Inputs, request: Request, itself: bool) -> None:
+    if inputs.masks and not inputs.images:
         raise UsageError("Received a mask without the picture that it lies over.", remedy="Give init_image too.")
-    if itself and not given.masks:
+    if itself and not inputs.masks:
         raise UsageError(
             "This model paints inside a mask: it needs a picture and a mask.", remedy="Give init_image and mask_image."
         )
-    if request.strength < 1 and not given.images and given.latents is None:
+    if request.strength < 1 and not inputs.images and inputs.latents is None:
         raise UsageError(
             f"strength {request.strength:g} needs something to start from; expected a picture or latents.",
             remedy="Give init_image or init_latents, or leave strength out.",
         )
-    if given.images and given.latents is not None and not (given.masks and request.denoising_start is not None):
+    if inputs.images and inputs.latents is not None and not (inputs.masks and request.denoising_start is not None):
         raise UsageError(
             "Received a picture and latents to start from; expected one, or both with a mask and denoising_start."
         )
-    if request.denoising_start is not None and not given.images and given.latents is None:
+    if request.denoising_start is not None and not inputs.images and inputs.latents is None:
         raise UsageError(
             f"denoising_start {request.denoising_start} needs latents to go on from.", remedy="Give init_latents."
         )
-    if given.latents is not None and len(given.latents) not in (1, request.batch):
+    if inputs.latents is not None and len(inputs.latents) not in (1, request.batch):
         raise UsageError(
-            f"{len(given.latents)} latents to start from for {request.batch} pictures; expected one, or one each."
+            f"{len(inputs.latents)} latents to start from for {request.batch} pictures; expected one, or one each."
         )
-    if len(given.masks) not in (0, 1, len(given.images)):
-        raise UsageError(f"{len(given.masks)} masks for {len(given.images)} pictures; expected one, or one each.")
-    if given.images and len(given.images) not in (1, len(request.prompts), request.batch):
+    if len(inputs.masks) not in (0, 1, len(inputs.images)):
+        raise UsageError(f"{len(inputs.masks)} masks for {len(inputs.images)} pictures; expected one, or one each.")
+    if inputs.images and len(inputs.images) not in (1, len(request.prompts), request.batch):
         raise UsageError(
-            f"{len(given.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
+            f"{len(inputs.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
             "one each."
         )
 
@@ -178,15 +178,15 @@ def _numbers(level: Level) -> str:
 
 
 def _encoded(
-    given: Given,
+    inputs: Inputs,
     request: Request,
     mask: Float32 | None,
     shape: Shape,
     draw: Callable[[Shape], Float32],
     encode: Encode,
 ) -> Float32:
-    """z of the given pictures `[B, C, h, w]`, sampled from the posterior."""
-    picture = pixels(given.images, request.width, request.height)
+    """z of the pictures to start from `[B, C, h, w]`, sampled from the posterior."""
+    picture = pixels(inputs.images, request.width, request.height)
     if not isinstance(request.seed, int):
         # one generator a picture draws for each of them alone
         picture = _spread(picture, request)

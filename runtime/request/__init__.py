@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from latentlink.runtime.request.checks import prompts, seeds, whole
-from latentlink.runtime.request.given import Given, size_of
+from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.limits import check_limits, nearest
 from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
 from latentlink.runtime.request.resolved import Request, resolve
 
 __all__ = [
     # requested and resolved
-    "Given",
+    "Inputs",
     "Request",
     "resolve",
     # checks

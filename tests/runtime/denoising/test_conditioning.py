@@ -43,7 +43,7 @@ def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance
 def read(pipe: Pipeline, asked: Request, linked: Linked | None = None) -> dict[str, NDArray[np.floating]]:
     """What the denoiser reads in every row, by tensor name."""
     guided = np.array([asked.guidance > 1])
-    made = conditioning(linked or pipe._linked, pipe._prompts, asked, guided)
+    made = conditioning(linked or pipe.linked, pipe._prompts, asked, guided)
     return {tensor: buffer.numpy() for tensor, buffer in made[bool(guided[0])].items()}
 
 
@@ -71,12 +71,12 @@ def test_a_negative_prompt_is_padded_to_the_pieces_of_the_prompt(demo: Pipeline)
 
 
 def test_a_prompt_longer_than_the_denoiser_was_built_for_is_refused_before_anything_is_encoded(demo: Pipeline) -> None:
-    built = replace(demo._linked.denoiser, limits={"S": (77, 77, 154)})
-    linked = replace(demo._linked, denoiser=built)
-    before = demo._linked.texts[next(iter(linked.texts))][0].session.elapsed()
+    built = replace(demo.linked.denoiser, limits={"S": (77, 77, 154)})
+    linked = replace(demo.linked, denoiser=built)
+    before = demo.linked.texts[next(iter(linked.texts))][0].session.elapsed()
     with pytest.raises(UsageError, match=r"read in 3 pieces = 231 tokens, but denoiser of demo .* at most 154"):
         read(demo, request(demo.manifest.sampling, LONG), linked)
-    assert demo._linked.texts[next(iter(linked.texts))][0].session.elapsed() == before
+    assert demo.linked.texts[next(iter(linked.texts))][0].session.elapsed() == before
     assert read(demo, request(demo.manifest.sampling, "a red circle"), linked)
 
 
@@ -110,7 +110,7 @@ def test_a_bundle_that_names_conditions_its_denoiser_lacks_changes_nothing(demo:
 
 def test_rows_with_and_without_guidance_read_the_same_prompts(demo: Pipeline) -> None:
     wanted = request(demo.manifest.sampling, "a red circle", "green")
-    made = conditioning(demo._linked, demo._prompts, wanted, np.array([False, True, False]))
+    made = conditioning(demo.linked, demo._prompts, wanted, np.array([False, True, False]))
     assert {*made} == {False, True}
     for tensor, both in made[True].items():
         alone = made[False][tensor].numpy()
@@ -124,14 +124,14 @@ def test_a_conditions_unconditional_row_comes_first(demo: Pipeline) -> None:
     defaults = replace(demo.manifest.sampling, conditions={"score": ((6.0,), (2.5,))})
     guided = request(defaults, "a")
     port = condition_port("score", 1)
-    np.testing.assert_array_equal(_condition(demo._linked.denoiser, port, guided, guided=True), [[2.5], [6.0]])
-    np.testing.assert_array_equal(_condition(demo._linked.denoiser, port, guided, guided=False), [[6.0]])
+    np.testing.assert_array_equal(_condition(demo.linked.denoiser, port, guided, guided=True), [[2.5], [6.0]])
+    np.testing.assert_array_equal(_condition(demo.linked.denoiser, port, guided, guided=False), [[6.0]])
 
 
 def test_a_condition_that_the_manifest_does_not_know_is_damage(demo: Pipeline) -> None:
     with pytest.raises(BundleError, match="reads the condition 'score' of 1 numbers, but the manifest's sampling has"):
         asked = request(demo.manifest.sampling, "a")
-        _condition(demo._linked.denoiser, condition_port("score", 1), asked, guided=False)
+        _condition(demo.linked.denoiser, condition_port("score", 1), asked, guided=False)
 
 
 def test_resolved_conditions_follow_the_positive_ones_unless_the_model_says_otherwise(demo: Pipeline) -> None:

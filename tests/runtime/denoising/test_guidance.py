@@ -29,7 +29,7 @@ def request(demo: Pipeline, **arguments: Any) -> Request:
 def batches(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of text that the denoiser read, a number a call."""
     seen: list[int] = []
-    session = demo._linked.denoiser.session
+    session = demo.linked.denoiser.session
     run = session.run
 
     def counted(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
@@ -59,7 +59,7 @@ def test_an_interval_around_all_levels_is_guidance_everywhere(demo: Pipeline) ->
 def test_the_high_end_belongs_to_the_interval_and_the_low_end_does_not(demo: Pipeline) -> None:
     table = request(demo).table()
     ends = (float(table.sigmas[3]), float(table.sigmas[1]))
-    guided = guided_rows(demo._linked.denoiser, request(demo, guidance_interval=ends), table)
+    guided = guided_rows(demo.linked.denoiser, request(demo, guidance_interval=ends), table)
     assert guided.tolist() == [False, True, True, False, False, False]
 
 
@@ -99,19 +99,19 @@ def test_an_interval_that_says_nothing_is_refused(demo: Pipeline, arguments: dic
 def test_a_model_without_an_unconditional_half_is_refused(demo: Pipeline, how: str | None, says: str) -> None:
     class Other:
         inputs = (
-            *(port for port in demo._linked.denoiser.session.inputs if port.kind != "guidance"),
+            *(port for port in demo.linked.denoiser.session.inputs if port.kind != "guidance"),
             *(() if how is None else (guidance_port(how),)),
         )
 
     other: Any = Other()
     wanted = request(demo)
     with pytest.raises(UsageError, match=says):
-        guided_rows(replace(demo._linked.denoiser, session=other), wanted, wanted.table())
+        guided_rows(replace(demo.linked.denoiser, session=other), wanted, wanted.table())
 
 
 def test_an_engine_that_was_built_for_one_number_of_rows_is_refused(demo: Pipeline) -> None:
     wanted = request(demo)
-    built = replace(demo._linked.denoiser, limits={"N": (2, 2, 2)})
+    built = replace(demo.linked.denoiser, limits={"N": (2, 2, 2)})
     with pytest.raises(UsageError, match=r"needs 1 rows of text outside of the interval and 2 inside, but .* for 2"):
         guided_rows(built, wanted, wanted.table())
     assert guided_rows(replace(built, limits={"N": (1, 2, 8)}), wanted, wanted.table()).sum() == 4

@@ -29,7 +29,7 @@ def quality(least: float, cosine: float = 0.999) -> Quality:
 def calls(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Which engine made each row: `whole` or `shallow`."""
     made: list[str] = []
-    linked = demo._linked
+    linked = demo.linked
     assert linked.shallow is not None
     for title, engine in (("whole", linked.denoiser), ("shallow", linked.shallow)):
         run = engine.session.run
@@ -46,8 +46,8 @@ def reused(demo: Pipeline, **arguments: Any) -> list[bool]:
     """Rows that read an earlier feature."""
     request = asked(demo.sampling, **({"steps": 6, "sampler": "euler"} | arguments))
     table = request.table()
-    guided = guided_rows(demo._linked.denoiser, request, table)
-    found = reuse_of(demo._linked, request, table, guided, sampling=demo.sampling, name="demo")
+    guided = guided_rows(demo.linked.denoiser, request, table)
+    found = reuse_of(demo.linked, request, table, guided, sampling=demo.sampling, name="demo")
     return [False] * len(table.rows) if found is None else found.rows.tolist()
 
 
@@ -128,7 +128,7 @@ def test_what_was_measured_to_be_below_the_gate_is_refused(demo: Pipeline, monke
 
 
 def test_a_bundle_without_a_shallow_denoiser_refuses_it(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_linked", replace(demo._linked, shallow=None))
+    monkeypatch.setattr(demo, "linked", replace(demo.linked, shallow=None))
     with pytest.raises(UsageError, match="demo has none that runs here") as refusal:
         demo.generate(PROMPT, steps=3, step_cache=2)
     assert "--step-cache 1" in refusal.value.remedy

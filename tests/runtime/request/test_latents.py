@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents
-from latentlink.runtime.latents import check_latents
+from latentlink.runtime.request.latents import check_latents
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 SD = KNOWN_SPACES["sd"]

@@ -1,4 +1,4 @@
-"""What a run starts from, as the user gave it, and the size of the picture that follows from it."""
+"""What a run starts from, and the picture size that follows from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.runtime.request.checks import whole
-from latentlink.runtime.request.resolved import MAX_SIDE
+from latentlink.runtime.request.options import MAX_SIDE
 from latentlink.runtime.samplers.solvers.table import Level
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What the user gave to start from.
+class Inputs:
+    """What a run starts from.
 
     Args:
         images: Pictures: one, one a prompt, or one of each picture of the batch.
@@ -37,27 +37,27 @@ class Given:
 
 
 def size_of(
-    given: Given, width: int | None, height: int | None, *, multiple: int, downscale: int
+    inputs: Inputs, width: int | None, height: int | None, *, multiple: int, downscale: int
 ) -> tuple[int | None, int | None]:
-    """Width and height: each as asked, else that of what was given: of a picture, as much as the model can take.
+    """Width and height: each as asked, else that of what was inputs: of a picture, as much as the model can take.
 
     Args:
-        given: What the run starts from.
-        width: Asked, in pixels, or None.
+        inputs: What the run starts from.
+        width: Requested, in pixels, or None.
         height: Likewise.
         multiple: What the model's sides are multiples of.
         downscale: Pixels per latent element.
 
     Returns:
-        None where nothing was asked or given.
+        None where nothing was asked or inputs.
 
     Raises:
-        UsageError: The latents are of another size than the one asked, or of none that the model has.
+        UsageError: The latents have another size than requested, or one that the model does not have.
     """
-    if given.latents is not None:
-        return _of_latents(given.latents, width, height, multiple, downscale)
-    if given.images:
-        own_width, own_height = (max(side // multiple, 1) * multiple for side in given.images[0].size)
+    if inputs.latents is not None:
+        return _of_latents(inputs.latents, width, height, multiple, downscale)
+    if inputs.images:
+        own_width, own_height = (max(side // multiple, 1) * multiple for side in inputs.images[0].size)
         return own_width if width is None else width, own_height if height is None else height
     return width, height
 
@@ -67,10 +67,10 @@ def _of_latents(
 ) -> tuple[int, int]:
     own_height, own_width = (side * downscale for side in latents.shape[2:])
     size = f"{own_width}x{own_height}"
-    for name, asked, own in (("width", width, own_width), ("height", height, own_height)):
-        if asked is not None and whole(name, asked, 1, MAX_SIDE) != own:
+    for name, requested, own in (("width", width, own_width), ("height", height, own_height)):
+        if requested is not None and whole(name, requested, 1, MAX_SIDE) != own:
             raise UsageError(
-                f"{name} is {asked}, but the latents to start from are of a picture of {size}.",
+                f"{name} is {requested}, but the latents to start from are of a picture of {size}.",
                 remedy=f"Leave {name} out: latents are not resampled.",
             )
         if own % multiple or own > MAX_SIDE:

@@ -1,0 +1,356 @@
+"""The options of a generation, each described once: name, type, range, default, and a sentence of help.
+
+`Pipeline.generate`, `Stage` and `chain` take them as keyword arguments (PEP 692); the command line and the benchmarks
+make their options from the table. To add one, write its line here, and a field in `Request` for what a run reads of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, get_args, get_type_hints
+
+import numpy as np
+
+from latentlink.errors import UsageError
+from latentlink.runtime.request.checks import number, whole
+from latentlink.runtime.request.latents import Latents
+from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, SIGMAS, SPACINGS
+from latentlink.runtime.samplers.noise import NOISES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_BATCH = 1024
+MAX_SIDE = 16384
+
+_IMAGE = type("Image", (), {"__module__": "PIL.Image"})
+"""Stands for a picture where hints are read: Pillow is imported when there is one."""
+
+INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 8}
+"""Of an argument in a docstring."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a generation.
+
+    Args:
+        help: One sentence, for the command line and for Python.
+        more: What Python's documentation says beyond it.
+        least: Least value of a number.
+        most: Largest value of a number.
+        expected: The range in words, for messages.
+        choices: The values of a text, where they are the same for all models.
+        default: The value where none was requested; None where `default_text` says what is taken.
+        default_text: That in words.
+        flag: Name on the command line, where it is another.
+        metavar: How the command line shows the value.
+        name: Its key, filled in by the table.
+        type: Type of one value, filled in by the table: int, float, str, bool, tuple for an interval, Mapping for named
+            numbers, Latents, or a class called Image for a picture.
+        several: Whether one value per prompt or picture may be given, filled in by the table.
+    """
+
+    help: str
+    more: str = ""
+    least: float = -math.inf
+    most: float = math.inf
+    expected: str = ""
+    choices: tuple[str, ...] = ()
+    default: int | str | bool | None = None
+    default_text: str = ""
+    flag: str = ""
+    metavar: str = ""
+    name: str = ""
+    type: Any = None
+    several: bool = False
+
+    def check(self, value: object) -> Any:
+        """A value of its type and range, as one of Python's own types; what may be several values is returned as it is.
+
+        Raises:
+            UsageError: It is not.
+        """
+        if self.several:
+            return value
+        if self.choices and not (isinstance(value, str) and value in self.choices):
+            raise UsageError(f"Unknown {self.name} {value!r}; expected one of: {', '.join(self.choices)}.")
+        if self.type is int:
+            return whole(self.name, value, int(self.least), int(self.most))
+        if self.type is float:
+            return number(self.name, value, self.expected, self.least, self.most)
+        if self.type is tuple:
+            return _interval(self.name, value)
+        return value
+
+
+def _share(help: str, **more: Any) -> Option:
+    """A number from 0 to 1."""
+    return Option(help=help, least=0, most=1, expected="0 to 1", **more)
+
+
+def _side(name: str) -> Option:
+    return Option(
+        help=f"Picture {name} in pixels.",
+        more="Beside latents it can only be their own, as latents are not resampled.",
+        least=1,
+        most=MAX_SIDE,
+        default_text="that of the picture or latents to start from, else the bundle's",
+    )
+
+
+class DenoisingOptions(TypedDict, total=False):
+    """The options of one model's part of a run: those of a `Stage`, and of `Pipeline.generate`. None is the default."""
+
+    negative_prompt: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            help="What the picture should not show; read where guidance is above 1.",
+            more="One for all prompts, or one per prompt.",
+            default_text="the bundle's: an empty prompt, or none",
+        ),
+    ]
+    seed: Annotated[
+        int | Sequence[int] | None,
+        Option(
+            help="Seed of the noise: the same seed gives the same picture.",
+            more="One seed draws the noise of the whole batch from one generator, as diffusers does with one "
+            "`torch.Generator`. One seed per picture gives each its own, so that a picture does not depend on the "
+            "others (but a prompt shorter than the longest of the batch is read in as many pieces).",
+            default_text="a random one, which the result names",
+        ),
+    ]
+    steps: Annotated[
+        int | None, Option(help="Denoising steps.", least=1, most=1000, default_text="the bundle's, as all below")
+    ]
+    guidance: Annotated[
+        float | None,
+        Option(
+            help="Guidance scale; 1 or less turns classifier-free guidance off and halves the work.",
+            more="A guidance-distilled model reads it as an input; an unguided model ignores it.",
+            least=0,
+            most=1000,
+            expected="0 to 1000 (1 or less turns it off)",
+        ),
+    ]
+    guidance_interval: Annotated[
+        tuple[float, float] | None,
+        Option(
+            help="Noise levels between which guidance is applied, as 0.28,5.42; steps outside of them cost half.",
+            more="`low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before "
+            "a call of the network.",
+            metavar="LOW,HIGH",
+            default_text="all noise levels",
+        ),
+    ]
+    step_cache: Annotated[
+        int | None,
+        Option(
+            help="Run the whole denoiser on every N-th step and a shallow one between; 1 always runs the whole one.",
+            more="The shallow one reads what the deep layers made before (Ma et al. 2024). Needs a bundle that was "
+            "exported with it.",
+            least=1,
+            most=1000,
+            metavar="N",
+            default_text="1, or more where the bundle was measured to lose nothing by it",
+        ),
+    ]
+    sampler: Annotated[
+        str | None,
+        Option(
+            help=f"Sampler: {', '.join(SAMPLERS)}; for flow-matching models {', '.join(FLOW_SAMPLERS)}.",
+        ),
+    ]
+    spacing: Annotated[
+        str | None, Option(help=f"Timestep spacing: {', '.join(SPACINGS)}.", default_text="the sampler's")
+    ]
+    sigmas: Annotated[
+        str | None,
+        Option(help=f"Spacing of the noise levels: {', '.join(SIGMAS)}.", default_text="the training schedule's"),
+    ]
+    shift: Annotated[
+        float | None,
+        Option(
+            help="Shift of the noise levels of a flow-matching model.",
+            expected="a number above 0",
+            default_text="the model's",
+        ),
+    ]
+    eta: Annotated[
+        float | None,
+        Option(
+            help="Share of fresh noise in each step of ddim and tcd, 0 to 1.",
+            expected="0 to 1",
+            default_text="the sampler's",
+        ),
+    ]
+    width: Annotated[int | None, _side("width")]
+    height: Annotated[int | None, _side("height")]
+    strength: Annotated[
+        float | None,
+        _share(
+            "How much noise is added to the picture or latents to start from, 0 to 1: the share of the steps that run.",
+            default_text="0.8; 1 with a mask, or where there is one step",
+        ),
+    ]
+    denoising_start: Annotated[
+        float | None,
+        _share(
+            "Share of the way that the latents to start from have come already, 0 to 1.",
+            more="No noise is added; they have to hold as much noise as this run begins with, where their level is "
+            "known.",
+        ),
+    ]
+    denoising_end: Annotated[
+        float | None,
+        _share("Share of the way to stop at, 0 to 1, leaving latents for another model of the same latent space."),
+    ]
+    conditions: Annotated[
+        Mapping[str, float | Sequence[float]] | None,
+        Option(
+            help="Further inputs of the model by name, as original_size=1024,1024; `inspect` lists them.",
+            more="A number, or a list of numbers; `negative_NAME` sets the one of the negative prompt.",
+            flag="condition",
+            metavar="NAME=NUMBERS",
+        ),
+    ]
+
+
+class RunOptions(TypedDict, total=False):
+    """The options of a whole run: those of `chain`, and of `Pipeline.generate`."""
+
+    num_images: Annotated[int, Option(help="Pictures per prompt.", least=1, most=MAX_BATCH, default=1)]
+    noise: Annotated[
+        str,
+        Option(
+            help="Noise generator: torch for the numbers of torch's CPU generator, or philox, the same on all devices.",
+            choices=NOISES,
+            default="torch",
+        ),
+    ]
+    init_image: Annotated[
+        Image | Sequence[Image] | None,
+        Option(
+            help="Picture to start from, resampled to the size of the run.",
+            more="One, one per prompt, or one per picture.",
+        ),
+    ]
+    guard: Annotated[
+        str,
+        Option(
+            help="on checks what every stage wrote (docs/guards.md); off also returns latents and pictures that are "
+            "not finite, out of range, flat or noise.",
+            choices=("on", "off"),
+            default="on",
+        ),
+    ]
+
+
+class GenerateOptions(DenoisingOptions, RunOptions, total=False):
+    """The options of `Pipeline.generate`. None is the default."""
+
+    mask_image: Annotated[
+        Image | Sequence[Image] | None,
+        Option(help="Mask over the picture to start from: white where to paint, black where to keep."),
+    ]
+    init_latents: Annotated[
+        Latents | None,
+        Option(
+            help="Latents of this model's latent space to start from, in the place of a picture.",
+            more="Finished ones, or half-way ones with `denoising_start`.",
+        ),
+    ]
+    decode: Annotated[
+        bool, Option(help="Decode the latents to pictures; without, there are only latents.", default=True)
+    ]
+
+
+class StageOptions(DenoisingOptions, total=False):
+    """The options of a `Stage`. None is the default."""
+
+    prompt: Annotated[str | Sequence[str] | None, Option(help="What to draw.", default_text="the chain's prompt")]
+
+
+def table(options: type) -> dict[str, Option]:
+    """The options that a class above describes, by name, in its order."""
+    hints = get_type_hints(options, localns={"Image": _IMAGE}, include_extras=True)
+    return {name: _named(name, *get_args(hint)) for name, hint in hints.items()}
+
+
+def _named(name: str, hint: Any, option: Option) -> Option:
+    kinds = [getattr(kind, "__origin__", kind) for kind in get_args(hint) or (hint,)]
+    return replace(option, name=name, type=kinds[0], several=Sequence in kinds)
+
+
+OPTIONS: Mapping[str, Option] = table(GenerateOptions)
+"""All options of a generation."""
+
+
+def requested(
+    options: Mapping[str, Any], known: Mapping[str, Option] = OPTIONS, function: str = "generate"
+) -> dict[str, Any]:
+    """What was requested: the options that are not None.
+
+    Args:
+        options: By name.
+        known: Those that there are.
+        function: Name of the function that takes them, for the message.
+
+    Raises:
+        TypeError: There is no such option, as Python says it of arguments.
+    """
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f". Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{meant}")
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def documented(options: type) -> Callable[[_F], _F]:
+    """Write the options of a class above into a function's signature and docstring, where `**options` stands."""
+
+    def write(function: _F) -> _F:
+        listed = table(options)
+        own = inspect.signature(function)
+        named = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        hints = get_type_hints(options, localns={"Image": _IMAGE})
+        keywords = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[name])
+            for name, one in listed.items()
+        ]
+        function.__signature__ = own.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
+        doc = inspect.getdoc(function) or ""
+        lines = [fill(f"{name}: {describe(one)}", 110, **INDENT) for name, one in listed.items()]
+        before, _, after = doc.partition("    options: ")
+        function.__doc__ = before + "\n".join(lines) + "\n" + after.partition("\n")[2]
+        return function
+
+    return write
+
+
+def describe(option: Option) -> str:
+    """An option in sentences: what it is, and its default."""
+    default = option.default_text or ("" if option.default is None else str(option.default))
+    return " ".join(part for part in (option.help, option.more, f"Default: {default}." if default else "") if part)
+
+
+def _interval(name: str, value: object) -> tuple[float, float]:
+    """Two noise levels in order; the high one may be infinite."""
+    expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(listed, str | bytes) or not isinstance(listed, Sequence) or len(listed) != 2:
+        raise UsageError(f"{name} is {value!r}; expected {expected}.")
+    low = number(f"The low end of {name}", listed[0], expected, 0)
+    above = listed[1]
+    high = math.inf if above == math.inf else number(f"The high end of {name}", above, expected, 0)
+    if not low < high:
+        raise UsageError(f"{name} is {low:g} to {high:g}; expected {expected}.")
+    return low, high
