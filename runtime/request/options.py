@@ -31,9 +31,6 @@ MAX_SIDE = 16384
 _IMAGE = type("Image", (), {"__module__": "PIL.Image"})
 """Stands for a picture where hints are read: Pillow is imported when there is one."""
 
-INDENT = {"initial_indent": " " * 4, "subsequent_indent": " " * 8}
-"""Of an argument in a docstring."""
-
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -328,12 +325,17 @@ def documented(options: type) -> Callable[[_F], _F]:
         ]
         function.__signature__ = own.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
         doc = inspect.getdoc(function) or ""
-        lines = [fill(f"{name}: {describe(one)}", 110, **INDENT) for name, one in listed.items()]
+        lines = [_paragraph(f"{name}: {describe(one)}") for name, one in listed.items()]
         before, _, after = doc.partition("    options: ")
         function.__doc__ = before + "\n".join(lines) + "\n" + after.partition("\n")[2]
         return function
 
     return write
+
+
+def _paragraph(text: str) -> str:
+    """An argument in a docstring."""
+    return fill(text, 110, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
 def describe(option: Option) -> str:
