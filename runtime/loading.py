@@ -1,22 +1,39 @@
-"""Bundles to a pipeline: read, check, choose an engine for each component, open, link."""
+"""Bundles to a pipeline: choose the components, open an engine for each, link them, and prove what is not known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace as changed
 from functools import partial
 from pathlib import Path
+from typing import Never
 
-from latentlink.engine.bundle import SHALLOW, Arrays, Bundle
-from latentlink.errors import BundleError, LinkError, UsageError
-from latentlink.ports import Port, latent_port
+from latentlink.engine.bundle import SHALLOW, Bundle
+from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.bundle_names import bundle_path
-from latentlink.runtime.linking import Engine, Linked, Opening, Residency
+from latentlink.runtime.linking import (
+    ComponentSource,
+    Decision,
+    Engine,
+    EngineMemory,
+    Linked,
+    OpenedEngine,
+    Opening,
+    Sources,
+    close_all,
+    no_step_cache,
+)
 from latentlink.runtime.linking.link import as_declared, link
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.probing import check_candidate, runner, verify_quick
+from latentlink.runtime.probing.prove import prove
 from latentlink.runtime.text import Prompts
-from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
+from latentlink.spaces import LatentSpace
+
+RENAMED = {"memory": "vae_memory", "resident": "engine_memory"}
+"""Arguments of `load` that have another name now."""
+
+OnProgress = Callable[[int, int], None]
 
 
 def load(
@@ -26,10 +43,11 @@ def load(
     replace: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
     verify: bool | None = None,
-    memory: int | None = None,
-    resident: int | None = None,
+    vae_memory: int | None = None,
+    engine_memory: int | None = None,
     previews: str | Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
+    **renamed: Never,
 ) -> Pipeline:
     """Open a bundle and link its engines.
 
@@ -38,106 +56,60 @@ def load(
         target: A target, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None takes the processors this process may use.
-        verify: What is run on probes: None, components that are not from the denoiser's bundle, which have to show that
-            they read and write its latents; True, one probe of every engine too; False, nothing.
-        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
+        verify: Which engines run probes: None, components that are not from the denoiser's bundle, which have to show
+            that they read and write its latents; True, one probe of every engine too; False, none.
+        vae_memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
             more is done in several passes, blended where they meet. What fits is measured at the first picture. None
             sets no budget.
-        resident: Bytes that the files of the engines that are open at once may have together, so that a model runs on
-            a machine that does not hold all of it: the engine that ran longest ago is closed for the next, and opened
-            again when it runs. None keeps all open.
+        engine_memory: Maximum total size in bytes of the files of the open engines, so that a model runs on a machine
+            that does not hold all of it; the least recently used engine is closed first, and opened again when it
+            runs. None keeps all open.
         previews: Bundle whose decoder makes the pictures of `Pipeline.preview`, such as a small one of the same latent
             space; it has to fit as a replaced one has to. None takes the decoder of the pipeline.
         on_progress: Called with (bytes checked, bytes in all) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, no such component or target, memory or resident is no number of bytes, or one
-            engine alone is larger than resident.
+        UsageError: There is no bundle, no such component or target, a budget is no number of bytes, or one engine alone
+            is larger than `engine_memory`.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
-    room = None if resident is None else Residency(resident)
-    opening = Opening(target=target, threads=threads, memory=memory, room=room)
-    own = _open(bundle, on_progress)
-    chosen = dict.fromkeys(own.manifest.components, (str(bundle), own))
-    opened = [own]
-    for component, other in (replace or {}).items():
-        donor = _open(other, on_progress)
-        opened.append(donor)
-        if component not in donor.manifest.components:
-            raise UsageError(
-                f"{str(other)!r} has no component {component!r}; it has {', '.join(donor.manifest.components)}."
-            )
-        chosen[component] = (str(other), donor)
-        if component == "denoiser":  # what its deep layers make is read by its own shallow one alone
-            chosen.pop(SHALLOW, None)
-            if SHALLOW in donor.manifest.components:
-                chosen[SHALLOW] = (str(other), donor)
-    engines: list[Engine] = []
-    precisions: dict[str, str] = {}
-    targets: dict[str, str] = {}
-    wider: dict[str, Callable[[], Engine]] = {}
-    notes: list[str] = []
-    try:
-        for component, (title, source) in chosen.items():
-            if component == SHALLOW and targets.get("denoiser") not in _targets(source):
-                notes.append(f"{SHALLOW}: {title} has none for {targets.get('denoiser')}, so there is no step cache")
-                continue
-            how = changed(opening, target=targets["denoiser"]) if component == SHALLOW else opening
-            engine, entry, decided = how.best(component, title, source)
-            engines.append(engine)
-            notes += decided
-            precisions[component], targets[component] = entry.precision, entry.target
-            if (found := opening.wider(component, title, source, entry)) is not None:
-                opener, wide = found
-                check = partial(_verify, chosen=chosen, precision=wide.precision, opening=opening)
-                wider[component] = partial(_open_wide, opener, None if verify is False else check)
-        linked = link(engines, lambda port: _record(port, opened))
-        if verify is not False:
-            for engine in engines:
-                notes += _verify(engine, chosen, precisions[engine.component], opening, every=verify is True)
-        space = _record(linked.latent, opened)
-        if not isinstance(space, LatentSpace):
-            raise BundleError(
-                f"The manifest of {bundle} has no record of the latent space {linked.latent.symbol} that its "
-                "denoiser writes.",
-                remedy="The manifest was edited: get the bundle again, or build it again.",
-            )
-        prompts = {
-            component: Prompts(source.file(tokenizer.path), tokenizer)
-            for component, (_, source) in chosen.items()
-            if (tokenizer := source.manifest.components[component].tokenizer) is not None
-        }
+    for name in renamed:
+        now = f" It is called {RENAMED[name]} now." if name in RENAMED else ""
+        raise TypeError(f"load() got an unexpected keyword argument {name!r}.{now}")
+    memory = None if engine_memory is None else EngineMemory(engine_memory)
+    opening = Opening(target=target, threads=threads, vae_memory=vae_memory, engine_memory=memory)
+    sources = _choose(bundle, replace or {}, on_progress)
+    with _open(sources, opening) as (engines, without):
+        linked = link([opened.engine for opened in engines], sources.describe)
+        space = _space(linked, sources)
+        decisions = [*without, *(_prove(opened, sources, opening, verify) for opened in engines)]
         small = None
         if previews is not None:
-            donor = _open(previews, on_progress)
-            small, decided = _with_decoder(str(previews), donor, engines, chosen, opened, opening, verify)
-            notes += decided
+            donor = _part(_read(previews, on_progress), previews, "vae_decoder", " to make previews with")
+            small, decision = _with_decoder(donor, engines, sources, opening, verify)
+            decisions.append(decision)
         return Pipeline(
             name=str(bundle),
-            manifest=own.manifest,
+            manifest=sources.bundles[0].manifest,
             # what the denoiser was trained with goes with it, whichever bundle it came from
-            sampling=chosen["denoiser"][1].manifest.sampling,
+            sampling=sources.host.bundle.manifest.sampling,
             linked=linked,
-            prompts=prompts,
+            prompts=_prompts(sources),
             space=space,
-            engines=engines,
-            notes=notes,
-            memory=memory,
-            wider=wider,
+            engines=[opened.engine for opened in engines],
+            decisions=decisions,
+            vae_memory=vae_memory,
+            wider=_wider(engines, sources, opening, verify),
             previews=small,
         )
-    except BaseException:
-        for engine in engines:
-            engine.session.close()
-        raise
 
 
-def decided(bundle: str | Path, *, target: str = "auto") -> list[str]:
+def decide(bundle: str | Path, *, target: str = "auto") -> list[Decision]:
     """Which engine of every component `load` would open, and which it would pass over. No file is hashed.
 
-    `load` itself passes over more where a runtime refuses an engine as it is opened; `Pipeline.notes` say that.
+    `load` itself passes over more where a runtime refuses an engine as it is opened; see `Pipeline.decisions`.
 
     Args:
         bundle: As in `load`.
@@ -146,7 +118,8 @@ def decided(bundle: str | Path, *, target: str = "auto") -> list[str]:
     Raises:
         UsageError, BundleError, PreflightError: As in `load`.
     """
-    return Opening(target=target).decided(str(bundle), _open(bundle, None, check_files=False))
+    opening, source = Opening(target=target), _read(bundle, None, check_files=False)
+    return [opening.decide(_part(source, bundle, component)) for component in source.manifest.components]
 
 
 def open_component(
@@ -166,14 +139,19 @@ def open_component(
     Raises:
         UsageError, BundleError, PreflightError: As in `load`.
     """
-    source = _open(bundle, None)
+    source = _read(bundle, None)
     if component not in source.manifest.components:
         return None
-    engine, _, _ = Opening(target=target, threads=threads).best(component, str(bundle), source)
-    return engine, source
+    return Opening(target=target, threads=threads).best(_part(source, bundle, component)).engine, source
 
 
-def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None, *, check_files: bool = True) -> Bundle:
+def _read(bundle: str | Path, on_progress: OnProgress | None, *, check_files: bool = True) -> Bundle:
+    """Open the directory of a bundle.
+
+    Raises:
+        UsageError: There is none, or it is an export.
+        BundleError: It is damaged.
+    """
     opened = Bundle.open(bundle_path(bundle), check_files=check_files, on_progress=on_progress)
     if opened.manifest.kind != "bundle":
         raise UsageError(
@@ -183,99 +161,127 @@ def _open(bundle: str | Path, on_progress: Callable[[int, int], None] | None, *,
     return opened
 
 
-def _targets(source: Bundle) -> set[str]:
-    """What the shallow denoiser was built for: it shares buffers with the whole one, and so its target."""
-    return {engine.target for engine in source.manifest.components[SHALLOW].engines}
+def _part(bundle: Bundle, name: str | Path, component: str, purpose: str = "") -> ComponentSource:
+    """A component of a bundle.
+
+    Raises:
+        UsageError: It has none of that name.
+    """
+    if component not in bundle.manifest.components:
+        article = f"no component {component!r}" if not purpose else f"no {component}{purpose}"
+        raise UsageError(f"{str(name)!r} has {article}; it has {', '.join(bundle.manifest.components)}.")
+    return ComponentSource(component=component, name=str(name), bundle=bundle)
+
+
+def _choose(bundle: str | Path, replacements: Mapping[str, str | Path], on_progress: OnProgress | None) -> Sources:
+    """The bundle's components, and those that take their place."""
+    own = _read(bundle, on_progress)
+    components = {component: _part(own, bundle, component) for component in own.manifest.components}
+    bundles = [own]
+    for component, other in replacements.items():
+        donor = _read(other, on_progress)
+        bundles.append(donor)
+        components[component] = _part(donor, other, component)
+        if component == "denoiser":  # what its deep layers make is read by its own shallow one alone
+            components.pop(SHALLOW, None)
+            if SHALLOW in donor.manifest.components:
+                components[SHALLOW] = _part(donor, other, SHALLOW)
+    return Sources(components=components, bundles=tuple(bundles))
+
+
+@contextmanager
+def _open(sources: Sources, opening: Opening) -> Iterator[tuple[list[OpenedEngine], list[Decision]]]:
+    """An engine of every component, and the decisions to go without one; all are closed where something fails."""
+    engines: list[OpenedEngine] = []
+    without: list[Decision] = []
+    try:
+        for component, source in sources.components.items():
+            how = opening
+            if component == SHALLOW:  # it shares buffers with the whole denoiser, and so its target
+                target = next(opened.entry.target for opened in engines if opened.source.component == "denoiser")
+                if target not in {engine.target for engine in source.entry.engines}:
+                    without.append(no_step_cache(source, target))
+                    continue
+                how = changed(opening, target=target)
+            engines.append(how.best(source))
+        yield engines, without
+    except BaseException:
+        close_all(engines)
+        raise
+
+
+def _prove(opened: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None) -> Decision:
+    """Run the probes that `load` was asked for; what was decided of the engine."""
+    if verify is False:
+        return opened.decision()
+    admission = prove(opened, sources, opening, every=verify is True)
+    return changed(opened.decision(), admission=admission)
 
 
 def _with_decoder(
-    title: str,
-    donor: Bundle,
-    engines: list[Engine],
-    chosen: Mapping[str, tuple[str, Bundle]],
-    opened: list[Bundle],
-    opening: Opening,
-    verify: bool | None,
-) -> tuple[Linked, list[str]]:
-    """The engines linked with the decoder of another bundle, and what was decided; checked like a replaced one."""
-    if "vae_decoder" not in donor.manifest.components:
-        raise UsageError(
-            f"{title!r} has no vae_decoder to make previews with; it has {', '.join(donor.manifest.components)}."
-        )
-    engine, entry, notes = opening.best("vae_decoder", title, donor)
+    donor: ComponentSource, engines: list[OpenedEngine], sources: Sources, opening: Opening, verify: bool | None
+) -> tuple[Linked, Decision]:
+    """The engines linked with the decoder of another bundle, which is checked like a replaced one."""
+    opened = opening.best(donor)
     try:
-        others = [other for other in engines if other.component != "vae_decoder"]
-        linked = link([*others, engine], lambda port: _record(port, [*opened, donor]))
-        if verify is not False:
-            replaced = {**chosen, "vae_decoder": (title, donor)}
-            notes += _verify(engine, replaced, entry.precision, opening, every=verify is True)
+        others = [other.engine for other in engines if other.source.component != donor.component]
+        known = changed(sources, bundles=(*sources.bundles, donor.bundle))
+        linked = link([*others, opened.engine], known.describe)
+        return linked, changed(_prove(opened, sources, opening, verify), purpose="preview")
     except BaseException:
-        engine.session.close()
+        close_all([opened])
         raise
-    return linked, [f"previews: {note}" for note in notes]
 
 
-def _open_wide(opener: Callable[[], Engine], check: Callable[..., list[str]] | None) -> Engine:
+def _wider(
+    engines: list[OpenedEngine], sources: Sources, opening: Opening, verify: bool | None
+) -> dict[str, Callable[[], Engine]]:
+    """By component, what opens an engine of a wider precision."""
+    found: dict[str, Callable[[], Engine]] = {}
+    for opened in engines:
+        if (wide := opening.wider(opened)) is not None:
+            opener, entry = wide
+            found[opened.source.component] = partial(
+                _open_wide, opener, changed(opened, entry=entry), sources, opening, verify
+            )
+    return found
+
+
+def _open_wide(
+    opener: Callable[[], Engine], narrow: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None
+) -> Engine:
     """Open a wider engine, which has to be what the one that it takes the place of was checked to be."""
     engine = opener()
     try:
         as_declared(engine)
-        if check is not None:
-            check(engine, every=True)
+        if verify is not False:
+            prove(changed(narrow, engine=engine), sources, opening, every=True)
     except BaseException:
         engine.session.close()
         raise
     return engine
 
 
-def _verify(
-    engine: Engine,
-    chosen: Mapping[str, tuple[str, Bundle]],
-    precision: str,
-    opening: Opening,
-    *,
-    every: bool,
-) -> list[str]:
-    """Run the probes that `load` was asked for, and say what they showed: the denoiser's bundle says what latents mean.
+def _space(linked: Linked, sources: Sources) -> LatentSpace:
+    """The latent space that the denoiser writes.
 
-    Args:
-        engine: Opened.
-        chosen: Name and bundle of every component.
-        precision: What the engine computes in.
-        opening: How its like are opened.
-        every: Whether an engine runs a probe of its own bundle too.
+    Raises:
+        BundleError: No manifest has a record of it.
     """
-    component = engine.component
-    host_name, host = chosen["denoiser"]
-    title, source = chosen[component]
-    if every:
-        verify_quick(engine, source, precision)
-    if source is host:
-        return []
-
-    def own(inputs: Arrays) -> Arrays:
-        if component not in host.manifest.components:
-            raise LinkError(
-                f"{engine.title} was built for other sizes than the probes of {host_name} have, and {host_name} has no "
-                f"{component} of its own to make more with.",
-                remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
-            )
-        session = changed(opening, memory=None).best(component, host_name, host)[0].session
-        try:
-            return runner(session)(inputs)
-        finally:
-            session.close()
-
-    found = check_candidate(engine, source, host, host_name, own)
-    how = "makes the same of" if found.same else f"explains {found.snr:.1f} dB of what its own makes of"
-    return [f"{component}: from {title}, {how} the probes of {host_name}"]
+    space = sources.describe(linked.latent)
+    if not isinstance(space, LatentSpace):
+        raise BundleError(
+            f"The manifest of {sources.host.name} has no record of the latent space {linked.latent.symbol} that its "
+            "denoiser writes.",
+            remedy="The manifest was edited: get the bundle again, or build it again.",
+        )
+    return space
 
 
-def _record(port: Port, bundles: list[Bundle]) -> LatentSpace | TextEmbedding | None:
-    """What a symbol stands for: the record in one of the manifests that makes this very symbol, or a known space."""
-    for bundle in bundles:
-        found = bundle.describe(port)
-        if found is not None:
-            return found
-    known = KNOWN_SPACES.get(port.name)
-    return known if known is not None and latent_port(known, port.dtype).symbol == port.symbol else None
+def _prompts(sources: Sources) -> dict[str, Prompts]:
+    """A tokenizer for every text encoder."""
+    return {
+        component: Prompts(source.bundle.file(tokenizer.path), tokenizer)
+        for component, source in sources.components.items()
+        if (tokenizer := source.entry.tokenizer) is not None
+    }

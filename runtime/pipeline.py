@@ -17,9 +17,9 @@ from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
 from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, reuse_of
 from latentlink.runtime.denoising.conditioning import conditioning
-from latentlink.runtime.denoising.step_cache import told
-from latentlink.runtime.guards import Guard, generated_margin
-from latentlink.runtime.linking import Engine, Linked
+from latentlink.runtime.denoising.step_cache import Unmeasured, unmeasured
+from latentlink.runtime.guards import Guard, Mended, generated_margin
+from latentlink.runtime.linking import Decision, Engine, Linked
 from latentlink.runtime.request import Inputs, Request, as_list, check_limits, pixels, resolve, seeds, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.request.options import GenerateOptions, documented, requested
@@ -46,9 +46,10 @@ class Result:
         latents: Their latents.
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
-        request: What was asked, every default resolved; the seed too.
-        notes: What was mended: a picture or latent that overflowed and was made again by a wider engine.
-        passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, memory).
+        request: The request with every default resolved, the seed too.
+        mended: Pictures and latents that overflowed and were made again by a wider engine.
+        unmeasured_cache: The run's step cache, where its cost in quality was not measured.
+        passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, vae_memory).
     """
 
     images: list[Image]
@@ -56,7 +57,8 @@ class Result:
     timings: Mapping[str, float]
     request: Request
     passes: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    mended: tuple[Mended, ...] = ()
+    unmeasured_cache: Unmeasured | None = None
 
 
 class Pipeline:
@@ -69,8 +71,8 @@ class Pipeline:
         linked: Its engines, linked.
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
-        notes: What the loader decided, for people: the target taken, engines passed over.
-        memory: Bytes that the VAE may take for a picture; None sets no budget.
+        decisions: What was decided while it was opened: the engines that run, and those that were skipped.
+        vae_memory: Bytes that the VAE may take for a picture; None sets no budget.
         wider: By component: opens an engine of the VAE that takes over where half precision overflowed.
         previews: The engines with another decoder, for previews; None takes the pipeline's own.
     """
@@ -85,8 +87,8 @@ class Pipeline:
         prompts: Mapping[str, Prompts],
         space: LatentSpace,
         engines: Sequence[Engine],
-        notes: Sequence[str] = (),
-        memory: int | None = None,
+        decisions: Sequence[Decision] = (),
+        vae_memory: int | None = None,
         wider: Mapping[str, Callable[[], Engine]] | None = None,
         previews: Linked | None = None,
     ) -> None:
@@ -95,10 +97,10 @@ class Pipeline:
         self.sampling = sampling
         self.space = space
         self.engines = tuple(engines)
-        self.notes = tuple(notes)
+        self.decisions = tuple(decisions)
         self.linked = linked
-        self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=memory), wider=wider or {})
-        self._previews = Autoencoder(name=name, linked=previews or linked, memory=memory)
+        self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=vae_memory), wider=wider or {})
+        self._previews = Autoencoder(name=name, linked=previews or linked, memory=vae_memory)
         self._prompts = prompts
 
     def __enter__(self) -> Self:
@@ -241,7 +243,8 @@ class Pipeline:
             timings=timings,
             request=request,
             passes=passes,
-            notes=(*watch.notes, *told(request, self.sampling)),
+            mended=tuple(watch.mended),
+            unmeasured_cache=unmeasured(request, self.sampling),
         )
 
     def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:

@@ -11,8 +11,8 @@ from latentlink.bench.against.sides import OURS, SIDES, Side
 from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.linking import choose
-from latentlink.runtime.loading import decided
+from latentlink.runtime.linking import ComponentSource, choose
+from latentlink.runtime.loading import decide
 
 LATENTLINK = "latentlink"
 """Name of every side of ours."""
@@ -91,11 +91,11 @@ def bundles(asked: Sequence[Ours]) -> list[Contender]:
 
 def _denoiser(ours: Ours) -> EngineEntry:
     """The engine that a bundle's denoiser is run with here; its other components are checked for having one too."""
-    decided(ours.bundle, target=ours.target)
+    decide(ours.bundle, target=ours.target)
     source = Bundle.open(bundle_path(ours.bundle), check_files=False)
     if "denoiser" not in source.manifest.components:
         raise UsageError(f"{ours.bundle} has no denoiser; expected a bundle that draws pictures.")
-    return choose("denoiser", ours.bundle, source, ours.target).engine
+    return choose(ComponentSource(component="denoiser", name=ours.bundle, bundle=source), ours.target)[0]
 
 
 def _titles(ours: Ours, engine: EngineEntry) -> list[str]:

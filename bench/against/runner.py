@@ -51,9 +51,9 @@ def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
     from latentlink import load
 
     pipe = load(job["model"], target=job["target"], threads=job["threads"])
-    wanted = f"denoiser: {job['denoiser']} ({job['precision']})"
-    if wanted not in pipe.notes:
-        raise ValueError(f"expected {wanted}, but it opened with {'; '.join(pipe.notes)}")
+    found = next(one for one in pipe.decisions if one.component == "denoiser")
+    if (found.target, found.precision) != (job["denoiser"], job["precision"]):
+        raise ValueError(f"expected the denoiser for {job['denoiser']} in {job['precision']}, but opened {found}")
 
     def draw(seed: int) -> tuple[Any, Stages]:
         marks: list[float] = []

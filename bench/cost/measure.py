@@ -16,7 +16,9 @@ from typing import Any
 
 import latentlink
 from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
-from latentlink.runtime.loading import decided
+from latentlink.runtime import Decision
+from latentlink.runtime.loading import decide
+from latentlink.runtime.request import OPTIONS
 
 STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
 
@@ -55,7 +57,7 @@ class Measured:
         row_seconds: One row of the sampler's table, all in.
         python_share: Part of a row that is not spent inside the engine, 0 to 1.
         provenance: Machine and versions.
-        engines: Which engine ran each component, and which were passed over and why.
+        engines: Which engine ran each component, and which were skipped and why.
     """
 
     import_seconds: Spread
@@ -65,7 +67,7 @@ class Measured:
     row_seconds: Spread
     python_share: float
     provenance: Mapping[str, str]
-    engines: Sequence[str]
+    engines: Sequence[Decision]
 
 
 def measure(
@@ -75,7 +77,7 @@ def measure(
     settings: Mapping[str, Any],
     repeats: int,
     target: str = "auto",
-    resident: int | None = None,
+    engine_memory: int | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Measured:
     """Measure a bundle, cold runs in processes of their own and warm ones in this.
@@ -86,7 +88,7 @@ def measure(
         settings: Further arguments of `Pipeline.generate`.
         repeats: Counted runs of each kind; one more warm run is not counted.
         target: As for `latentlink.load`.
-        resident: As for `latentlink.load`.
+        engine_memory: As for `latentlink.load`.
         on_progress: Called with (done, count, what) before each run.
 
     Raises:
@@ -95,7 +97,7 @@ def measure(
         LatentLinkError: A process that draws failed otherwise.
     """
     # refused before processes are started for it
-    decided(bundle, target=target)
+    decide(bundle, target=target)
     count = 3 * repeats + 1
 
     def tell(done: int, what: str) -> None:
@@ -108,11 +110,11 @@ def measure(
         imports.append(_import_seconds())
     for number in range(repeats):
         tell(repeats + number, "cold start")
-        seconds, peak = _cold(bundle, prompt, {**settings, "target": target, "resident": resident})
+        seconds, peak = _cold(bundle, prompt, {**settings, "target": target, "engine_memory": engine_memory})
         colds.append(seconds)
         peaks.append(peak)
     warm = []
-    with latentlink.load(bundle, target=target, resident=resident) as pipe:
+    with latentlink.load(bundle, target=target, engine_memory=engine_memory) as pipe:
         rows: list[int] = []
         for number in range(repeats + 1):
             tell(2 * repeats + number, "warm")
@@ -130,7 +132,7 @@ def measure(
         row_seconds=Spread.of([timings["denoiser"] / rows[-1] for timings in warm]),
         python_share=statistics.median(1 - timings["denoiser_engine"] / timings["denoiser"] for timings in warm),
         provenance=provenance(),
-        engines=pipe.notes,
+        engines=pipe.decisions,
     )
 
 
@@ -162,6 +164,11 @@ def _import_seconds() -> float:
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
+def _words(name: str, value: Any) -> list[str]:
+    """A setting on the command line: an option of a generation, or of `load`."""
+    return OPTIONS[name].words(value) if name in OPTIONS else [f"--{name.replace('_', '-')}={value}"]
+
+
 def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float, float]:
     """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`.
 
@@ -170,7 +177,7 @@ def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float,
         LatentLinkError: It failed otherwise.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+") as errors:
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if value is not None]
+        options = [word for name, value in settings.items() if value is not None for word in _words(name, value)]
         options += ["--guard=off", "-o", f"{folder}/out.png"]
         command = [sys.executable, "-m", "latentlink", "generate", bundle, prompt, *options]
         began = perf_counter()

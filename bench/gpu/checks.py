@@ -263,10 +263,10 @@ def _equal(one: Arrays, other: Arrays) -> bool:
     return all(array.tobytes() == other[name].tobytes() for name, array in one.items())
 
 
-def _peak(bundle: Path, subject: Subject, resident: int | None) -> tuple[int, list[NDArray[np.uint8]]]:
+def _peak(bundle: Path, subject: Subject, engine_memory: int | None) -> tuple[int, list[NDArray[np.uint8]]]:
     """Device memory that opening and drawing take, and what is drawn."""
     made: list[NDArray[np.uint8]] = []
-    settings = {} if resident is None else {"resident": resident}
+    settings = {} if engine_memory is None else {"engine_memory": engine_memory}
     peak = DeviceMemory().peak(lambda: made.extend(drawn(bundle, subject.target, subject, **settings)))
     return peak, made
 

@@ -16,7 +16,7 @@ import latentlink.runtime as runtime
 from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.engine.quality import psnr
 from latentlink.errors import LatentLinkError, LinkError, UsageError
-from latentlink.runtime.linking import Engine
+from latentlink.runtime.linking import Decision, Engine
 from latentlink.runtime.loading import open_component
 
 Picture = NDArray[np.uint8]
@@ -80,6 +80,7 @@ class Pairing:
         prompt: What was drawn.
         verdict: `own`, `accepted` or `refused`: what the linker says to the two.
         reason: Why it refused.
+        decoder_decision: What was decided of the decoder, where it was accepted.
         direct: The latents through the decoder, forced where it was refused; None where the shapes do not fit.
         direct_psnr: dB against the right picture.
         moved: The picture after a transfer; None where the decoder's bundle has no encoder, or it is the own one.
@@ -95,6 +96,7 @@ class Pairing:
     direct_psnr: float | None
     moved: Picture | None
     moved_psnr: float | None
+    decoder_decision: Decision | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All but the pictures; PSNR is null where there is none, or where the pictures are equal."""
@@ -105,6 +107,7 @@ class Pairing:
             "prompt": self.prompt,
             "verdict": self.verdict,
             "reason": self.reason,
+            "decision": None if self.decoder_decision is None else self.decoder_decision.to_json(),
             **{key: None if n is None or math.isinf(n) else round(n, 2) for key, n in numbers.items()},
         }
 
@@ -115,7 +118,7 @@ def matrix(
     *,
     seed: int = 0,
     steps: int | None = None,
-    on_open: Callable[[str, Sequence[str]], None] | None = None,
+    on_open: Callable[[str, Sequence[Decision]], None] | None = None,
 ) -> Iterator[Pairing]:
     """Try every pair, one denoiser after the other; only one whole pipeline is open at a time.
 
@@ -139,7 +142,7 @@ def matrix(
             drew = True
             with runtime.load(name) as pipe:
                 if on_open is not None:
-                    on_open(name, pipe.notes)
+                    on_open(name, pipe.decisions)
                 own = next(column for column in columns if column.name == name)
                 drawn = [pipe.generate(prompt, seed=seed, steps=steps).latents.array for prompt in prompts]
             verdicts = {column.name: _verdict(name, column.name) for column in columns}
@@ -171,30 +174,36 @@ def _halves(name: str, opened: ExitStack) -> Halves:
     return Halves(name=name, decoder=decoder, encoder=encoder)
 
 
-def _verdict(denoiser: str, decoder: str) -> tuple[str, str]:
+def _verdict(denoiser: str, decoder: str) -> tuple[str, str, Decision | None]:
     """What `load` says to this pair, probes included."""
     if denoiser == decoder:
-        return "own", ""
+        return "own", "", None
     try:
         with runtime.load(denoiser, replace={"vae_decoder": decoder}) as pipe:
-            return "accepted", next((note for note in pipe.notes if "probes of" in note), "")
+            return "accepted", "", next(one for one in pipe.decisions if one.component == "vae_decoder")
     except LinkError as error:
-        return "refused", error.message
+        return "refused", error.message, None
 
 
 def _pairing(
-    name: str, column: Halves, prompt: str, latents: NDArray[np.floating], right: Picture | None, said: tuple[str, str]
+    name: str,
+    column: Halves,
+    prompt: str,
+    latents: NDArray[np.floating],
+    right: Picture | None,
+    linker: tuple[str, str, Decision | None],
 ) -> Pairing:
     if right is None:
         raise LatentLinkError(f"The decoder of {name} does not read its own denoiser's latents.")
     direct = column.decode(latents)
-    moved = column.again(right) if said[0] != "own" else None
+    moved = column.again(right) if linker[0] != "own" else None
     return Pairing(
         denoiser=name,
         decoder=column.name,
         prompt=prompt,
-        verdict=said[0],
-        reason=said[1],
+        verdict=linker[0],
+        reason=linker[1],
+        decoder_decision=linker[2],
         direct=direct,
         direct_psnr=None if direct is None else psnr(right, resized(direct, *right.shape[:2])),
         moved=moved,

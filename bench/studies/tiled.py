@@ -24,7 +24,7 @@ from latentlink.bench.studies.grid import Cell, Row, grid
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
-from latentlink.runtime.vae.budget import peak_of, resident
+from latentlink.runtime.vae.budget import peak_of, resident_bytes
 from latentlink.runtime.vae.tiling import Array, Axis, Mosaic, cut, in_passes
 
 Picture = NDArray[np.uint8]
@@ -77,11 +77,11 @@ def latents_of(bundle: str, side: int) -> Mapping[str, latentlink.Latents]:
 
 def decoded(bundle: str, array: NDArray[np.floating], memory: int | None) -> Decoded:
     """Decode, in this process, which should be a fresh one: memory that was freed before would not be seen."""
-    with latentlink.load(bundle, memory=memory, threads=1) as pipe:
+    with latentlink.load(bundle, vae_memory=memory, threads=1) as pipe:
         latents = latentlink.Latents(array=array, space=pipe.space)
         pictures: list[Picture] = []
         side = [size * pipe.space.downscale for size in array.shape[2:]]
-        before, began = resident(), perf_counter()
+        before, began = resident_bytes(), perf_counter()
         peak = peak_of(lambda: pictures.append(np.asarray(pipe.decode(latents)[0])))
         seconds = perf_counter() - began
         return Decoded(

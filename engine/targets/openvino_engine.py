@@ -61,7 +61,7 @@ class OpenVinoEngine:
         path: Its `model.xml`.
         threads: Of one run; None is OpenVINO's choice: the cores that this process may use, and of the two
             hardware threads of a core one, as both would share its vector unit.
-        varied: Whether one that takes any sizes is compiled, at once, so that no run takes memory for it.
+        low_memory: Whether one that takes any sizes is compiled, at once, so that no run takes memory for it.
 
     Raises:
         PreflightError: OpenVINO is not here.
@@ -71,7 +71,7 @@ class OpenVinoEngine:
         MemoryError: There is not enough for it.
     """
 
-    def __init__(self, path: Path, threads: int | None, *, varied: bool = False) -> None:
+    def __init__(self, path: Path, threads: int | None, *, low_memory: bool = False) -> None:
         ov = openvino()
         graph = path.read_bytes()
         if not graph.startswith(HEAD):
@@ -94,7 +94,7 @@ class OpenVinoEngine:
         self.inputs: Sequence[Any] = self._model.inputs
         self.outputs: Sequence[Any] = self._model.outputs
         free = [value for value in self.inputs if value.get_partial_shape().is_dynamic]
-        self._free = () if varied else tuple(tensor_names(value)[0] for value in free)
+        self._free = () if low_memory else tuple(tensor_names(value)[0] for value in free)
         self._compiled: dict[tuple[tuple[int, ...], ...], Compiled] = {}
         if not self._free:
             self.compiled({})

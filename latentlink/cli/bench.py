@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from latentlink.cli.shared.console import console, print_passed_over, progress
-from latentlink.cli.shared.options import resident_option, target_option
+from latentlink.cli.shared.console import console, print_skipped, progress
+from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
+from latentlink.cli.shared.words import running
+from latentlink.runtime.request import OPTIONS, DenoisingOptions, table
+
+SHARED = ("steps", "sampler", "guidance", "width", "height")
+"""Options of a generation that every side of `--against` has."""
+
+SETTINGS = [
+    name for name in table(DenoisingOptions) if name not in ("seed", "strength", "denoising_start", "denoising_end")
+]
+"""Those of a picture that is drawn from noise; the seeds are the benchmark's own."""
 
 
 @click.command(
     epilog="""\b
 Examples:
   latentlink bench demo
-  latentlink bench bundle --target ort-cpu --resident 2GB
+  latentlink bench bundle --target ort-cpu --engine-memory 2GB
   latentlink bench bundle --steps 4 --repeats 3 --json bench.json
   latentlink bench bundle --against diffusers,openvino-genai --checkpoint stable-diffusion-v1-5 --plot bench.png
   latentlink bench bundle --also bundle-bf16@openvino-cpu --against diffusers --checkpoint stable-diffusion-v1-5
@@ -24,14 +35,10 @@ Examples:
 )
 @click.argument("bundle")
 @click.option("--prompt", default="a red circle on a blue background", show_default=True)
-@click.option("--steps", type=int, help="Denoising steps.")
-@click.option("--sampler", help="Sampler.")
-@click.option("--guidance", type=float, help="Classifier-free guidance.")
-@click.option("--width", type=int, help="Pixels.")
-@click.option("--height", type=int, help="Pixels.")
+@generation_options(SETTINGS)
 @click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Counted runs.")
 @target_option
-@resident_option
+@engine_memory_option
 @click.option(
     "--against",
     metavar="SIDES",
@@ -60,14 +67,9 @@ Examples:
 def command(
     bundle: str,
     prompt: str,
-    steps: int | None,
-    sampler: str | None,
-    guidance: float | None,
-    width: int | None,
-    height: int | None,
     repeats: int,
     target: str,
-    resident: int | None,
+    engine_memory: int | None,
     against: str | None,
     also: tuple[str, ...],
     checkpoint: str | None,
@@ -77,6 +79,7 @@ def command(
     pictures: Path | None,
     work: Path | None,
     json_file: Path | None,
+    **options: Any,
 ) -> None:
     """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most.
 
@@ -89,13 +92,15 @@ def command(
 
         if checkpoint is None:
             raise click.UsageError("--against needs --checkpoint: the diffusers directory that BUNDLE was made from.")
-        drawn = {"prompt": prompt, "steps": steps, "sampler": sampler, "guidance": guidance}
+        if ours := [name for name, value in options.items() if value is not None and name not in SHARED]:
+            flags = ", ".join(OPTIONS[name].switch for name in ours)
+            raise click.UsageError(f"Not all sides of --against have {flags}; --also BUNDLE+step_cache=N is for ours.")
         run_against(
             bundle,
             checkpoint,
             against,
             also,
-            {**drawn, "width": width, "height": height, "threads": threads},
+            {"prompt": prompt, "threads": threads, **{name: options[name] for name in SHARED}},
             rounds=repeats,
             target=target,
             folder=work,
@@ -109,9 +114,8 @@ def command(
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
     from latentlink.bench.cost.measure import measure
     from latentlink.files import atomic_file
-    from latentlink.runtime.linking.choice import ran
 
-    settings = {"steps": steps, "sampler": sampler, "guidance": guidance, "width": width, "height": height}
+    settings = {name: value for name, value in options.items() if value is not None}
     with progress() as bar:
         task = bar.add_task("measuring", total=None)
         found = measure(
@@ -120,7 +124,7 @@ def command(
             settings=settings,
             repeats=repeats,
             target=target,
-            resident=resident,
+            engine_memory=engine_memory,
             on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
         )
     table = Table("", "median", "least", "most", box=None, pad_edge=False)
@@ -136,10 +140,10 @@ def command(
     table.add_row("cold, peak memory", *(f"{value:.0f} MB" for value in (peak.median, peak.low, peak.high)))
     console.print(table)
     console.print(f"Python's share of a row: {found.python_share:.2%}")
-    console.print("; ".join(ran(found.engines)), highlight=False, markup=False)
-    print_passed_over({bundle: found.engines})
+    console.print("; ".join(running(found.engines)), highlight=False, markup=False)
+    print_skipped({bundle: found.engines})
     console.print(", ".join(f"{name} {value}" for name, value in found.provenance.items()), highlight=False)
     if json_file is not None:
         with atomic_file(json_file) as part:
-            asked = {"bundle": bundle, "settings": settings, "target": target, "resident": resident}
-            part.write_text(json.dumps(asdict(found) | asked, indent=2) + "\n")
+            request = {"bundle": bundle, "settings": settings, "target": target, "engine_memory": engine_memory}
+            part.write_text(json.dumps(asdict(found) | request, indent=2) + "\n")

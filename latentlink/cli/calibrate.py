@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, print_passed_over, progress
+from latentlink.cli.shared.console import console, decided, print_json, print_skipped, progress
 from latentlink.cli.shared.options import target_option
 from latentlink.errors import UsageError
 
@@ -192,9 +192,9 @@ def _ranges(bundle: str, asked: _Run) -> None:
         )
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges)))
     if asked.as_json:
-        print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": list(pipe.notes)})
+        print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": decided(pipe.decisions)})
         return
-    print_passed_over({bundle: pipe.notes})
+    print_skipped({bundle: pipe.decisions})
     clean = ranges[0]
     console.print(
         f"{bundle}: {len(ranges)} noise levels; clean latents have a root mean square of {clean.rms[0]:.2f} to "
@@ -219,10 +219,11 @@ def _beside(bundle: str, reference: str, asked: _Run) -> None:
     from latentlink.calibration.pictures import measure_beside, with_quality
     from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
-    from latentlink.runtime.linking import choose
+    from latentlink.runtime.linking import ComponentSource, choose
 
     with _measuring(bundle, asked) as (pipe, tell):
-        engine = choose("denoiser", bundle, Bundle.open(bundle_path(bundle), check_files=False), asked.target).engine
+        opened = Bundle.open(bundle_path(bundle), check_files=False)
+        engine, _ = choose(ComponentSource(component="denoiser", name=bundle, bundle=opened), asked.target)
         with latentlink.load(reference, threads=asked.threads) as other:
             quality = measure_beside(pipe, other, _drawn(asked), tell)
     _rewrite(bundle, lambda manifest: with_quality(manifest, "denoiser", engine, quality))
@@ -266,7 +267,7 @@ def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, ver
     if asked.as_json:
         print_json({"bundle": bundle, "passed": not missed, "free": quality.free, "quality": asdict(quality)})
         return
-    print_passed_over({bundle: pipe.notes})
+    print_skipped({bundle: pipe.decisions})
     console.print(f"{bundle}: {what}, {quality.said()}.", soft_wrap=True, highlight=False)
     verdict = f"below the gate, so it is refused: {missed}" if missed else verdict
     console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)

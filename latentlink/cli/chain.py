@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, decibels, moved, print_json, print_passed_over, progress
-from latentlink.cli.shared.options import guard_option, memory_option, parse_interval, target_option
+from latentlink.cli.shared.console import console, decibels, decided, moved, print_json, print_skipped, progress
+from latentlink.cli.shared.options import PARSERS, generation_options, target_option, vae_memory_option
 from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
+from latentlink.runtime.request import RunOptions, StageOptions, table
 
 if TYPE_CHECKING:
-    from latentlink.runtime import Hop, Result
+    from latentlink.runtime import Decision, Hop, Result
+    from latentlink.runtime.request import Option
 
-KEYS: Mapping[str, Callable[[str], Any]] = {
-    "strength": float,
-    "steps": int,
-    "guidance": float,
-    "guidance_interval": parse_interval,
-    "step_cache": int,
-    "sampler": str,
-    "seed": int,
-    "prompt": str,
-    "negative_prompt": str,
-    "width": int,
-    "height": int,
-    "spacing": str,
-    "sigmas": str,
-    "shift": float,
-    "eta": float,
-    "denoising_start": float,
-    "denoising_end": float,
-}
-"""What a STAGE may say, and how it is read."""
+RUN_OPTIONS = table(RunOptions)
 
-HOLD_COMMAS = ("prompt", "negative_prompt", "guidance_interval")
+KEYS: Mapping[str, Option] = {name: one for name, one in table(StageOptions).items() if one.type in PARSERS}
+"""What a STAGE may say."""
+
+HOLD_COMMAS = [name for name, one in KEYS.items() if one.type is tuple or (one.type is str and one.several)]
 """Keys whose values may hold commas."""
 
 
@@ -50,11 +37,9 @@ Examples:
   latentlink chain "a lighthouse" base,denoising_end=0.8 refiner,denoising_start=0.8 -o out.png
   latentlink chain "an oil painting of a lighthouse" --init-image day.png sd15,strength=0.6 sdxl,strength=0.3 -o out.png
 \b
-A STAGE is a bundle and what it is told, joined by commas; the keys are:
-  """
-    + ", ".join([*KEYS][:9])
-    + ",\n  "
-    + ", ".join([*KEYS][9:])
+A STAGE is a bundle and its options, joined by commas; the options are:
+"""
+    + fill(", ".join(KEYS), 78, initial_indent="  ", subsequent_indent="  ")
     + "\n"
 )
 @click.argument("prompt")
@@ -62,16 +47,13 @@ A STAGE is a bundle and what it is told, joined by commas; the keys are:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Picture to write.")
 @click.option("--negative-prompt", help="What to stay away from, in the stages that do not say it.")
 @click.option("--seed", type=int, help="Of the first stage; each after it takes one more.  [default: a random one]")
-@click.option("--num-images", type=int, default=1, show_default=True, help="Pictures.")
-@click.option("--noise", default="torch", show_default=True, help="torch, or philox for the device-independent one.")
-@click.option("--init-image", type=click.Path(path_type=Path), help="Picture that the first stage starts from.")
+@generation_options(RUN_OPTIONS)
 @click.option("--fit", is_flag=True, help="Resample to the nearest size where the next model does not take this one.")
 @click.option("--keep", is_flag=True, help="Also write the picture after every stage: OUT-stage1.png, ...")
 @click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the last latents.")
 @target_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
-@guard_option
-@memory_option
+@vae_memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print files, stages and hops as JSON.")
 def command(
     prompt: str,
@@ -79,17 +61,14 @@ def command(
     output: Path,
     negative_prompt: str | None,
     seed: int | None,
-    num_images: int,
-    noise: str,
-    init_image: Path | None,
     fit: bool,
     keep: bool,
     output_latents: Path | None,
     target: str,
     threads: int | None,
-    guard: str,
-    memory: int | None,
+    vae_memory: int | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Draw PROMPT with the first STAGE, and refine it with each of the others.
 
@@ -99,35 +78,33 @@ def command(
     import latentlink
     from latentlink.runtime import bundle_path
 
-    asked = [_read(text) for text in stage]
+    parts = [_read(text) for text in stage]
     check_picture(output)
     if output_latents is not None:
         check_place(output_latents)
-    start = None if init_image is None else opened(init_image)
+    if options["init_image"] is not None:
+        options["init_image"] = opened(options["init_image"])
     with ExitStack() as stack:
         bar = stack.enter_context(progress())
         task = bar.add_task("opening the bundles", total=None)
         # a bundle that is named twice is opened once
-        once = {bundle_path(bundle).resolve(): bundle for bundle, _ in asked}
+        once = {bundle_path(bundle).resolve(): bundle for bundle, _ in parts}
         pipes = {
-            path: stack.enter_context(latentlink.load(bundle, target=target, threads=threads, memory=memory))
+            path: stack.enter_context(latentlink.load(bundle, target=target, threads=threads, vae_memory=vae_memory))
             for path, bundle in once.items()
         }
         made = latentlink.chain(
             prompt,
-            [latentlink.Stage(pipeline=pipes[bundle_path(bundle).resolve()], **options) for bundle, options in asked],
+            [latentlink.Stage(pipeline=pipes[bundle_path(bundle).resolve()], **own) for bundle, own in parts],
             negative_prompt=negative_prompt,
             seed=seed,
-            num_images=num_images,
-            noise=noise,
-            init_image=start,
             fit=fit,
             keep=keep,
-            guard=guard,
             on_step=lambda at: bar.update(task, total=at.rows, completed=at.row, description="denoising"),
+            **options,
         )
-    names = [bundle for bundle, _ in asked]
-    engines = {bundle: pipes[bundle_path(bundle).resolve()].notes for bundle in names}
+    names = [bundle for bundle, _ in parts]
+    engines = {bundle: pipes[bundle_path(bundle).resolve()].decisions for bundle in names}
     files = []
     for number, result in enumerate(made.stages[:-1], 1):
         if keep:
@@ -160,51 +137,56 @@ def command(
     for number, (name, result) in enumerate(zip(names, made.stages, strict=True)):
         if number:
             console.print(_hop(made.hops[number - 1]), soft_wrap=True)
-        console.print(_stage(number, name, result, start is not None), soft_wrap=True)
+        console.print(_stage(number, name, result, options["init_image"] is not None), soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
-    print_passed_over(engines)
+    print_skipped(engines)
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
-    """`demo-b,strength=0.4` as a bundle and its options; a prompt and an interval may hold commas."""
+    """`demo-b,strength=0.4` as a bundle and its options; a prompt and an interval may hold commas.
+
+    Raises:
+        UsageError: A part is no option, is there twice, or its value is not of its type.
+    """
     bundle, *parts = text.split(",")
-    said: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for part in parts:
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if key not in KEYS or not equals:
-            if said and said[-1][0] in HOLD_COMMAS:
-                said[-1] = (said[-1][0], f"{said[-1][1]},{part}")
+            if pairs and pairs[-1][0] in HOLD_COMMAS:
+                pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{part}")
                 continue
             raise UsageError(
                 f"Received {part!r} in the stage {text!r}; expected KEY=VALUE, where KEY is one of: {', '.join(KEYS)}.",
                 remedy="A stage looks like demo-b,strength=0.4.",
             )
-        if key in dict(said):
+        if key in dict(pairs):
             raise UsageError(f"The stage {text!r} says {key} twice; expected it once.")
-        said.append((key, value))
-    options = {}
-    for key, value in said:
-        try:
-            options[key] = KEYS[key](value)
-        except UsageError:  # says itself what it expected
-            raise
-        except ValueError:
-            kind = "a whole number" if KEYS[key] is int else "a number"
-            raise UsageError(f"{key} is {value!r} in the stage {text!r}; expected {kind}.") from None
-    return bundle, options
+        pairs.append((key, value))
+    return bundle, {key: _parsed(key, value, text) for key, value in pairs}
+
+
+def _parsed(key: str, value: str, stage: str) -> Any:
+    try:
+        return PARSERS[KEYS[key].type](value)
+    except UsageError:  # names itself what it expected
+        raise
+    except ValueError:
+        kind = "a whole number" if KEYS[key].type is int else "a number"
+        raise UsageError(f"{key} is {value!r} in the stage {stage!r}; expected {kind}.") from None
 
 
 def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
-    asked = result.request
+    request = result.request
     begins = "from noise"
-    if asked.denoising_start is not None:
-        begins = f"from {asked.denoising_start:g} of the way"
+    if request.denoising_start is not None:
+        begins = f"from {request.denoising_start:g} of the way"
     elif number or from_picture:
-        begins = f"strength {asked.strength:g}"
+        begins = f"strength {request.strength:g}"
     return (
-        f"stage {number + 1}, {name}: {begins}, seed {asked.seed}, {asked.sampler}, {asked.steps} steps, "
-        f"{asked.width}x{asked.height}, {result.timings['total']:.2f} s"
+        f"stage {number + 1}, {name}: {begins}, seed {request.seed}, {request.sampler}, {request.steps} steps, "
+        f"{request.width}x{request.height}, {result.timings['total']:.2f} s"
     )
 
 
@@ -215,19 +197,19 @@ def _hop(hop: Hop) -> str:
     return f"  {way} (space {hop.spaces[0]} to {hop.spaces[1]})"
 
 
-def _record(name: str, result: Result, notes: Sequence[str]) -> dict[str, Any]:
-    asked = result.request
+def _record(name: str, result: Result, decisions: Sequence[Decision]) -> dict[str, Any]:
+    request = result.request
     return {
         "bundle": name,
-        "prompts": asked.prompts,
-        "seed": asked.seed,
-        "sampler": asked.sampler,
-        "steps": asked.steps,
-        "strength": asked.strength,
-        "denoising_start": asked.denoising_start,
-        "denoising_end": asked.denoising_end,
-        "width": asked.width,
-        "height": asked.height,
+        "prompts": request.prompts,
+        "seed": request.seed,
+        "sampler": request.sampler,
+        "steps": request.steps,
+        "strength": request.strength,
+        "denoising_start": request.denoising_start,
+        "denoising_end": request.denoising_end,
+        "width": request.width,
+        "height": request.height,
         "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
-        "engines": list(notes),
+        "engines": decided(decisions),
     }

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, print_passed_over, progress
+from latentlink.cli.shared.console import console, decided, print_json, print_skipped, progress
 from latentlink.cli.shared.pictures import check_picture, save
+from latentlink.cli.shared.words import admissions
 
 if TYPE_CHECKING:
     from latentlink.bench.studies.compat import Pairing
+    from latentlink.runtime import Decision
 
 
 @click.command(
@@ -44,26 +46,30 @@ def command(
     eye; nothing else forces it. A bundle of a VAE alone is tried as a decoder.
     """
     from latentlink.bench.studies.compat import matrix, sheet
-    from latentlink.runtime.loading import decided
+    from latentlink.runtime.loading import decide
 
     check_picture(output)
     names = tuple(dict.fromkeys(bundles))
     pairings: list[Pairing] = []
-    engines: dict[str, Sequence[str]] = {}
+    engines: dict[str, Sequence[Decision]] = {}
     with progress() as bar:
         task = bar.add_task("opening the bundles", total=len(names) ** 2 * len(prompts))
         for pairing in matrix(names, prompts, seed=seed, steps=steps, on_open=engines.__setitem__):
             pairings.append(pairing)
             bar.update(task, advance=1, description=f"{pairing.denoiser} through {pairing.decoder}")
     save([sheet(pairings)], output)
-    engines |= {name: decided(name) for name in names if name not in engines}  # decoders alone
+    engines |= {name: decide(name) for name in names if name not in engines}  # decoders alone
     if as_json:
-        record = {"sheet": str(output), "pairings": [pairing.to_json() for pairing in pairings], "engines": engines}
+        record = {
+            "sheet": str(output),
+            "pairings": [pairing.to_json() for pairing in pairings],
+            "engines": {k: decided(v) for k, v in engines.items()},
+        }
         print_json(record)
         return
     _print(pairings)
     console.print(f"{output}: {len(pairings)} pairings.")
-    print_passed_over(engines)
+    print_skipped(engines)
 
 
 def _print(pairings: list[Pairing]) -> None:
@@ -77,5 +83,6 @@ def _print(pairings: list[Pairing]) -> None:
         )
         table.add_row(pairing.denoiser, pairing.decoder, pairing.verdict, direct, moved)
     console.print(table)
-    for reason in dict.fromkeys(pairing.reason for pairing in pairings if pairing.reason):
+    accepted = [pairing.decoder_decision for pairing in pairings if pairing.decoder_decision is not None]
+    for reason in dict.fromkeys([*(pairing.reason for pairing in pairings if pairing.reason), *admissions(accepted)]):
         console.print(reason, soft_wrap=True, highlight=False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decibels, messages, moved, print_json, print_passed_over
-from latentlink.cli.shared.options import guard_option, memory_option, named_space, space_option, target_option
+from latentlink.cli.shared.console import console, decibels, decided, messages, moved, print_json, print_skipped
+from latentlink.cli.shared.options import guard_option, named_space, space_option, target_option, vae_memory_option
 from latentlink.cli.shared.pictures import check_place
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Examples:
 @space_option
 @guard_option
 @target_option
-@memory_option
+@vae_memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     latents: Path,
@@ -47,7 +47,7 @@ def command(
     space: str | None,
     guard: str,
     target: str,
-    memory: int | None,
+    vae_memory: int | None,
     as_json: bool,
 ) -> None:
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
@@ -57,14 +57,14 @@ def command(
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with (
-            latentlink.load(source, target=target, memory=memory) as first,
-            latentlink.load(destination, target=target, memory=memory) as second,
+            latentlink.load(source, target=target, vae_memory=vae_memory) as first,
+            latentlink.load(destination, target=target, vae_memory=vae_memory) as second,
         ):
             done = latentlink.transfer(
                 read, source=first, destination=second, width=width, height=height, fit=fit, guard=guard
             )
         done.latents.save(output)
-    engines = {source: first.notes, destination: second.notes}
+    engines = {source: first.decisions, destination: second.decisions}
     if as_json:
         print_json(
             {
@@ -75,13 +75,13 @@ def command(
                 "encoded_by": done.encoded_by,
                 "round_trip_psnr": decibels(done.psnr),
                 "round_trip_psnrs": [decibels(one) for one in done.psnrs],
-                "engines": engines,
+                "engines": {name: decided(listed) for name, listed in engines.items()},
             }
         )
         return
     console.print(f"{output}: {done.latents.symbol}", soft_wrap=True)
     console.print(_words(done), soft_wrap=True)
-    print_passed_over(engines)
+    print_skipped(engines)
 
 
 def _words(done: Transferred) -> str:

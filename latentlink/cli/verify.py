@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli.shared.console import console, print_json, progress
+from latentlink.cli.shared.words import admissions
 from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:
@@ -53,23 +54,23 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
         for checked in verify(opened, quick=quick, threads=threads, on_engine=begins):
             rows.append(checked)
     refusal: LatentLinkError | None = None
-    notes: tuple[str, ...] = ()
+    admitted: list[str] = []
     if vae_decoder is not None:
         try:
             with load(bundle, replace={"vae_decoder": vae_decoder}, threads=threads) as pipe:
-                notes = tuple(note for note in pipe.notes if "probes of" in note)
+                admitted = admissions(pipe.decisions)
         except LatentLinkError as error:
             refusal = error
     if as_json:
         record: dict[str, Any] = {"bundle": bundle, "engines": [_record(row) for row in rows]}
         if vae_decoder is not None:
-            reason = refusal.message if refusal else " ".join(notes)
+            reason = refusal.message if refusal else " ".join(admitted)
             record["vae_decoder"] = {"bundle": vae_decoder, "accepted": refusal is None, "reason": reason}
         print_json(record)
     else:
         _print(rows)
-        for note in notes:
-            console.print(note, soft_wrap=True)
+        for line in admitted:
+            console.print(line, soft_wrap=True)
     _end(bundle, rows)
     if refusal is not None:
         raise refusal

@@ -1,10 +1,12 @@
-"""Which steps read again what the denoiser's deep layers made before, instead of making it anew.
+"""Which steps reuse what the denoiser's deep layers made before, instead of running them again.
 
 Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free), uniform: the whole denoiser on every n-th step, the
 shallow one on those between.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
@@ -25,7 +27,7 @@ def reuse_of(
 
     Args:
         linked: The engines.
-        request: What is asked; n is its `step_cache`.
+        request: The run; n is its `step_cache`.
         table: The sampler's rows.
         guided: Which rows are guided.
         sampling: What was measured of the bundle.
@@ -56,13 +58,27 @@ def reuse_of(
     return Reuse(session=linked.shallow.session, rows=rows) if rows.any() else None
 
 
-def told(request: Request, sampling: Sampling) -> list[str]:
-    """What a user should know of the step cache of a run: that nobody measured what it costs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmeasured:
+    """A step cache whose cost in quality nobody measured.
+
+    Args:
+        every: The step cache.
+        measured_steps: Steps of the run that it was measured with, which has more than this one; None where this step
+            cache was never measured on this model.
+    """
+
+    every: int
+    measured_steps: int | None
+
+
+def unmeasured(request: Request, sampling: Sampling) -> Unmeasured | None:
+    """What a user should know of the step cache of a run; None where it was measured, or is off."""
     measured, every = sampling.step_cache, request.step_cache
     if every == 1:
-        return []
+        return None
     if measured is None or measured.every != every:
-        return [f"step_cache {every}: what it does to this model's pictures was not measured"]
+        return Unmeasured(every=every, measured_steps=None)
     if request.steps < measured.steps:
-        return [f"step_cache {every}: what it does was measured with {measured.steps} steps, and is more here"]
-    return []
+        return Unmeasured(every=every, measured_steps=measured.steps)
+    return None

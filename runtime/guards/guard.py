@@ -19,29 +19,46 @@ GUARDS = ("on", "off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """An array that was no picture or latent, and was made again by a wider engine.
+
+    Args:
+        component: That made it, twice: `vae_decoder` or `vae_encoder`.
+        number: Which of the run's pictures, from 1.
+        count: Pictures of the run.
+        fault: What was wrong with it.
+    """
+
+    component: str
+    number: int
+    count: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """The guards of one call.
 
     Args:
         on: Whether anything is looked at.
         ranges: What latents are like by noise level; empty where that was not measured.
-        notes: What was mended on the way, for people.
+        mended: What was made again by a wider engine; whoever does it adds to the list.
     """
 
     on: bool
     ranges: Sequence[LatentRange] = ()
-    notes: list[str] = field(default_factory=list)
+    mended: list[Mended] = field(default_factory=list)
 
     @classmethod
-    def of(cls, asked: object, ranges: Sequence[LatentRange]) -> Guard:
+    def of(cls, requested: object, ranges: Sequence[LatentRange]) -> Guard:
         """From the argument `guard`.
 
         Raises:
             UsageError: It is neither `on` nor `off`.
         """
-        if not isinstance(asked, str) or asked not in GUARDS:
-            raise UsageError(f"Unknown guard {asked!r}; expected one of: {', '.join(GUARDS)}.")
-        return cls(on=asked == "on", ranges=ranges)
+        if not isinstance(requested, str) or requested not in GUARDS:
+            raise UsageError(f"Unknown guard {requested!r}; expected one of: {', '.join(GUARDS)}.")
+        return cls(on=requested == "on", ranges=ranges)
 
     def embedding(self, stage: str, array: NDArray[np.floating]) -> None:
         """Look at what a text encoder wrote, of any shape.

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from latentlink.runtime.linking.choice import choose
-from latentlink.runtime.linking.link import Engine, Linked
-from latentlink.runtime.linking.opening import Opening
-from latentlink.runtime.linking.residency import Residency
+from latentlink.runtime.linking.decisions import Admission, Decision, Skipped
+from latentlink.runtime.linking.engine_memory import EngineMemory
+from latentlink.runtime.linking.link import Engine, Linked, as_declared
+from latentlink.runtime.linking.opening import OpenedEngine, Opening, close_all, no_step_cache
+from latentlink.runtime.linking.source import ComponentSource, Sources
 
 __all__ = [
-    # values
+    # where components come from
+    "ComponentSource",
+    "Sources",
+    # opening their engines
+    "choose",
+    "EngineMemory",
+    "OpenedEngine",
+    "Opening",
+    "close_all",
+    # linking them
     "Engine",
     "Linked",
-    # opening
-    "choose",
-    "Opening",
-    "Residency",
+    "as_declared",
+    # what was decided
+    "Admission",
+    "Decision",
+    "Skipped",
+    "no_step_cache",
 ]  # fmt: skip

@@ -2,125 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from latentlink.engine.bundle import Bundle, EngineEntry
+from latentlink.engine.bundle import EngineEntry
 from latentlink.engine.quality import Quality
-from latentlink.engine.targets import preflight
+from latentlink.engine.targets import Finding, preflight
 from latentlink.engine.targets.fingerprint import DAMAGED
 from latentlink.errors import BundleError, LatentLinkError, PreflightError
-
-PASSED = " passed over, "
-"""Stands in the notes between an engine's target and why it cannot run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
-    """An engine that was passed over.
-
-    Args:
-        target: What it is for.
-        reason: Why it cannot run here.
-        remedy: What to do.
-    """
-
-    target: str
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The engine that was taken for a component.
-
-    Args:
-        component: `denoiser`, ...
-        engine: What the manifest says of it.
-        passed: The engines before it.
-    """
-
-    component: str
-    engine: EngineEntry
-    passed: tuple[Passed, ...]
-
-    def notes(self) -> list[str]:
-        """What was taken and what was passed over, for people."""
-        return [
-            *(f"{self.component}: {one.target}{PASSED}{one.reason}" for one in self.passed),
-            f"{self.component}: {self.engine.target} ({self.engine.precision})",
-        ]
+from latentlink.runtime.linking.decisions import Skipped
+from latentlink.runtime.linking.source import ComponentSource
 
 
 def choose(
-    component: str,
-    title: str,
-    source: Bundle,
-    target: str,
-    refused: Mapping[tuple[str, str], LatentLinkError] | None = None,
-) -> Choice:
+    source: ComponentSource, target: str, refusals: Mapping[tuple[str, str], LatentLinkError] | None = None
+) -> tuple[EngineEntry, tuple[Skipped, ...]]:
     """Choose a component's engine; nothing is opened for it.
 
     Args:
-        component: One that the bundle has.
-        title: Name of the bundle, for messages.
-        source: The bundle, whose manifest lists the preferred engine first.
+        source: The component, whose bundle lists the preferred engine first.
         target: The only one to take, or `auto`.
-        refused: By target and path, engines that were tried and why they did not open.
+        refusals: By target and path, engines that were tried and why they did not open.
+
+    Returns:
+        The engine, and those before it.
 
     Raises:
         PreflightError: None is valid here, or the bundle has none for that target.
         BundleError: An engine's fingerprint was edited.
     """
-    passed: list[Passed] = []
-    refused = refused or {}
-    engines = source.manifest.components[component].engines
+    skipped: list[Skipped] = []
+    engines = source.entry.engines
     for engine in engines:
         if target not in ("auto", engine.target):
             continue
-        if (error := refused.get((engine.target, engine.path))) is not None:
-            passed.append(Passed(target=engine.target, reason=error.message.rstrip("."), remedy=error.remedy))
-            continue
-        quality = Quality.of_parity(engine.parity)
-        if quality is not None and (missed := quality.missed()):
-            reason = f"its pictures are below the gate: {missed}"
-            passed.append(
-                Passed(
-                    target=engine.target,
-                    reason=reason,
-                    remedy="Build it in another precision, or again, to measure it anew.",
-                )
-            )
-            continue
-        finding = preflight(engine)
-        if finding is None:
-            return Choice(component=component, engine=engine, passed=tuple(passed))
-        if finding.code == DAMAGED:
-            raise BundleError(
-                f"The fingerprint of the {engine.target} engine of {component} of {title} was edited: it no longer "
-                "agrees with its own digest.",
-                remedy=finding.remedy,
-            )
-        passed.append(Passed(target=engine.target, reason=finding.reason(), remedy=finding.remedy))
-    if not passed:
+        reason = _reason(source, engine, (refusals or {}).get((engine.target, engine.path)))
+        if reason is None:
+            return engine, tuple(skipped)
+        skipped.append(reason)
+    if not skipped:
         raise PreflightError(
-            f"{title} has no {target} engine of {component}; it has {', '.join(engine.target for engine in engines)}.",
+            f"{source.name} has no {target} engine of {source.component}; it has "
+            f"{', '.join(engine.target for engine in engines)}.",
             remedy=f"Take one of these, or build it: latentlink build EXPORTED BUNDLE --target {target}.",
         )
-    reasons = "; ".join(f"{one.target}: {one.reason}" for one in passed)
-    raise PreflightError(f"No engine of {component} of {title} can run here. {reasons}.", remedy=passed[0].remedy)
+    reasons = "; ".join(f"{one.target}: {one}" for one in skipped)
+    raise PreflightError(f"No engine of {source} can run here. {reasons}.", remedy=skipped[0].remedy)
 
 
-def ran(notes: Sequence[str]) -> list[str]:
-    """Of a pipeline's notes, those that are not of engines that were passed over."""
-    return [note for note in notes if PASSED not in note]
+def _reason(source: ComponentSource, engine: EngineEntry, refusal: LatentLinkError | None) -> Skipped | None:
+    """Why an engine is not taken; None where it is.
+
+    Raises:
+        BundleError: Its fingerprint was edited.
+    """
+    if refusal is not None:
+        return _skipped(source, engine, "refused", found=refusal.message.rstrip("."), remedy=refusal.remedy)
+    quality = Quality.of_parity(engine.parity)
+    if quality is not None and (missed := quality.missed()):
+        remedy = "Build it in another precision, or again, to measure it anew."
+        return _skipped(source, engine, "below-gate", found=missed, remedy=remedy)
+    finding: Finding | None = preflight(engine)
+    if finding is None:
+        return None
+    if finding.code == DAMAGED:
+        raise BundleError(
+            f"The fingerprint of the {engine.target} engine of {source} was edited: it no longer agrees with its own "
+            "digest.",
+            remedy=finding.remedy,
+        )
+    return _skipped(source, engine, finding.code, needed=finding.needed, found=finding.found, remedy=finding.remedy)
 
 
-def passed_over(notes: Sequence[str]) -> list[str]:
-    """Of a pipeline's notes, those that say that engines were passed over, one for all components of one reason."""
-    reasons: dict[str, list[str]] = {}
-    for note in notes:
-        component, _, reason = note.partition(": ")
-        if PASSED in reason:
-            reasons.setdefault(reason, []).append(component)
-    return [f"{', '.join(components)}: {reason}" for reason, components in reasons.items()]
+def _skipped(
+    source: ComponentSource, engine: EngineEntry, code: str, *, found: str, remedy: str, needed: str = ""
+) -> Skipped:
+    return Skipped(
+        component=source.component,
+        target=engine.target,
+        precision=engine.precision,
+        code=code,
+        needed=needed,
+        found=found,
+        remedy=remedy,
+    )

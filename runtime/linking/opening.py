@@ -1,30 +1,61 @@
-"""One engine of a bundle, opened as `load` was asked to: for a target, with so many threads, within budgets."""
+"""Engines of a bundle, opened as `load` was asked to: for a target, with so many threads, within budgets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from latentlink.engine.bundle import Bundle, EngineEntry
+from latentlink.engine.bundle import SHALLOW, EngineEntry
 from latentlink.engine.quality.precisions import RANGES
 from latentlink.engine.targets import TARGETS, preflight
 from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.linking.choice import choose
+from latentlink.runtime.linking.decisions import Decision, Skipped
+from latentlink.runtime.linking.engine_memory import EngineMemory, ReopeningSession
 from latentlink.runtime.linking.link import Engine
-from latentlink.runtime.linking.residency import Residency, Resident
+from latentlink.runtime.linking.source import ComponentSource
 from latentlink.runtime.sessions import open_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedEngine:
+    """An engine that was chosen and opened.
+
+    Args:
+        engine: Opened.
+        source: Where it comes from.
+        entry: What the manifest says of it.
+        skipped: The engines that were preferred to it.
+    """
+
+    engine: Engine
+    source: ComponentSource
+    entry: EngineEntry
+    skipped: tuple[Skipped, ...] = ()
+
+    def decision(self) -> Decision:
+        """What was decided so far."""
+        placement = self.engine.session.placement() if TARGETS[self.entry.target].gpu else {}
+        return Decision(
+            component=self.source.component,
+            bundle=self.source.name,
+            target=self.entry.target,
+            precision=self.entry.precision,
+            skipped=self.skipped,
+            placement=placement,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How engines are opened; the arguments are those of `latentlink.runtime.loading.load`.
+    """How engines are opened; the arguments are those of `latentlink.load`.
 
     Args:
         target: A key of `TARGETS`, or `auto`.
         threads: Of one engine's run.
-        memory: Budget of the VAE's runs.
-        room: Budget of the engines that are open at once.
+        vae_memory: Budget of the VAE's runs.
+        engine_memory: Budget of the open engines.
 
     Raises:
         UsageError: The target is unknown.
@@ -32,114 +63,115 @@ class Opening:
 
     target: str = "auto"
     threads: int | None = None
-    memory: int | None = None
-    room: Residency | None = None
+    vae_memory: int | None = None
+    engine_memory: EngineMemory | None = None
 
     def __post_init__(self) -> None:
         if self.target != "auto" and self.target not in TARGETS:
             raise UsageError(f"Unknown target {self.target!r}; expected auto or one of: {', '.join(TARGETS)}.")
 
-    def decided(self, title: str, source: Bundle) -> list[str]:
-        """Which engine of every component runs on this machine, and which were passed over; nothing is opened.
-
-        Args:
-            title: Name of the bundle, for messages.
-            source: The bundle.
+    def decide(self, source: ComponentSource) -> Decision:
+        """Which engine of a component would run on this machine; nothing is opened.
 
         Raises:
-            PreflightError: None of a component's can run here.
+            PreflightError: None can run here.
             BundleError: A fingerprint was edited.
         """
-        choices = [choose(component, title, source, self.target) for component in source.manifest.components]
-        return [note for choice in choices for note in choice.notes()]
+        engine, skipped = choose(source, self.target)
+        return Decision(
+            component=source.component,
+            bundle=source.name,
+            target=engine.target,
+            precision=engine.precision,
+            skipped=skipped,
+        )
 
-    def best(self, component: str, title: str, source: Bundle) -> tuple[Engine, EngineEntry, list[str]]:
-        """Open the engine that is to run on this machine.
-
-        Args:
-            component: One that the bundle has.
-            title: Name of the bundle, for messages.
-            source: The bundle.
-
-        Returns:
-            The engine, its record, and what was decided, for people.
+    def best(self, source: ComponentSource) -> OpenedEngine:
+        """Open the engine of a component that is to run on this machine.
 
         Raises:
             PreflightError: None can run here.
             BundleError: It is damaged, or its fingerprint was edited.
             UsageError: It is larger than what may be open, or a budget cannot be kept with it.
         """
-        refused: dict[tuple[str, str], LatentLinkError] = {}
+        refusals: dict[tuple[str, str], LatentLinkError] = {}
         while True:
-            choice = choose(component, title, source, self.target, refused)
+            entry, skipped = choose(source, self.target, refusals)
             try:
-                engine = self.open(component, title, source, choice.engine)
+                return OpenedEngine(engine=self.open(source, entry), source=source, entry=entry, skipped=skipped)
             except PreflightError as error:
                 if self.target != "auto":
                     raise
                 # what its own runtime found, which no fingerprint tells
-                refused[choice.engine.target, choice.engine.path] = error
-                continue
-            break
-        notes = choice.notes()
-        notes[-1] += _placed(choice.engine, engine)
-        return engine, choice.engine, notes
+                refusals[entry.target, entry.path] = error
 
-    def wider(
-        self, component: str, title: str, source: Bundle, than: EngineEntry
-    ) -> tuple[Callable[[], Engine], EngineEntry] | None:
-        """What opens an engine that holds larger numbers than another, for where that overflows; None without one.
+    def wider(self, opened: OpenedEngine) -> tuple[Callable[[], Engine], EngineEntry] | None:
+        """What opens an engine that holds larger numbers, for where this one overflows; None without one.
 
         Raises:
             UsageError: It is larger than what may be open.
         """
-        for entry in source.manifest.components[component].engines:
-            wide = RANGES.get(entry.precision, 0) > RANGES.get(than.precision, 0)
+        source, narrow = opened.source, RANGES.get(opened.entry.precision, 0)
+        for entry in source.entry.engines:
+            wide = RANGES.get(entry.precision, 0) > narrow
             if wide and self.target in ("auto", entry.target) and preflight(entry) is None:
-                if self.room is not None:
-                    self.room.check(f"{component} of {title} in {entry.precision}", _size(source, entry))
-                return partial(self.open, component, title, source, entry), entry
+                if self.engine_memory is not None:
+                    self.engine_memory.check(f"{source} in {entry.precision}", source.size(entry))
+                return partial(self.open, source, entry), entry
         return None
 
-    def open(self, component: str, title: str, source: Bundle, entry: EngineEntry) -> Engine:
-        """Open one engine.
+    def open(self, source: ComponentSource, entry: EngineEntry) -> Engine:
+        """Open one engine of a component.
 
         Raises:
             As `best`.
         """
-        declared = source.manifest.components[component]
+        declared = source.entry
         pictures = any(port.kind == "image" for port in (*declared.inputs, *declared.outputs))
-        varied = pictures and self.memory is not None
-        if varied and TARGETS[entry.target].gpu:
+        low_memory = pictures and self.vae_memory is not None
+        if low_memory and TARGETS[entry.target].gpu:
             raise UsageError(
-                f"{component} of {title} runs on a GPU ({entry.target}), whose memory no budget is measured for.",
-                remedy="Leave memory out, or build the VAE for a size that fits: larger pictures take several passes.",
+                f"{source} runs on a GPU ({entry.target}), whose memory no budget is measured for.",
+                remedy="Leave vae_memory (--vae-memory) out, or build the VAE for a size that fits: larger pictures "
+                "take several passes.",
             )
-        path = source.file(entry.path)
-        opener = partial(open_session, path, entry.target, threads=self.threads, varied=varied)
-        engine_title = f"{component} of {title}"
+        path = source.bundle.file(entry.path)
+        opener = partial(open_session, path, entry.target, threads=self.threads, low_memory=low_memory)
         return Engine(
-            component=component,
-            bundle=title,
+            component=source.component,
+            bundle=source.name,
             session=opener()
-            if self.room is None
-            else Resident(title=engine_title, path=path, size=_size(source, entry), opener=opener, residency=self.room),
+            if self.engine_memory is None
+            else ReopeningSession(
+                title=str(source), path=path, size=source.size(entry), opener=opener, memory=self.engine_memory
+            ),
             declared=(declared.inputs, declared.outputs),
             limits=entry.limits,
         )
 
 
-def _placed(entry: EngineEntry, engine: Engine) -> str:
-    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
-    if not TARGETS[entry.target].gpu:
-        return ""
-    return "".join(
-        f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
-        for number, (name, count) in enumerate(engine.session.placement().items())
+def no_step_cache(source: ComponentSource, target: str) -> Decision:
+    """The decision to go without a shallow denoiser, as there is none for the whole one's target."""
+    return Decision(
+        component=SHALLOW,
+        bundle=source.name,
+        target=None,
+        precision=None,
+        skipped=(
+            Skipped(
+                component=SHALLOW,
+                target=target,
+                precision="",
+                code="no-engine",
+                needed=f"an engine for {target}",
+                found=f"{source.name} has none for {target}, so there is no step cache",
+                remedy=f"Build it: latentlink build EXPORTED BUNDLE --target {target}.",
+            ),
+        ),
     )
 
 
-def _size(source: Bundle, entry: EngineEntry) -> int:
-    """Bytes of an engine's files: all in its folder."""
-    folder = entry.path.rpartition("/")[0]
-    return sum(file.size for path, file in source.manifest.files.items() if path.rpartition("/")[0] == folder)
+def close_all(engines: Sequence[OpenedEngine]) -> None:
+    """Close engines that are not needed after all."""
+    for opened in engines:
+        opened.engine.session.close()

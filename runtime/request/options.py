@@ -87,6 +87,22 @@ class Option:
             return _interval(self.name, value)
         return value
 
+    @property
+    def switch(self) -> str:
+        """Its name on the command line: `--guidance-interval`."""
+        return f"--{(self.flag or self.name).replace('_', '-')}"
+
+    def words(self, value: Any) -> list[str]:
+        """A value as the command line reads it: `--guidance-interval=0.28,5.42`."""
+        if isinstance(value, Mapping):
+            return [f"{self.switch}={name}={_joined(numbers)}" for name, numbers in value.items()]
+        return [f"{self.switch}={_joined(value)}"]
+
+
+def _joined(value: Any) -> str:
+    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    return ",".join(map(str, value)) if several else str(value)
+
 
 def _share(help: str, **more: Any) -> Option:
     """A number from 0 to 1."""

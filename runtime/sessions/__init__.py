@@ -93,17 +93,17 @@ OPENERS: Mapping[str, str] = {
     "openvino-cpu": "latentlink.runtime.sessions.openvino",
     "ort-cpu": "latentlink.runtime.sessions.ort",
 }
-"""Module of each target; it has `open_session(path, target, threads, varied) -> Session`."""
+"""Module of each target; it has `open_session(path, target, threads, low_memory) -> Session`."""
 
 
-def open_session(path: Path, target: str, *, threads: int | None = None, varied: bool = False) -> Session:
+def open_session(path: Path, target: str, *, threads: int | None = None, low_memory: bool = False) -> Session:
     """Open an engine.
 
     Args:
         path: The engine's file.
         target: One of `OPENERS`.
         threads: Threads for one run; None takes the processors this process may use.
-        varied: Whether memory matters more than speed from the second run of a size on, because sizes vary.
+        low_memory: Whether memory matters more than speed from the second run of a size on, because sizes vary.
 
     Raises:
         UsageError: The target is unknown.
@@ -114,4 +114,4 @@ def open_session(path: Path, target: str, *, threads: int | None = None, varied:
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")
     opener: Callable[..., Session] = import_module(OPENERS[target]).open_session
-    return opener(path, target, threads, varied)
+    return opener(path, target, threads, low_memory)

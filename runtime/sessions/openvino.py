@@ -19,9 +19,9 @@ from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 
-def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
+def open_session(path: Path, target: str, threads: int | None, low_memory: bool) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
-    return OpenVinoSession(path, threads, varied)
+    return OpenVinoSession(path, threads, low_memory)
 
 
 class OpenVinoBuffer:
@@ -41,7 +41,7 @@ class OpenVinoSession(HostSession):
     Args:
         path: The engine's `model.xml`.
         threads: Threads for one run; None takes one for each core that this process may use.
-        varied: Whether it is compiled once, for any sizes, and not for those of a run.
+        low_memory: Whether it is compiled once, for any sizes, and not for those of a run.
 
     Raises:
         PreflightError: OpenVINO is not here.
@@ -49,12 +49,12 @@ class OpenVinoSession(HostSession):
         MemoryError: There is not enough for it.
     """
 
-    def __init__(self, path: Path, threads: int | None, varied: bool = False) -> None:
+    def __init__(self, path: Path, threads: int | None, low_memory: bool = False) -> None:
         self._ov = openvino()
         self._title = engine_title(path)
         super().__init__()
         try:
-            self._engine: OpenVinoEngine | None = OpenVinoEngine(path, threads, varied=varied)
+            self._engine: OpenVinoEngine | None = OpenVinoEngine(path, threads, low_memory=low_memory)
         except PreflightError:
             raise
         except Exception as error:  # whatever a C++ library raises

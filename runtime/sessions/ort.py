@@ -17,21 +17,21 @@ from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
 
-def open_session(path: Path, target: str, threads: int | None, varied: bool) -> Session:
+def open_session(path: Path, target: str, threads: int | None, low_memory: bool) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`."""
-    return OrtSession(path, target, threads, varied)
+    return OrtSession(path, target, threads, low_memory)
 
 
 class OrtSession(HostSession):
     """An ONNX Runtime engine with its state in OrtValues."""
 
-    def __init__(self, path: Path, target: str, threads: int | None, varied: bool = False) -> None:
-        self._engine = OrtEngine(path, target, threads, varied)
+    def __init__(self, path: Path, target: str, threads: int | None, low_memory: bool = False) -> None:
+        self._engine = OrtEngine(path, target, threads, low_memory)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
         # What a run took is given back, as the next engine would take it once more beside this one's. Where a budget is
         # measured nothing may be given back that was taken before.
         self._options = ort.RunOptions()
-        if not varied:
+        if not low_memory:
             self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         super().__init__()
 

@@ -36,7 +36,7 @@ class OrtEngine:
         path: The engine's file.
         target: A key of `PROVIDERS`.
         threads: Threads for one run on the processor; None takes those that this process may use.
-        varied: Whether memory matters more than speed from the second run of a size on.
+        low_memory: Whether memory matters more than speed from the second run of a size on.
         stream: The CUDA stream to run on; None on the processor.
         graphs: Whether runs are to be captured as CUDA graphs, where the provider can capture this engine.
 
@@ -51,7 +51,7 @@ class OrtEngine:
         path: Path,
         target: str,
         threads: int | None,
-        varied: bool,
+        low_memory: bool,
         *,
         stream: int | None = None,
         graphs: bool = False,
@@ -64,7 +64,7 @@ class OrtEngine:
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         # At the second run of a size, a plan of the first has all its memory allocated once more, in one piece.
-        options.enable_mem_pattern = not varied
+        options.enable_mem_pattern = not low_memory
         # Threads that spin after a run would take the processors from whatever else the process does.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry(*RECORD)

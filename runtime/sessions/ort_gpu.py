@@ -18,14 +18,14 @@ GRAPHS = 4
 """Sets of shapes that are captured, the first ones: ONNX Runtime keeps a graph as long as its session."""
 
 
-def open_session(path: Path, target: str, threads: int | None, varied: bool, *, graphs: bool = True) -> Session:
+def open_session(path: Path, target: str, threads: int | None, low_memory: bool, *, graphs: bool = True) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`.
 
     Args:
         path: The model.
         target: A target of `PROVIDERS` on a GPU.
         threads: Threads for what runs on the processor.
-        varied: Whether sizes vary, so that graphs are not worth their memory.
+        low_memory: Whether sizes vary, so that graphs are not worth their memory.
         graphs: Whether to capture CUDA graphs.
 
     Raises:
@@ -33,7 +33,7 @@ def open_session(path: Path, target: str, threads: int | None, varied: bool, *, 
         BundleError: The model is damaged.
         MemoryError: The GPU has not enough memory for it.
     """
-    return OrtGpuSession(path, target, threads, varied, this_gpu(), graphs=graphs and not varied)
+    return OrtGpuSession(path, target, threads, low_memory, this_gpu(), graphs=graphs and not low_memory)
 
 
 class OrtGpuSession(CudaSession):
@@ -46,15 +46,15 @@ class OrtGpuSession(CudaSession):
         path: The model.
         target: A target of `PROVIDERS` on a GPU.
         threads: Threads for what runs on the processor.
-        varied: Whether memory matters more than speed from the second run of a size on.
+        low_memory: Whether memory matters more than speed from the second run of a size on.
         cuda: The GPU.
         graphs: Whether to capture CUDA graphs, where the provider can capture this engine.
     """
 
     def __init__(
-        self, path: Path, target: str, threads: int | None, varied: bool, cuda: Cuda, *, graphs: bool = True
+        self, path: Path, target: str, threads: int | None, low_memory: bool, cuda: Cuda, *, graphs: bool = True
     ) -> None:
-        self._engine = OrtEngine(path, target, threads, varied, stream=cuda.stream, graphs=graphs)
+        self._engine = OrtEngine(path, target, threads, low_memory, stream=cuda.stream, graphs=graphs)
         self._sets: dict[tuple[tuple[int, ...], ...], ShapedRuns] = {}
         give_back = partial(_give_back, self._engine, self._sets)
         super().__init__(cuda, self._engine.title, self._engine.inputs, self._engine.outputs, give_back)

@@ -20,14 +20,14 @@ SETS = 4
 """Sets of shapes that an engine keeps contexts and graphs of; the one that was used longest ago makes room."""
 
 
-def open_session(path: Path, target: str, threads: int | None, varied: bool, *, graphs: bool = True) -> Session:
+def open_session(path: Path, target: str, threads: int | None, low_memory: bool, *, graphs: bool = True) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`.
 
     Args:
         path: The plan.
         target: `tensorrt` or `tensorrt-rtx`.
         threads: Without meaning on a GPU.
-        varied: Whether sizes vary, so that graphs are not worth their memory.
+        low_memory: Whether sizes vary, so that graphs are not worth their memory.
         graphs: Whether to capture CUDA graphs.
 
     Raises:
@@ -35,7 +35,7 @@ def open_session(path: Path, target: str, threads: int | None, varied: bool, *, 
         BundleError: The plan is damaged, or of another version of TensorRT.
         MemoryError: The GPU has not enough memory for it.
     """
-    return TensorrtSession(path, target, import_tensorrt(target), this_gpu(), graphs=graphs and not varied)
+    return TensorrtSession(path, target, import_tensorrt(target), this_gpu(), graphs=graphs and not low_memory)
 
 
 class TensorrtSession(CudaSession):

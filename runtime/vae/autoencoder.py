@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.runtime.linking import Engine, Linked
-from latentlink.runtime.linking.residency import reopened
+from latentlink.runtime.linking.engine_memory import reopened
 from latentlink.runtime.request import check_limits
 from latentlink.runtime.sessions import Buffer, Session
-from latentlink.runtime.vae.budget import largest, peak_of, resident
+from latentlink.runtime.vae.budget import largest, peak_of, resident_bytes
 from latentlink.runtime.vae.canvas import UNLIMITED, canvas_limits
 from latentlink.runtime.vae.tiling import SMALLEST, Mosaic, fit, in_passes
 
@@ -60,7 +60,7 @@ class Autoencoder:
 
     def __post_init__(self) -> None:
         if self.memory is not None and (type(self.memory) is not int or self.memory < 1):
-            raise UsageError(f"memory is {self.memory!r}; expected a number of bytes, or None for no budget.")
+            raise UsageError(f"vae_memory is {self.memory!r}; expected a number of bytes, or None for no budget.")
 
     def passes(self, *, width: int, height: int, encode: bool, decode: bool) -> dict[str, int]:
         """Passes that a picture takes by component, where there are several; finds out what fits, before any work.
@@ -182,7 +182,7 @@ class Autoencoder:
             raise UsageError(
                 f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "
                 f"{least[1]}x{least[0]} pixels, needs about {needed / 1e6:.1f} MB.",
-                remedy=f"Give it at least that: memory={needed}, or --memory {-(-needed // 10**6)}MB.",
+                remedy=f"Give it at least that: vae_memory={needed}, or --vae-memory {-(-needed // 10**6)}MB.",
             )
         return mosaic
 
@@ -194,7 +194,7 @@ class Autoencoder:
         if reopened(engine.session):
             room.peak = 0  # what its passes took was given back
         blended = BLENDED * wanted * self.linked.latent.size("f") ** 2
-        before = resident() - room.peak
+        before = resident_bytes() - room.peak
 
         def probe(side: int) -> tuple[int, int]:
             height, width = (min(max(side, low), high) for low, high in canvas_limits(engine))

@@ -73,7 +73,7 @@ def growth(measured: Sequence[tuple[int, int]]) -> Callable[[int], float]:
     return lambda cells: linear * cells + square * cells * cells
 
 
-def resident() -> int:
+def resident_bytes() -> int:
     """Bytes of this process that are in memory and in use.
 
     Raises:
@@ -91,7 +91,7 @@ def peak_of(run: Callable[[], object]) -> int:
     Raises:
         UsageError: This system does not say.
     """
-    resident()
+    resident_bytes()
     try:
         CLEAR.write_text("5")  # sets the peak to what is in memory now (proc_pid_clear_refs(5))
     except OSError as error:
@@ -114,5 +114,5 @@ def _status(name: str) -> int:
 def _unknown(why: str) -> UsageError:
     return UsageError(
         f"A memory budget needs a system that tells a process its peak memory, but here {why}.",
-        remedy="Leave memory out, or run on Linux.",
+        remedy="Leave vae_memory (--vae-memory) out, or run on Linux.",
     )

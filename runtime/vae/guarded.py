@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.runtime.guards import Guard, finite_fault, picture_fault
+from latentlink.runtime.guards import Guard, Mended, finite_fault, picture_fault
 from latentlink.runtime.guards.faults import ENCODED
 from latentlink.runtime.linking import Engine
 from latentlink.runtime.samplers import CLEAN
@@ -53,9 +53,8 @@ class GuardedVae:
             for number, picture in enumerate(pictures):
                 fault = picture_fault(np.asarray(picture), clean=clean)
                 if fault is not None:
-                    watch.notes.append(
-                        f"vae_decoder: picture {number + 1} of {len(pictures)} {fault.found}; it was decoded again by "
-                        "the wider engine"
+                    watch.mended.append(
+                        Mended(component="vae_decoder", number=number + 1, count=len(pictures), fault=fault)
                     )
                     pictures[number] = self._wide("vae_decoder").decode(latents[number : number + 1])[0]
         watch.pictures("vae_decoder", [np.asarray(picture) for picture in pictures], clean=clean)
@@ -72,7 +71,7 @@ class GuardedVae:
         """
         latents = self.halves.encode(picture, mask, noise)
         if watch.on and "vae_encoder" in self.wider and (fault := finite_fault(latents)) is not None:
-            watch.notes.append(f"vae_encoder: the latent {fault.found}; it was encoded again by the wider engine")
+            watch.mended.append(Mended(component="vae_encoder", number=1, count=1, fault=fault))
             latents = self._wide("vae_encoder").encode(picture, mask, noise)
         watch.latents("vae_encoder", latents, level=CLEAN, margin=ENCODED)
         return latents

@@ -18,8 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from latentlink.cli.shared.words import skipped
+
 if TYPE_CHECKING:
     from latentlink.engine.bundle import Manifest
+    from latentlink.runtime import Decision
 
 console = Console()
 messages = Console(stderr=True)
@@ -76,18 +79,21 @@ def print_measured(manifest: Manifest) -> None:
             console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
-def print_passed_over(notes: Mapping[str, Sequence[str]]) -> None:
+def print_skipped(decisions: Mapping[str, Sequence[Decision]]) -> None:
     """Which engines cannot run here and why, a line for all components of one reason.
 
     Args:
-        notes: What the loader decided, by the bundle's name, which is told where there are several.
+        decisions: Of the loader, by the bundle's name, which is printed where there are several.
     """
-    from latentlink.runtime.linking.choice import passed_over
-
-    for name, listed in notes.items():
-        for line in passed_over(listed):
-            title = f"{name}: " if len(notes) > 1 else ""
+    for name, listed in decisions.items():
+        for line in skipped(listed):
+            title = f"{name}: " if len(decisions) > 1 else ""
             console.print(f"{title}{line}", soft_wrap=True, highlight=False, markup=False)
+
+
+def decided(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+    """Decisions of the loader for JSON."""
+    return [one.to_json() for one in decisions]
 
 
 def decibels(psnr: float | None) -> float | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
+    from latentlink.runtime.request import Option
     from latentlink.spaces import LatentSpace
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -60,8 +64,78 @@ def parse_interval(text: str) -> tuple[float, float]:
     return low, high
 
 
-def _interval(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
-    return None if value is None else parse_interval(value)
+def parse_conditions(texts: Sequence[str]) -> dict[str, list[float]]:
+    """`original_size=1024,1024` as a name and its numbers.
+
+    Raises:
+        UsageError: It is nothing of the kind.
+    """
+    read = {}
+    for text in texts:
+        name, _, numbers = text.partition("=")
+        try:
+            read[name] = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            raise UsageError(f"{text!r} is not a condition; expected NAME=NUMBER,NUMBER.") from None
+    return read
+
+
+PARSERS: Mapping[type, Callable[[str], Any]] = {int: int, float: float, str: str, tuple: parse_interval}
+"""How the value of an option of a generation is read from text, by its type."""
+
+
+def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
+    """The options of these names from the table of `latentlink.runtime.request.options`, as keyword arguments.
+
+    One that was not given is None; a file stays a path.
+    """
+    from latentlink.runtime.request import OPTIONS
+
+    listed = [_click_option(OPTIONS[name]) for name in names]
+
+    def decorate(command: _F) -> _F:
+        for option in reversed(listed):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _click_option(option: Option) -> Callable[[_F], _F]:
+    default = option.default_text or option.default
+    more: dict[str, Any] = {"help": f"{option.help}{f'  [default: {default}]' if default else ''}"}
+    if option.type is Mapping:
+        more |= {"multiple": True, "callback": lambda ctx, param, value: parse_conditions(value) or None}
+    elif option.type is tuple:
+        more["callback"] = lambda ctx, param, value: None if value is None else parse_interval(value)
+    elif option.choices:
+        more["type"] = click.Choice(option.choices)
+    elif option.type in PARSERS:
+        more["type"] = option.type
+    else:
+        more["type"] = click.Path(path_type=Path)
+    if option.metavar:
+        more["metavar"] = option.metavar
+    return click.option(option.switch, option.name, **more)
+
+
+def renamed_option(old: str, new: str) -> Callable[[_F], _F]:
+    """An option that is refused, with the name that it has now."""
+
+    def refuse(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(f"{old} is called {new} now.")
+
+    return click.option(old, hidden=True, expose_value=False, callback=refuse)
+
+
+def _both(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def decorate(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 replace_option = click.option(
@@ -77,36 +151,30 @@ target_option = click.option(
     show_default=True,
     help="Target to run on; auto takes the first that is valid here.",
 )
-memory_option = click.option(
-    "--memory",
-    metavar="SIZE",
-    callback=_size,
-    help="What the VAE may take for a picture, as 500MB or 2GiB; a larger one is done in several passes, blended.",
+vae_memory_option = _both(
+    click.option(
+        "--vae-memory",
+        metavar="SIZE",
+        callback=_size,
+        help="Memory of the VAE for one picture, as 500MB or 2GiB; a larger picture takes several passes, blended.",
+    ),
+    renamed_option("--memory", "--vae-memory"),
 )
-resident_option = click.option(
-    "--resident",
-    metavar="SIZE",
-    callback=_size,
-    help="What the engines that are open at once may have together, as 2GB; others are closed until they run.",
-)
-interval_option = click.option(
-    "--guidance-interval",
-    metavar="LOW,HIGH",
-    callback=_interval,
-    help="Noise levels (noise over signal) between which guidance is applied, as 0.28,5.42; other steps cost half.",
-)
-step_cache_option = click.option(
-    "--step-cache",
-    type=click.IntRange(1, 1000),
-    metavar="N",
-    help="Run the whole denoiser on every N-th step and a shallow one between; 1 is the whole one always.",
+engine_memory_option = _both(
+    click.option(
+        "--engine-memory",
+        metavar="SIZE",
+        callback=_size,
+        help="Maximum total size of the open engines, as 2GB; the least recently used closes first.",
+    ),
+    renamed_option("--resident", "--engine-memory"),
 )
 guard_option = click.option(
     "--guard",
     type=click.Choice(["on", "off"]),
     default="on",
     show_default=True,
-    help="off also keeps latents and pictures that failed a guard: not finite, out of range, flat, noise.",
+    help="off also returns latents and pictures that failed a guard: not finite, out of range, flat, noise.",
 )
 verify_option = click.option(
     "--verify/--no-verify",

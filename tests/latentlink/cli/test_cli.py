@@ -225,7 +225,7 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
             "expected one of: int8, fp8",
         ),
         (["generate", "demo", PROMPT, "-o", "x.png", "--sampler", "ddimm"], "Did you mean 'ddim'"),
-        (["generate", "demo", PROMPT, "-o", "x.png", "--resident", "5MB"], "denoiser of demo has 7.0 MB"),
+        (["generate", "demo", PROMPT, "-o", "x.png", "--engine-memory", "5MB"], "denoiser of demo has 7.0 MB"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--width", "65"], "multiple of 16"),
         (["generate", "demo", "a (red:12.0) circle", "-o", "x.png"], "The weight in '(red:12.0)' is 12"),
         (["generate", "demo", "a \udcff circle", "-o", "x.png"], "which is no text"),  # the byte FF

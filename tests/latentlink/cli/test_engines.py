@@ -94,7 +94,7 @@ def test_bench_measures_the_target_within_the_budget_that_it_was_asked_for(
     both: str, colds: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     file = tmp_path / "bench.json"
-    asked = ("--target", "ort-cpu", "--resident", "8MB")
+    asked = ("--target", "ort-cpu", "--engine-memory", "8MB")
     shown = run("bench", both, *asked, "--steps", "1", "--repeats", "1", "--json", file).stdout
     assert "passed over" not in shown
     assert [(told["target"], told["resident"]) for told in colds] == [("ort-cpu", 8_000_000)]

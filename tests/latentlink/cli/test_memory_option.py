@@ -34,6 +34,6 @@ def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
 
 @pytest.mark.parametrize("command", [["generate", "demo", "a", "-o", "a.png"], ["transfer", "a", "--from", "demo"]])
 def test_the_commands_refuse_it_too(command: list[str]) -> None:
-    done = CliRunner().invoke(group, [*command, "--memory", "much"])
+    done = CliRunner().invoke(group, [*command, "--vae-memory", "much"])
     assert done.exit_code == 2
     assert "is not a size of memory" in done.output

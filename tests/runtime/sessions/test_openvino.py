@@ -166,11 +166,11 @@ def test_it_is_compiled_for_the_sizes_of_a_run_and_the_last_two_are_kept(tmp_pat
 
 
 def test_where_sizes_vary_one_takes_all_of_them(tmp_path: Path) -> None:
-    opened = OpenVinoEngine(engine(tmp_path), 1, varied=True)
+    opened = OpenVinoEngine(engine(tmp_path), 1, low_memory=True)
     one = opened.compiled({X: (1, 4, 2, 3)})
     assert opened.compiled({X: (2, 4, 5, 1)}) is one
     assert one.least(Y) == [0, 4, 0, 0]
-    session = OpenVinoSession(tmp_path / "denoiser" / "openvino-cpu" / "model.xml", 1, varied=True)
+    session = OpenVinoSession(tmp_path / "denoiser" / "openvino-cpu" / "model.xml", 1, low_memory=True)
     for rows in (1, 3):
         values = np.ones((rows, 4, 2, 1), np.float32)
         assert session.run({X: session.upload(values)}, {Y: None})[Y].numpy().shape == values.shape

@@ -152,7 +152,7 @@ def test_a_tiled_decode_and_encode_are_near_the_whole_ones(bundle: str) -> None:
     with latentlink.load(bundle) as pipe:
         latents = pipe.encode(picture)
         whole = np.asarray(pipe.decode(latents)[0])
-        with latentlink.load(bundle, memory=20_000_000) as frugal:
+        with latentlink.load(bundle, vae_memory=20_000_000) as frugal:
             tiled = np.asarray(frugal.decode(latents)[0])
             result = frugal.generate("a red circle", width=256, height=256, steps=1, init_image=picture)
             small = frugal.generate("a red circle", steps=1)
@@ -170,12 +170,14 @@ def _several(passes: Mapping[str, int]) -> bool:
 
 def test_a_budget_below_the_smallest_pass_is_refused_before_the_run() -> None:
     with (
-        latentlink.load("demo", memory=1000) as pipe,
-        pytest.raises(UsageError, match=r"vae_decoder of demo may take 0.001 MB.*needs about .* MB.*--memory \d+MB"),
+        latentlink.load("demo", vae_memory=1000) as pipe,
+        pytest.raises(
+            UsageError, match=r"vae_decoder of demo may take 0.001 MB.*needs .* MB.*--vae-memory \d+MB"
+        ),
     ):
         pipe.generate("a red circle", on_step=lambda at: pytest.fail("it ran"))
 
 
 def test_memory_is_a_number_of_bytes() -> None:
     with pytest.raises(UsageError, match="expected a number of bytes"):
-        latentlink.load("demo", memory=0)
+        latentlink.load("demo", vae_memory=0)

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 
 from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
 from latentlink.ports import latent_port
-from latentlink.runtime.linking import Residency
-from latentlink.runtime.linking.residency import Resident
+from latentlink.runtime.linking import EngineMemory
+from latentlink.runtime.linking.engine_memory import ReopeningSession
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.gpu.cuda import this_gpu
@@ -323,13 +323,13 @@ def test_want_of_memory_for_activations_is_a_memory_error(tmp_path: Path, trt: F
 def test_an_engine_that_makes_room_gives_its_memory_back_and_goes_on_making_buffers(
     tmp_path: Path, trt: FakeTensorrt
 ) -> None:
-    room = Residency(1)
+    room = EngineMemory(1)
     engines = []
     for name in "ab":
         (tmp_path / name).mkdir()
         path = plan(tmp_path / name, scaler(tmp_path / name))
         engines.append(
-            Resident(
+            ReopeningSession(
                 title=name,
                 path=path,
                 size=1,

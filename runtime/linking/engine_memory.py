@@ -15,7 +15,7 @@ from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
 
 
-class Residency:
+class EngineMemory:
     """The engines that share a budget.
 
     One thread at a time makes room and runs, so that no other closes the engine that it is about to run. Runs on the
@@ -30,16 +30,16 @@ class Residency:
 
     def __init__(self, budget: int) -> None:
         if type(budget) is not int or budget < 1:
-            raise UsageError(f"resident is {budget!r}; expected a number of bytes, or None for no budget.")
+            raise UsageError(f"engine_memory is {budget!r}; expected a number of bytes, or None for no budget.")
         self.budget = budget
         self.lock = RLock()
         """Held from making room for an engine until it has run, or is open."""
-        self._open: list[Resident] = []  # the one that ran longest ago first
+        self._open: list[ReopeningSession] = []  # the one that ran longest ago first
 
     @property
     def used(self) -> int:
         """Bytes of the engines that are open."""
-        return sum(resident.size for resident in self._open)
+        return sum(session.size for session in self._open)
 
     def check(self, title: str, size: int) -> None:
         """Refuse an engine that could never be opened.
@@ -55,7 +55,7 @@ class Residency:
             raise UsageError(
                 f"{title} has {size / 1e6:.1f} MB, but engines that are open at once may have "
                 f"{self.budget / 1e6:g} MB.",
-                remedy=f"Give them at least that: resident={size}, or --resident {-(-size // 10**6)}MB.",
+                remedy=f"Give them at least that: engine_memory={size}, or --engine-memory {-(-size // 10**6)}MB.",
             )
 
     def make_room(self, size: int) -> None:
@@ -63,17 +63,17 @@ class Residency:
         while self._open and self.used + size > self.budget:
             self._open[0].rest()
 
-    def enter(self, resident: Resident) -> None:
+    def enter(self, session: ReopeningSession) -> None:
         """Take note of an engine that was opened, or runs."""
-        self.leave(resident)
-        self._open.append(resident)
+        self.leave(session)
+        self._open.append(session)
 
-    def leave(self, resident: Resident) -> None:
+    def leave(self, session: ReopeningSession) -> None:
         """Take note of an engine that was closed."""
-        self._open = [other for other in self._open if other is not resident]
+        self._open = [other for other in self._open if other is not session]
 
 
-class Resident:
+class ReopeningSession:
     """An engine that is opened when it is made, closed where another needs its room, and opened again when it runs.
 
     Args:
@@ -81,7 +81,7 @@ class Resident:
         path: The engine's file; its weights lie beside it.
         size: Bytes of its files.
         opener: Opens it.
-        residency: The budget.
+        memory: The budget.
 
     Raises:
         UsageError: It is larger than the budget.
@@ -91,14 +91,14 @@ class Resident:
     outputs: tuple[Port, ...]
 
     def __init__(
-        self, *, title: str, path: Path, size: int, opener: Callable[[], Session], residency: Residency
+        self, *, title: str, path: Path, size: int, opener: Callable[[], Session], memory: EngineMemory
     ) -> None:
-        residency.check(title, size)
+        memory.check(title, size)
         self.title = title
         self.size = size
         self._path = path
         self._opener = opener
-        self._residency = residency
+        self._memory = memory
         self._elapsed = 0.0
         self._is_open = self._ended = False
         self._files = _identity(path)
@@ -111,7 +111,7 @@ class Resident:
         Raises:
             BundleError: Its files are not those any more that it was opened from at first.
         """
-        with self._residency.lock:
+        with self._memory.lock:
             if self._is_open or self._ended:
                 return False
             if _identity(self._path) != self._files:
@@ -124,12 +124,12 @@ class Resident:
 
     def rest(self) -> None:
         """Close it until it runs again. The closed session goes on making buffers."""
-        with self._residency.lock:
+        with self._memory.lock:
             if self._is_open:
                 self._elapsed += self._session.elapsed()
                 self._session.close()
                 self._is_open = False
-                self._residency.leave(self)
+                self._memory.leave(self)
 
     def upload(self, array: NDArray[Any]) -> Buffer:
         """See `Session`, as for all that follow."""
@@ -153,10 +153,10 @@ class Resident:
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once, opened for it where it has to be."""
-        with self._residency.lock:
+        with self._memory.lock:
             self.ready()
             if self._is_open:
-                self._residency.enter(self)
+                self._memory.enter(self)
             return self._session.run(inputs, outputs)
 
     def placement(self) -> Mapping[str, int]:
@@ -165,27 +165,27 @@ class Resident:
 
     def elapsed(self) -> float:
         """Seconds that all runs took, those before it was last opened too."""
-        with self._residency.lock:
+        with self._memory.lock:
             return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
 
     def close(self) -> None:
         """Close it for good."""
-        with self._residency.lock:
+        with self._memory.lock:
             self.rest()
             self._ended = True
 
     def _opened(self) -> Session:
-        with self._residency.lock:
-            self._residency.make_room(self.size)
+        with self._memory.lock:
+            self._memory.make_room(self.size)
             session = self._opener()
             self._is_open = True
-            self._residency.enter(self)
+            self._memory.enter(self)
             return session
 
 
 def reopened(session: Session) -> bool:
     """Make a session ready to run; whether it had been closed to make room."""
-    return isinstance(session, Resident) and session.ready()
+    return isinstance(session, ReopeningSession) and session.ready()
 
 
 def _identity(path: Path) -> list[tuple[str, int, int, int]]:

@@ -16,8 +16,8 @@ from PIL import Image
 import latentlink
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime import Pipeline, bundle_path
-from latentlink.runtime.linking import Residency, opening
-from latentlink.runtime.linking.residency import Resident, reopened
+from latentlink.runtime.linking import EngineMemory, opening
+from latentlink.runtime.linking.engine_memory import ReopeningSession, reopened
 from latentlink.runtime.sessions import Buffer, Session, open_session
 
 ENGINES = bundle_path("demo") / "engines"
@@ -69,7 +69,7 @@ def drawn(pipe: Pipeline) -> tuple[np.ndarray[Any, Any], Mapping[str, float]]:
 
 
 def test_no_more_is_open_than_the_budget_and_pictures_are_the_same(demo: Pipeline, watched: Watched) -> None:
-    with latentlink.load("demo", resident=LARGEST, verify=True) as pipe:
+    with latentlink.load("demo", engine_memory=LARGEST, verify=True) as pipe:
         pictures = [drawn(pipe)[0] for _ in range(2)]
         assert len(watched.open) == 1
     assert watched.most == LARGEST
@@ -79,7 +79,7 @@ def test_no_more_is_open_than_the_budget_and_pictures_are_the_same(demo: Pipelin
 
 
 def test_engines_are_opened_in_the_order_of_the_work(watched: Watched) -> None:
-    with latentlink.load("demo", resident=LARGEST) as pipe:
+    with latentlink.load("demo", engine_memory=LARGEST) as pipe:
         drawn(pipe)
         watched.opened.clear()
         drawn(pipe)
@@ -88,13 +88,13 @@ def test_engines_are_opened_in_the_order_of_the_work(watched: Watched) -> None:
 
 def test_engines_that_all_fit_are_opened_once(watched: Watched) -> None:
     whole = sum(size(path) for path in ENGINES.glob("*/ort-cpu/model.onnx"))
-    with latentlink.load("demo", resident=whole) as pipe:
+    with latentlink.load("demo", engine_memory=whole) as pipe:
         drawn(pipe)
     assert sorted(watched.opened) == ["denoiser", "denoiser_shallow", "text_encoder", "vae_decoder", "vae_encoder"]
 
 
 def test_seconds_inside_the_engine_outlive_the_engine(demo: Pipeline) -> None:
-    with latentlink.load("demo", resident=LARGEST) as pipe:
+    with latentlink.load("demo", engine_memory=LARGEST) as pipe:
         denoiser = next(engine.session for engine in pipe.engines if engine.component == "denoiser")
         spent = 0.0
         for _ in range(2):
@@ -104,28 +104,30 @@ def test_seconds_inside_the_engine_outlive_the_engine(demo: Pipeline) -> None:
 
 
 def test_a_memory_budget_is_measured_without_the_engines_own_weights() -> None:
-    with latentlink.load("demo", resident=LARGEST, memory=10**9) as pipe:
+    with latentlink.load("demo", engine_memory=LARGEST, vae_memory=10**9) as pipe:
         assert pipe.generate(PROMPT, seed=7, steps=1, width=64, height=64).passes == {}
 
 
 def test_an_engine_larger_than_the_budget_is_refused_with_both_sizes() -> None:
-    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* may have 5 MB. .*resident={LARGEST}.*--resident 7MB"
+    expected = (
+        f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* may have 5 MB. .*={LARGEST}.*--engine-memory 7MB"
+    )
     with pytest.raises(UsageError, match=expected):
-        latentlink.load("demo", resident=5_000_000)
+        latentlink.load("demo", engine_memory=5_000_000)
 
 
 @pytest.mark.parametrize("budget", [0, -1, True, 1.5, "2GB"])
 def test_what_is_no_number_of_bytes_is_refused(budget: Any) -> None:
     with pytest.raises(UsageError, match="expected a number of bytes"):
-        latentlink.load("demo", resident=budget)
+        latentlink.load("demo", engine_memory=budget)
 
 
-def resident(path: Path, residency: Residency, *, takes: int = 1) -> Resident:
+def resident(path: Path, residency: EngineMemory, *, takes: int = 1) -> ReopeningSession:
     """The demo's decoder at `path`, counted as so many bytes."""
     path.parent.mkdir(parents=True)
     for file in (ENGINES / "vae_decoder" / "ort-cpu").iterdir():
         shutil.copy(file, path.parent / file.name)
-    return Resident(
+    return ReopeningSession(
         title=f"vae_decoder of {path.parent.name}",
         path=path,
         size=takes,
@@ -134,7 +136,7 @@ def resident(path: Path, residency: Residency, *, takes: int = 1) -> Resident:
     )
 
 
-def run(session: Resident) -> Mapping[str, Buffer]:
+def run(session: ReopeningSession) -> Mapping[str, Buffer]:
     z = session.inputs[0]
     return session.run(
         {z.tensor: session.upload(np.zeros((1, z.size("c"), 2, 2), z.dtype))}, {session.outputs[0].tensor: None}
@@ -142,7 +144,7 @@ def run(session: Resident) -> Mapping[str, Buffer]:
 
 
 def test_the_engine_that_ran_longest_ago_is_closed_first(tmp_path: Path) -> None:
-    residency = Residency(2)
+    residency = EngineMemory(2)
     a, b = (resident(tmp_path / name / "model.onnx", residency) for name in "ab")
     run(a)
     c = resident(tmp_path / "c" / "model.onnx", residency)
@@ -152,7 +154,7 @@ def test_the_engine_that_ran_longest_ago_is_closed_first(tmp_path: Path) -> None
 
 
 def test_as_many_are_closed_as_a_large_one_needs(tmp_path: Path) -> None:
-    residency = Residency(3)
+    residency = EngineMemory(3)
     small = [resident(tmp_path / name / "model.onnx", residency) for name in "abc"]
     resident(tmp_path / "large" / "model.onnx", residency, takes=2)
     assert residency.used == 3
@@ -161,7 +163,7 @@ def test_as_many_are_closed_as_a_large_one_needs(tmp_path: Path) -> None:
 
 
 def test_a_buffer_outlives_the_engine_that_made_it(tmp_path: Path) -> None:
-    residency = Residency(1)
+    residency = EngineMemory(1)
     a = resident(tmp_path / "a" / "model.onnx", residency)
     kept = a.upload(np.arange(3, dtype=np.float32))
     resident(tmp_path / "b" / "model.onnx", residency)
@@ -170,7 +172,7 @@ def test_a_buffer_outlives_the_engine_that_made_it(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_was_replaced_while_it_was_closed_is_refused(tmp_path: Path) -> None:
-    residency = Residency(1)
+    residency = EngineMemory(1)
     a = resident(tmp_path / "a" / "model.onnx", residency)
     resident(tmp_path / "b" / "model.onnx", residency)
     weights = tmp_path / "a" / "model.onnx.data"
@@ -182,7 +184,7 @@ def test_an_engine_that_was_replaced_while_it_was_closed_is_refused(tmp_path: Pa
 
 
 def test_an_engine_that_was_closed_for_good_is_not_opened_again(tmp_path: Path) -> None:
-    residency = Residency(1)
+    residency = EngineMemory(1)
     a = resident(tmp_path / "a" / "model.onnx", residency)
     a.close()
     a.close()
@@ -194,7 +196,7 @@ def test_an_engine_that_was_closed_for_good_is_not_opened_again(tmp_path: Path) 
 def test_another_thread_does_not_close_the_engine_that_is_about_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    residency = Residency(1)
+    residency = EngineMemory(1)
     b, a = (resident(tmp_path / name / "model.onnx", residency) for name in "ba")
     begun, done = Event(), Event()
     run_a = a._session.run

@@ -1,0 +1,63 @@
+"""What was decided and mended, in sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latentlink.runtime import Decision, Result
+
+
+def running(decisions: Sequence[Decision]) -> list[str]:
+    """Which engine runs each component: `denoiser: ort-cpu (float32)`."""
+    return [
+        f"{one.component}: {one.target} ({one.precision}){_placement(one)}"
+        for one in decisions
+        if one.target is not None and one.purpose == "run"
+    ]
+
+
+def skipped(decisions: Sequence[Decision]) -> list[str]:
+    """Which engines were skipped and why, a line for all components of one reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in decisions:
+        for engine in one.skipped:
+            reasons.setdefault(f"{engine.target} skipped: {engine}", []).append(engine.component)
+    return [f"{', '.join(components)}: {reason}" for reason, components in reasons.items()]
+
+
+def admissions(decisions: Sequence[Decision]) -> list[str]:
+    """What the probes showed of components from other bundles."""
+    lines = []
+    for one in decisions:
+        if (found := one.admission) is None:
+            continue
+        how = "equals" if found.same else f"explains {found.snr:.1f} dB of"
+        purpose = " for previews" if one.purpose == "preview" else ""
+        lines.append(f"{one.component} from {one.bundle}{purpose}: {how} what {found.host}'s own makes of its probes")
+    return lines
+
+
+def notices(result: Result) -> list[str]:
+    """What a user should know of a result: what was mended, and a step cache that was not measured."""
+    lines = []
+    for one in result.mended:
+        what = f"picture {one.number} of {one.count}" if one.component == "vae_decoder" else "the latent"
+        verb = "decoded" if one.component == "vae_decoder" else "encoded"
+        lines.append(f"{one.component}: {what} {one.fault.found}; it was {verb} again by the wider engine")
+    if (cache := result.unmeasured_cache) is not None:
+        if cache.measured_steps is None:
+            known = "its effect on this model's pictures was not measured"
+        else:
+            known = f"its effect was measured with {cache.measured_steps} steps, and is larger with fewer"
+        lines.append(f"step_cache {cache.every}: {known}")
+    return lines
+
+
+def _placement(decision: Decision) -> str:
+    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
+    return "".join(
+        f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
+        for number, (name, count) in enumerate(decision.placement.items())
+    )

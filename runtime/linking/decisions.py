@@ -1,0 +1,85 @@
+"""What was decided while a pipeline was opened: values, which the command line turns into sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An engine that was not taken.
+
+    Args:
+        component: `denoiser`, ...
+        target: What it is for.
+        precision: What it computes in; empty where there is no such engine.
+        code: That of the preflight `Finding`, or `below-gate` (its pictures are not good enough), `refused` (its
+            runtime did not open it) or `no-engine` (the bundle has none for this target).
+        needed: What it needs.
+        found: What there is.
+        remedy: What to do.
+    """
+
+    component: str
+    target: str
+    precision: str
+    code: str
+    needed: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """The reason in words, without the remedy."""
+        match self.code:
+            case "below-gate":
+                return f"its pictures are below the gate: {self.found}"
+            case "refused" | "no-engine":
+                return self.found
+            case _:
+                return f"engine valid for {self.needed}, this machine has {self.found} ({self.code})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What the probes showed of a component that was taken from another bundle.
+
+    Args:
+        host: Name of the bundle whose probes it ran on.
+        same: Whether it makes the same numbers as that bundle's own component.
+        snr: dB of the golden output that it explains.
+    """
+
+    host: str
+    same: bool
+    snr: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which engine of a component runs, and what was decided on the way to it.
+
+    Args:
+        component: `denoiser`, ...
+        bundle: Name of its bundle, as the user gave it.
+        target: Of the engine; None where the pipeline goes without the component.
+        precision: Of the engine, likewise.
+        skipped: The engines that were preferred, and why they were not taken.
+        placement: Nodes of a GPU engine by the provider that runs them.
+        admission: What the probes showed of a component from another bundle.
+        purpose: `preview` for the decoder that makes previews alone.
+    """
+
+    component: str
+    bundle: str
+    target: str | None
+    precision: str | None
+    skipped: tuple[Skipped, ...] = ()
+    placement: Mapping[str, int] = field(default_factory=dict)
+    admission: Admission | None = None
+    purpose: Literal["run", "preview"] = "run"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
