@@ -157,20 +157,21 @@ class Pipeline:
             Cancelled: `on_step` said so.
         """
         began = perf_counter()
-        inputs = self._inputs(options)
-        watch = Guard.of(options.get("guard", "on"), self.sampling.ranges)
+        values = requested(options)
+        inputs = self._inputs(values)
+        watch = Guard.of(values.get("guard", "on"), self.sampling.ranges)
         width, height = size_of(
             inputs,
-            options.get("width"),
-            options.get("height"),
+            values.get("width"),
+            values.get("height"),
             multiple=self.sampling.size_multiple,
             downscale=self.space.downscale,
         )
-        decode = options.get("decode", True)
+        decode = values.get("decode", True)
         request = resolve(
             self.sampling,
             prompt,
-            {**options, "width": width, "height": height},
+            {**values, "width": width, "height": height},
             default_strength=STRENGTH if (inputs.images or inputs.latents is not None) and not inputs.masks else None,
             shallow=self.linked.shallow is not None,
         )
@@ -306,22 +307,20 @@ class Pipeline:
         noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
         return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
 
-    def _inputs(self, options: Mapping[str, Any]) -> Inputs:
-        """What a run starts from.
+    def _inputs(self, values: Mapping[str, Any]) -> Inputs:
+        """What a run starts from, of its options that are not None.
 
         Raises:
             UsageError: It is not what it has to be, or where to begin is said twice.
             LinkError: Latents are of another space.
-            TypeError: There is no such option.
         """
-        found = requested(options)
-        strength, start = found.get("strength"), found.get("denoising_start")
+        strength, start = values.get("strength"), values.get("denoising_start")
         if strength is not None and start is not None:
             raise UsageError(f"strength {strength} and denoising_start {start} both say where to begin; expected one.")
-        latents = self._own(found["init_latents"]) if "init_latents" in found else None
+        latents = self._own(values["init_latents"]) if "init_latents" in values else None
         return Inputs(
-            images=as_list(found["init_image"]) if "init_image" in found else [],
-            masks=as_list(found["mask_image"]) if "mask_image" in found else [],
+            images=as_list(values["init_image"]) if "init_image" in values else [],
+            masks=as_list(values["mask_image"]) if "mask_image" in values else [],
             latents=None if latents is None else latents.array.astype(np.float32),
             level=None if latents is None else latents.level,
         )

@@ -140,9 +140,7 @@ class DenoisingOptions(TypedDict, total=False):
             default_text="a random one, which the result names",
         ),
     ]
-    steps: Annotated[
-        int | None, Option(help="Denoising steps.", least=1, most=1000, default_text="the bundle's, as all below")
-    ]
+    steps: Annotated[int | None, Option(help="Denoising steps.", least=1, most=1000, default_text="the bundle's")]
     guidance: Annotated[
         float | None,
         Option(
@@ -151,6 +149,7 @@ class DenoisingOptions(TypedDict, total=False):
             least=0,
             most=1000,
             expected="0 to 1000 (1 or less turns it off)",
+            default_text="the bundle's",
         ),
     ]
     guidance_interval: Annotated[
@@ -179,6 +178,7 @@ class DenoisingOptions(TypedDict, total=False):
         str | None,
         Option(
             help=f"Sampler: {', '.join(SAMPLERS)}; for flow-matching models {', '.join(FLOW_SAMPLERS)}.",
+            default_text="the bundle's",
         ),
     ]
     spacing: Annotated[

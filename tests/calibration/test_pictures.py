@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from latentlink.engine.bundle import Bundle, Manifest, StepCache
 from latentlink.engine.quality import Quality
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.runtime import bundle_path
-from latentlink.runtime.linking import choose
+from latentlink.runtime.linking import ComponentSource, choose
 
 SCENES = held_out()[:2]
 PROMPTS = tuple(scene.caption for scene in SCENES)
@@ -76,7 +77,8 @@ def test_it_is_kept_in_the_manifest() -> None:
             StepCache.from_json({**record, key: value})
 
 
-def test_an_engine_below_the_gate_is_passed_over() -> None:
+def test_an_engine_below_the_gate_is_skipped() -> None:
+    source = partial(ComponentSource, component="denoiser", name="demo")
     with latentlink.load("demo") as pipe:
         same = measure_beside(pipe, pipe, Drawn(prompts=PROMPTS, count=2, steps=2))
     assert (same.psnr, same.cosines) == (100, (1, 1))
@@ -84,10 +86,10 @@ def test_an_engine_below_the_gate_is_passed_over() -> None:
     bundle = Bundle.open(bundle_path("demo"), check_files=False)
     kept = with_quality(pipe.manifest, "denoiser", engine, same)
     assert Quality.of_parity(kept.components["denoiser"].engines[0].parity) == same
-    assert choose("denoiser", "demo", replace(bundle, manifest=kept), "auto").engine.target == "ort-cpu"
+    assert choose(source(bundle=replace(bundle, manifest=kept)), "auto")[0].target == "ort-cpu"
     bad = with_quality(pipe.manifest, "denoiser", engine, replace(same, psnr=12.0))
     with pytest.raises(PreflightError, match=r"ort-cpu: its pictures are below the gate: PSNR 12\.0 dB"):
-        choose("denoiser", "demo", replace(bundle, manifest=bad), "auto")
+        choose(source(bundle=replace(bundle, manifest=bad)), "auto")
     with pytest.raises(UsageError, match="has no figures yet"):
         with_quality(pipe.manifest, "denoiser", replace(engine, parity=None), same)
 

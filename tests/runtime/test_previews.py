@@ -12,7 +12,7 @@ import latentlink
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline, Progress
-from latentlink.runtime.loading import _with_decoder
+from latentlink.runtime.loading import _part
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, clean_coefficients, read_schedule, sampler_table
 
 PROMPT = "a red circle on a blue background"
@@ -92,7 +92,9 @@ def test_previews_are_made_by_the_other_decoder_and_the_result_by_its_own(demo: 
     # demo-tiny decodes demo's latents at 25 dB and more, see docs/demo-models.md
     assert not np.array_equal(last, final)
     assert psnr(final, last) > 20
-    assert any(note.startswith("previews: vae_decoder: from demo-tiny") for note in small.notes)
+    assert [(one.component, one.bundle) for one in small.decisions if one.purpose == "preview"] == [
+        ("vae_decoder", "demo-tiny")
+    ]
 
 
 def test_without_another_decoder_the_pipelines_own_makes_them(demo: Pipeline) -> None:
@@ -107,9 +109,8 @@ def test_a_decoder_of_another_space_makes_no_previews() -> None:
 
 def test_a_bundle_without_a_decoder_makes_no_previews() -> None:
     donor: Any = SimpleNamespace(manifest=SimpleNamespace(components={"denoiser": None}))
-    none: Any = None
     with pytest.raises(UsageError, match="'other' has no vae_decoder to make previews with; it has denoiser"):
-        _with_decoder("other", donor, [], {}, [], none, None)
+        _part(donor, "other", "vae_decoder", " to make previews with")
 
 
 def test_the_other_decoder_is_closed_with_the_pipeline() -> None:

@@ -200,4 +200,4 @@ def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where
         probes = Probes.load(bundle.file(bundle.manifest.probes[name]), entry.inputs, entry.outputs)
         assert all(probes.within(engine.limits, entry.inputs) for engine in (rtx, cpu))
     with load(tmp_path / "both") as pipe:
-        assert "denoiser: ort-cpu (float32)" in pipe.notes
+        assert {one.target for one in pipe.decisions} == {"ort-cpu"}

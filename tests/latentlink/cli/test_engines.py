@@ -1,4 +1,4 @@
-"""The commands that open bundles say which engines they passed over, and `bench` measures the one it was asked for."""
+"""The commands that open bundles say which engines they skipped, and `bench` measures the one it was asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latentlink.errors import PreflightError
 from tests.runtime.linking.test_choice import edited, gpu_engine
 
 PROMPT = "a red circle on a blue background"
-PASSED = "denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx passed over, engine valid for compute"
+SKIPPED = "denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx skipped: engine valid for compute"
 
 
 @pytest.fixture(autouse=True)
@@ -67,27 +67,28 @@ def arguments(command: str, both: str, folder: Path) -> list[str | Path]:
 
 
 @pytest.mark.parametrize("command", ["generate", "transfer", "chain", "compat"])
-def test_engines_that_are_passed_over_are_told_once_and_to_machines_as_a_key(
-    both: str, tmp_path: Path, command: str
-) -> None:
+def test_skipped_engines_are_printed_once_and_are_a_key_of_the_json(both: str, tmp_path: Path, command: str) -> None:
     asked = arguments(command, both, tmp_path)
-    (line,) = (line for line in run(*asked).stdout.splitlines() if "passed over" in line)
-    assert line.startswith(f"{both}: {PASSED}" if command == "transfer" else PASSED)
+    (line,) = (line for line in run(*asked).stdout.splitlines() if " skipped: " in line)
+    assert line.startswith(f"{both}: {SKIPPED}" if command == "transfer" else SKIPPED)
     record = json.loads(run(*asked, "--json").stdout)
     found = record["stages"][0]["engines"] if command == "chain" else record["engines"]
-    notes = found if isinstance(found, list) else found[both]
-    assert "denoiser: ort-cpu (float32)" in notes
-    assert sum("tensorrt-rtx passed over" in note for note in notes) == 4
+    decisions = found if isinstance(found, list) else found[both]
+    assert {(one["target"], one["precision"]) for one in decisions} == {("ort-cpu", "float32")}
+    assert [(one["target"], one["code"]) for decision in decisions for one in decision["skipped"]] == [
+        ("tensorrt-rtx", "no-device")
+    ] * 4
 
 
-def test_bench_says_which_engines_ran_and_which_were_passed_over(
+def test_bench_says_which_engines_ran_and_which_were_skipped(
     both: str, colds: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     file = tmp_path / "bench.json"
     shown = run("bench", both, "--steps", "1", "--repeats", "1", "--json", file).stdout
     assert "denoiser: ort-cpu (float32)" in shown
-    assert shown.count("passed over") == 1
-    assert "denoiser: ort-cpu (float32)" in json.loads(file.read_text())["engines"]
+    assert shown.count(" skipped: ") == 1
+    decisions = json.loads(file.read_text())["engines"]
+    assert {(one["component"], one["target"]) for one in decisions} >= {("denoiser", "ort-cpu")}
 
 
 def test_bench_measures_the_target_within_the_budget_that_it_was_asked_for(
@@ -96,10 +97,10 @@ def test_bench_measures_the_target_within_the_budget_that_it_was_asked_for(
     file = tmp_path / "bench.json"
     asked = ("--target", "ort-cpu", "--engine-memory", "8MB")
     shown = run("bench", both, *asked, "--steps", "1", "--repeats", "1", "--json", file).stdout
-    assert "passed over" not in shown
-    assert [(told["target"], told["resident"]) for told in colds] == [("ort-cpu", 8_000_000)]
+    assert "skipped" not in shown
+    assert [(told["target"], told["engine_memory"]) for told in colds] == [("ort-cpu", 8_000_000)]
     record = json.loads(file.read_text())
-    assert (record["target"], record["resident"]) == ("ort-cpu", 8_000_000)
+    assert (record["target"], record["engine_memory"]) == ("ort-cpu", 8_000_000)
 
 
 @pytest.mark.parametrize("command", ["transfer", "bench"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,23 +20,7 @@ LONG = "a red circle on a blue background, " * 20
 
 
 def request(defaults: Sampling, prompt: str, negative: str | None = "", guidance: float = 5.0) -> Request:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("steps", "guidance_interval", "step_cache", "sampler", "spacing", "sigmas", "shift", "eta", "width", "height")
-    )
-    return resolve(
-        defaults,
-        prompt=prompt,
-        negative_prompt=negative,
-        seed=0,
-        guidance=guidance,
-        num_images=1,
-        noise="torch",
-        strength=1.0,
-        denoising_start=None,
-        denoising_end=None,
-        conditions={},
-        **nothing,
-    )
+    return resolve(defaults, prompt, {"negative_prompt": negative, "seed": 0, "guidance": guidance})
 
 
 def read(pipe: Pipeline, asked: Request, linked: Linked | None = None) -> dict[str, NDArray[np.floating]]:

@@ -15,6 +15,7 @@ from latentlink.engine.quality import Quality
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.denoising import guided_rows, reuse_of
+from latentlink.runtime.denoising.step_cache import Unmeasured
 from tests.runtime.request.test_resolved import asked
 
 PROMPT = "a red circle on a blue background"
@@ -116,15 +117,15 @@ def test_what_was_measured_to_be_below_the_gate_is_refused(demo: Pipeline, monke
     monkeypatch.setattr(demo, "sampling", replace(demo.sampling, step_cache=bad))
     with pytest.raises(UsageError, match=r"with step_cache 2 and 3 steps are below the gate: PSNR 20\.0 dB"):
         demo.generate(PROMPT, steps=3, step_cache=2)
-    assert demo.generate(PROMPT, seed=1, steps=3, step_cache=3).notes == (
-        "step_cache 3: what it does to this model's pictures was not measured",
+    assert demo.generate(PROMPT, seed=1, steps=3, step_cache=3).unmeasured_cache == Unmeasured(
+        every=3, measured_steps=None
     )
     good = StepCache(every=2, steps=10, quality=quality(36.0))
     monkeypatch.setattr(demo, "sampling", replace(demo.sampling, step_cache=good))
-    assert demo.generate(PROMPT, seed=1, steps=3, step_cache=2).notes == (
-        "step_cache 2: what it does was measured with 10 steps, and is more here",
+    assert demo.generate(PROMPT, seed=1, steps=3, step_cache=2).unmeasured_cache == Unmeasured(
+        every=2, measured_steps=10
     )
-    assert demo.generate(PROMPT, seed=1, steps=10, step_cache=2).notes == ()
+    assert demo.generate(PROMPT, seed=1, steps=10, step_cache=2).unmeasured_cache is None
 
 
 def test_a_bundle_without_a_shallow_denoiser_refuses_it(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle
+from latentlink.cli.shared.words import running, skipped
 from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Fact, write_bundle
 from latentlink.engine.targets import fingerprint, machine, make_fingerprint
 from latentlink.errors import BundleError, ExitStatus, PreflightError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.linking import opening
-from latentlink.runtime.linking.choice import passed_over
 from latentlink.runtime.sessions import Session, open_session
 
 Edit = Callable[[ComponentEntry], ComponentEntry]
@@ -52,14 +52,19 @@ def test_auto_takes_the_first_that_is_valid_here_and_says_why_not_the_ones_befor
     both: Path,
 ) -> None:
     with latentlink.load(both) as pipe:
-        assert "denoiser: ort-cpu (float32)" in pipe.notes
-        assert any("denoiser: tensorrt-rtx passed over, engine valid for" in note for note in pipe.notes)
-        (line,) = passed_over(pipe.notes)
-    assert line.startswith("denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx passed over")
+        decisions = {one.component: one for one in pipe.decisions}
+    assert {one.target for one in decisions.values()} == {"ort-cpu"}
+    (reason,) = decisions["denoiser"].skipped
+    assert (reason.target, reason.code, reason.found) == ("tensorrt-rtx", "no-device", "no CUDA device")
+    assert "8.0-12.x" in reason.needed
+    assert "--target ort-cpu" in reason.remedy
+    assert "denoiser: ort-cpu (float32)" in running(pipe.decisions)
+    (line,) = skipped(pipe.decisions)
+    assert line.startswith("denoiser, text_encoder, vae_decoder, vae_encoder: tensorrt-rtx skipped: engine valid for")
     assert "8.0-12.x, this machine has no CUDA device" in line
 
 
-def test_an_engine_that_its_own_runtime_refuses_is_passed_over_too(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_its_own_runtime_refuses_is_skipped_too(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint, "CHECKS", ())  # what no fingerprint tells
 
     def refuse(path: Path, target: str, **asked: object) -> Session:
@@ -69,8 +74,10 @@ def test_an_engine_that_its_own_runtime_refuses_is_passed_over_too(both: Path, m
 
     monkeypatch.setattr(opening, "open_session", refuse)
     with latentlink.load(both) as pipe:
-        assert "denoiser: tensorrt-rtx passed over, The driver does not like it" in pipe.notes
-        assert "denoiser: ort-cpu (float32)" in pipe.notes
+        (decision,) = (one for one in pipe.decisions if one.component == "denoiser")
+    assert decision.target == "ort-cpu"
+    (reason,) = decision.skipped
+    assert (reason.code, reason.found, reason.remedy) == ("refused", "The driver does not like it", "Be kind to it.")
     with pytest.raises(PreflightError, match="The driver does not like it"):
         latentlink.load(both, target="tensorrt-rtx")
 

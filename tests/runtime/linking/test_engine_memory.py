@@ -109,9 +109,7 @@ def test_a_memory_budget_is_measured_without_the_engines_own_weights() -> None:
 
 
 def test_an_engine_larger_than_the_budget_is_refused_with_both_sizes() -> None:
-    expected = (
-        f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* may have 5 MB. .*={LARGEST}.*--engine-memory 7MB"
-    )
+    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* may have 5 MB. .*={LARGEST}.*--engine-memory 7MB"
     with pytest.raises(UsageError, match=expected):
         latentlink.load("demo", engine_memory=5_000_000)
 
@@ -122,7 +120,7 @@ def test_what_is_no_number_of_bytes_is_refused(budget: Any) -> None:
         latentlink.load("demo", engine_memory=budget)
 
 
-def resident(path: Path, residency: EngineMemory, *, takes: int = 1) -> ReopeningSession:
+def reopening(path: Path, memory: EngineMemory, *, takes: int = 1) -> ReopeningSession:
     """The demo's decoder at `path`, counted as so many bytes."""
     path.parent.mkdir(parents=True)
     for file in (ENGINES / "vae_decoder" / "ort-cpu").iterdir():
@@ -132,7 +130,7 @@ def resident(path: Path, residency: EngineMemory, *, takes: int = 1) -> Reopenin
         path=path,
         size=takes,
         opener=lambda: open_session(path, "ort-cpu"),
-        residency=residency,
+        memory=memory,
     )
 
 
@@ -144,37 +142,37 @@ def run(session: ReopeningSession) -> Mapping[str, Buffer]:
 
 
 def test_the_engine_that_ran_longest_ago_is_closed_first(tmp_path: Path) -> None:
-    residency = EngineMemory(2)
-    a, b = (resident(tmp_path / name / "model.onnx", residency) for name in "ab")
+    memory = EngineMemory(2)
+    a, b = (reopening(tmp_path / name / "model.onnx", memory) for name in "ab")
     run(a)
-    c = resident(tmp_path / "c" / "model.onnx", residency)
+    c = reopening(tmp_path / "c" / "model.onnx", memory)
     assert [reopened(session) for session in (a, c)] == [False, False]
     assert reopened(b)
-    assert residency.used == 2
+    assert memory.used == 2
 
 
 def test_as_many_are_closed_as_a_large_one_needs(tmp_path: Path) -> None:
-    residency = EngineMemory(3)
-    small = [resident(tmp_path / name / "model.onnx", residency) for name in "abc"]
-    resident(tmp_path / "large" / "model.onnx", residency, takes=2)
-    assert residency.used == 3
+    memory = EngineMemory(3)
+    small = [reopening(tmp_path / name / "model.onnx", memory) for name in "abc"]
+    reopening(tmp_path / "large" / "model.onnx", memory, takes=2)
+    assert memory.used == 3
     run(small[2])
-    assert residency.used == 3
+    assert memory.used == 3
 
 
 def test_a_buffer_outlives_the_engine_that_made_it(tmp_path: Path) -> None:
-    residency = EngineMemory(1)
-    a = resident(tmp_path / "a" / "model.onnx", residency)
+    memory = EngineMemory(1)
+    a = reopening(tmp_path / "a" / "model.onnx", memory)
     kept = a.upload(np.arange(3, dtype=np.float32))
-    resident(tmp_path / "b" / "model.onnx", residency)
+    reopening(tmp_path / "b" / "model.onnx", memory)
     assert kept.numpy().tolist() == [0, 1, 2]
     assert a.upload(kept.numpy()).numpy().tolist() == [0, 1, 2]
 
 
 def test_an_engine_that_was_replaced_while_it_was_closed_is_refused(tmp_path: Path) -> None:
-    residency = EngineMemory(1)
-    a = resident(tmp_path / "a" / "model.onnx", residency)
-    resident(tmp_path / "b" / "model.onnx", residency)
+    memory = EngineMemory(1)
+    a = reopening(tmp_path / "a" / "model.onnx", memory)
+    reopening(tmp_path / "b" / "model.onnx", memory)
     weights = tmp_path / "a" / "model.onnx.data"
     data = weights.read_bytes()
     weights.unlink()
@@ -184,11 +182,11 @@ def test_an_engine_that_was_replaced_while_it_was_closed_is_refused(tmp_path: Pa
 
 
 def test_an_engine_that_was_closed_for_good_is_not_opened_again(tmp_path: Path) -> None:
-    residency = EngineMemory(1)
-    a = resident(tmp_path / "a" / "model.onnx", residency)
+    memory = EngineMemory(1)
+    a = reopening(tmp_path / "a" / "model.onnx", memory)
     a.close()
     a.close()
-    assert residency.used == 0
+    assert memory.used == 0
     with pytest.raises(UsageError, match="is closed"):
         run(a)
 
@@ -196,8 +194,8 @@ def test_an_engine_that_was_closed_for_good_is_not_opened_again(tmp_path: Path) 
 def test_another_thread_does_not_close_the_engine_that_is_about_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    residency = EngineMemory(1)
-    b, a = (resident(tmp_path / name / "model.onnx", residency) for name in "ba")
+    memory = EngineMemory(1)
+    b, a = (reopening(tmp_path / name / "model.onnx", memory) for name in "ba")
     begun, done = Event(), Event()
     run_a = a._session.run
 
@@ -217,4 +215,4 @@ def test_another_thread_does_not_close_the_engine_that_is_about_to_run(
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.submit(run, a), pool.submit(other)
         assert [len(future.result(10)) for future in (first, second)] == [1, 1]
-    assert residency.used == 1
+    assert memory.used == 1

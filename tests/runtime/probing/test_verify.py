@@ -87,7 +87,7 @@ def test_an_engine_that_computes_something_else_fails(fault: str, tmp_path: Path
 def test_a_component_of_the_same_weights_from_another_bundle_takes_the_others_place(tmp_path: Path) -> None:
     other = copy_bundle(DEMO, tmp_path / "other", {})
     with latentlink.load("demo", replace={"vae_decoder": other, "text_encoder": other, "vae_encoder": other}) as pipe:
-        assert sum("makes the same of the probes of demo" in note for note in pipe.notes) == 3
+        assert [one.admission.same for one in pipe.decisions if one.admission is not None] == [True] * 3
 
 
 @pytest.mark.parametrize("component", ["vae_decoder", "vae_encoder", "text_encoder"])
@@ -172,7 +172,7 @@ def test_a_decoder_of_a_fixed_size_is_judged_at_that_size(tmp_path: Path) -> Non
         return replace(manifest, components={**manifest.components, "vae_decoder": replace(entry, engines=engines)})
 
     with latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "right", {}, fixed)}) as pipe:
-        assert any("makes the same of" in note for note in pipe.notes)
+        assert [one.admission.same for one in pipe.decisions if one.admission is not None] == [True]
     bad = {"vae_decoder": affine_input(LATENT, 1.4, 0.0)}
     with pytest.raises(LinkError, match="its scaling is not this space's"):
         latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "wrong", bad, fixed)})

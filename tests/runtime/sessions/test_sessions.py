@@ -12,6 +12,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
+from latentlink.cli.shared.words import running
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port, latent_port
@@ -94,8 +95,8 @@ def test_where_the_nodes_of_a_gpu_engine_run_is_told(monkeypatch: pytest.MonkeyP
     on_gpu = {name: replace(target, gpu=True) for name, target in TARGETS.items()}
     monkeypatch.setattr(opening, "TARGETS", on_gpu)
     with loading.load("demo") as pipe:
-        (note,) = (note for note in pipe.notes if note.startswith("denoiser: "))
-    assert re.fullmatch(r"denoiser: ort-cpu \(float32\), \d+ nodes on CPUExecutionProvider", note)
+        (line,) = running([one for one in pipe.decisions if one.component == "denoiser"])
+    assert re.fullmatch(r"denoiser: ort-cpu \(float32\), \d+ nodes on CPUExecutionProvider", line)
 
 
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:

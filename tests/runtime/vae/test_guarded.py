@@ -13,6 +13,7 @@ from PIL import Image
 
 import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle, disguised, forged, overflow
+from latentlink.cli.shared.words import notices
 from latentlink.engine.bundle import Bundle, ComponentEntry, write_bundle
 from latentlink.errors import BundleError, GuardError
 from latentlink.runtime import bundle_path
@@ -49,9 +50,13 @@ def test_a_picture_that_overflowed_is_decoded_again_by_the_wider_engine_and_the_
     assert [np.asarray(image).tolist() for image in made.images] == [
         np.asarray(image).tolist() for image in wanted.images
     ]
-    assert len(made.notes) == 2
-    assert "decoded again by the wider engine" in made.notes[0]
-    assert wanted.notes == ()
+    assert [(one.component, one.number, one.count) for one in made.mended] == [
+        ("vae_decoder", 1, 2),
+        ("vae_decoder", 2, 2),
+    ]
+    assert "vae_decoder: picture 1 of 2 is black" in notices(made)[0]
+    assert "it was decoded again by the wider engine" in notices(made)[0]
+    assert wanted.mended == ()
 
 
 def test_a_latent_that_overflowed_is_encoded_again_by_the_wider_engine(tmp_path: Path) -> None:
@@ -60,7 +65,8 @@ def test_a_latent_that_overflowed_is_encoded_again_by_the_wider_engine(tmp_path:
     with latentlink.load(bundle) as pipe, latentlink.load("demo") as demo:
         made = pipe.generate(PROMPT, seed=1, steps=10, init_image=picture)
         assert np.array_equal(pipe.encode(picture).array, demo.encode(picture).array)
-    assert "encoded again by the wider engine" in made.notes[0]
+    assert [one.component for one in made.mended] == ["vae_encoder"]
+    assert "it was encoded again by the wider engine" in notices(made)[0]
 
 
 def test_without_a_wider_engine_it_is_refused_and_off_returns_what_there_is(tmp_path: Path) -> None:

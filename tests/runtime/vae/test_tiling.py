@@ -14,7 +14,7 @@ from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.errors import UsageError
-from latentlink.runtime.vae.budget import growth, largest, peak_of, resident
+from latentlink.runtime.vae.budget import growth, largest, peak_of, resident_bytes
 from latentlink.runtime.vae.tiling import SMALLEST, Array, Axis, Limits, Mosaic, cut, fit, in_passes, tiles_along
 
 FREE: Limits = ((1, 1 << 30), (1, 1 << 30))
@@ -139,7 +139,7 @@ def test_growth_passes_through_its_measurements_and_never_falls() -> None:
 
 
 def test_a_peak_is_seen_after_its_memory_was_given_back() -> None:
-    before = resident()
+    before = resident_bytes()
     peak = peak_of(lambda: np.ones(40_000_000, np.uint8).sum())
     assert peak - before == pytest.approx(40_000_000, rel=0.1)  # the sum and the interpreter take a little
 
@@ -171,9 +171,7 @@ def _several(passes: Mapping[str, int]) -> bool:
 def test_a_budget_below_the_smallest_pass_is_refused_before_the_run() -> None:
     with (
         latentlink.load("demo", vae_memory=1000) as pipe,
-        pytest.raises(
-            UsageError, match=r"vae_decoder of demo may take 0.001 MB.*needs .* MB.*--vae-memory \d+MB"
-        ),
+        pytest.raises(UsageError, match=r"vae_decoder of demo may take 0.001 MB.*needs .* MB.*--vae-memory \d+MB"),
     ):
         pipe.generate("a red circle", on_step=lambda at: pytest.fail("it ran"))
 

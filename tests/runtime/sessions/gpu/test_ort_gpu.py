@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import latentlink
+from latentlink.cli.shared.words import running
 from latentlink.engine.builders import Range
 from latentlink.engine.targets import ort_providers
 from latentlink.errors import BundleError, UsageError
@@ -78,7 +79,7 @@ def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
     demo_images: list[NDArray[np.uint8]], built: Path, package: FakeOrt
 ) -> None:
     with latentlink.load(built, target=TARGET) as pipe:
-        assert "denoiser: ort-cuda (float32), 12 nodes on CUDAExecutionProvider" in pipe.notes
+        assert "denoiser: ort-cuda (float32), 12 nodes on CUDAExecutionProvider" in running(pipe.decisions)
         for _ in range(2):  # the second time all graphs are replayed
             made = pipe.generate(PROMPT, seed=3, steps=4, num_images=2)
             for image, wanted in zip(made.images, demo_images, strict=True):

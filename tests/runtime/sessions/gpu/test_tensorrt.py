@@ -334,7 +334,7 @@ def test_an_engine_that_makes_room_gives_its_memory_back_and_goes_on_making_buff
                 path=path,
                 size=1,
                 opener=partial(open_session, path, "tensorrt-rtx" if trt.rtx else "tensorrt"),
-                residency=room,
+                memory=room,
             )
         )
     first, second = engines
