@@ -39,8 +39,8 @@ guidance 5).
 {demo}
 ## Families
 Small checkpoints with random weights and the family's own classes
-(`python -m latentlink.bench.checkpoints.random_checkpoint`): 64x64 and 128x64, one picture and three, with and without a
-negative prompt if the model reads one, 10 steps, 4 for distilled models. The first sampler of each family is the
+(`python -m latentlink.bench.checkpoints.random_checkpoint`): 64x64 and 128x64, one picture and three, with and without
+a negative prompt if the model reads one, 10 steps, 4 for distilled models. The first sampler of each family is the
 checkpoint's own.
 
 {families}"""
