@@ -19,7 +19,7 @@ from latentlink.export.exporter import export_checkpoint
 from latentlink.export.options import Options
 from latentlink.export.recipes import RECIPES
 
-PAGE = Path(__file__).parents[2] / "docs" / "adding-a-family.md"
+PAGE = Path(__file__).parents[3] / "docs" / "adding-a-family.md"
 
 
 @pytest.fixture
