@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-from latentlink.runtime.bundle_names import bundle_path
-from latentlink.runtime.chain import Chained, Hop, Stage, chain
-from latentlink.runtime.denoising import Progress
-from latentlink.runtime.linking import Decision
-from latentlink.runtime.loading import load
-from latentlink.runtime.pipeline import Pipeline, Result
-from latentlink.runtime.request import Latents
-from latentlink.runtime.transfer import Transferred, transfer
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from latentlink.runtime.bundle_names import bundle_path
+    from latentlink.runtime.chains import Chained, Hop, Stage, chain
+    from latentlink.runtime.denoising import Progress
+    from latentlink.runtime.linking import Decision
+    from latentlink.runtime.loading import load
+    from latentlink.runtime.pipeline import Pipeline, Result
+    from latentlink.runtime.request import Latents
+    from latentlink.runtime.transfers import Transferred, transfer
 
 __all__ = [
-    "Chained",
+    # opening a bundle
     "Decision",
-    "Hop",
+    "bundle_path",
+    "load",
+    # drawing
     "Latents",
     "Pipeline",
     "Progress",
     "Result",
+    # several models
+    "Chained",
+    "Hop",
     "Stage",
     "Transferred",
-    "bundle_path",
     "chain",
-    "load",
     "transfer",
-]
+]  # fmt: skip
+
+_HOMES: Mapping[str, str] = {
+    "bundle_path": "bundle_names",
+    "Decision": "linking",
+    "load": "loading",
+    "Latents": "request",
+    "Pipeline": "pipeline",
+    "Progress": "denoising",
+    "Result": "pipeline",
+    "Chained": "chains",
+    "Hop": "chains",
+    "Stage": "chains",
+    "chain": "chains",
+    "Transferred": "transfers",
+    "transfer": "transfers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used, so that one room can be read without the others."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -16,9 +16,9 @@ from typing import Any
 
 import latentlink
 from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
+from latentlink.options import OPTIONS
 from latentlink.runtime import Decision
 from latentlink.runtime.loading import decide
-from latentlink.runtime.request import OPTIONS
 
 STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
 

@@ -12,7 +12,7 @@ import click
 from latentlink.cli.shared.console import console, print_skipped, progress
 from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
 from latentlink.cli.shared.words import running
-from latentlink.runtime.request import OPTIONS, DenoisingOptions, table
+from latentlink.options import OPTIONS, DenoisingOptions, table
 
 SHARED = ("steps", "sampler", "guidance", "width", "height")
 """Options of a generation that every side of `--against` has."""

@@ -14,11 +14,11 @@ from latentlink.cli.shared.console import console, decibels, decided, moved, pri
 from latentlink.cli.shared.options import PARSERS, generation_options, target_option, vae_memory_option
 from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
 from latentlink.errors import UsageError
-from latentlink.runtime.request import RunOptions, StageOptions, table
+from latentlink.options import RunOptions, StageOptions, table
 
 if TYPE_CHECKING:
+    from latentlink.options import Option
     from latentlink.runtime import Decision, Hop, Result
-    from latentlink.runtime.request import Option
 
 RUN_OPTIONS = table(RunOptions)
 

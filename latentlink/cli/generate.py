@@ -22,7 +22,7 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
 from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import UsageError
-from latentlink.runtime.request import OPTIONS
+from latentlink.options import OPTIONS
 
 if TYPE_CHECKING:
     from latentlink.runtime import Progress

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from latentlink.runtime.request.checks import prompts, seeds, whole
+from latentlink.runtime.request.checks import check, prompts, seeds, whole
 from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.request.limits import check_limits, nearest
-from latentlink.runtime.request.options import (
-    OPTIONS,
-    DenoisingOptions,
-    GenerateOptions,
-    Option,
-    RunOptions,
-    StageOptions,
-    documented,
-    requested,
-    table,
-)
 from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
 from latentlink.runtime.request.resolved import Request, resolve
 
@@ -25,17 +14,8 @@ __all__ = [
     "Inputs",
     "Request",
     "resolve",
-    # the options, each described once
-    "OPTIONS",
-    "DenoisingOptions",
-    "GenerateOptions",
-    "Option",
-    "RunOptions",
-    "StageOptions",
-    "documented",
-    "requested",
-    "table",
     # checks
+    "check",
     "prompts",
     "seeds",
     "whole",

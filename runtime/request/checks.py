@@ -1,4 +1,4 @@
-"""Checks of what a user gives: each returns the value in one known type, or says what was expected."""
+"""Checks of the values that a user passes: each returns the value in one known type, or says what was expected."""
 
 from __future__ import annotations
 
@@ -9,8 +9,27 @@ from typing import Any
 import numpy as np
 
 from latentlink.errors import UsageError
+from latentlink.options import Option
 
 MAX_PROMPT = 20_000
+
+
+def check(option: Option, value: object) -> Any:
+    """The value of an option, as one of Python's own types; one that may be several values is returned as it is.
+
+    Raises:
+        UsageError: It is not of the option's type, choices or range.
+    """
+    name = option.name
+    if option.several:
+        return value
+    if option.choices and not (isinstance(value, str) and value in option.choices):
+        raise UsageError(f"Unknown {name} {value!r}; expected one of: {', '.join(option.choices)}.")
+    if option.type is int:
+        return whole(name, value, int(option.least), int(option.most))
+    if option.type is float:
+        return number(name, value, option.expected, option.least, option.most)
+    return interval(name, value) if option.type is tuple else value
 
 
 def whole(name: str, value: object, least: int, most: int) -> int:
@@ -37,6 +56,24 @@ def number(name: str, value: object, expected: str, least: float = -math.inf, mo
     if type(given) not in (int, float) or not max(least, -limit) <= given <= min(most, limit):
         raise UsageError(f"{name} is {given!r}; expected {expected}.")
     return float(given)
+
+
+def interval(name: str, value: object) -> tuple[float, float]:
+    """Two noise levels in order; the high one may be infinite.
+
+    Raises:
+        UsageError: They are not.
+    """
+    expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(listed, str | bytes) or not isinstance(listed, Sequence) or len(listed) != 2:
+        raise UsageError(f"{name} is {value!r}; expected {expected}.")
+    low = number(f"The low end of {name}", listed[0], expected, 0)
+    above = listed[1]
+    high = math.inf if above == math.inf else number(f"The high end of {name}", above, expected, 0)
+    if not low < high:
+        raise UsageError(f"{name} is {low:g} to {high:g}; expected {expected}.")
+    return low, high
 
 
 def _of_python(value: object) -> Any:

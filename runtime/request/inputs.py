@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
+from latentlink.options import MAX_SIDE
 from latentlink.runtime.request.checks import whole
-from latentlink.runtime.request.options import MAX_SIDE
 from latentlink.runtime.samplers.solvers.table import Level
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latentlink.errors import UsageError
+from latentlink.options import MAX_SIDE
 from latentlink.runtime.linking import Engine
-from latentlink.runtime.request.options import MAX_SIDE
 
 
 def check_limits(engines: Sequence[Engine], *, width: int, height: int, batch: int | None, downscale: int) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
-from latentlink.runtime.request.checks import number, prompts, seeds
-from latentlink.runtime.request.options import MAX_BATCH, OPTIONS, requested
+from latentlink.options import MAX_BATCH, OPTIONS, requested
+from latentlink.runtime.request.checks import check, number, prompts, seeds
 from latentlink.runtime.samplers import SamplerTable, Schedule, read_schedule, sampler_table
 
 Numbers: TypeAlias = tuple[float, ...]
@@ -100,7 +100,7 @@ def resolve(
     if not texts:
         raise UsageError("No prompt was given; expected at least one.")
     values = {**_defaults(defaults), **requested(options)}
-    values = {name: OPTIONS[name].check(value) for name, value in values.items()}
+    values = {name: check(OPTIONS[name], value) for name, value in values.items()}
     steps, strength = values["steps"], values.get("strength")
     if strength is None:
         strength = 1.0 if default_strength is None else max(default_strength, 1 / steps)

@@ -12,7 +12,7 @@ import click
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
-    from latentlink.runtime.request import Option
+    from latentlink.options import Option
     from latentlink.spaces import LatentSpace
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -85,11 +85,11 @@ PARSERS: Mapping[type, Callable[[str], Any]] = {int: int, float: float, str: str
 
 
 def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
-    """The options of these names from the table of `latentlink.runtime.request.options`, as keyword arguments.
+    """The options of these names from the table of `latentlink.options`, as keyword arguments.
 
     One that was not given is None; a file stays a path.
     """
-    from latentlink.runtime.request import OPTIONS
+    from latentlink.options import OPTIONS
 
     listed = [_click_option(OPTIONS[name]) for name in names]
 

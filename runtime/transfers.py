@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
+from latentlink.options import MAX_SIDE
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.request import check_limits, nearest, pixels, whole
 from latentlink.runtime.request.latents import Latents, check_latents
-from latentlink.runtime.request.options import MAX_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

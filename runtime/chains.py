@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from latentlink.errors import LatentLinkError, UsageError
+from latentlink.options import OPTIONS, RunOptions, StageOptions, documented, requested, table
 from latentlink.runtime.denoising import OnStep
 from latentlink.runtime.pipeline import Pipeline, Result
-from latentlink.runtime.request import prompts, seeds
+from latentlink.runtime.request import check, prompts, seeds
 from latentlink.runtime.request.latents import Latents
-from latentlink.runtime.request.options import OPTIONS, RunOptions, StageOptions, documented, requested, table
-from latentlink.runtime.transfer import Size, transfer
+from latentlink.runtime.transfers import Size, transfer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,7 +143,7 @@ def chain(
     run = requested(options, table(RunOptions), "chain")
     start = run.pop("init_image", None)
     _check(stages, from_picture=start is not None)
-    count = len(prompts("prompt", prompt)) * OPTIONS["num_images"].check(run.get("num_images", 1))
+    count = len(prompts("prompt", prompt)) * check(OPTIONS["num_images"], run.get("num_images", 1))
     first = seeds(secrets.randbits(32) if seed is None else seed, count)
     results: list[Result] = []
     hops: list[Hop] = []

@@ -6,30 +6,21 @@ make their options from the table. To add one, write its line here, and a field 
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, get_args, get_type_hints
-
-import numpy as np
-
-from latentlink.errors import UsageError
-from latentlink.runtime.request.checks import number, whole
-from latentlink.runtime.request.latents import Latents
-from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, SIGMAS, SPACINGS
-from latentlink.runtime.samplers.noise import NOISES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from latentlink import Latents
+
 MAX_BATCH = 1024
 MAX_SIDE = 16384
 
-_IMAGE = type("Image", (), {"__module__": "PIL.Image"})
-"""Stands for a picture where hints are read: Pillow is imported when there is one."""
+_STAND_INS = {"Image": type("Image", (), {"__module__": "PIL.Image"}), "Latents": type("Latents", (), {})}
+"""Stand for classes where hints are read, so that the vocabulary stays light."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -51,7 +42,7 @@ class Option:
         metavar: How the command line shows the value.
         name: Its key, filled in by the table.
         type: Type of one value, filled in by the table: int, float, str, bool, tuple for an interval, Mapping for named
-            numbers, Latents, or a class called Image for a picture.
+            numbers, or a class called Image or Latents.
         several: Whether one value per prompt or picture may be given, filled in by the table.
     """
 
@@ -69,24 +60,6 @@ class Option:
     type: Any = None
     several: bool = False
 
-    def check(self, value: object) -> Any:
-        """A value of its type and range, as one of Python's own types; what may be several values is returned as it is.
-
-        Raises:
-            UsageError: It is not.
-        """
-        if self.several:
-            return value
-        if self.choices and not (isinstance(value, str) and value in self.choices):
-            raise UsageError(f"Unknown {self.name} {value!r}; expected one of: {', '.join(self.choices)}.")
-        if self.type is int:
-            return whole(self.name, value, int(self.least), int(self.most))
-        if self.type is float:
-            return number(self.name, value, self.expected, self.least, self.most)
-        if self.type is tuple:
-            return _interval(self.name, value)
-        return value
-
     @property
     def switch(self) -> str:
         """Its name on the command line: `--guidance-interval`."""
@@ -100,7 +73,7 @@ class Option:
 
 
 def _joined(value: Any) -> str:
-    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    several = isinstance(value, Sequence) and not isinstance(value, str)
     return ",".join(map(str, value)) if several else str(value)
 
 
@@ -177,16 +150,18 @@ class DenoisingOptions(TypedDict, total=False):
     sampler: Annotated[
         str | None,
         Option(
-            help=f"Sampler: {', '.join(SAMPLERS)}; for flow-matching models {', '.join(FLOW_SAMPLERS)}.",
+            help="Sampler, such as ddim, euler_a, dpmpp_2m, unipc or flow_euler; docs/parity.md lists all.",
             default_text="the bundle's",
         ),
     ]
     spacing: Annotated[
-        str | None, Option(help=f"Timestep spacing: {', '.join(SPACINGS)}.", default_text="the sampler's")
+        str | None, Option(help="Timestep spacing: leading, linspace or trailing.", default_text="the sampler's")
     ]
     sigmas: Annotated[
         str | None,
-        Option(help=f"Spacing of the noise levels: {', '.join(SIGMAS)}.", default_text="the training schedule's"),
+        Option(
+            help="Spacing of the noise levels: karras, exponential or beta.", default_text="the training schedule's"
+        ),
     ]
     shift: Annotated[
         float | None,
@@ -244,7 +219,7 @@ class RunOptions(TypedDict, total=False):
         str,
         Option(
             help="Noise generator: torch for the numbers of torch's CPU generator, or philox, the same on all devices.",
-            choices=NOISES,
+            choices=("torch", "philox"),
             default="torch",
         ),
     ]
@@ -293,7 +268,7 @@ class StageOptions(DenoisingOptions, total=False):
 
 def table(options: type) -> dict[str, Option]:
     """The options that a class above describes, by name, in its order."""
-    hints = get_type_hints(options, localns={"Image": _IMAGE}, include_extras=True)
+    hints = get_type_hints(options, localns=_STAND_INS, include_extras=True)
     return {name: _named(name, *get_args(hint)) for name, hint in hints.items()}
 
 
@@ -321,6 +296,8 @@ def requested(
     """
     for name in options:
         if name not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, 1)
             meant = f". Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{meant}")
@@ -331,10 +308,12 @@ def documented(options: type) -> Callable[[_F], _F]:
     """Write the options of a class above into a function's signature and docstring, where `**options` stands."""
 
     def write(function: _F) -> _F:
+        import inspect
+
         listed = table(options)
         own = inspect.signature(function)
         named = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        hints = get_type_hints(options, localns={"Image": _IMAGE})
+        hints = get_type_hints(options, localns=_STAND_INS)
         keywords = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[name])
             for name, one in listed.items()
@@ -351,6 +330,8 @@ def documented(options: type) -> Callable[[_F], _F]:
 
 def _paragraph(text: str) -> str:
     """An argument in a docstring."""
+    from textwrap import fill
+
     return fill(text, 110, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
@@ -358,17 +339,3 @@ def describe(option: Option) -> str:
     """An option in sentences: what it is, and its default."""
     default = option.default_text or ("" if option.default is None else str(option.default))
     return " ".join(part for part in (option.help, option.more, f"Default: {default}." if default else "") if part)
-
-
-def _interval(name: str, value: object) -> tuple[float, float]:
-    """Two noise levels in order; the high one may be infinite."""
-    expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
-    listed = value.tolist() if isinstance(value, np.ndarray) else value
-    if isinstance(listed, str | bytes) or not isinstance(listed, Sequence) or len(listed) != 2:
-        raise UsageError(f"{name} is {value!r}; expected {expected}.")
-    low = number(f"The low end of {name}", listed[0], expected, 0)
-    above = listed[1]
-    high = math.inf if above == math.inf else number(f"The high end of {name}", above, expected, 0)
-    if not low < high:
-        raise UsageError(f"{name} is {low:g} to {high:g}; expected {expected}.")
-    return low, high
