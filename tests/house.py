@@ -57,7 +57,7 @@ ROOMS: Mapping[str, set[str]] = {
 """By room: the other rooms that it may import."""
 
 LIBRARIES: Mapping[str, set[str]] = {
-    VOCABULARY: {"numpy"},
+    VOCABULARY: {"numpy", "PIL"},  # Pillow in type hints alone
     "engine": {"numpy", "onnxruntime", "onnx_ir", "safetensors"},
     "runtime": {"numpy", "onnxruntime", "tokenizers", "PIL", "safetensors"},
     "calibration": {"numpy", "onnx_ir", "onnxruntime", "safetensors", "PIL"},
