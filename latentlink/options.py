@@ -332,7 +332,7 @@ def _paragraph(text: str) -> str:
     """An argument in a docstring."""
     from textwrap import fill
 
-    return fill(text, 110, initial_indent=" " * 4, subsequent_indent=" " * 8)
+    return fill(text, 110, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False)
 
 
 def describe(option: Option) -> str:

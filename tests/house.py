@@ -6,6 +6,7 @@ A room is a folder; its sub-folders belong to it unless they have a line of thei
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,6 +68,9 @@ LIBRARIES: Mapping[str, set[str]] = {
 MOST_FILES, MOST_FILES_ON_TOP = 16, 12
 """Python files in a room, and directly in a folder that has rooms, `__init__.py` counted."""
 
+NAMED = re.compile(r"latentlink(\.\w+)+")
+"""A string that may name a module."""
+
 FOLDERS = ("latentlink", "export", "engine", "runtime", "calibration", "bench", "demo")
 
 
@@ -84,14 +88,22 @@ def room_of(path: Path) -> str:
     return next(str(folder) for folder in path.parents if str(folder) in ROOMS)
 
 
+FILES_OF = {("runtime/bundle_names.py", "demo")}
+"""Modules that read files of another room, and none of its code."""
+
+
 def imports(path: Path) -> Iterator[str]:
-    """Full names of the modules that a file imports."""
+    """Full names of the modules that a file imports, also by a string that names one."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield from (_module(node.module or "", alias.name) for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
+            found = file_of(node.value)
+            if found is not None and (ROOT / found).is_file():
+                yield node.value
 
 
 def file_of(module: str) -> Path | None:

@@ -1,0 +1,153 @@
+"""The options of a generation: described in one place, and the same in Python and on the command line."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import latentlink
+from latentlink.cli import group
+from latentlink.options import OPTIONS, DenoisingOptions, GenerateOptions, RunOptions, StageOptions, describe, table
+from latentlink.runtime.guards.guard import GUARDS
+from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, SIGMAS, SPACINGS
+from latentlink.runtime.samplers.noise import NOISES
+from tests.house import FOLDERS, ROOT, sources
+
+ADDED = """    grain: Annotated[float | None, _share("How much film grain is added, 0 to 1.")]
+"""
+
+# Run where `grain` was added to the table, and to nothing else.
+PROBE = """
+import inspect, json
+import numpy as np
+from click.testing import CliRunner
+import latentlink
+from latentlink.bench.parity.case import Case
+from latentlink.cli import group
+from latentlink.cli.chain import _read
+from latentlink.runtime.request import resolve
+
+def shown(*words):
+    return CliRunner().invoke(group, [*words, "--help"]).output
+
+with latentlink.load("demo") as pipe:
+    stage = latentlink.Stage(pipeline=pipe, grain=0.3)
+    made = pipe.generate("a", seed=1, steps=1, grain=0.3, decode=False)
+    try:
+        refusal = pipe.generate("a", grain=2.0)
+    except latentlink.UsageError as error:
+        refusal = str(error)
+    line = CliRunner().invoke(group, ["generate", "demo", "a", "-o", "x.png", "--grain", "2"])
+print(json.dumps({
+    "parameter": str(inspect.signature(pipe.generate).parameters["grain"]),
+    "documented": "grain: How much film grain is added" in inspect.getdoc(pipe.generate),
+    "refused": refusal,
+    "command line": "--grain" in shown("generate") and "How much film grain" in shown("generate"),
+    "refused there": str(line.exception),
+    "chain": [dict(stage.options)["grain"], _read("demo,grain=0.3")[1]["grain"], "grain" in shown("chain")],
+    "bench": ["--grain" in shown("bench"), Case(grain=0.3)["grain"]],
+}))
+"""
+
+
+def test_an_option_that_is_added_in_one_place_is_everywhere(tmp_path: Path) -> None:
+    for path in (path for folder in FOLDERS for path in sources(folder)):
+        target = tmp_path / Path(*(path.parts if path.parts[0] == "latentlink" else ("latentlink", *path.parts)))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, target)
+    (tmp_path / "latentlink" / "demo" / "bundles").symlink_to(ROOT / "demo" / "bundles")
+    table = tmp_path / "latentlink" / "options.py"
+    before = "    conditions: Annotated["
+    text = table.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    table.write_text(text.replace(before, ADDED + before), encoding="utf-8")
+
+    done = subprocess.run([sys.executable, "-c", PROBE], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "parameter": "grain: float | None = None",
+        "documented": True,
+        "refused": "grain is 2.0; expected 0 to 1.",
+        "command line": True,
+        "refused there": "grain is 2.0; expected 0 to 1.",
+        "chain": [0.3, 0.3, True],
+        "bench": [True, 0.3],
+    }
+
+
+def test_help_and_signature_show_every_option_with_its_meaning() -> None:
+    signature = inspect.signature(latentlink.Pipeline.generate)
+    doc = " ".join((latentlink.Pipeline.generate.__doc__ or "").split())
+    assert [*signature.parameters] == ["self", "prompt", "on_step", *OPTIONS]
+    for name, option in OPTIONS.items():
+        assert f"{name}: {describe(option)}" in doc, name
+        assert signature.parameters[name].default == option.default
+    assert {*inspect.signature(latentlink.Stage).parameters} == {"pipeline", *table(StageOptions)}
+    assert {*inspect.signature(latentlink.chain).parameters} >= {*table(RunOptions)}
+
+
+def test_every_option_is_on_the_command_line() -> None:
+    shown = " ".join(CliRunner().invoke(group, ["generate", "--help"], terminal_width=200).output.split())
+    for name, option in OPTIONS.items():
+        if name != "decode":  # said by -o and --output-latents
+            assert option.switch in shown
+            assert option.help in shown, name
+
+
+@pytest.mark.parametrize("options", [DenoisingOptions, RunOptions, GenerateOptions, StageOptions])
+def test_every_option_has_a_sentence_and_a_type(options: type) -> None:
+    for name, option in table(options).items():
+        assert option.help.endswith("."), name
+        assert option.name == name
+        assert isinstance(option.type, type)
+
+
+def test_what_the_table_names_is_there() -> None:
+    assert OPTIONS["noise"].choices == tuple(NOISES)
+    assert OPTIONS["guard"].choices == GUARDS
+    assert all(name in OPTIONS["spacing"].help for name in SPACINGS)
+    assert all(name in OPTIONS["sigmas"].help for name in SIGMAS)
+    named = OPTIONS["sampler"].help.partition("such as ")[2].partition(";")[0].replace(" or ", ", ").split(", ")
+    assert len(named) == 5
+    assert {*named} <= {*SAMPLERS, *FLOW_SAMPLERS}
+
+
+def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:
+    with latentlink.load("demo") as pipe:
+        with pytest.raises(TypeError, match=r"generate\(\) got an unexpected keyword argument 'step'.*'steps'"):
+            pipe.generate("a", step=3)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"Stage\(\) got an unexpected keyword argument 'num_images'"):
+            latentlink.Stage(pipeline=pipe, num_images=2)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("steps", 8, ["--steps=8"]),
+        ("guidance_interval", (0.28, 5.42), ["--guidance-interval=0.28,5.42"]),
+        (
+            "conditions",
+            {"original_size": (512, 256), "score": 6},
+            ["--condition=original_size=512,256", "--condition=score=6"],
+        ),
+    ],
+)
+def test_a_value_is_written_as_the_command_line_reads_it(name: str, value: object, words: list[str]) -> None:
+    assert OPTIONS[name].words(value) == words
+
+
+@pytest.mark.parametrize(("old", "new"), [("memory", "vae_memory"), ("resident", "engine_memory")])
+def test_a_renamed_argument_is_refused_with_its_new_name(old: str, new: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=f"'{old}'. It is called {new} now."):
+        latentlink.load("demo", **{old: 10**9})  # type: ignore[arg-type]
+    done = CliRunner().invoke(group, ["generate", "demo", "a", "-o", str(tmp_path / "x.png"), f"--{old}", "1GB"])
+    assert done.exit_code == 2
+    assert f"--{old} is called --{new.replace('_', '-')} now." in done.output
