@@ -7,9 +7,9 @@ make their options from the table. To add one, write its line here, and a field 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_args, get_type_hints
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,8 +21,6 @@ MAX_SIDE = 16384
 
 _STAND_INS = {"Image": type("Image", (), {"__module__": "PIL.Image"}), "Latents": type("Latents", (), {})}
 """Stand for classes where hints are read, so that the vocabulary stays light."""
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +39,7 @@ class Option:
         flag: Name on the command line, where it is another.
         metavar: How the command line shows the value.
         name: Its key, filled in by the table.
+        annotation: The type of its value, filled in by the table.
         type: Type of one value, filled in by the table: int, float, str, bool, tuple for an interval, Mapping for named
             numbers, or a class called Image or Latents.
         several: Whether one value per prompt or picture may be given, filled in by the table.
@@ -57,6 +56,7 @@ class Option:
     flag: str = ""
     metavar: str = ""
     name: str = ""
+    annotation: Any = None
     type: Any = None
     several: bool = False
 
@@ -274,7 +274,7 @@ def table(options: type) -> dict[str, Option]:
 
 def _named(name: str, hint: Any, option: Option) -> Option:
     kinds = [getattr(kind, "__origin__", kind) for kind in get_args(hint) or (hint,)]
-    return replace(option, name=name, type=kinds[0], several=Sequence in kinds)
+    return replace(option, name=name, annotation=hint, type=kinds[0], several=Sequence in kinds)
 
 
 OPTIONS: Mapping[str, Option] = table(GenerateOptions)
@@ -302,40 +302,3 @@ def requested(
             meant = f". Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{meant}")
     return {name: value for name, value in options.items() if value is not None}
-
-
-def documented(options: type) -> Callable[[_F], _F]:
-    """Write the options of a class above into a function's signature and docstring, where `**options` stands."""
-
-    def write(function: _F) -> _F:
-        import inspect
-
-        listed = table(options)
-        own = inspect.signature(function)
-        named = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
-        hints = get_type_hints(options, localns=_STAND_INS)
-        keywords = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[name])
-            for name, one in listed.items()
-        ]
-        function.__signature__ = own.replace(parameters=[*named, *keywords])  # type: ignore[attr-defined]
-        doc = inspect.getdoc(function) or ""
-        lines = [_paragraph(f"{name}: {describe(one)}") for name, one in listed.items()]
-        before, _, after = doc.partition("    options: ")
-        function.__doc__ = before + "\n".join(lines) + "\n" + after.partition("\n")[2]
-        return function
-
-    return write
-
-
-def _paragraph(text: str) -> str:
-    """An argument in a docstring."""
-    from textwrap import fill
-
-    return fill(text, 110, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False)
-
-
-def describe(option: Option) -> str:
-    """An option in sentences: what it is, and its default."""
-    default = option.default_text or ("" if option.default is None else str(option.default))
-    return " ".join(part for part in (option.help, option.more, f"Default: {default}." if default else "") if part)

@@ -15,13 +15,23 @@ from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
-from latentlink.options import GenerateOptions, documented, requested
+from latentlink.options import GenerateOptions, requested
 from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, reuse_of
 from latentlink.runtime.denoising.conditioning import conditioning
 from latentlink.runtime.denoising.step_cache import Unmeasured, unmeasured
 from latentlink.runtime.guards import Guard, Mended, generated_margin
 from latentlink.runtime.linking import Decision, Engine, Linked
-from latentlink.runtime.request import Inputs, Request, as_list, check_limits, pixels, resolve, seeds, size_of
+from latentlink.runtime.request import (
+    Inputs,
+    Request,
+    as_list,
+    check_limits,
+    documented,
+    pixels,
+    resolve,
+    seeds,
+    size_of,
+)
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latentlink.runtime.request.checks import check, prompts, seeds, whole
+from latentlink.runtime.request.docstrings import documented
 from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.request.limits import check_limits, nearest
@@ -14,6 +15,8 @@ __all__ = [
     "Inputs",
     "Request",
     "resolve",
+    # their documentation
+    "documented",
     # checks
     "check",
     "prompts",

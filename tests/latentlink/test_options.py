@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 import latentlink
 from latentlink.cli import group
-from latentlink.options import OPTIONS, DenoisingOptions, GenerateOptions, RunOptions, StageOptions, describe, table
+from latentlink.options import OPTIONS, DenoisingOptions, GenerateOptions, RunOptions, StageOptions, table
 from latentlink.runtime.guards.guard import GUARDS
+from latentlink.runtime.request.docstrings import describe
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, SIGMAS, SPACINGS
 from latentlink.runtime.samplers.noise import NOISES
 from tests.house import FOLDERS, ROOT, sources
