@@ -21,13 +21,13 @@ from latentlink.engine.bundle import (
 )
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import DTYPES, Component
 from latentlink.export.graphs.onnx_file import write_onnx
 from latentlink.export.graphs.plain import PlainGraph
 from latentlink.export.graphs.stand_in import plain_graph
-from latentlink.export.options import Options
-from latentlink.export.parity import TORCH, Case, Parity, compare
-from latentlink.export.parts.schedule import other_sampler
+from latentlink.export.parity import TORCH, Parity, ReferenceRun, compare_with_reference
+from latentlink.export.parts.schedule import replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
 from latentlink.files import replacing_directory
@@ -48,7 +48,7 @@ CASES: tuple[Mapping[str, int], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportedComponent:
     """One component that is done, for whoever shows progress.
 
     Args:
@@ -65,9 +65,9 @@ def export_checkpoint(
     out: str | Path,
     *,
     family: str = "auto",
-    options: Options | None = None,
+    options: ExportOptions | None = None,
     on_component: Callable[[int, int, str], None] | None = None,
-    on_done: Callable[[Exported], None] | None = None,
+    on_done: Callable[[ExportedComponent], None] | None = None,
 ) -> Manifest:
     """Export a checkpoint to typed ONNX components.
 
@@ -84,7 +84,7 @@ def export_checkpoint(
         CheckpointError: The checkpoint cannot be exported, or a component does not agree with torch.
         UsageError: `out` holds something else.
     """
-    options = options or Options()
+    options = options or ExportOptions()
     if options.dtype not in ("float32", "float16", "bfloat16"):
         raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
     if options.io_dtype not in ("float32", "float16"):
@@ -127,7 +127,7 @@ def export_checkpoint(
                     continue
                 entries[part.name], parity = _write(part, made_of, cases, folder, options)
                 if on_done:
-                    on_done(Exported(name=part.name, parity=parity))
+                    on_done(ExportedComponent(name=part.name, parity=parity))
             if component.overflows and options.dtype == "float16":
                 reasons[f"precision.{name}"] = f"float32: {component.overflows}"
             spaces |= dict.fromkeys(component.spaces)
@@ -159,7 +159,7 @@ def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
     """Why the default sampler is not the checkpoint's own, where it is not."""
     if "scheduler" not in source.classes:
         return {}
-    reason = other_sampler(source.config("scheduler"), sampling.sampler)
+    reason = replaced_scheduler_note(source.config("scheduler"), sampling.sampler)
     return {} if reason is None else {"sampler": reason}
 
 
@@ -168,10 +168,10 @@ def _reference(component: Component) -> str:
     return TORCH if plain_graph(component.module) is None else "onnx"
 
 
-def _cases(component: Component, multiple: int) -> list[Case]:
+def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
     """Inputs of a component and what its module makes of them in float32; the first ones are traced with."""
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
-    cases: list[Case] = []
+    cases: list[ReferenceRun] = []
     for number, case in enumerate(CASES):
         example = component.example(_sizes(case, multiple, downscale), seed=number)
         with torch.no_grad():
@@ -182,7 +182,7 @@ def _cases(component: Component, multiple: int) -> list[Case]:
 
 
 def _write(
-    component: Component, probes: Probes, cases: Sequence[Case], folder: Path, options: Options
+    component: Component, probes: Probes, cases: Sequence[ReferenceRun], folder: Path, options: ExportOptions
 ) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it."""
     plain = plain_graph(component.module)
@@ -235,11 +235,11 @@ def _write(
     return entry, parities[-1]
 
 
-def _compared(name: str, path: Path, cases: Sequence[Case], probes: Probes, precision: str) -> Parity | None:
+def _compared(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probes, precision: str) -> Parity | None:
     """How a graph compares with torch; None where this machine cannot run it."""
     if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
         return None
-    parity = compare(path, cases, probes, precision)
+    parity = compare_with_reference(path, cases, probes, precision)
     if not parity.passed:
         raise CheckpointError(
             f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",

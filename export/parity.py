@@ -15,7 +15,7 @@ from latentlink.engine.bundle import Probes
 from latentlink.engine.quality import Agreement
 from latentlink.engine.quality.agreement import agreement
 
-Case: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
+ReferenceRun: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the order of a graph's own."""
 
 TORCH = f"torch {torch.__version__} float32"
@@ -59,9 +59,9 @@ class Parity:
         return self.agreement.to_json(self.reference)
 
 
-def compare(
+def compare_with_reference(
     path: Path,
-    cases: Sequence[Case],
+    cases: Sequence[ReferenceRun],
     probes: Probes,
     precision: str,
 ) -> Parity:

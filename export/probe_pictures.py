@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-Grid = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
-def edges(y: Grid, x: Grid) -> Grid:
+def edges(y: FloatArray, x: FloatArray) -> FloatArray:
     """Straight, slanted and curved edges between strong colours."""
     picture = np.full((*x.shape, 3), (0.16, 0.30, 0.80))
     picture[y > 0.62] = (0.95, 0.93, 0.88)
@@ -21,21 +21,21 @@ def edges(y: Grid, x: Grid) -> Grid:
     return picture
 
 
-def gradients(y: Grid, x: Grid) -> Grid:
+def gradients(y: FloatArray, x: FloatArray) -> FloatArray:
     """Red across, green down, blue around the middle."""
     return np.stack([x, y, np.clip(1.2 - 1.6 * np.hypot(x - 0.5, y - 0.5), 0, 1)], axis=-1)
 
 
-def bars(y: Grid, x: Grid) -> Grid:
+def bars(y: FloatArray, x: FloatArray) -> FloatArray:
     """The eight colour bars of a test card over a ramp of grey."""
     colours = np.array([[b >> 1 & 1, b >> 2 & 1, b & 1] for b in (7, 6, 5, 4, 3, 2, 1, 0)], np.float64) * 0.8 + 0.1
-    picture: Grid = colours[np.minimum((x * 8).astype(int), 7)]
+    picture: FloatArray = colours[np.minimum((x * 8).astype(int), 7)]
     ramp = y > 0.7
     picture[ramp] = x[ramp][:, None]
     return picture
 
 
-def texture(y: Grid, x: Grid) -> Grid:
+def texture(y: FloatArray, x: FloatArray) -> FloatArray:
     """Fine texture: a grating that gets finer, a chequerboard of pixels, and noise."""
     height, width = x.shape
     grating = 0.5 + 0.4 * np.sin(2 * np.pi * (3 + 14 * x) * x)
@@ -46,7 +46,7 @@ def texture(y: Grid, x: Grid) -> Grid:
     return picture
 
 
-PATTERNS: Mapping[str, Callable[[Grid, Grid], Grid]] = {
+PATTERNS: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "edges": edges,
     "gradients": gradients,
     "bars": bars,
@@ -55,7 +55,7 @@ PATTERNS: Mapping[str, Callable[[Grid, Grid], Grid]] = {
 """Each takes the rows and columns of pixel centres over the sides, 0 to 1 `[H, W]`, and gives RGB in 0..1."""
 
 
-def draw(pattern: str, height: int, width: int) -> Picture:
+def draw_pattern(pattern: str, height: int, width: int) -> Picture:
     """A golden picture, uint8 RGB `[H, W, 3]`."""
     y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
     return np.round(PATTERNS[pattern](y, x) * 255).astype(np.uint8)

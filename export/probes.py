@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlink.engine.bundle import Probe, Probes
 from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
-from latentlink.export.probe_pictures import PATTERNS, draw
+from latentlink.export.probe_pictures import PATTERNS, draw_pattern
 from latentlink.ports import COEFFICIENTS, Port
 
 SIDE = 64
@@ -99,7 +99,7 @@ class Golden:
     def _of_picture(self, port: Port, pattern: str, height: int, width: int) -> Tensor:
         """An input of one of the VAE's halves."""
         if port.kind == "image":
-            return torch.from_numpy(draw(pattern, height, width))[None]
+            return torch.from_numpy(draw_pattern(pattern, height, width))[None]
         if port.kind == "mask":
             mask = torch.zeros(1, 1, height, width)
             mask[..., : height // 4, : width // 4] = float(pattern == "bars")

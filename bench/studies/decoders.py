@@ -36,8 +36,8 @@ from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle, Run
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.loading import open_component
 from latentlink.runtime.probing import Candidate, judge, load_probes, runner
@@ -161,7 +161,7 @@ def _vae(source: Path, out: Path, space: str | Path, dtype: str = "float32") -> 
     """Export and build a VAE alone, in a known space or in that of a bundle."""
     named = Bundle.open(space).manifest.spaces[0] if isinstance(space, Path) else space
     exported = out.with_name(f"{out.name}-exported")
-    export_checkpoint(source, exported, options=Options(space=named, dtype=dtype))
+    export_checkpoint(source, exported, options=ExportOptions(space=named, dtype=dtype))
     build_bundle(exported, out)
     return out
 

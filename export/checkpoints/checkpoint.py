@@ -6,16 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.directory import Directory
-from latentlink.export.checkpoints.hub import is_hub_id, snapshot
+from latentlink.export.checkpoints.directory.hub import is_hub_id, snapshot
+from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.source import SingleFile
-
-if TYPE_CHECKING:
-    from latentlink.export.options import Options
 
 
 class Source(Protocol):
@@ -60,7 +58,7 @@ class Checkpoint:
     commit: str | None = None
 
     @classmethod
-    def open(cls, path: str | Path, options: Options) -> Checkpoint:
+    def open(cls, path: str | Path, options: ExportOptions) -> Checkpoint:
         """Read what a checkpoint holds; weights are not read yet.
 
         Args:
@@ -77,9 +75,17 @@ class Checkpoint:
         root = root.resolve()
         source: Source
         if root.is_file():
-            source = SingleFile.open(root, options)
+            source = SingleFile.open(root, prediction=options.prediction, tokenizer=options.tokenizer)
+        elif is_optimum_directory(root):
+            source = OptimumDirectory.open(
+                root,
+                dtype=options.dtype,
+                names_space=options.space is not None,
+                prediction=options.prediction,
+                tokenizer=options.tokenizer,
+            )
         elif root.is_dir():
-            source = (OptimumDirectory if is_optimum_directory(root) else Directory).open(root, options)
+            source = DiffusersDirectory.open(root, prediction=options.prediction, tokenizer=options.tokenizer)
         else:
             raise CheckpointError(
                 f"There is no checkpoint at {str(path)!r}.",
@@ -144,7 +150,7 @@ class Checkpoint:
         return self.source.folder(part)
 
 
-def _needless(source: Source, options: Options) -> str | None:
+def _needless(source: Source, options: ExportOptions) -> str | None:
     """The option that answers a question which a VAE alone does not raise."""
     if {*source.classes} != {"vae"}:
         return None

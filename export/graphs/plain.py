@@ -75,7 +75,7 @@ class PlainGraph:
         if not path.is_file():
             raise CheckpointError(f"The ONNX directory lacks {title}.", remedy="Get the whole directory again.")
         _check_weights_are_beside(path, title)
-        model = load(path)
+        model = load_onnx(path)
         opset = model.opset_imports.get("", 0)
         if opset not in OPSETS:
             raise CheckpointError(
@@ -100,7 +100,7 @@ class PlainGraph:
         )
 
 
-def load(path: Path) -> ir.Model:
+def load_onnx(path: Path) -> ir.Model:
     """The graph of a file; its weights stay on disk until they are used.
 
     Raises:

@@ -23,8 +23,8 @@ from latentlink.export.graphs.plain import PlainGraph
 DOMAIN = "latentlink"
 OPERATOR = "Plain"
 
-Size: TypeAlias = int | torch.SymInt
-Shapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[Size]]]
+Dim: TypeAlias = int | torch.SymInt
+OutputShapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[Dim]]]
 """The shapes of a graph's outputs from its inputs, both by name."""
 
 
@@ -48,7 +48,7 @@ class StandIn(nn.Module):
         graph: PlainGraph,
         *,
         arguments: Sequence[str],
-        shapes: Shapes,
+        shapes: OutputShapes,
         returns: Callable[[Mapping[str, Tensor]], Any],
         config: Any = None,
     ) -> None:
@@ -105,7 +105,7 @@ class StandIn(nn.Module):
             )
         return {name: tensors[name].to(DTYPES[tensor.dtype]) for name, tensor in self.graph.inputs.items()}
 
-    def _traced(self, given: Mapping[str, Tensor], shapes: Mapping[str, list[Size]]) -> Sequence[Tensor]:
+    def _traced(self, given: Mapping[str, Tensor], shapes: Mapping[str, list[Dim]]) -> Sequence[Tensor]:
         return torch.onnx.ops.symbolic_multi_out(
             f"{DOMAIN}::{OPERATOR}",
             list(given.values()),

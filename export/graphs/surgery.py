@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from latentlink.export.graphs.per_row import per_row
-from latentlink.export.graphs.plain import load
+from latentlink.export.graphs.plain import load_onnx
 from latentlink.export.graphs.stand_in import DOMAIN, OPERATOR
 
 
@@ -32,7 +32,7 @@ def splice(model: ir.Model) -> None:
         if path in seen:
             raise RuntimeError(f"{path} is called twice in one component: its weights would be there twice")
         seen.add(path)
-        _inline(model, place, load(Path(path)), Path(path))
+        _inline(model, place, load_onnx(Path(path)), Path(path))
     model.opset_imports.pop(DOMAIN, None)
     RemoveUnusedNodesPass()(model)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from torch import nn
 
 from latentlink.engine.bundle import SHALLOW
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import DTYPES, Component
-from latentlink.export.options import Options
 from latentlink.export.parts.step import Step
-from latentlink.export.parts.step_cache import Shallow, Whole, cut
+from latentlink.export.parts.step_cache import ShallowUNet, WholeUNet, cut_unet
 from latentlink.ports import (
     HISTORY,
     Port,
@@ -28,7 +28,7 @@ from latentlink.spaces import LatentSpace, TextEmbedding
 def denoiser(
     predict: nn.Module,
     *,
-    options: Options,
+    options: ExportOptions,
     space: LatentSpace,
     texts: Sequence[TextEmbedding],
     guidance: str | None = "cfg",
@@ -80,6 +80,6 @@ def denoiser(
 
     if options.step_cache is None:
         return component("denoiser", predict, reading(texts))
-    at = cut(predict, options.step_cache, space=space, texts=texts, rows=rows, dtype=options.io_dtype)
-    shallow = component(SHALLOW, Shallow(at, texts), reading(at.texts, at.feature))
-    return replace(component("denoiser", Whole(at), reading(texts), at.feature), shallow=shallow)
+    at = cut_unet(predict, options.step_cache, space=space, texts=texts, rows=rows, dtype=options.io_dtype)
+    shallow = component(SHALLOW, ShallowUNet(at, texts), reading(at.texts, at.feature))
+    return replace(component("denoiser", WholeUNet(at), reading(texts), at.feature), shallow=shallow)

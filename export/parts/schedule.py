@@ -116,7 +116,7 @@ def default_sampler(config: Mapping[str, Any], otherwise: str) -> str:
     return solver(config, flow=_predicts_flow(config)) or otherwise
 
 
-def other_sampler(config: Mapping[str, Any], chosen: str) -> str | None:
+def replaced_scheduler_note(config: Mapping[str, Any], chosen: str) -> str | None:
     """What to say where `chosen` takes the place of a scheduler that no sampler is; None where it does not."""
     if solver(config, flow=_predicts_flow(config)) is not None:
         return None

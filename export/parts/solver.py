@@ -14,7 +14,7 @@ Allowed = Mapping[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Solver:
+class SchedulerRow:
     """What a scheduler class of diffusers is here.
 
     Args:
@@ -46,10 +46,10 @@ _DPM: Allowed = {
     "variance_type": _NOT_LEARNED,
 }
 
-SOLVERS: Mapping[str, Solver] = {
-    "DDIMScheduler": Solver(sampler="ddim"),
-    "DDPMScheduler": Solver(sampler="ddpm", allowed={"variance_type": ("fixed_small", "fixed_small_log")}),
-    "DEISMultistepScheduler": Solver(
+SOLVERS: Mapping[str, SchedulerRow] = {
+    "DDIMScheduler": SchedulerRow(sampler="ddim"),
+    "DDPMScheduler": SchedulerRow(sampler="ddpm", allowed={"variance_type": ("fixed_small", "fixed_small_log")}),
+    "DEISMultistepScheduler": SchedulerRow(
         sampler="deis",
         allowed={
             "solver_order": (2,),
@@ -57,31 +57,33 @@ SOLVERS: Mapping[str, Solver] = {
             "lower_order_final": (True,),
         },
     ),
-    "DPMSolverMultistepScheduler": Solver(
+    "DPMSolverMultistepScheduler": SchedulerRow(
         sampler="dpmpp_2m",
         allowed={**_DPM, "algorithm_type": ("dpmsolver++", "deis"), "use_lu_lambdas": (False,)},
         at_sigma_min={"lower_order_final": (True,), "euler_at_final": (False,)},
         algorithms={"sde-dpmsolver++": "dpmpp_2m_sde"},
         flow=True,
     ),
-    "DPMSolverSinglestepScheduler": Solver(
+    "DPMSolverSinglestepScheduler": SchedulerRow(
         sampler="dpmpp_2s",
         allowed={**_DPM, "algorithm_type": ("dpmsolver++", "deis")},
         at_sigma_min={"lower_order_final": (False,)},
     ),
-    "EulerAncestralDiscreteScheduler": Solver(sampler="euler_a"),
-    "EulerDiscreteScheduler": Solver(
+    "EulerAncestralDiscreteScheduler": SchedulerRow(sampler="euler_a"),
+    "EulerDiscreteScheduler": SchedulerRow(
         sampler="euler", allowed={"timestep_type": ("discrete",), "interpolation_type": ("linear",)}
     ),
-    "FlowMatchEulerDiscreteScheduler": Solver(sampler="flow_euler", flow=True, noise=False),
-    "FlowMatchHeunDiscreteScheduler": Solver(sampler="flow_heun", flow=True, noise=False),
-    "HeunDiscreteScheduler": Solver(sampler="heun"),
-    "KDPM2DiscreteScheduler": Solver(sampler="dpm2"),
-    "LCMScheduler": Solver(sampler="lcm"),
-    "LMSDiscreteScheduler": Solver(sampler="lms"),
-    "PNDMScheduler": Solver(sampler="pndm", allowed={"skip_prk_steps": (True,)}, unsaid={"skip_prk_steps": False}),
-    "TCDScheduler": Solver(sampler="tcd"),
-    "UniPCMultistepScheduler": Solver(
+    "FlowMatchEulerDiscreteScheduler": SchedulerRow(sampler="flow_euler", flow=True, noise=False),
+    "FlowMatchHeunDiscreteScheduler": SchedulerRow(sampler="flow_heun", flow=True, noise=False),
+    "HeunDiscreteScheduler": SchedulerRow(sampler="heun"),
+    "KDPM2DiscreteScheduler": SchedulerRow(sampler="dpm2"),
+    "LCMScheduler": SchedulerRow(sampler="lcm"),
+    "LMSDiscreteScheduler": SchedulerRow(sampler="lms"),
+    "PNDMScheduler": SchedulerRow(
+        sampler="pndm", allowed={"skip_prk_steps": (True,)}, unsaid={"skip_prk_steps": False}
+    ),
+    "TCDScheduler": SchedulerRow(sampler="tcd"),
+    "UniPCMultistepScheduler": SchedulerRow(
         sampler="unipc",
         allowed={
             "solver_order": (2,),

@@ -21,7 +21,7 @@ from latentlink.spaces import LatentSpace, TextEmbedding, digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class UNetCut:
     """Where a UNet is cut.
 
     Args:
@@ -39,9 +39,9 @@ class Cut:
     texts: tuple[TextEmbedding, ...]
 
 
-def cut(
+def cut_unet(
     predict: nn.Module, layers: int, *, space: LatentSpace, texts: Sequence[TextEmbedding], rows: str, dtype: str
-) -> Cut:
+) -> UNetCut:
     """Find the place.
 
     Args:
@@ -75,7 +75,7 @@ def cut(
     identity = {"weights": weights_sha256(unet.state_dict()), "layers": layers}
     # the last layers read it beside an output of the first ones
     channels = last.resnets[-layers].conv1.in_channels - _beside(unet, layers)
-    return Cut(
+    return UNetCut(
         predict=predict,
         layers=layers,
         deep=attentions[most - layers],
@@ -89,10 +89,10 @@ def _beside(unet: Any, layers: int) -> int:
     return int(unet.conv_in.out_channels if layers == 1 else unet.down_blocks[0].resnets[layers - 2].conv2.out_channels)
 
 
-class Whole(nn.Module):
+class WholeUNet(nn.Module):
     """The whole network: `(latent, timestep, *conditioning) -> prediction, feature`."""
 
-    def __init__(self, at: Cut) -> None:
+    def __init__(self, at: UNetCut) -> None:
         super().__init__()
         self.predict, self.deep = at.predict, at.deep
 
@@ -108,7 +108,7 @@ class Whole(nn.Module):
         return prediction, written[0]
 
 
-class Shallow(nn.Module):
+class ShallowUNet(nn.Module):
     """The shallow network: `(latent, timestep, feature, *texts, *others) -> prediction`.
 
     In torch the deep layers run, and what they make is replaced; tracing leaves out what nothing reads.
@@ -118,7 +118,7 @@ class Shallow(nn.Module):
         texts: The embeddings that the whole network reads.
     """
 
-    def __init__(self, at: Cut, texts: Sequence[TextEmbedding]) -> None:
+    def __init__(self, at: UNetCut, texts: Sequence[TextEmbedding]) -> None:
         super().__init__()
         self.predict, self.deep = at.predict, at.deep
         self.unread = tuple(None if text in at.texts else text.width for text in texts)

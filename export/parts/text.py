@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
 from latentlink.export.graphs.typed import TypedModule
-from latentlink.export.options import Options
 from latentlink.export.parts.identity import text_embedding
 from latentlink.ports import text_port, tokens_port
 from latentlink.spaces import TextEmbedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class PublishedEncoder:
     """A published text encoder.
 
     Args:
@@ -31,10 +31,10 @@ class Known:
     config: dict[str, object]
 
 
-CLIP_L = Known(name="clip_l", config={"hidden_size": 768, "num_hidden_layers": 12, "vocab_size": 49408})
-CLIP_H = Known(name="openclip_h", config={"hidden_size": 1024, "num_hidden_layers": 23, "vocab_size": 49408})
-CLIP_G = Known(name="openclip_g", config={"hidden_size": 1280, "num_hidden_layers": 32, "vocab_size": 49408})
-T5_XXL = Known(name="t5_xxl", config={"d_model": 4096, "num_layers": 24, "vocab_size": 32128})
+CLIP_L = PublishedEncoder(name="clip_l", config={"hidden_size": 768, "num_hidden_layers": 12, "vocab_size": 49408})
+CLIP_H = PublishedEncoder(name="openclip_h", config={"hidden_size": 1024, "num_hidden_layers": 23, "vocab_size": 49408})
+CLIP_G = PublishedEncoder(name="openclip_g", config={"hidden_size": 1280, "num_hidden_layers": 32, "vocab_size": 49408})
+T5_XXL = PublishedEncoder(name="t5_xxl", config={"d_model": 4096, "num_layers": 24, "vocab_size": 32128})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +78,10 @@ def text_encoder(
     part: str,
     *,
     network: Any,
-    known: Known,
+    known: PublishedEncoder,
     outputs: Sequence[Hidden | Pooled],
     tokenizer: Tokenizer,
-    options: Options,
+    options: ExportOptions,
 ) -> Component:
     """A text encoder as a component; the embeddings it writes are `Component.embeddings`, in the order of `outputs`.
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import DTYPES, Component
 from latentlink.export.graphs.typed import TypedModule
-from latentlink.export.options import Options
 from latentlink.export.parts.identity import check_vae_config, latent_space
 from latentlink.ports import image_port, latent_port, mask_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
@@ -50,7 +50,7 @@ class Affine(nn.Module):
         return (r - self.offset) / self.gain
 
 
-class Decoder(TypedModule):
+class VaeDecoder(TypedModule):
     """Latents to 8-bit pictures.
 
     Args:
@@ -69,7 +69,7 @@ class Decoder(TypedModule):
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
-class Encoder(TypedModule):
+class VaeEncoder(TypedModule):
     """8-bit pictures to latents, sampled from the posterior.
 
     Args:
@@ -126,14 +126,14 @@ class RawMoments(nn.Module):
         return moments
 
 
-def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[Component]:
+def vae_components(vae: Any, space: LatentSpace, options: ExportOptions) -> Iterator[Component]:
     """Encoder and decoder of an `AutoencoderKL`.
 
     One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
     where the rest computes in float16.
     """
     may = bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
-    yield from both_halves(
+    yield from halves_as_components(
         RawDecode(vae),
         RawMoments(vae),
         Affine(space),
@@ -143,8 +143,14 @@ def vae_components(vae: Any, space: LatentSpace, options: Options) -> Iterator[C
     )
 
 
-def both_halves(
-    decode: nn.Module, moments: nn.Module, affine: Affine, *, space: LatentSpace, options: Options, overflows: str = ""
+def halves_as_components(
+    decode: nn.Module,
+    moments: nn.Module,
+    affine: Affine,
+    *,
+    space: LatentSpace,
+    options: ExportOptions,
+    overflows: str = "",
 ) -> Iterator[Component]:
     """Encoder and decoder as components, their ports in `space`, in this order: the one's latents probe the other.
 
@@ -159,7 +165,7 @@ def both_halves(
     latent = latent_port(space, options.io_dtype)
     yield Component(
         name="vae_encoder",
-        module=Encoder(moments, affine, DTYPES[options.io_dtype]).eval(),
+        module=VaeEncoder(moments, affine, DTYPES[options.io_dtype]).eval(),
         inputs=(image_port(), mask_port(1), latent.at("noise")),
         outputs=(latent,),
         spaces=(space,),
@@ -167,7 +173,7 @@ def both_halves(
     )
     yield Component(
         name="vae_decoder",
-        module=Decoder(decode, affine).eval(),
+        module=VaeDecoder(decode, affine).eval(),
         inputs=(latent,),
         outputs=(image_port(),),
         spaces=(space,),
@@ -182,7 +188,9 @@ def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
     return f"{said}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{said}, so float16 may overflow"
 
 
-def load_vae(checkpoint: Checkpoint, options: Options, *, candidate: LatentSpace | None) -> tuple[Any, LatentSpace]:
+def load_vae(
+    checkpoint: Checkpoint, options: ExportOptions, *, candidate: LatentSpace | None
+) -> tuple[Any, LatentSpace]:
     """A checkpoint's `AutoencoderKL` and the space it defines.
 
     Args:

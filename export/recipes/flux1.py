@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
@@ -57,7 +57,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     }
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The five components. Each is loaded when it is asked for."""
     from diffusers import FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel

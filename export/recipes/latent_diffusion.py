@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import Hidden, Known, text_encoder
+from latentlink.export.parts.text import Hidden, PublishedEncoder, text_encoder
 from latentlink.export.parts.tokenizer import clip_tokenizer
 from latentlink.export.parts.unet import TextUNet, reads_mask, trained_size, unet_config
 from latentlink.export.parts.vae import load_vae, vae_components
@@ -24,7 +24,7 @@ SPACE = KNOWN_SPACES["sd"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedFamily:
     """What makes a checkpoint one of a published family, as far as configs can tell.
 
     Args:
@@ -32,7 +32,7 @@ class Published:
         unet: What the UNet's config says.
     """
 
-    encoder: Known
+    encoder: PublishedEncoder
     unet: Mapping[str, object]
 
 
@@ -61,7 +61,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     }
 
 
-def components(checkpoint: Checkpoint, options: Options, published: Published) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions, published: PublishedFamily) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel

@@ -8,10 +8,10 @@ from typing import Any
 
 from latentlink.errors import UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 
-VAE = ("vae_encoder", "vae_decoder")
+VAE_HALVES = ("vae_encoder", "vae_decoder")
 """Its halves, which bundles can share."""
 
 
@@ -33,13 +33,13 @@ class Recipe:
 
     title: str
     matches: Callable[[Checkpoint], bool]
-    components: Callable[[Checkpoint, Options], Iterator[Component]]
+    components: Callable[[Checkpoint, ExportOptions], Iterator[Component]]
     sampling: Callable[[Checkpoint], Mapping[str, Any]]
     names: tuple[str, ...]
-    optional: tuple[str, ...] = VAE
+    optional: tuple[str, ...] = VAE_HALVES
     clip_skip: int | None = None
 
-    def present(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
+    def present(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
         """The components that are there and wanted, in order."""
         return tuple(
             name
@@ -49,15 +49,15 @@ class Recipe:
             and (name in checkpoint.classes or not name.startswith("text_encoder"))
         )
 
-    def probed(self, checkpoint: Checkpoint, options: Options) -> tuple[str, ...]:
+    def probed(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
         """The components that probes are made for: those of `present`, and a VAE's halves that were left out.
 
         A half from elsewhere can so be compared with what this denoiser's own would have done.
         """
-        left_out = (name for name in VAE if name in options.without and name not in checkpoint.absent)
+        left_out = (name for name in VAE_HALVES if name in options.without and name not in checkpoint.absent)
         return (*self.present(checkpoint, options), *left_out)
 
-    def check(self, checkpoint: Checkpoint, options: Options) -> None:
+    def check(self, checkpoint: Checkpoint, options: ExportOptions) -> None:
         """Refuse options that this family or checkpoint cannot follow, before any work is done.
 
         Raises:
@@ -65,8 +65,8 @@ class Recipe:
                 are not so many layers to leave out, or there is no UNet for a step cache.
         """
         for part in options.wide:
-            if part not in VAE or part in options.without:
-                raise UsageError(f"{part!r} cannot be kept in float32 too; expected {' or '.join(VAE)}.")
+            if part not in VAE_HALVES or part in options.without:
+                raise UsageError(f"{part!r} cannot be kept in float32 too; expected {' or '.join(VAE_HALVES)}.")
         for part in options.without:
             if part not in self.optional:
                 raise UsageError(f"{part!r} cannot be left out; of {self.title} these can: {', '.join(self.optional)}.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.text import CLIP_L
 from latentlink.export.recipes import latent_diffusion
 from latentlink.export.recipes.recipe import Recipe
 
-PUBLISHED = latent_diffusion.Published(
+PUBLISHED = latent_diffusion.PublishedFamily(
     encoder=CLIP_L, unet={"cross_attention_dim": 768, "block_out_channels": [320, 640, 1280, 1280]}
 )
 
@@ -21,7 +21,7 @@ def matches(checkpoint: Checkpoint) -> bool:
     return latent_diffusion.fits(checkpoint) and not checkpoint.config("unet").get("use_linear_projection")
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The four components."""
     return latent_diffusion.components(checkpoint, options, PUBLISHED)
 

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
 from latentlink.export.parts.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
 from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
 from latentlink.export.parts.vae import load_vae, vae_components
-from latentlink.export.recipes.recipe import VAE, Recipe
+from latentlink.export.recipes.recipe import VAE_HALVES, Recipe
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
 CLASSES = {
@@ -57,7 +57,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     }
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The components. Each is loaded when it is asked for."""
     from diffusers import SD3Transformer2DModel
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
@@ -151,6 +151,6 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
-    optional=(*VAE, "text_encoder_3"),
+    optional=(*VAE_HALVES, "text_encoder_3"),
     clip_skip=1,
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
@@ -77,7 +77,7 @@ def _steps_and_guidance(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -
     return TRAILING.get(kind, DEFAULT)
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The five components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
@@ -115,7 +115,7 @@ def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
     )
 
 
-def second_encoder(checkpoint: Checkpoint, options: Options) -> Component:
+def second_encoder(checkpoint: Checkpoint, options: ExportOptions) -> Component:
     """OpenCLIP-bigG, which the refiner shares: hidden states before the last layer, and the projected pooled vector."""
     from transformers import CLIPTextModelWithProjection
 

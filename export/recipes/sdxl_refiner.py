@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.unet import SizedUNet, unet_config
 from latentlink.export.parts.vae import load_vae, vae_components
@@ -43,7 +43,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     return {**sdxl.sampling(checkpoint, repaints=False), "conditions": CONDITIONS}
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The four components. Each is loaded when it is asked for."""
     from diffusers import UNet2DConditionModel
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.identity import distilled_space
-from latentlink.export.parts.vae import Affine, both_halves
+from latentlink.export.parts.vae import Affine, halves_as_components
 from latentlink.export.recipes.recipe import Recipe
-from latentlink.export.recipes.vae import NAMES, SIDE, sizes_alone
+from latentlink.export.recipes.vae import NAMES, SIDE, sampling_of_sizes
 
 CLASSES = {"vae": "AutoencoderTiny"}
 
@@ -30,7 +30,7 @@ NO_VARIANCE = -30.0
 """Log-variance of what is no posterior but one latent: noise of deviation 1 becomes 3e-7."""
 
 
-class RawDecode(nn.Module):
+class TinyDecode(nn.Module):
     """The decoder of an `AutoencoderTiny`: its latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1."""
 
     def __init__(self, vae: Any) -> None:
@@ -42,7 +42,7 @@ class RawDecode(nn.Module):
         return picture
 
 
-class RawMoments(nn.Module):
+class TinyMoments(nn.Module):
     """The encoder of an `AutoencoderTiny`: picture `[B, 3, H, W]` in -1..1 to its latent and `NO_VARIANCE`."""
 
     def __init__(self, vae: Any) -> None:
@@ -54,7 +54,7 @@ class RawMoments(nn.Module):
         return torch.cat([latent, torch.full_like(latent, NO_VARIANCE)], dim=1)
 
 
-def layout(config: Mapping[str, Any]) -> tuple[int, int]:
+def tiny_vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
     """Channels of a tiny VAE's latent, and pixels a latent element along one side.
 
     Args:
@@ -91,7 +91,7 @@ def _size(config: Mapping[str, Any], key: str, default: int) -> int:
     return value
 
 
-def own_numbers(config: Mapping[str, Any]) -> tuple[float, float]:
+def own_affine(config: Mapping[str, Any]) -> tuple[float, float]:
     """Scaling and shift of the tiny VAE's own raw latent, 1 and 0 in all that are published.
 
     Raises:
@@ -115,21 +115,21 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`, of which a VAE has only its sizes."""
-    return sizes_alone(SIDE, layout(checkpoint.config("vae"))[1])
+    return sampling_of_sizes(SIDE, tiny_vae_layout(checkpoint.config("vae"))[1])
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """Decoder and encoder. Their ports carry the space that the VAE was distilled in."""
     from diffusers import AutoencoderTiny
 
     config = checkpoint.config("vae")
-    channels, downscale = layout(config)
-    scaling, shift = own_numbers(config)
+    channels, downscale = tiny_vae_layout(config)
+    scaling, shift = own_affine(config)
     space = distilled_space(channels=channels, downscale=downscale, asked=options.space)
     vae = checkpoint.network("vae", AutoencoderTiny)
     # The space's own affine is of the VAE it was distilled from, whose raw latent this one never sees.
     affine = Affine(replace(space, scaling=scaling, shift=shift, mean=None, std=None))
-    yield from both_halves(RawDecode(vae), RawMoments(vae), affine, space=space, options=options)
+    yield from halves_as_components(TinyDecode(vae), TinyMoments(vae), affine, space=space, options=options)
 
 
 RECIPE = Recipe(

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import Recipe
@@ -26,10 +26,10 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
     vae = checkpoint.config("vae")
     _, factor = vae_layout(vae)
-    return sizes_alone(int(vae.get("sample_size") or SIDE), factor)
+    return sampling_of_sizes(int(vae.get("sample_size") or SIDE), factor)
 
 
-def sizes_alone(side: int, factor: int) -> Mapping[str, Any]:
+def sampling_of_sizes(side: int, factor: int) -> Mapping[str, Any]:
     """A `sampling` of which a VAE has only its sizes.
 
     Args:
@@ -48,7 +48,7 @@ def sizes_alone(side: int, factor: int) -> Mapping[str, Any]:
     }
 
 
-def components(checkpoint: Checkpoint, options: Options) -> Iterator[Component]:
+def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """Decoder and encoder. No other part speaks for a known space, so the user or the config has to."""
     vae, space = load_vae(checkpoint, options, candidate=None)
     yield from vae_components(vae, space, options)

@@ -108,15 +108,15 @@ def command(
 
     Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
     """
-    from latentlink.export.exporter import Exported, export_checkpoint
-    from latentlink.export.options import Options
+    from latentlink.export.checkpoints.options import ExportOptions
+    from latentlink.export.exporter import ExportedComponent, export_checkpoint
 
-    done: list[Exported] = []
+    done: list[ExportedComponent] = []
     began = perf_counter()
     with progress() as bar:
         task = bar.add_task("reading the checkpoint", total=None)
 
-        def finished(component: Exported) -> None:
+        def finished(component: ExportedComponent) -> None:
             done.append(component)
             bar.advance(task)
             if not as_json:
@@ -126,7 +126,7 @@ def command(
             checkpoint,
             out,
             family=family,
-            options=Options(
+            options=ExportOptions(
                 dtype=dtype,
                 io_dtype=io_dtype,
                 space=space if space_of is None else _space_of(space_of, space),

@@ -36,11 +36,11 @@ def test_the_finetuned_one_has_demos_encoder_and_another_decoder() -> None:
 
 def test_the_finetuned_one_is_in_demos_space_by_its_encoder() -> None:
     from latentlink.export.checkpoints.checkpoint import Checkpoint
-    from latentlink.export.options import Options
+    from latentlink.export.checkpoints.options import ExportOptions
     from latentlink.export.parts.vae import load_vae
 
     (space,) = Bundle.open(bundle("demo")).manifest.spaces
-    for asked in (Options(space="demo"), Options(space=space)):
+    for asked in (ExportOptions(space="demo"), ExportOptions(space=space)):
         assert load_vae(Checkpoint.open(checkpoint("demo-ft"), asked), asked, candidate=None)[1] == space
 
 

@@ -15,8 +15,8 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.sizes import Shapes
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export import exporter
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 
 
 def test_every_component_agrees_with_torch_and_the_manifest_keeps_the_figures(tiny_export: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_fixed_size_is_built_into_the_engine_and_others_are_refused(tiny_expor
 
 
 def test_half_precision_interfaces_link_among_themselves_only(tiny: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    options = Options(dtype="float16", io_dtype="float16", without=("vae_encoder",))
+    options = ExportOptions(dtype="float16", io_dtype="float16", without=("vae_encoder",))
     export_checkpoint(tiny, tmp_path / "half", options=options)
     build_bundle(tmp_path / "half", tmp_path / "half-bundle")
     with latentlink.load(tmp_path / "half-bundle") as half, latentlink.load(tiny_bundle) as full:
@@ -125,7 +125,7 @@ def test_weights_that_are_no_safetensors_are_not_read(tiny: Path, tmp_path: Path
     else:
         weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="text_encoder"):
-        export_checkpoint(other, tmp_path / "out", options=Options(without=("vae_decoder", "vae_encoder")))
+        export_checkpoint(other, tmp_path / "out", options=ExportOptions(without=("vae_decoder", "vae_encoder")))
     assert not (tmp_path / "out").exists()
 
 

@@ -11,8 +11,8 @@ import pytest
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 
@@ -20,7 +20,7 @@ from tests.export.checkpoints.optimum_layout import write_optimum_layout
 @pytest.mark.slow
 def test_a_network_that_is_told_of_sizes_exports_in_float16(tmp_path: Path) -> None:
     checkpoint = make_checkpoint("tiny-sdxl", tmp_path / "checkpoint")
-    options = Options(space="sdxl", dtype="float16", without=("vae_decoder", "vae_encoder"))
+    options = ExportOptions(space="sdxl", dtype="float16", without=("vae_decoder", "vae_encoder"))
     manifest = export_checkpoint(checkpoint, tmp_path / "export", options=options)
     engine = manifest.components["denoiser"].engines[0]
     assert engine.precision == "float16"
@@ -43,7 +43,7 @@ def test_plain_graphs_in_half_precision_stay_in_it_and_a_vae_that_overflows_is_t
     tiny: Path, tmp_path: Path
 ) -> None:
     half = write_optimum_layout(tiny, tmp_path / "half", dtype="float16")
-    options = Options(dtype="float16", space="tiny")
+    options = ExportOptions(dtype="float16", space="tiny")
     with pytest.raises(CheckpointError, match=r"vae_encoder/model\.onnx is in float16, but the model needs float32"):
         export_checkpoint(half, tmp_path / "export", options=options)
     full = write_optimum_layout(vae_of(tiny, tmp_path / "vae"), tmp_path / "full")

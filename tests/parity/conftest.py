@@ -13,8 +13,8 @@ import pytest
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.bench.parity.compare import Agreement, Sides, table
 from latentlink.engine.build import build_bundle
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from tests.parity.suite import SPACES, SUBJECTS
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def bundle_of(shared: Path, alone: Alone) -> Callable[[str], Made]:
     """
     root = shared / "families"
 
-    def export(name: str, checkpoint: Path, options: Options) -> Path:
+    def export(name: str, checkpoint: Path, options: ExportOptions) -> Path:
         bundle = root / name / "bundle"
         with alone(root / f"{name}.lock"):
             if not bundle.is_dir():
@@ -137,10 +137,10 @@ def bundle_of(shared: Path, alone: Alone) -> Callable[[str], Made]:
         with alone(root / f"{size}.lock"):
             if not checkpoint.is_dir():
                 make_checkpoint(size, checkpoint)
-        vae = export(f"vae-{space}", checkpoint / "vae", Options(space=space))
+        vae = export(f"vae-{space}", checkpoint / "vae", ExportOptions(space=space))
         cache = 1 if size in STEP_CACHE else None
         bundle = export(
-            size, checkpoint, Options(space=space, without=("vae_decoder", "vae_encoder"), step_cache=cache)
+            size, checkpoint, ExportOptions(space=space, without=("vae_decoder", "vae_encoder"), step_cache=cache)
         )
         exports = (root / size / "export", root / f"vae-{space}" / "export")
         return Made(checkpoint=checkpoint, exports=exports, bundle=bundle, vae=vae)

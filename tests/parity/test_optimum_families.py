@@ -11,8 +11,8 @@ import pytest
 
 import latentlink
 from latentlink.engine.build import build_bundle
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def test_an_imported_model_makes_the_latents_of_its_checkpoint(
     graphs = write_optimum_layout(
         made.checkpoint, tmp_path / "onnx", hidden_states=not name.startswith(("tiny-lcm", "tiny-flux"))
     )
-    export_checkpoint(graphs, tmp_path / "export", options=Options(space=space, without=("vae_decoder", "vae_encoder")))
+    export_checkpoint(
+        graphs, tmp_path / "export", options=ExportOptions(space=space, without=("vae_decoder", "vae_encoder"))
+    )
     build_bundle(tmp_path / "export", tmp_path / "bundle")
     latents = []
     halves = {"vae_decoder": made.vae, "vae_encoder": made.vae}

@@ -11,8 +11,8 @@ import pytest
 from latentlink.demo import checkpoint
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import SHALLOW, Manifest
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from tests.parity.conftest import STEP_CACHE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_family_is_compiled(name: str, bundle_of: Callable[[str], Made], tmp_p
 # the second has the graphs of the first with other weights
 @pytest.mark.parametrize("name", ["demo", pytest.param("demo-b", marks=pytest.mark.exhaustive)])
 def test_a_demo_model_is_compiled(name: str, tmp_path: Path) -> None:
-    export_checkpoint(checkpoint(name), tmp_path / "export", options=Options(step_cache=1))
+    export_checkpoint(checkpoint(name), tmp_path / "export", options=ExportOptions(step_cache=1))
     built = sizes(build_bundle(tmp_path / "export", tmp_path / "bundle", targets=("tensorrt-rtx",)))
     assert {*built} == {"text_encoder", "denoiser", "denoiser_shallow", "vae_decoder", "vae_encoder"}
     assert all(size > 1_000_000 for size in built.values())

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.graphs.plain import AGAIN, PlainGraph
-from latentlink.export.graphs.stand_in import Size, StandIn
+from latentlink.export.graphs.stand_in import Dim, StandIn
 
-Shapes = Callable[[Any, Mapping[str, Tensor]], Mapping[str, Sequence[Size]]]
+NetworkShapes = Callable[[Any, Mapping[str, Tensor]], Mapping[str, Sequence[Dim]]]
 Returns = Callable[[Any, Mapping[str, Tensor]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class PlainNetwork:
     """One class of diffusers or transformers as Optimum exports it.
 
     Args:
@@ -33,7 +33,7 @@ class Network:
     """
 
     inputs: Mapping[str, tuple[int, ...]]
-    shapes: Shapes
+    shapes: NetworkShapes
     returns: Returns
     result: str
     attributes: tuple[str, ...] = ()
@@ -115,9 +115,9 @@ class HiddenStates(Sequence[Tensor]):
         return self._outputs[name]
 
 
-def _text_shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Size]]:
+def _text_shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Dim]]:
     prompts, tokens = given["input_ids"].shape
-    every: list[Size] = [prompts, tokens, config.hidden_size]
+    every: list[Dim] = [prompts, tokens, config.hidden_size]
     return {
         "last_hidden_state": every,
         "pooler_output": [prompts, config.hidden_size],
@@ -151,10 +151,10 @@ def _t5_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
     return BaseModelOutput(last_hidden_state=outputs["last_hidden_state"])
 
 
-def _spatial(result: str, source: str) -> Shapes:
+def _spatial(result: str, source: str) -> NetworkShapes:
     """A prediction of the size of its latent, with the channels that the config says."""
 
-    def shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Size]]:
+    def shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Dim]]:
         rows, _, height, width = given[source].shape
         return {result: [rows, config.out_channels, height, width]}
 
@@ -167,22 +167,24 @@ def _tuple(result: str) -> Returns:
 
 TOKENS = {"input_ids": (0,)}
 
-NETWORKS: Mapping[str, Network] = {
-    "CLIPTextModel": Network(inputs=TOKENS, shapes=_text_shapes, returns=_text_returns, result="last_hidden_state"),
-    "CLIPTextModelWithProjection": Network(
+NETWORKS: Mapping[str, PlainNetwork] = {
+    "CLIPTextModel": PlainNetwork(
+        inputs=TOKENS, shapes=_text_shapes, returns=_text_returns, result="last_hidden_state"
+    ),
+    "CLIPTextModelWithProjection": PlainNetwork(
         inputs=TOKENS,
         shapes=_text_shapes,
         returns=_projected_returns,
         result="text_embeds",
         attributes=("text_projection",),
     ),
-    "T5EncoderModel": Network(
+    "T5EncoderModel": PlainNetwork(
         inputs=TOKENS,
         shapes=lambda config, given: {"last_hidden_state": [*given["input_ids"].shape, config.d_model]},
         returns=_t5_returns,
         result="last_hidden_state",
     ),
-    "UNet2DConditionModel": Network(
+    "UNet2DConditionModel": PlainNetwork(
         inputs={
             "sample": (0, 2, 3),
             "timestep": (),
@@ -195,7 +197,7 @@ NETWORKS: Mapping[str, Network] = {
         returns=_tuple("out_sample"),
         result="out_sample",
     ),
-    "SD3Transformer2DModel": Network(
+    "SD3Transformer2DModel": PlainNetwork(
         inputs={
             "hidden_states": (0, 2, 3),
             "encoder_hidden_states": (0, 1),
@@ -207,7 +209,7 @@ NETWORKS: Mapping[str, Network] = {
         result="out_hidden_states",
         attributes=("pos_embed",),
     ),
-    "FluxTransformer2DModel": Network(
+    "FluxTransformer2DModel": PlainNetwork(
         inputs={
             "hidden_states": (0, 1),
             "encoder_hidden_states": (0, 1),

@@ -13,19 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.directory import Directory, read_json
+from latentlink.export.checkpoints.directory.json_file import read_json
+from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.networks import NETWORKS
 from latentlink.export.checkpoints.optimum.vae import VaeStandIn, decoder_of, encoder_of
 from latentlink.export.checkpoints.optimum.weights import PlainWeights
 from latentlink.export.graphs.plain import PlainGraph
-
-if TYPE_CHECKING:
-    from latentlink.export.options import Options
 
 FILE = "model.onnx"
 DENOISERS = ("unet", "transformer")
@@ -45,21 +43,39 @@ class OptimumDirectory:
     Args:
         root: The directory.
         directory: What it has in common with a diffusers directory: index, configs, tokenizers, scheduler.
-        options: Of the export: the user may name the space, and says what the graphs compute in.
+        dtype: Compute dtype of the export; graphs stay in the dtype that they have, so the two must agree.
+        names_space: Whether the user named the latent space, which a graph cannot tell.
     """
 
     root: Path
-    directory: Directory
-    options: Options
+    directory: DiffusersDirectory
+    dtype: str
+    names_space: bool
 
     @classmethod
-    def open(cls, root: Path, options: Options) -> OptimumDirectory:
+    def open(
+        cls,
+        root: Path,
+        *,
+        dtype: str = "float32",
+        names_space: bool = False,
+        prediction: str | None = None,
+        tokenizer: Path | None = None,
+    ) -> OptimumDirectory:
         """Read the index; the graphs are not read yet.
+
+        Args:
+            root: The directory.
+            dtype: Compute dtype of the export.
+            names_space: Whether the user named the latent space.
+            prediction: Prediction type named by the user, if any.
+            tokenizer: Folder of tokenizers named by the user, if any.
 
         Raises:
             CheckpointError: The index cannot be read.
         """
-        return cls(root=root, directory=Directory.open(root, options), options=options)
+        directory = DiffusersDirectory.open(root, prediction=prediction, tokenizer=tokenizer)
+        return cls(root=root, directory=directory, dtype=dtype, names_space=names_space)
 
     @property
     def classes(self) -> Mapping[str, str]:
@@ -120,7 +136,7 @@ class OptimumDirectory:
                 "The directory has no vae_encoder, whose weights tell a latent space of its own from others.",
                 remedy="Name a known space with --space, or export the encoder too.",
             )
-        elif self.options.space is None:
+        elif not self.names_space:
             refusal = CheckpointError(
                 "The directory's configs do not say which latent space it is of the known ones, and in an ONNX graph "
                 "the VAE's weights no longer have the names and values that would tell it.",
@@ -135,10 +151,10 @@ class OptimumDirectory:
         # A recipe decides by --dtype whether a VAE overflows, so a float16 one must be announced; one that was kept in
         # float32 for that reason is as it should be.
         wide = folder.startswith("vae") and graph.dtype == "float32"
-        if self.options.dtype != graph.dtype and not wide:
+        if self.dtype != graph.dtype and not wide:
             raise CheckpointError(
-                f"{graph.title} is in {graph.dtype}, but --dtype is {self.options.dtype}; a graph stays in the dtype "
-                "that it has.",
+                f"{graph.title} is in {graph.dtype}, but --dtype is {self.dtype}; a graph stays in the dtype that it "
+                "has.",
                 remedy=f"Say --dtype {graph.dtype}, or export again with Optimum's --dtype.",
             )
         return graph

@@ -1,4 +1,4 @@
-"""What Optimum says of a model: its library, and the task of a pipeline.
+"""The task of a pipeline, as Optimum knows it.
 
 This is the part of Optimum's inference that fits. Its task of a local directory is not implemented there, so the
 task comes from the pipeline's class. Families, latent spaces and prediction types it does not know at all. Its dummy
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.directory import read_json
+from latentlink.export.checkpoints.directory.json_file import read_json
 
 SERVES: Mapping[str, tuple[str, ...]] = {
     "text-to-image": ("text-to-image", "image-to-image", "inpainting"),
@@ -20,16 +20,6 @@ SERVES: Mapping[str, tuple[str, ...]] = {
     "inpainting": ("inpainting",),
 }
 """Tasks that the components of a checkpoint can do, by the task of its own pipeline."""
-
-
-def library_of(folder: Path) -> str | None:
-    """The library a local model belongs to, such as `diffusers` or `transformers`, or None where none is seen."""
-    try:
-        from optimum.exporters.tasks import TasksManager
-
-        return str(TasksManager.infer_library_from_model(str(folder)))
-    except (ImportError, ValueError, OSError):  # it only words a refusal, and must not replace it
-        return None
 
 
 def task_of(pipeline: str) -> str | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs.plain import load
+from latentlink.export.graphs.plain import load_onnx
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
@@ -40,7 +40,7 @@ class PlainWeights(Mapping[str, Tensor]):
             raise self._refusal
         return {
             self._prefix + name: value.const_value
-            for name, value in load(self._path).graph.initializers.items()
+            for name, value in load_onnx(self._path).graph.initializers.items()
             if value.const_value is not None and value.const_value.dtype in FLOATS
         }
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.layout import Converted
+from latentlink.export.checkpoints.single_file.layout import ConvertedState
 
 # What weights are stored in. Others are quantised: they mean nothing without scales that no class here reads.
 REAL = (
@@ -21,7 +21,7 @@ REAL = (
 )
 
 
-def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converted], where: str) -> Any:
+def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], ConvertedState], where: str) -> Any:
     """Make a network in float32 and eval mode.
 
     Args:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
 # Every published CLIP text encoder has heads of 64 channels.
 HEAD_WIDTH = 64
@@ -26,7 +26,7 @@ OPEN_CLIP_H_WIDTH = 1024
 BOOKKEEPING = ("position_ids", "logit_scale", "attn_mask")
 
 
-def _config(shapes: Shapes, *, tokens: str, positions: str, inner: str, layers: int, act: str) -> dict[str, Any]:
+def _config(shapes: PartShapes, *, tokens: str, positions: str, inner: str, layers: int, act: str) -> dict[str, Any]:
     vocabulary, width = shapes.of(tokens, 2)
     if width % HEAD_WIDTH:
         raise CheckpointError(f"{shapes.where} is {width} wide; expected a multiple of {HEAD_WIDTH}, the heads' width.")
@@ -44,7 +44,7 @@ def _config(shapes: Shapes, *, tokens: str, positions: str, inner: str, layers: 
     }
 
 
-def _root(shapes: Shapes) -> str:
+def _root(shapes: PartShapes) -> str:
     """Where transformers' names begin: early files leave `text_model.` out."""
     return "text_model." if f"text_model.{TOKENS}" in shapes else ""
 
@@ -53,7 +53,7 @@ TOKENS = "embeddings.token_embedding.weight"
 OPEN_TOKENS = "token_embedding.weight"
 
 
-def _transformers_config(shapes: Shapes, act: str) -> dict[str, Any]:
+def _transformers_config(shapes: PartShapes, act: str) -> dict[str, Any]:
     root = _root(shapes)
     return _config(
         shapes,
@@ -65,17 +65,17 @@ def _transformers_config(shapes: Shapes, act: str) -> dict[str, Any]:
     )
 
 
-def clip_l_config(shapes: Shapes) -> dict[str, Any]:
+def clip_l_config(shapes: PartShapes) -> dict[str, Any]:
     """OpenAI's CLIP-L, which was trained with the quick approximation of GELU."""
     return _transformers_config(shapes, "quick_gelu")
 
 
-def clip_g_config(shapes: Shapes) -> dict[str, Any]:
+def clip_g_config(shapes: PartShapes) -> dict[str, Any]:
     """OpenCLIP's bigG in transformers' names."""
     return _transformers_config(shapes, "gelu")
 
 
-def open_clip_config(shapes: Shapes) -> dict[str, Any]:
+def open_clip_config(shapes: PartShapes) -> dict[str, Any]:
     """OpenCLIP's text encoders in its own names."""
     layers = shapes.count("transformer.resblocks.")
     width = shapes.of(OPEN_TOKENS, 2)[1]
@@ -103,18 +103,18 @@ def _for_network(state: State, network: Any) -> State:
     return named
 
 
-def convert_clip(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_clip(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A text encoder that already has transformers' names."""
-    return Converted(state=_for_network(state, network))
+    return ConvertedState(state=_for_network(state, network))
 
 
-def convert_unprojected_clip(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_unprojected_clip(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """CLIP-L of Stable Diffusion 3: its pooled output is used unprojected, so its projection is the identity."""
     identity = torch.eye(config["hidden_size"])
-    return Converted(state=_for_network({**state, "text_projection.weight": identity}, network))
+    return ConvertedState(state=_for_network({**state, "text_projection.weight": identity}, network))
 
 
-def convert_open_clip(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_open_clip(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A text encoder in OpenCLIP's names: fused query, key and value, projection transposed."""
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
 
@@ -128,7 +128,7 @@ def convert_open_clip(state: State, config: Mapping[str, Any], network: Any) -> 
     layers = config["num_hidden_layers"]
     used = {name: tensor for name, tensor in state.items() if _layer(name) < layers}
     converted = convert_open_clip_checkpoint(network, used, prefix="")
-    return Converted(state=_for_network(converted, network), unused=_unknown(used))
+    return ConvertedState(state=_for_network(converted, network), unused=_unknown(used))
 
 
 def _layer(name: str) -> int:

@@ -37,7 +37,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
+class TrainingDefaults:
     """How the published models of a family with one prediction type were trained.
 
     Args:
@@ -71,7 +71,7 @@ class Family:
     fits: Mapping[str, Any]
     text_encoders: tuple[Slot, ...]
     tokenizers: Mapping[str, tuple[str, str | None]]
-    trained: Mapping[str, Trained]
+    trained: Mapping[str, TrainingDefaults]
     usual: str | None
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index: Mapping[str, Any] = field(default_factory=dict)
@@ -82,12 +82,12 @@ UNETS = Slot(part="unet", cls="UNet2DConditionModel", stored=((LDM_PREFIX, UNET)
 MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", stored=((LDM_PREFIX, MMDIT), ("", MMDIT)))
 FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", stored=((LDM_PREFIX, FLUX), ("", FLUX)))
 
-VAE = Slot(
+VAE_SLOT = Slot(
     part="vae",
     cls="AutoencoderKL",
     stored=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE)),
 )
-VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", stored=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE.stored))
+VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", stored=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE_SLOT.stored))
 
 T5_ENCODER = ("text_encoders.t5xxl.transformer.", T5)
 CLIP = ("CLIPTokenizer", END)
@@ -140,8 +140,8 @@ FAMILIES: tuple[Family, ...] = (
             ),
         ),
         tokenizers={"tokenizer": CLIP},
-        trained=dict.fromkeys(PREDICTED, Trained(scheduler=DDIM, sample_size=64))
-        | {"epsilon": Trained(scheduler=PNDM, sample_size=64)},
+        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=DDIM, sample_size=64))
+        | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder",)},
     ),
@@ -158,8 +158,8 @@ FAMILIES: tuple[Family, ...] = (
         ),
         tokenizers={"tokenizer": OPEN},
         # base models are of 512 pixels and predict noise, those of 768 predict v
-        trained=dict.fromkeys(PREDICTED, Trained(scheduler=DDIM, sample_size=96))
-        | {"epsilon": Trained(scheduler=PNDM, sample_size=64)},
+        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=DDIM, sample_size=96))
+        | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
         usual=None,
         reads={"cross_attention_dim": ("text_encoder",)},
     ),
@@ -180,7 +180,7 @@ FAMILIES: tuple[Family, ...] = (
             ),
         ),
         tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN},
-        trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
+        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=EULER, sample_size=128)),
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder", "text_encoder_2")},
         index={"force_zeros_for_empty_prompt": True},
@@ -197,7 +197,7 @@ FAMILIES: tuple[Family, ...] = (
             ),
         ),
         tokenizers={"tokenizer_2": OPEN},
-        trained=dict.fromkeys(PREDICTED, Trained(scheduler=EULER, sample_size=128)),
+        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=EULER, sample_size=128)),
         usual="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
         index={"force_zeros_for_empty_prompt": False},
@@ -220,7 +220,7 @@ FAMILIES: tuple[Family, ...] = (
             Slot(part="text_encoder_3", cls="T5EncoderModel", stored=(T5_ENCODER,)),
         ),
         tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN, "tokenizer_3": T5_TOKENIZER},
-        trained={FLOW: Trained(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
+        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
         usual=FLOW,
         reads={
             "pooled_projection_dim": ("text_encoder", "text_encoder_2"),
@@ -233,7 +233,7 @@ FAMILIES: tuple[Family, ...] = (
         fits={"guidance_embeds": True, "out_channels": 64},
         text_encoders=FLUX_TEXT,
         tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
-        trained={FLOW: Trained(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
+        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
         usual=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
         latent_channels=("out_channels", 4),
@@ -244,7 +244,7 @@ FAMILIES: tuple[Family, ...] = (
         fits={"guidance_embeds": False, "out_channels": 64},
         text_encoders=FLUX_TEXT,
         tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
-        trained={FLOW: Trained(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
+        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
         usual=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
         latent_channels=("out_channels", 4),

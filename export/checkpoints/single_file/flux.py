@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
 # Channels of a head that carry the image's index, row and column. Shapes show their sum only.
 ROTARY = (16, 56, 56)
@@ -61,7 +61,7 @@ BLOCKS = {"double_blocks": ("transformer_blocks", DOUBLE), "single_blocks": ("si
 BLOCK = re.compile(r"(double_blocks|single_blocks)\.(\d+)\.(.+)")
 
 
-def flux_config(shapes: Shapes) -> dict[str, Any]:
+def flux_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of a FluxTransformer2DModel."""
     width, channels = shapes.of("img_in.weight", 2)
     head = shapes.of("double_blocks.0.img_attn.norm.query_norm.scale", 1)[0]
@@ -86,7 +86,7 @@ def flux_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def convert_flux(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_flux(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """The transformer's tensors in diffusers' names: fused layers split, shift and scale of the last norm exchanged."""
     width = config["num_attention_heads"] * config["attention_head_dim"]
     converted: State = {}
@@ -104,7 +104,7 @@ def convert_flux(state: State, config: Mapping[str, Any], network: Any) -> Conve
         kind = "weight" if kind == "scale" else kind
         for target, piece in zip(targets, _pieces(tensor, len(targets), width, name), strict=True):
             converted[f"{prefix}{target}.{kind}"] = _scale_first(piece) if target == "norm_out.linear" else piece
-    return Converted(state=converted, unused=tuple(unused))
+    return ConvertedState(state=converted, unused=tuple(unused))
 
 
 def _pieces(tensor: Tensor, count: int, width: int, name: str) -> tuple[Tensor, ...]:

@@ -27,7 +27,7 @@ SAYINGS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shapes:
+class PartShapes:
     """Shapes of the tensors of one part, the part's prefix left out.
 
     Args:
@@ -103,9 +103,9 @@ class TensorFile:
             ) from None
         return cls(path=path, shapes=shapes, metadata=metadata)
 
-    def under(self, prefix: str, part: str) -> Shapes:
+    def under(self, prefix: str, part: str) -> PartShapes:
         """Shapes of the tensors whose names begin with `prefix`; of `""`, those of a network without a prefix."""
-        return Shapes(
+        return PartShapes(
             where=f"The {part} in {str(self.path)!r}",
             table={name.removeprefix(prefix): self.shapes[name] for name in self._names(prefix)},
         )

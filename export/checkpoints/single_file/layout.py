@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from latentlink.export.checkpoints.single_file.header import Shapes
+from latentlink.export.checkpoints.single_file.header import PartShapes
 
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Converted:
+class ConvertedState:
     """A state dict in diffusers' or transformers' names.
 
     Args:
@@ -38,11 +38,11 @@ class Layout:
     """
 
     evidence: str
-    config: Callable[[Shapes], dict[str, Any]]
-    convert: Callable[[State, Mapping[str, Any], Any], Converted]
+    config: Callable[[PartShapes], dict[str, Any]]
+    convert: Callable[[State, Mapping[str, Any], Any], ConvertedState]
 
 
-def went_nowhere(state: State, converted: State) -> tuple[str, ...]:
+def unused_names(state: State, converted: State) -> tuple[str, ...]:
     """Names of tensors of `state` that no tensor of `converted` is, or is a view of from the start."""
     kept = {tensor.data_ptr() for tensor in converted.values()}
     return tuple(name for name, tensor in state.items() if tensor.data_ptr() not in kept)

@@ -7,14 +7,14 @@ from math import isqrt
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
 # Every published model of the kind has heads of 64 channels.
 HEAD_WIDTH = 64
 
 
-def mmdit_config(shapes: Shapes) -> dict[str, Any]:
+def mmdit_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of an SD3Transformer2DModel."""
     width, channels, patch, _ = shapes.of("x_embedder.proj.weight", 4)
     positions = shapes.of("pos_embed", 3)[1]
@@ -43,14 +43,14 @@ def mmdit_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def convert_mmdit(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_mmdit(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """The transformer's tensors in diffusers' names."""
     from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 
     left = dict(state)
     # it takes what it uses out of the dictionary it is given
     converted = convert_sd3_transformer_checkpoint_to_diffusers(left)
-    return Converted(state=converted, unused=tuple(left))
+    return ConvertedState(state=converted, unused=tuple(left))
 
 
 MMDIT = Layout(evidence="joint_blocks.0.x_block.attn.qkv.weight", config=mmdit_config, convert=convert_mmdit)

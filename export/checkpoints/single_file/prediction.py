@@ -21,7 +21,7 @@ METADATA = "modelspec.prediction_type"
 METADATA_VALUES = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
-def prediction(file: TensorFile, family: Family, asked: str | None) -> str:
+def find_prediction(file: TensorFile, family: Family, asked: str | None) -> str:
     """The prediction type of a file's denoiser: a key of `family.trained`.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE, VAE_ALONE, Family, Slot
+from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE_ALONE, VAE_SLOT, Family, Slot
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.layout import Layout
 
@@ -26,7 +26,7 @@ OTHERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class StoredPart:
     """A part that a file holds.
 
     Args:
@@ -52,7 +52,7 @@ class Contents:
     """
 
     family: Family | None
-    parts: Mapping[str, Found]
+    parts: Mapping[str, StoredPart]
 
 
 def recognise(file: TensorFile) -> Contents:
@@ -68,7 +68,7 @@ def recognise(file: TensorFile) -> Contents:
             continue
         if all(denoiser.config.get(key) == value for key, value in family.fits.items()):
             parts = {family.denoiser.part: denoiser}
-            for slot in (VAE, *family.text_encoders):
+            for slot in (VAE_SLOT, *family.text_encoders):
                 if (found := _find(file, slot)) is not None:
                     parts[slot.part] = found
             _check_widths(file, family, parts)
@@ -91,11 +91,11 @@ def recognise(file: TensorFile) -> Contents:
     )
 
 
-def _find(file: TensorFile, slot: Slot) -> Found | None:
+def _find(file: TensorFile, slot: Slot) -> StoredPart | None:
     for prefix, layout in slot.stored:
         if prefix + layout.evidence in file.shapes:
             config = layout.config(file.under(prefix, slot.part))
-            return Found(cls=slot.cls, prefix=prefix, layout=layout, config=config)
+            return StoredPart(cls=slot.cls, prefix=prefix, layout=layout, config=config)
     return None
 
 
@@ -111,7 +111,7 @@ def _guess(file: TensorFile) -> str:
     return f"tensors of no layout that is known here, such as {examples}" if examples else "no tensors"
 
 
-def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, Found]) -> None:
+def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, StoredPart]) -> None:
     """Refuse parts that cannot have been trained together."""
     for what, read, made in _pairs(family, parts):
         if read != made:
@@ -122,7 +122,7 @@ def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, Found]) 
             )
 
 
-def _pairs(family: Family, parts: Mapping[str, Found]) -> Iterator[tuple[str, int, int]]:
+def _pairs(family: Family, parts: Mapping[str, StoredPart]) -> Iterator[tuple[str, int, int]]:
     denoiser = parts[family.denoiser.part].config
     for key, encoders in family.reads.items():
         if all(encoder in parts for encoder in encoders):

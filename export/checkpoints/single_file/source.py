@@ -6,24 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.assemble import assemble
-from latentlink.export.checkpoints.single_file.families import FLOW, Family
-from latentlink.export.checkpoints.single_file.header import TensorFile
-from latentlink.export.checkpoints.single_file.prediction import prediction, zero_snr
-from latentlink.export.checkpoints.single_file.recognise import Contents, Found, recognise
-from latentlink.export.checkpoints.tokenizer_folders import (
+from latentlink.export.checkpoints.directory.tokenizer_folders import (
     cached_tokenizer,
     find_tokenizer,
     kind_of_class,
     pad_token,
     with_pad_token,
 )
-
-if TYPE_CHECKING:
-    from latentlink.export.options import Options
+from latentlink.export.checkpoints.single_file.assemble import assemble
+from latentlink.export.checkpoints.single_file.families import FLOW, Family
+from latentlink.export.checkpoints.single_file.header import TensorFile
+from latentlink.export.checkpoints.single_file.prediction import find_prediction, zero_snr
+from latentlink.export.checkpoints.single_file.recognise import Contents, StoredPart, recognise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,18 +46,21 @@ class SingleFile:
         return frozenset()
 
     @classmethod
-    def open(cls, path: Path, options: Options) -> SingleFile:
+    def open(cls, path: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> SingleFile:
         """Find out what a file holds.
+
+        Args:
+            path: The file.
+            prediction: Prediction type named by the user, if any.
+            tokenizer: Folder of tokenizers named by the user, if any.
 
         Raises:
             CheckpointError: It is no safetensors file, none of the models known, or does not say enough about itself.
         """
         file = TensorFile.open(path)
         contents = recognise(file)
-        predicts = None
-        if contents.family is not None:
-            predicts = prediction(file, contents.family, options.prediction)
-        return cls(file=file, contents=contents, prediction=predicts, tokenizer=options.tokenizer)
+        found = None if contents.family is None else find_prediction(file, contents.family, prediction)
+        return cls(file=file, contents=contents, prediction=found, tokenizer=tokenizer)
 
     @property
     def classes(self) -> Mapping[str, str]:
@@ -133,7 +133,7 @@ class SingleFile:
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
 
-    def _found(self, part: str) -> Found:
+    def _found(self, part: str) -> StoredPart:
         if part not in self.contents.parts:
             raise self._lacks(part)
         return self.contents.parts[part]

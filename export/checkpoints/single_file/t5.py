@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
 BLOCK = "encoder.block.0.layer."
 
 
-def t5_config(shapes: Shapes) -> dict[str, Any]:
+def t5_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of a T5EncoderModel of version 1.1, whose feed-forward is gated."""
     vocabulary, width = shapes.of("shared.weight", 2)
     buckets, heads = shapes.of(f"{BLOCK}0.SelfAttention.relative_attention_bias.weight", 2)
@@ -32,10 +32,10 @@ def t5_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def convert_t5(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_t5(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A T5 encoder: its names are transformers', the embedding under both of its names."""
     # the older encoders' files keep the embedding once
-    return Converted(state={"encoder.embed_tokens.weight": state["shared.weight"], **state})
+    return ConvertedState(state={"encoder.embed_tokens.weight": state["shared.weight"], **state})
 
 
 T5 = Layout(evidence="shared.weight", config=t5_config, convert=convert_t5)

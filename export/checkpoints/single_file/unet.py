@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State, went_nowhere
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State, unused_names
 
 LDM_PREFIX = "model.diffusion_model."
 
@@ -19,7 +19,7 @@ HEADS, HEAD_WIDTH = 8, 64
 SIZE_EMBEDDING = 256
 
 
-def unet_config(shapes: Shapes) -> dict[str, Any]:
+def ldm_unet_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of a UNet2DConditionModel."""
     levels = _levels(shapes)
     widths = [width for width, _, _ in levels]
@@ -60,7 +60,7 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
     return config
 
 
-def _levels(shapes: Shapes) -> list[tuple[int, int, int]]:
+def _levels(shapes: PartShapes) -> list[tuple[int, int, int]]:
     """(width, layers, transformer depth or 0) of each level of the way down."""
     levels: list[list[tuple[int, int]]] = [[]]
     for number in range(1, shapes.count("input_blocks.")):
@@ -79,12 +79,12 @@ def _levels(shapes: Shapes) -> list[tuple[int, int, int]]:
     return [(level[0][0], len(level), level[0][1]) for level in levels]
 
 
-def convert_unet(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_ldm_unet(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A UNet's tensors in diffusers' names."""
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
     converted = convert_ldm_unet_checkpoint({LDM_PREFIX + name: tensor for name, tensor in state.items()}, config)
-    return Converted(state=converted, unused=went_nowhere(state, converted))
+    return ConvertedState(state=converted, unused=unused_names(state, converted))
 
 
-UNET = Layout(evidence="input_blocks.0.0.weight", config=unet_config, convert=convert_unet)
+UNET = Layout(evidence="input_blocks.0.0.weight", config=ldm_unet_config, convert=convert_ldm_unet)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.header import Shapes
-from latentlink.export.checkpoints.single_file.layout import Converted, Layout, State, went_nowhere
+from latentlink.export.checkpoints.single_file.header import PartShapes
+from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State, unused_names
 
 # What a VAE's file holds besides its networks: the loss of its training, a moving average.
 NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -19,17 +19,17 @@ NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def ldm_vae_config(shapes: Shapes) -> dict[str, Any]:
+def ldm_vae_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of an AutoencoderKL in the original layout."""
     return _config(shapes, "encoder.down.", "block", "mid.attn_1.")
 
 
-def diffusers_vae_config(shapes: Shapes) -> dict[str, Any]:
+def diffusers_vae_config(shapes: PartShapes) -> dict[str, Any]:
     """The config of an AutoencoderKL in diffusers' layout."""
     return _config(shapes, "encoder.down_blocks.", "resnets", "mid_block.attentions.0.")
 
 
-def _config(shapes: Shapes, down: str, resnets: str, attention: str) -> dict[str, Any]:
+def _config(shapes: PartShapes, down: str, resnets: str, attention: str) -> dict[str, Any]:
     if any(name.startswith("bn.") for name in shapes.table):
         raise CheckpointError(
             f"{shapes.where} keeps mean and variance of its latents as a batch norm (FLUX.2's VAE does); expected a "
@@ -62,16 +62,16 @@ def _networks(state: State) -> State:
     return {name: tensor for name, tensor in state.items() if name.startswith(NETWORKS)}
 
 
-def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A VAE's tensors from the original names to diffusers'."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
     kept = _networks(state)
     converted = convert_ldm_vae_checkpoint(kept, config)
-    return Converted(state=converted, unused=went_nowhere(kept, converted))
+    return ConvertedState(state=converted, unused=unused_names(kept, converted))
 
 
-def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any) -> Converted:
+def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A VAE's tensors in diffusers' names, old ones renamed."""
     converted = {}
     for name, tensor in _networks(state).items():
@@ -79,7 +79,7 @@ def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any)
         block, _, last = head.rpartition(".")
         renamed = last in OLD_ATTENTION and ".attentions." in name
         converted[f"{block}.{OLD_ATTENTION[last]}{dot}{tail}" if renamed else name] = tensor
-    return Converted(state=converted)
+    return ConvertedState(state=converted)
 
 
 LDM_VAE = Layout(evidence="encoder.down.0.block.0.conv1.weight", config=ldm_vae_config, convert=convert_ldm_vae)

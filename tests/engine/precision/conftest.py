@@ -85,9 +85,9 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from torch import Tensor, nn
 
+    from latentlink.export.checkpoints.options import ExportOptions
     from latentlink.export.graphs.component import DTYPES
     from latentlink.export.graphs.onnx_file import write_onnx
-    from latentlink.export.options import Options
     from latentlink.export.parts.denoiser import denoiser
     from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
@@ -114,7 +114,7 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     text = TextEmbedding(name="clip_l", width=8)
-    component = denoiser(Network(), options=Options(), space=KNOWN_SPACES["sd"], texts=(text,))
+    component = denoiser(Network(), options=ExportOptions(), space=KNOWN_SPACES["sd"], texts=(text,))
     sizes = {"B": 2, "N": 4, "S": 5, "h": 8, "w": 6}
     path = tmp_path_factory.mktemp("step") / "model.onnx"
     write_onnx(

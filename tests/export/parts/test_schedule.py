@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.parts.schedule import default_sampler, other_sampler, training_schedule
+from latentlink.export.parts.schedule import default_sampler, replaced_scheduler_note, training_schedule
 from latentlink.runtime.samplers import read_schedule, samplers_for
 
 SD15 = {
@@ -70,11 +70,11 @@ DPM = {key: value for key, value in SD15.items() if key != "skip_prk_steps"} | {
 def test_a_class_that_no_sampler_is_has_the_familys_sampler_and_says_so() -> None:
     config = {"_class_name": "KDPM2AncestralDiscreteScheduler"}
     assert default_sampler(config, "pndm") == "pndm"
-    assert other_sampler(config, "pndm") == (
+    assert replaced_scheduler_note(config, "pndm") == (
         "the checkpoint's KDPM2AncestralDiscreteScheduler is no sampler here; pndm is the default"
     )
     assert default_sampler({}, "euler") == "euler"
-    assert other_sampler(SD15, "pndm") is None
+    assert replaced_scheduler_note(SD15, "pndm") is None
 
 
 def test_a_sampler_of_noise_schedules_alone_is_none_for_flows() -> None:

@@ -10,8 +10,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from latentlink.errors import UsageError
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.denoiser import denoiser
 from latentlink.export.parts.unet import SizedUNet, TextUNet
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
@@ -38,7 +38,7 @@ POOLED = TextEmbedding(name="sentence", width=5, output="pooled", weights="4" * 
 
 
 def with_cache(network: nn.Module, layers: int | None, texts: tuple[TextEmbedding, ...], **more: Any) -> Component:
-    return denoiser(network, options=Options(step_cache=layers), space=SPACE, texts=texts, **more)
+    return denoiser(network, options=ExportOptions(step_cache=layers), space=SPACE, texts=texts, **more)
 
 
 def small(**blocks: Any) -> UNet2DConditionModel:
@@ -115,4 +115,4 @@ def test_what_cannot_be_cut_is_refused() -> None:
     with pytest.raises(UsageError, match="this denoiser is none"):
         with_cache(nn.Identity(), 1, (WORDS,))
     with pytest.raises(UsageError, match="step_cache 0; expected a whole number of layers from 1"):
-        Options(step_cache=0)
+        ExportOptions(step_cache=0)

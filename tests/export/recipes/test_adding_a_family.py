@@ -15,8 +15,8 @@ from latentlink.bench.checkpoints.layout import Tokenizer
 from latentlink.bench.checkpoints.tokenizers import write_tokenizer
 from latentlink.engine.build import build_bundle
 from latentlink.export import recipes
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from latentlink.export.recipes import RECIPES
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding-a-family.md"
@@ -92,7 +92,7 @@ def test_the_pages_recipe_makes_the_latents_that_diffusers_makes(checkpoint: Pat
     from diffusers import AuraFlowPipeline
 
     # no picture is read here
-    manifest = export_checkpoint(checkpoint, tmp_path / "export", options=Options(without=("vae_encoder",)))
+    manifest = export_checkpoint(checkpoint, tmp_path / "export", options=ExportOptions(without=("vae_encoder",)))
     assert manifest.family == "auraflow"
     build_bundle(tmp_path / "export", tmp_path / "bundle")
     theirs = AuraFlowPipeline.from_pretrained(checkpoint)

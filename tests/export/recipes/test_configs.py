@@ -15,7 +15,7 @@ from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.options import Options
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.parts.vae import load_vae
 from latentlink.export.recipes import find_recipe
 
@@ -38,7 +38,7 @@ def changed(made: Callable[[str], Path], tmp_path: Path) -> Changed:
             name = "scheduler_config.json" if part == "scheduler" else "config.json"
             config = tmp_path / size / part / name
             config.write_text(json.dumps(json.loads(config.read_text()) | changes))
-        return Checkpoint.open(tmp_path / size, Options())
+        return Checkpoint.open(tmp_path / size, ExportOptions())
 
     return change
 
@@ -119,4 +119,4 @@ def test_a_vaes_affine_is_checked_before_its_network_is_made(
     checkpoint = changed("tiny-sd1", vae=config)
     monkeypatch.setattr(Checkpoint, "network", None)
     with pytest.raises(CheckpointError, match=said):
-        load_vae(checkpoint, Options(), candidate=None)
+        load_vae(checkpoint, ExportOptions(), candidate=None)

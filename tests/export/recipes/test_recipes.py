@@ -16,9 +16,9 @@ from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.recipes import find_recipe
 from latentlink.ports import Port
 
@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 
 def defaults(path: Path) -> tuple[str, Sampling]:
-    checkpoint = Checkpoint.open(path, Options())
+    checkpoint = Checkpoint.open(path, ExportOptions())
     name, recipe = find_recipe(checkpoint, "auto")
     return name, Sampling.from_json(recipe.sampling(checkpoint))
 
@@ -76,7 +76,7 @@ def test_conditions_have_their_defaults_as_data(made: Make) -> None:
     assert defaults(made("tiny-sdxl-refiner"))[1].conditions["aesthetic_score"] == ((6.0,), (2.5,))
 
 
-def components(path: Path, options: Options) -> dict[str, Component]:
+def components(path: Path, options: ExportOptions) -> dict[str, Component]:
     checkpoint = Checkpoint.open(path, options)
     return {made.name: made for made in find_recipe(checkpoint, "auto")[1].components(checkpoint, options)}
 
@@ -86,21 +86,21 @@ def kinds(ports: tuple[Port, ...], kind: str) -> list[str]:
 
 
 def test_a_denoiser_has_the_ports_that_its_network_needs(made: Make) -> None:
-    refiner = components(made("tiny-sdxl-refiner"), Options(space="sdxl"))["denoiser"].inputs
+    refiner = components(made("tiny-sdxl-refiner"), ExportOptions(space="sdxl"))["denoiser"].inputs
     assert kinds(refiner, "condition") == ["original_size", "crop", "aesthetic_score"]
     assert kinds(refiner, "guidance") == ["cfg"]
-    inpaint = components(made("tiny-sd1-inpaint"), Options(space="sd"))["denoiser"].inputs
+    inpaint = components(made("tiny-sd1-inpaint"), ExportOptions(space="sd"))["denoiser"].inputs
     assert [port.slot for port in inpaint if port.slot == "masked" or port.slot.startswith("init")] == ["masked"]
-    assert kinds(components(made("tiny-lcm"), Options(space="sd"))["denoiser"].inputs, "guidance") == ["embedded"]
-    assert kinds(components(made("tiny-flux-dev"), Options(space="flux1"))["denoiser"].inputs, "guidance") == [
+    assert kinds(components(made("tiny-lcm"), ExportOptions(space="sd"))["denoiser"].inputs, "guidance") == ["embedded"]
+    assert kinds(components(made("tiny-flux-dev"), ExportOptions(space="flux1"))["denoiser"].inputs, "guidance") == [
         "embedded"
     ]
-    assert not kinds(components(made("tiny-flux-schnell"), Options(space="flux1"))["denoiser"].inputs, "guidance")
+    assert not kinds(components(made("tiny-flux-schnell"), ExportOptions(space="flux1"))["denoiser"].inputs, "guidance")
 
 
 def test_t5_can_be_left_out_where_the_family_can_do_without(made: Make) -> None:
-    whole = components(made("tiny-sd3"), Options(space="sd3"))
-    without = components(made("tiny-sd3"), Options(space="sd3", without=("text_encoder_3",)))
+    whole = components(made("tiny-sd3"), ExportOptions(space="sd3"))
+    without = components(made("tiny-sd3"), ExportOptions(space="sd3", without=("text_encoder_3",)))
     assert set(whole) - set(without) == {"text_encoder_3"}
     assert len(kinds(whole["denoiser"].inputs, "text")) == len(kinds(without["denoiser"].inputs, "text")) + 1
     # with T5 the CLIPs may cut a long prompt off, because T5 reads all of it
@@ -112,12 +112,12 @@ def test_what_a_family_needs_cannot_be_left_out(made: Make, tmp_path: Path) -> N
     with pytest.raises(
         UsageError, match=r"'text_encoder' cannot be left out; of Stable Diffusion 3 and 3\.5 these can: vae_enc"
     ):
-        export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=Options(without=("text_encoder",)))
+        export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=ExportOptions(without=("text_encoder",)))
 
 
 def test_a_family_without_a_unet_has_no_step_cache(made: Make, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"what the deep layers of a UNet make, and Stable Diffusion 3.* has none"):
-        export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=Options(step_cache=1))
+        export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=ExportOptions(step_cache=1))
     assert not (tmp_path / "out").exists()
 
 
@@ -133,21 +133,21 @@ def test_what_a_vae_alone_cannot_do_is_refused_before_the_work(
 ) -> None:
     vae = vae_alone(made, "tiny-sd1", tmp_path / "vae")
     with pytest.raises(UsageError, match=said):
-        export_checkpoint(vae, tmp_path / "out", options=Options(**options))
+        export_checkpoint(vae, tmp_path / "out", options=ExportOptions(**options))
 
 
-def check(path: Path, options: Options) -> None:
+def check(path: Path, options: ExportOptions) -> None:
     checkpoint = Checkpoint.open(path, options)
     find_recipe(checkpoint, "auto")[1].check(checkpoint, options)
 
 
 def test_a_bundle_may_leave_both_halves_of_its_vae_to_another(made: Make) -> None:
-    check(made("tiny-sd1"), Options(without=("vae_decoder", "vae_encoder")))
+    check(made("tiny-sd1"), ExportOptions(without=("vae_decoder", "vae_encoder")))
 
 
 def test_clip_skip_is_refused_where_no_hidden_state_of_clip_is_read(made: Make) -> None:
     with pytest.raises(UsageError, match=r"clip_skip of 1 was given, but FLUX\.1 reads no hidden states of CLIP"):
-        check(made("tiny-flux-dev"), Options(clip_skip=1))
+        check(made("tiny-flux-dev"), ExportOptions(clip_skip=1))
 
 
 @pytest.mark.parametrize(
@@ -156,19 +156,20 @@ def test_clip_skip_is_refused_where_no_hidden_state_of_clip_is_read(made: Make) 
 def test_clip_skip_leaves_out_no_more_layers_than_there_are(made: Make, size: str, own: int) -> None:
     texts = [folder for folder in made(size).glob("text_encoder*") if "T5" not in (folder / "config.json").read_text()]
     layers = min(json.loads((folder / "config.json").read_text())["num_hidden_layers"] for folder in texts)
-    check(made(size), Options(clip_skip=layers - own))
+    check(made(size), ExportOptions(clip_skip=layers - own))
     with pytest.raises(UsageError, match=f"has {layers} layers, .* leaves out {own}; expected at most {layers - own}"):
-        check(made(size), Options(clip_skip=layers - own + 1))
+        check(made(size), ExportOptions(clip_skip=layers - own + 1))
 
 
 def test_clip_skip_is_a_number_of_layers() -> None:
     with pytest.raises(UsageError, match="clip_skip -1; expected a whole number"):
-        Options(clip_skip=-1)
+        ExportOptions(clip_skip=-1)
 
 
 def test_clip_skip_is_another_embedding(made: Make) -> None:
     last, skipped = (
-        components(made("tiny-sd1"), Options(space="sd", clip_skip=skip))["text_encoder"].outputs[0] for skip in (0, 1)
+        components(made("tiny-sd1"), ExportOptions(space="sd", clip_skip=skip))["text_encoder"].outputs[0]
+        for skip in (0, 1)
     )
     assert last.symbol != skipped.symbol
 
@@ -190,7 +191,7 @@ def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_
 ) -> None:
     vae = vae_alone(made, "tiny-sdxl", tmp_path / "vae", force_upcast=True)
     # one half of the VAE shows it
-    options = Options(space="sdxl", dtype="float16", without=("vae_encoder",))
+    options = ExportOptions(space="sdxl", dtype="float16", without=("vae_encoder",))
     manifest = export_checkpoint(vae, tmp_path / "out", options=options)
     assert {engine.precision for part in manifest.components.values() for engine in part.engines} == {"float32"}
     assert "force_upcast" in manifest.provenance["precision.vae_decoder"]
@@ -210,7 +211,7 @@ def test_a_vae_that_overflows_in_half_precision_is_exported_in_float32_with_the_
 def test_a_vae_says_why_it_is_in_float32(
     made: Make, tmp_path: Path, size: str, config: dict[str, Any], reason: str
 ) -> None:
-    options = Options(space=size.removeprefix("tiny-"), dtype="float16")
+    options = ExportOptions(space=size.removeprefix("tiny-"), dtype="float16")
     made_of = components(changed(made(size) / "vae", tmp_path / "vae", **config), options)
     assert re.search(reason, made_of["vae_decoder"].overflows)
     assert made_of["vae_decoder"].computes_in("float16") == ("float16" if reason == "^$" else "float32")

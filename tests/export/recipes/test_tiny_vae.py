@@ -14,15 +14,15 @@ from diffusers.image_processor import VaeImageProcessor
 
 from latentlink.errors import CheckpointError, LatentLinkError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.graphs.component import Component
-from latentlink.export.options import Options
 from latentlink.export.parts.vae import vae_components
 from latentlink.export.recipes import find_recipe
 from latentlink.ports import latent_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
-SD = Options(space="sd")
+SD = ExportOptions(space="sd")
 WIDTHS = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
 
 
@@ -37,7 +37,7 @@ def made(folder: Path, **arguments: Any) -> AutoencoderTiny:
     return vae
 
 
-def components(folder: Path, options: Options) -> tuple[Component, Component]:
+def components(folder: Path, options: ExportOptions) -> tuple[Component, Component]:
     checkpoint = Checkpoint.open(folder, options)
     name, recipe = find_recipe(checkpoint, "auto")
     assert name == "vae-tiny"
@@ -73,7 +73,7 @@ def test_its_ports_are_those_of_the_vae_it_was_distilled_from(tmp_path: Path) ->
     space = KNOWN_SPACES["sd3"]
     whole = AutoencoderKL(latent_channels=16, block_out_channels=(32,) * 4)
     for ours, theirs in zip(
-        reversed(components(tmp_path, Options(space="sd3"))), vae_components(whole, space, SD), strict=True
+        reversed(components(tmp_path, ExportOptions(space="sd3"))), vae_components(whole, space, SD), strict=True
     ):
         assert (ours.name, ours.inputs, ours.outputs) == (theirs.name, theirs.inputs, theirs.outputs)
         assert ours.spaces == (space,)
@@ -82,13 +82,13 @@ def test_its_ports_are_those_of_the_vae_it_was_distilled_from(tmp_path: Path) ->
 def test_a_space_that_is_in_no_table_is_that_of_a_bundle(tmp_path: Path) -> None:
     made(tmp_path)
     house = LatentSpace(name="house", channels=4, downscale=8, scaling=0.5, shift=0.25, weights="0" * 64)
-    decoder, _ = components(tmp_path, Options(space=house))
+    decoder, _ = components(tmp_path, ExportOptions(space=house))
     assert decoder.inputs == (latent_port(house),)
 
 
 def test_it_computes_in_half_precision_where_that_is_asked_for(tmp_path: Path) -> None:
     made(tmp_path)
-    made_of = components(tmp_path, Options(space="sd", dtype="float16"))
+    made_of = components(tmp_path, ExportOptions(space="sd", dtype="float16"))
     assert [part.computes_in("float16") for part in made_of] == ["float16", "float16"]
 
 
@@ -117,7 +117,7 @@ def test_its_space_is_what_the_user_says_and_never_guessed(
 ) -> None:
     made(tmp_path, **arguments)
     with pytest.raises(CheckpointError, match=said):
-        components(tmp_path, Options(space=space))
+        components(tmp_path, ExportOptions(space=space))
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_a_config_that_describes_no_tiny_vae_is_refused_before_its_network_is_ma
 def test_what_only_a_whole_model_has_cannot_be_asked_of_it(tmp_path: Path, option: str, value: Any) -> None:
     made(tmp_path / "vae")
     with pytest.raises(LatentLinkError, match=r"holds a VAE alone|reads no hidden states"):
-        export_checkpoint(tmp_path / "vae", tmp_path / "out", options=Options(space="sd", **{option: value}))
+        export_checkpoint(tmp_path / "vae", tmp_path / "out", options=ExportOptions(space="sd", **{option: value}))

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from latentlink.cli.export import command
 from latentlink.engine.bundle import Bundle
-from latentlink.export.options import Options
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.runtime import bundle_path
 
 
@@ -20,9 +20,9 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("name", ["demo", "demo-b"])
 def test_the_space_of_a_bundle_is_given_to_the_export(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[Options] = []
+    found: list[ExportOptions] = []
 
-    def export_checkpoint(*_: Any, options: Options, **__: Any) -> None:
+    def export_checkpoint(*_: Any, options: ExportOptions, **__: Any) -> None:
         found.append(options)
         raise Stop
 

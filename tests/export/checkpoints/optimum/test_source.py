@@ -18,8 +18,8 @@ from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 
 KINDS = {
@@ -27,7 +27,7 @@ KINDS = {
     "unet": diffusers.UNet2DConditionModel,
     "vae": diffusers.AutoencoderKL,
 }
-NAMED = Options(space="tiny")
+NAMED = ExportOptions(space="tiny")
 
 # one worker, so that the directory is made and imported once
 pytestmark = pytest.mark.xdist_group("optimum")
@@ -60,8 +60,8 @@ def edit(path: Path, change: Callable[[onnx.ModelProto], None]) -> None:
     onnx.save(model, path)
 
 
-def read(directory: Path, part: str, options: Options = NAMED) -> Any:
-    return OptimumDirectory.open(directory, options).network(part, KINDS[part])
+def read(directory: Path, part: str, dtype: str = "float32") -> Any:
+    return OptimumDirectory.open(directory, dtype=dtype, names_space=True).network(part, KINDS[part])
 
 
 @pytest.mark.parametrize(("width", "height", "count", "guidance"), [(16, 16, 1, 1.0), (24, 8, 3, 5.0)])
@@ -129,7 +129,7 @@ def test_a_space_of_its_own_needs_a_name_from_the_user(tiny_onnx: Path, tmp_path
 
 def test_without_an_encoder_a_known_space_must_be_named(copy: Path) -> None:
     shutil.rmtree(copy / "vae_encoder")
-    directory = OptimumDirectory.open(copy, NAMED)
+    directory = OptimumDirectory.open(copy, names_space=True)
     assert directory.absent == {"vae_encoder"}
     with pytest.raises(CheckpointError, match=r"no vae_encoder.*Name a known space"):
         list(directory.network("vae", diffusers.AutoencoderKL).state_dict())
@@ -137,18 +137,18 @@ def test_without_an_encoder_a_known_space_must_be_named(copy: Path) -> None:
 
 def test_clip_skip_needs_hidden_states_in_the_graph(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"hidden_states\.1 is needed"):
-        export_checkpoint(copy, tmp_path / "out", options=Options(space="tiny", clip_skip=1))
+        export_checkpoint(copy, tmp_path / "out", options=ExportOptions(space="tiny", clip_skip=1))
 
 
 def test_a_graph_is_imported_in_the_dtype_it_has(tiny_onnx: Path) -> None:
     with pytest.raises(CheckpointError, match=r"unet/model\.onnx is in float32, but --dtype is float16"):
-        read(tiny_onnx, "unet", Options(space="tiny", dtype="float16"))
-    assert read(tiny_onnx, "vae", Options(space="tiny", dtype="float16")).decoder.graph.dtype == "float32"
+        read(tiny_onnx, "unet", "float16")
+    assert read(tiny_onnx, "vae", "float16").decoder.graph.dtype == "float32"
 
 
 def test_a_class_that_optimum_does_not_export_is_refused(tiny_onnx: Path) -> None:
     with pytest.raises(CheckpointError, match=r"unet is a UNet3DConditionModel"):
-        OptimumDirectory.open(tiny_onnx, NAMED).network("unet", diffusers.UNet3DConditionModel)
+        OptimumDirectory.open(tiny_onnx, names_space=True).network("unet", diffusers.UNet3DConditionModel)
 
 
 @pytest.mark.parametrize("missing", ["unet/config.json", "vae_decoder/config.json", "text_encoder/model.onnx"])

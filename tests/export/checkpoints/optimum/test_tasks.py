@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.optimum.tasks import check_task, library_of, task_of
+from latentlink.export.checkpoints.directory.library import library_of
+from latentlink.export.checkpoints.optimum.tasks import check_task, task_of
 
 
 def test_the_library_is_seen_from_the_files(tiny: Path, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save_file
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.options import Options
 
 if TYPE_CHECKING:
     from tests.export.conftest import Published
 
 Made = Callable[[str], "Published"]
-PLAIN = Options()
+PLAIN = ExportOptions()
 UNET = "model.diffusion_model."
 
 

@@ -12,10 +12,10 @@ from latentlink.bench.checkpoints import original_layout
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_g_config, clip_l_config, open_clip_config
 from latentlink.export.checkpoints.single_file.flux import flux_config
-from latentlink.export.checkpoints.single_file.header import Shapes
+from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.mmdit import mmdit_config
 from latentlink.export.checkpoints.single_file.t5 import t5_config
-from latentlink.export.checkpoints.single_file.unet import unet_config
+from latentlink.export.checkpoints.single_file.unet import ldm_unet_config
 from latentlink.export.checkpoints.single_file.vae import ldm_vae_config
 
 SD1 = {
@@ -80,13 +80,13 @@ MMDITS: Mapping[str, Mapping[str, Any]] = {
 Writer = Callable[[Mapping[str, torch.Tensor], Any], dict[str, torch.Tensor]]
 
 
-def shapes_of(cls: Any, arguments: Mapping[str, Any], write: Writer) -> Shapes:
+def shapes_of(cls: Any, arguments: Mapping[str, Any], write: Writer) -> PartShapes:
     """Shapes in the original layout of a network that holds no numbers."""
     with torch.device("meta"):
         network = cls(cls.config_class(**arguments)) if hasattr(cls, "config_class") else cls(**arguments)
         config = network.config.to_dict() if hasattr(cls, "config_class") else network.config
         original = write(network.state_dict(), config)
-    return Shapes(where="It", table={name: tuple(tensor.shape) for name, tensor in original.items()})
+    return PartShapes(where="It", table={name: tuple(tensor.shape) for name, tensor in original.items()})
 
 
 def check(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -97,7 +97,7 @@ def check(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 def test_a_published_unets_config_is_read_off_its_shapes(family: str) -> None:
     from diffusers import UNet2DConditionModel
 
-    found = unet_config(shapes_of(UNet2DConditionModel, UNETS[family], original_layout.unet))
+    found = ldm_unet_config(shapes_of(UNet2DConditionModel, UNETS[family], original_layout.unet))
     check(found, {"out_channels": 4, **UNETS[family]})
 
 
@@ -196,7 +196,7 @@ def test_the_last_of_open_clip_hs_24_layers_is_left_out_as_stable_diffusion_2_do
     with torch.device("meta"):
         network = CLIPTextModelWithProjection(CLIPTextConfig(**whole))
         original = original_layout.open_clip(network.state_dict(), whole)
-        shapes = Shapes(where="It", table={name: tuple(tensor.shape) for name, tensor in original.items()})
+        shapes = PartShapes(where="It", table={name: tuple(tensor.shape) for name, tensor in original.items()})
         config = OPEN_CLIP.config(shapes)
         converted = OPEN_CLIP.convert(original, config, network)
     assert config["num_hidden_layers"] == 23
@@ -211,4 +211,4 @@ def test_a_block_that_is_left_out_is_named() -> None:
     whole = shapes_of(UNet2DConditionModel, SD1, original_layout.unet)
     holed = {name: shape for name, shape in whole.table.items() if not name.startswith("input_blocks.4.")}
     with pytest.raises(CheckpointError, match=r"lacks input_blocks\.4"):
-        unet_config(Shapes(where="The unet", table=holed))
+        ldm_unet_config(PartShapes(where="The unet", table=holed))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.options import Options
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.parts.identity import latent_space
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.export.conftest import Published
 
 Made = Callable[[str], "Published"]
-PLAIN = Options()
+PLAIN = ExportOptions()
 
 CLASSES = {
     "sd1": ("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
@@ -41,7 +41,7 @@ def with_more(file: Path, out: Path, more: Mapping[str, Tensor], metadata: dict[
 
 
 def prediction(file: Path, asked: str | None = None) -> str:
-    return str(Checkpoint.open(file, Options(prediction=asked)).config("scheduler")["prediction_type"])
+    return str(Checkpoint.open(file, ExportOptions(prediction=asked)).config("scheduler")["prediction_type"])
 
 
 @pytest.mark.parametrize("family", CLASSES)
@@ -108,7 +108,7 @@ def test_stable_diffusion_2_without_evidence_is_a_question_whatever_global_step_
 
 def test_the_side_that_stable_diffusion_2_was_trained_at_goes_with_its_prediction(published: Made) -> None:
     for asked, side in (("epsilon", 64), ("v_prediction", 96)):
-        checkpoint = Checkpoint.open(published("sd2").file, Options(prediction=asked))
+        checkpoint = Checkpoint.open(published("sd2").file, ExportOptions(prediction=asked))
         assert checkpoint.config("unet")["sample_size"] == side
 
 
@@ -125,9 +125,9 @@ def test_the_headers_modelspec_is_evidence_that_the_user_may_overrule(published:
 
 def test_a_flow_is_not_asked_about_and_an_unknown_prediction_is_refused(published: Made) -> None:
     with pytest.raises(CheckpointError, match="predicts a flow"):
-        Checkpoint.open(published("flux-dev").file, Options(prediction="epsilon"))
+        Checkpoint.open(published("flux-dev").file, ExportOptions(prediction="epsilon"))
     with pytest.raises(UsageError, match="'velocity'"):
-        Options(prediction="velocity")
+        ExportOptions(prediction="velocity")
 
 
 def test_a_denoiser_preconditioned_as_in_edm_is_refused(published: Made, tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def test_a_vae_alone_in_diffusers_layout_is_read_with_the_old_names_of_attention
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
-@pytest.mark.parametrize("options", [Options(prediction="epsilon"), Options(tokenizer=Path("clip"))])
+@pytest.mark.parametrize("options", [ExportOptions(prediction="epsilon"), ExportOptions(tokenizer=Path("clip"))])
 def test_an_answer_that_a_vae_alone_does_not_ask_for_is_refused(
-    bare_vae: Callable[[int], Path], tiny: Path, options: Options
+    bare_vae: Callable[[int], Path], tiny: Path, options: ExportOptions
 ) -> None:
     for path in (bare_vae(4), tiny / "vae"):
         with pytest.raises(CheckpointError, match="holds a VAE alone"):

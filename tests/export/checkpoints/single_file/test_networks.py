@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.loading import load_network
+from latentlink.export.checkpoints.directory.loading import load_network
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.flux import convert_flux
-from latentlink.export.options import Options
 
 if TYPE_CHECKING:
     from tests.export.conftest import Published
@@ -73,7 +73,7 @@ def test_a_network_computes_the_same_bits_from_the_file_as_from_the_directory(
     made = published(family)
     name = made.parts[part][0]
     cls = getattr(diffusers, name, None) or getattr(transformers, name)
-    options = Options(prediction="epsilon" if family == "sd2" else None)
+    options = ExportOptions(prediction="epsilon" if family == "sd2" else None)
     from_file = Checkpoint.open(made.file, options).network(part, cls)
     from_directory = load_network(cls, made.directory / part)
     assert {t.dtype for t in from_file.parameters()} == {torch.float32}
@@ -96,8 +96,8 @@ def test_a_clip_of_the_early_files_is_read_whose_names_leave_text_model_out(
     early = {name.replace(f"{prefix}text_model.", prefix): tensor for name, tensor in state.items()}
     assert early.keys() != state.keys()
     save_file(early, tmp_path / "early.safetensors")
-    found = Checkpoint.open(tmp_path / "early.safetensors", Options()).network("text_encoder", CLIPTextModel)
-    wanted = Checkpoint.open(published("sd1").file, Options()).network("text_encoder", CLIPTextModel)
+    found = Checkpoint.open(tmp_path / "early.safetensors", ExportOptions()).network("text_encoder", CLIPTextModel)
+    wanted = Checkpoint.open(published("sd1").file, ExportOptions()).network("text_encoder", CLIPTextModel)
     for name, tensor in wanted.state_dict().items():
         assert torch.equal(found.state_dict()[name], tensor), name
 

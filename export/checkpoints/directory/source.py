@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.loading import load_network
-from latentlink.export.checkpoints.tokenizer_folders import find_tokenizer, kind_of_class
-
-if TYPE_CHECKING:
-    from latentlink.export.options import Options
+from latentlink.export.checkpoints.directory.json_file import read_json
+from latentlink.export.checkpoints.directory.loading import load_network
+from latentlink.export.checkpoints.directory.tokenizer_folders import find_tokenizer, kind_of_class
 
 PART = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -23,7 +20,7 @@ ALONE = {"AutoencoderKL": "vae", "AutoencoderTiny": "vae"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
+class DiffusersDirectory:
     """A diffusers directory.
 
     Args:
@@ -43,8 +40,13 @@ class Directory:
     tokenizer: Path | None = None
 
     @classmethod
-    def open(cls, root: Path, options: Options) -> Directory:
+    def open(cls, root: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> DiffusersDirectory:
         """Read the index of a directory.
+
+        Args:
+            root: The directory.
+            prediction: Prediction type named by the user, if any.
+            tokenizer: Folder of tokenizers named by the user, if any.
 
         Raises:
             CheckpointError: It is no diffusers directory.
@@ -55,15 +57,15 @@ class Directory:
                 root=root,
                 classes=_classes(index),
                 index={key: value for key, value in index.items() if not isinstance(value, list)},
-                prediction=options.prediction,
-                tokenizer=options.tokenizer,
+                prediction=prediction,
+                tokenizer=tokenizer,
             )
         if (root / "config.json").is_file():
             name = read_json(root / "config.json").get("_class_name")
             if name in ALONE:
                 return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
             # a large library, for nothing but this message
-            from latentlink.export.checkpoints.optimum.tasks import library_of
+            from latentlink.export.checkpoints.directory.library import library_of
 
             what = f"a model of {library_of(root) or 'an unknown library'}" if name is None else f"one {name}"
             raise CheckpointError(
@@ -144,22 +146,3 @@ def _classes(index: Mapping[str, Any]) -> Mapping[str, str]:
         and len(value) == 2
         and all(isinstance(item, str) for item in value)
     }
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object from a file of a checkpoint.
-
-    Raises:
-        CheckpointError: The file is missing or does not hold a JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"The checkpoint lacks {path.parent.name}/{path.name}.", remedy="Get the whole checkpoint again."
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise CheckpointError(f"{str(path)!r} is not JSON: {error}.", remedy="Get the file again.") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{str(path)!r} holds no JSON object.", remedy="Get the file again.")
-    return value

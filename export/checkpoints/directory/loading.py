@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.weights_files import weights_variant
+from latentlink.export.checkpoints.directory.weights_files import weights_variant
 
 
 def load_network(network: Any, folder: Path) -> Any:

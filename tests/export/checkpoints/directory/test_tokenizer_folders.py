@@ -12,8 +12,8 @@ import pytest
 from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.tokenizer_folders import kind_of_folder, pad_token
-from latentlink.export.options import Options
+from latentlink.export.checkpoints.directory.tokenizer_folders import kind_of_folder, pad_token
+from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.parts.tokenizer import clip_tokenizer
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_t5(folder: Path) -> None:
 
 def test_a_folder_of_tokenizer_files_serves_every_part_of_its_kind(published: Made, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "clip", 600)
-    checkpoint = Checkpoint.open(published("flux-dev").file, Options(tokenizer=tmp_path / "clip"))
+    checkpoint = Checkpoint.open(published("flux-dev").file, ExportOptions(tokenizer=tmp_path / "clip"))
     assert checkpoint.folder("tokenizer") == tmp_path / "clip"
     with pytest.raises(CheckpointError, match="no T5 tokenizer for tokenizer_2"):
         checkpoint.folder("tokenizer_2")
@@ -47,9 +47,9 @@ def test_of_a_checkpoints_directory_the_parts_own_folder_is_taken_first(publishe
     for part in ("tokenizer", "tokenizer_2"):
         write_tokenizer(tmp_path / part, 600)
     write_t5(tmp_path / "tokenizer_3")
-    sdxl = Checkpoint.open(published("sdxl").file, Options(tokenizer=tmp_path))
+    sdxl = Checkpoint.open(published("sdxl").file, ExportOptions(tokenizer=tmp_path))
     assert sdxl.folder("tokenizer") == tmp_path / "tokenizer"
-    flux = Checkpoint.open(published("flux-dev").file, Options(tokenizer=tmp_path))
+    flux = Checkpoint.open(published("flux-dev").file, ExportOptions(tokenizer=tmp_path))
     # the directory's tokenizer_2 is of the other kind
     assert flux.folder("tokenizer_2") == tmp_path / "tokenizer_3"
 
@@ -59,7 +59,7 @@ def test_one_vocabulary_serves_encoders_that_were_trained_with_different_padding
 ) -> None:
     write_tokenizer(tmp_path / "clip", 600)
     assert pad_token(tmp_path / "clip") == "<|endoftext|>"
-    checkpoint = Checkpoint.open(published("sdxl").file, Options(tokenizer=tmp_path / "clip"))
+    checkpoint = Checkpoint.open(published("sdxl").file, ExportOptions(tokenizer=tmp_path / "clip"))
     first = clip_tokenizer(checkpoint.folder("tokenizer"), 77)
     second = clip_tokenizer(checkpoint.folder("tokenizer_2"), 77)
     assert (first.pad_id, second.pad_id) == (599, 0)  # the end token and "!"
@@ -73,27 +73,27 @@ def test_without_a_folder_the_cached_published_tokenizer_is_taken(published: Mad
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(commit)
     write_tokenizer(folder / "snapshots" / commit, 600)
-    checkpoint = Checkpoint.open(published("sd1").file, Options())
+    checkpoint = Checkpoint.open(published("sd1").file, ExportOptions())
     assert checkpoint.folder("tokenizer") == folder / "snapshots" / commit
 
 
 def test_without_either_the_remedy_names_both(published: Made, empty_cache: Path) -> None:
-    checkpoint = Checkpoint.open(published("sd1").file, Options())
+    checkpoint = Checkpoint.open(published("sd1").file, ExportOptions())
     with pytest.raises(CheckpointError, match=r"--tokenizer DIR, or fetch one: hf download openai/clip-vit-large"):
         checkpoint.folder("tokenizer")
 
 
 def test_a_part_that_the_family_does_not_have_is_refused(published: Made, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "clip", 600)
-    checkpoint = Checkpoint.open(published("sd1").file, Options(tokenizer=tmp_path / "clip"))
+    checkpoint = Checkpoint.open(published("sd1").file, ExportOptions(tokenizer=tmp_path / "clip"))
     with pytest.raises(CheckpointError, match="holds no tokenizer_2"):
         checkpoint.folder("tokenizer_2")
 
 
 def test_a_directorys_own_tokenizer_gives_way_to_the_folder_that_the_user_names(tiny: Path, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "clip", 600)
-    assert Checkpoint.open(tiny, Options()).folder("tokenizer") == tiny.resolve() / "tokenizer"
-    assert Checkpoint.open(tiny, Options(tokenizer=tmp_path / "clip")).folder("tokenizer") == tmp_path / "clip"
+    assert Checkpoint.open(tiny, ExportOptions()).folder("tokenizer") == tiny.resolve() / "tokenizer"
+    assert Checkpoint.open(tiny, ExportOptions(tokenizer=tmp_path / "clip")).folder("tokenizer") == tmp_path / "clip"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"model": {"type": "WordPiece"}}', "[" * 100_000])

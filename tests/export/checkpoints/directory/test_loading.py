@@ -14,9 +14,9 @@ import torch
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.options import Options
+from latentlink.export.checkpoints.options import ExportOptions
 
-PLAIN = Options()
+PLAIN = ExportOptions()
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
 
@@ -150,7 +150,7 @@ def test_another_network_alone_is_refused_by_name(tiny: Path) -> None:
 
 
 def test_the_users_prediction_fills_a_gap_in_the_scheduler_and_never_overrules_it(tiny: Path, tmp_path: Path) -> None:
-    asked = Options(prediction="v_prediction")
+    asked = ExportOptions(prediction="v_prediction")
     assert Checkpoint.open(tiny, asked).config("scheduler")["prediction_type"] == "v_prediction"
     assert "prediction_type" not in Checkpoint.open(tiny, PLAIN).config("scheduler")
     root = tmp_path / "stated"
@@ -167,7 +167,7 @@ def test_a_prediction_for_a_scheduler_of_flows_is_refused(tiny: Path, tmp_path: 
     flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
     (root / "scheduler" / "scheduler_config.json").write_text(json.dumps(flow))
     with pytest.raises(CheckpointError, match="predicts a flow"):
-        Checkpoint.open(root, Options(prediction="epsilon")).config("scheduler")
+        Checkpoint.open(root, ExportOptions(prediction="epsilon")).config("scheduler")
 
 
 def test_a_part_named_like_a_path_is_no_part(tiny: Path, tmp_path: Path) -> None:

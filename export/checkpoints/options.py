@@ -12,7 +12,7 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ExportOptions:
     """Resolved options of an export.
 
     Args:

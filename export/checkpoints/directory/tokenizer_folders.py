@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.hub import cached
+from latentlink.export.checkpoints.directory.hub import cached
 
 # The published tokenizers of each kind; any one of a kind has the same vocabulary.
 PUBLISHED: Mapping[str, tuple[str, ...]] = {

@@ -1,0 +1,1 @@
+"""Checkpoints that are directories: their configs, weights and tokenizers, local or of the Hub."""
