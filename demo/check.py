@@ -28,7 +28,7 @@ FILLED: Mapping[str, float] = {"star": 0.38, "triangle": 0.5, "circle": 0.785, "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class PictureCheck:
     """What a picture shows, and whether that is what was asked for.
 
     Args:
@@ -54,7 +54,7 @@ class Verdict:
         return self.shape == self.asked.shape
 
 
-def check(picture: NDArray[np.uint8], asked: Scene) -> Verdict:
+def check(picture: NDArray[np.uint8], asked: Scene) -> PictureCheck:
     """Look at a picture.
 
     Args:
@@ -68,18 +68,18 @@ def check(picture: NDArray[np.uint8], asked: Scene) -> Verdict:
         raise ValueError(f"Expected a uint8 picture [H, W, 3], received {picture.dtype} {list(picture.shape)}.")
     pixels = picture.astype(np.float64)
     ground = _border(pixels)
-    background = nearest(ground)
+    background = nearest_colour(ground)
     other = np.linalg.norm(pixels - ground, axis=2) > FAR
     if other.mean() < LEAST_AREA:
-        return Verdict(asked=asked, colour="", background=background, shape="")
-    colour = nearest(_middle(pixels, other))
+        return PictureCheck(asked=asked, colour="", background=background, shape="")
+    colour = nearest_colour(_middle(pixels, other))
     of_colour = np.linalg.norm(pixels - np.array(COLOURS.get(colour, (-999,) * 3)), axis=2) < FAR
     if (of_colour & other).mean() < LEAST_AREA:
         colour = ""
-    return Verdict(asked=asked, colour=colour, background=background, shape=_shape(other))
+    return PictureCheck(asked=asked, colour=colour, background=background, shape=_shape(other))
 
 
-def nearest(colour: NDArray[np.float64]) -> str:
+def nearest_colour(colour: NDArray[np.float64]) -> str:
     """The palette's word for an sRGB colour `[3]`, or the empty string where none is near."""
     distances = {word: float(np.linalg.norm(colour - np.array(rgb))) for word, rgb in COLOURS.items()}
     word = min(distances, key=lambda key: distances[key])

@@ -20,7 +20,7 @@ def demo_vae() -> AutoencoderKL:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class EncodedPictures:
     """Pictures and their posteriors, scaled as the denoiser sees them.
 
     Args:
@@ -55,7 +55,7 @@ class Encoded:
         return mean + deviation * torch.randn_like(mean) + spread * torch.randn_like(mean)
 
 
-def decoded(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+def decode_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Scaled latents `[B, 4, h, w]` to pictures, float32 `[B, 3, H, W]`, about -1..1."""
     picture: Tensor = vae.decode(latents / vae.config.scaling_factor).sample
     return picture

@@ -18,11 +18,11 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from latentlink.demo import checkpoint
 from latentlink.demo.draw import batch
-from latentlink.demo.encoded import Encoded, decoded, demo_vae
+from latentlink.demo.encoded import EncodedPictures, decode_latents, demo_vae
 from latentlink.demo.grammar import scenes
 from latentlink.demo.model import Curve, to_tensor
 from latentlink.demo.muon import Optimizer
-from latentlink.demo.train_vae import BATCH, POOL, psnr
+from latentlink.demo.train_vae import BATCH, POOL, psnr_of_tensors
 
 SEED = 41
 STEPS = 600
@@ -40,24 +40,26 @@ def finetune(curve: Curve) -> AutoencoderKL:
     rng = np.random.default_rng(SEED)
     vae = demo_vae().to(memory_format=torch.channels_last)
     drawn, held = (
-        Encoded.of(vae, flat(source, n)) for source, n in ((rng, POOL), (np.random.default_rng(SEED + 1), 256))
+        EncodedPictures.of(vae, flat(source, n)) for source, n in ((rng, POOL), (np.random.default_rng(SEED + 1), 256))
     )
     with torch.no_grad():
-        before = decoded(vae, held.mean)
+        before = decode_latents(vae, held.mean)
     optimizer = Optimizer([vae.decoder, vae.post_quant_conv], steps=STEPS, muon_lr=0.01, adam_lr=1e-3, ema=0.99)
     began = perf_counter()
     for step in range(STEPS):
         rows = torch.from_numpy(rng.integers(0, len(drawn.pictures), BATCH))
-        x, y = drawn.pictures[rows], decoded(vae, drawn.sample(rows, NOISE))
+        x, y = drawn.pictures[rows], decode_latents(vae, drawn.sample(rows, NOISE))
         optimizer.step(mse_loss(y, x) + 0.1 * l1_loss(y, x))
         if step % 100 == 0:
-            curve.add("finetune", step, perf_counter() - began, psnr=psnr(x, y.detach()))
+            curve.add("finetune", step, perf_counter() - began, psnr=psnr_of_tensors(x, y.detach()))
     optimizer.use_average()
     vae.to(memory_format=torch.contiguous_format).eval()
     with torch.no_grad():
-        after = decoded(vae, held.mean)
-    figures = {"psnr_before": psnr(held.pictures, before), "psnr": psnr(held.pictures, after)}
-    curve.add("finetune", STEPS, perf_counter() - began, **figures, psnr_between=psnr(before.clamp(-1, 1), after))
+        after = decode_latents(vae, held.mean)
+    figures = {"psnr_before": psnr_of_tensors(held.pictures, before), "psnr": psnr_of_tensors(held.pictures, after)}
+    curve.add(
+        "finetune", STEPS, perf_counter() - began, **figures, psnr_between=psnr_of_tensors(before.clamp(-1, 1), after)
+    )
     return vae
 
 

@@ -18,7 +18,7 @@ GUIDANCE = 5.0
 BATCH = 32
 
 
-def load(folder: Path) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     """The checkpoint in `folder` as a float32 pipeline with a DDIM scheduler."""
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -30,7 +30,7 @@ def sample(pipeline: StableDiffusionPipeline, captions: Sequence[str], seed: int
     """Latents as the denoiser leaves them, with deviation about 1, float32 `[N, 4, 8, 8]`.
 
     Args:
-        pipeline: From `load`.
+        pipeline: From `load_pipeline`.
         captions: N captions; picture n takes the noise of seed `seed + n`.
         seed: Of the first picture.
     """

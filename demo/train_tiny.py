@@ -16,10 +16,10 @@ from torch.nn.functional import mse_loss
 
 from latentlink.demo import checkpoint
 from latentlink.demo.draw import patchwork
-from latentlink.demo.encoded import Encoded, decoded, demo_vae
+from latentlink.demo.encoded import EncodedPictures, decode_latents, demo_vae
 from latentlink.demo.model import Curve, to_tensor
 from latentlink.demo.muon import Optimizer
-from latentlink.demo.train_vae import BATCH, POOL, pool, psnr, vae_loss
+from latentlink.demo.train_vae import BATCH, POOL, pool, psnr_of_tensors, vae_loss
 
 SEED = 31
 STEPS = 2400
@@ -50,7 +50,7 @@ def train_tiny(curve: Curve) -> AutoencoderTiny:
     rng = np.random.default_rng(SEED)
     vae = demo_vae().to(memory_format=torch.channels_last)
     shown = torch.cat([pool(rng, POOL), to_tensor(patchwork(rng, PATCHWORK))]).to(memory_format=torch.channels_last)
-    drawn, held = Encoded.of(vae, shown), Encoded.of(vae, pool(np.random.default_rng(SEED + 1), 256))
+    drawn, held = EncodedPictures.of(vae, shown), EncodedPictures.of(vae, pool(np.random.default_rng(SEED + 1), 256))
     tiny = make_tiny().to(memory_format=torch.channels_last)
     optimizer = Optimizer([tiny], steps=STEPS, muon_lr=0.01, adam_lr=1e-3, ema=0.995)
     began = perf_counter()
@@ -58,25 +58,25 @@ def train_tiny(curve: Curve) -> AutoencoderTiny:
         rows = torch.from_numpy(rng.integers(0, len(drawn.pictures), BATCH))
         latents = drawn.sample(rows, NOISE)
         with torch.no_grad():
-            wanted = decoded(vae, latents)
+            wanted = decode_latents(vae, latents)
         # float32: at this width bfloat16 is slower
         made, encoded = tiny.decode(latents).sample, tiny.encode(drawn.pictures[rows]).latents
         optimizer.step(vae_loss(wanted, made) + mse_loss(encoded, drawn.mean[rows]))
         if step % 200 == 0:
-            curve.add("tiny", step, perf_counter() - began, **measured(tiny, held))
+            curve.add("tiny", step, perf_counter() - began, **figures_of(tiny, held))
     optimizer.use_average()
     tiny.to(memory_format=torch.contiguous_format).eval()
-    curve.add("tiny", STEPS, perf_counter() - began, **measured(tiny, held))
+    curve.add("tiny", STEPS, perf_counter() - began, **figures_of(tiny, held))
     return tiny
 
 
-def measured(tiny: AutoencoderTiny, held: Encoded) -> dict[str, float]:
+def figures_of(tiny: AutoencoderTiny, held: EncodedPictures) -> dict[str, float]:
     """dB of the decoder on demo's encodings and of both halves together; deviation of the encoder from demo's."""
     with torch.no_grad():
         latents = tiny.encode(held.pictures).latents
         return {
-            "psnr": psnr(held.pictures, tiny.decode(held.mean).sample),
-            "psnr_both": psnr(held.pictures, tiny.decode(latents).sample),
+            "psnr": psnr_of_tensors(held.pictures, tiny.decode(held.mean).sample),
+            "psnr_both": psnr_of_tensors(held.pictures, tiny.decode(latents).sample),
             "encoder_error": float((latents - held.mean).std()),
         }
 

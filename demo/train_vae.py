@@ -56,7 +56,7 @@ def train_vae(plan: ModelPlan, curve: Curve) -> AutoencoderKL:
             y = vae.decode(posterior.sample()).sample
         optimizer.step(vae_loss(x, y.float()) + 1e-4 * kl(posterior.mean.float(), posterior.logvar.float()))
         if step % 200 == 0 or step == plan.vae_steps - 1:
-            curve.add("vae", step, perf_counter() - began, psnr=psnr(x, y.detach().float()))
+            curve.add("vae", step, perf_counter() - began, psnr=psnr_of_tensors(x, y.detach().float()))
     optimizer.use_average()
     vae.to(memory_format=torch.contiguous_format).eval()
     fold_gain(vae, plan.latent_gain)
@@ -65,7 +65,7 @@ def train_vae(plan: ModelPlan, curve: Curve) -> AutoencoderKL:
         held = pool(np.random.default_rng(plan.seed + 1), 256)
         shown = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in torch.split(held, 64)])
     vae.register_to_config(scaling_factor=round(1 / float(deviation), 4))
-    curve.add("vae", plan.vae_steps, perf_counter() - began, psnr=psnr(held, shown))
+    curve.add("vae", plan.vae_steps, perf_counter() - began, psnr=psnr_of_tensors(held, shown))
     return vae
 
 
@@ -96,6 +96,6 @@ def fold_gain(vae: AutoencoderKL, gain: float) -> None:
         vae.post_quant_conv.weight /= gain
 
 
-def psnr(x: Tensor, y: Tensor) -> float:
+def psnr_of_tensors(x: Tensor, y: Tensor) -> float:
     """dB for pictures in -1..1."""
     return float(10 * torch.log10(4 / mse_loss(y.clamp(-1, 1), x)))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from latentlink.bench.against.ours import SETTINGS, Ours
+from latentlink.bench.against.our_side import SETTINGS, OurSide
 from latentlink.bench.against.sides import OURS, SIDES, Side
 from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.errors import UsageError
@@ -36,7 +36,7 @@ class Contender:
     name: str
     precision: str
     side: Side
-    ours: Ours | None = None
+    ours: OurSide | None = None
     denoiser: str = ""
 
     @property
@@ -50,7 +50,7 @@ def label(title: str, precision: str, settings: Mapping[str, int]) -> str:
     return ", ".join([title, precision, *(SETTINGS[name].format(value) for name, value in settings.items())])
 
 
-def bundles(asked: Sequence[Ours]) -> list[Contender]:
+def our_contenders(asked: Sequence[OurSide]) -> list[Contender]:
     """Sides of ours, each with the engine that is chosen for its denoiser on this machine.
 
     A title takes the first of `TITLES` by which no other bundle or target is meant; settings stand after it.
@@ -89,7 +89,7 @@ def bundles(asked: Sequence[Ours]) -> list[Contender]:
     ]
 
 
-def _denoiser(ours: Ours) -> EngineEntry:
+def _denoiser(ours: OurSide) -> EngineEntry:
     """The engine that a bundle's denoiser is run with here; its other components are checked for having one too."""
     decide(ours.bundle, target=ours.target)
     source = Bundle.open(bundle_path(ours.bundle), check_files=False)
@@ -98,11 +98,11 @@ def _denoiser(ours: Ours) -> EngineEntry:
     return choose(ComponentSource(component="denoiser", name=ours.bundle, bundle=source), ours.target)[0]
 
 
-def _titles(ours: Ours, engine: EngineEntry) -> list[str]:
+def _titles(ours: OurSide, engine: EngineEntry) -> list[str]:
     return [form.format(denoiser=engine.target, bundle=ours.bundle, target=ours.target) for form in TITLES]
 
 
-def others(asked: str) -> list[Contender]:
+def other_contenders(asked: str) -> list[Contender]:
     """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 from latentlink.bench.against.sides import Side
 from latentlink.errors import LatentLinkError
 
-Tell = Callable[[str], object]
+OnCommand = Callable[[str], object]
 """Told what is being done, before it is."""
 
 
@@ -28,7 +28,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentlink" / "bench"
 
 
-def python_of(side: Side, folder: Path, tell: Tell) -> str:
+def ensure_python(side: Side, folder: Path, tell: OnCommand) -> str:
     """The python that has a side's packages; an environment is made where it needs its own and there is none.
 
     Args:
@@ -66,7 +66,7 @@ def _torch() -> str:
         return "torch"
 
 
-def prepared(side: Side, python: str, checkpoint: Path, folder: Path, tell: Tell) -> Path | None:
+def prepare_model(side: Side, python: str, checkpoint: Path, folder: Path, tell: OnCommand) -> Path | None:
     """The model as a side reads it; None where it reads the checkpoint itself.
 
     Args:

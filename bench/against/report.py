@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from latentlink.bench.against.compare import METRICS, Outcome, Work
 from latentlink.bench.against.contenders import LATENTLINK, Contender, label
+from latentlink.bench.against.rounds import METRICS, Outcome, Workload
 from latentlink.bench.cost.measure import provenance
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
@@ -30,7 +30,7 @@ BEGIN, END = "<!-- bench: {} -->", "<!-- /bench -->"
 """Lines around a table in a page, with the JSON file that it is made from."""
 
 
-def to_json(outcomes: Sequence[Outcome], work: Work, *, rounds: int, more: Mapping[str, Any]) -> dict[str, Any]:
+def to_json(outcomes: Sequence[Outcome], work: Workload, *, rounds: int, more: Mapping[str, Any]) -> dict[str, Any]:
     """A comparison as data.
 
     Args:
@@ -74,7 +74,7 @@ def _asked(contender: Contender) -> dict[str, Any]:
     return {} if contender.ours is None else asdict(contender.ours) | {"denoiser": contender.denoiser}
 
 
-def titled(side: Mapping[str, Any]) -> str:
+def side_title(side: Mapping[str, Any]) -> str:
     """What a side of `to_json` is called in tables and plots."""
     return label(side["title"], side["precision"], side.get("settings", {}))
 
@@ -85,7 +85,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     rows = [["", *(COLUMNS[name][0] for name in shown)], ["---", *("---:" for _ in shown)]]
     notes = []
     for side in found["sides"]:
-        title = titled(side)
+        title = side_title(side)
         if not side["metrics"]:
             notes.append(f"{title}: not measured, {side['reason']}")
             continue
@@ -103,7 +103,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     )
     ours = [side for side in found["sides"] if side["name"] == LATENTLINK]
     if len(ours) > 1:
-        told += f" In brackets, times the figure of {titled(ours[0])}."
+        told += f" In brackets, times the figure of {side_title(ours[0])}."
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", told, *notes, "", f"`{' '.join(found['command'])}`"]) + "\n"
 
@@ -118,7 +118,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
 
     sides = [side for side in reversed(found["sides"]) if side["metrics"]]
     figure = Figure(figsize=(11, 1.2 + 0.45 * len(sides)), layout="constrained")
-    titles = [titled(side) for side in sides]
+    titles = [side_title(side) for side in sides]
     for place, name in enumerate(("step", "total", "peak_gb")):
         axes = figure.add_subplot(1, 3, place + 1)
         spreads = [side["metrics"].get(name) for side in sides]

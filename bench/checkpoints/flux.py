@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint, Network
+from latentlink.bench.checkpoints import scheduler_configs
+from latentlink.bench.checkpoints.specs import CheckpointSpec, NetworkSpec
 from latentlink.bench.checkpoints.text import CLIP_TOKENIZER, T5_DIM, T5_TOKENIZER, clip_l, t5
 from latentlink.bench.checkpoints.vae import KL_FLUX
 
 
-def _checkpoint(weights: str, *, guided: bool, scheduler: schedulers.Config) -> Checkpoint:
-    transformer = Network(
+def _checkpoint(weights: str, *, guided: bool, scheduler: scheduler_configs.Config) -> CheckpointSpec:
+    transformer = NetworkSpec(
         kind="FluxTransformer2DModel",
         weights=weights,
         config={
@@ -27,7 +27,7 @@ def _checkpoint(weights: str, *, guided: bool, scheduler: schedulers.Config) -> 
             "axes_dims_rope": (4, 6, 6),
         },
     )
-    return Checkpoint(
+    return CheckpointSpec(
         pipeline="FluxPipeline",
         scheduler=scheduler,
         networks={"text_encoder": clip_l(), "text_encoder_2": t5(), "transformer": transformer, "vae": KL_FLUX},
@@ -35,7 +35,7 @@ def _checkpoint(weights: str, *, guided: bool, scheduler: schedulers.Config) -> 
     )
 
 
-CHECKPOINTS: Mapping[str, Checkpoint] = {
-    "tiny-flux-dev": _checkpoint("flux-dev", guided=True, scheduler=schedulers.FLOW_BY_LENGTH),
-    "tiny-flux-schnell": _checkpoint("flux-schnell", guided=False, scheduler=schedulers.FLOW_UNSHIFTED),
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    "tiny-flux-dev": _checkpoint("flux-dev", guided=True, scheduler=scheduler_configs.FLOW_BY_LENGTH),
+    "tiny-flux-schnell": _checkpoint("flux-schnell", guided=False, scheduler=scheduler_configs.FLOW_UNSHIFTED),
 }

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from latentlink.bench.checkpoints import flux, sd1, sd2, sd3, sdxl
-from latentlink.bench.checkpoints.layout import Checkpoint, Tokenizer
+from latentlink.bench.checkpoints.specs import CheckpointSpec, TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import END, write_clip_tokenizer
 from latentlink.bench.checkpoints.write import write_checkpoint
 
-SIZES: Mapping[str, Checkpoint] = {
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     **sd1.CHECKPOINTS,
     **sd2.CHECKPOINTS,
     **sdxl.CHECKPOINTS,
@@ -30,24 +30,24 @@ def make_checkpoint(size: str, out: Path, *, seed: int = 0, dtype: str = "float3
     """Write a diffusers checkpoint with random weights.
 
     Args:
-        size: One of `SIZES`.
+        size: One of `CHECKPOINTS`.
         out: Directory to make.
         seed: Of the weights. At equal seeds, checkpoints of one latent space have one VAE.
         dtype: `float32`, or `float16` for half the disk.
     """
-    write_checkpoint(SIZES[size], out, seed=seed, dtype=dtype)
+    write_checkpoint(CHECKPOINTS[size], out, seed=seed, dtype=dtype)
     return out
 
 
-def write_tokenizer(folder: Path, vocabulary: int) -> None:
+def write_small_tokenizer(folder: Path, vocabulary: int) -> None:
     """Write CLIP's tokenizer with `vocabulary` tokens into a new folder."""
     folder.mkdir(parents=True)
-    write_clip_tokenizer(folder, Tokenizer(kind="CLIPTokenizer", vocabulary=vocabulary, pad=END, length=77))
+    write_clip_tokenizer(folder, TokenizerSpec(kind="CLIPTokenizer", vocabulary=vocabulary, pad=END, length=77))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4) or sys.argv[1] not in SIZES or sys.argv[3:] not in ([], ["float32"], ["float16"]):
-        sys.exit(
-            f"usage: python -m latentlink.bench.checkpoints.random_checkpoint {'|'.join(SIZES)} OUT [float32|float16]"
-        )
-    make_checkpoint(sys.argv[1], Path(sys.argv[2]), dtype=(sys.argv[3:] or ["float32"])[0])
+    arguments = sys.argv[1:]
+    if len(arguments) < 2 or arguments[0] not in CHECKPOINTS or arguments[2:] not in ([], ["float32"], ["float16"]):
+        names = "|".join(CHECKPOINTS)
+        sys.exit(f"usage: python -m latentlink.bench.checkpoints.random_checkpoint {names} OUT [float32|float16]")
+    make_checkpoint(arguments[0], Path(arguments[1]), dtype=(arguments[2:] or ["float32"])[0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint, Network, Tokenizer
+from latentlink.bench.checkpoints import scheduler_configs
+from latentlink.bench.checkpoints.specs import CheckpointSpec, NetworkSpec, TokenizerSpec
 from latentlink.bench.checkpoints.text import CLIP_L_SIZES, CLIP_TOKENIZER, clip_l
 from latentlink.bench.checkpoints.tokenizers import END
 from latentlink.bench.checkpoints.unet import small_unet
@@ -20,15 +20,15 @@ FLAGS: Mapping[str, Any] = {
 
 
 def _checkpoint(
-    unet: Network,
+    unet: NetworkSpec,
     *,
-    vae: Network = KL_SD,
-    text_encoder: Network | None = None,
-    tokenizer: Tokenizer = CLIP_TOKENIZER,
+    vae: NetworkSpec = KL_SD,
+    text_encoder: NetworkSpec | None = None,
+    tokenizer: TokenizerSpec = CLIP_TOKENIZER,
     pipeline: str = "StableDiffusionPipeline",
-    scheduler: schedulers.Config = schedulers.PNDM,
-) -> Checkpoint:
-    return Checkpoint(
+    scheduler: scheduler_configs.Config = scheduler_configs.PNDM,
+) -> CheckpointSpec:
+    return CheckpointSpec(
         pipeline=pipeline,
         scheduler=scheduler,
         networks={"text_encoder": text_encoder or clip_l(), "unet": unet, "vae": vae},
@@ -49,12 +49,12 @@ def _own_tokens(vocabulary: int) -> dict[str, int]:
 
 # runwayml/stable-diffusion-v1-5's configs; the VAE's states no scaling_factor there either
 TRUE_SIZE = _checkpoint(
-    Network(
+    NetworkSpec(
         kind="UNet2DConditionModel",
         weights="sd15",
         config={"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
     ),
-    vae=Network(
+    vae=NetworkSpec(
         kind="AutoencoderKL",
         weights="sd15",
         absent=("scaling_factor",),
@@ -67,7 +67,7 @@ TRUE_SIZE = _checkpoint(
             "sample_size": 512,
         },
     ),
-    text_encoder=Network(
+    text_encoder=NetworkSpec(
         kind="CLIPTextModel",
         weights="sd15",
         config={
@@ -75,13 +75,13 @@ TRUE_SIZE = _checkpoint(
             **_own_tokens(49408),
         },
     ),
-    tokenizer=Tokenizer(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
+    tokenizer=TokenizerSpec(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
 )
 
 # the VAE has two levels less than any published one, and a scaling factor that no published VAE has
 SHALLOW = _checkpoint(
     small_unet("tiny", block_out_channels=(24, 40)),
-    vae=Network(
+    vae=NetworkSpec(
         kind="AutoencoderKL",
         weights="tiny",
         config={
@@ -95,7 +95,7 @@ SHALLOW = _checkpoint(
             "scaling_factor": 0.4321,
         },
     ),
-    text_encoder=Network(
+    text_encoder=NetworkSpec(
         kind="CLIPTextModel",
         weights="tiny",
         config={
@@ -109,7 +109,7 @@ SHALLOW = _checkpoint(
     ),
 )
 
-CHECKPOINTS: Mapping[str, Checkpoint] = {
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     "sd15": TRUE_SIZE,
     "tiny": SHALLOW,
     "tiny-sd1": _checkpoint(small_unet("sd1")),
@@ -119,6 +119,6 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
     "tiny-lcm": _checkpoint(
         small_unet("lcm", time_cond_proj_dim=20),
         pipeline="LatentConsistencyModelPipeline",
-        scheduler=schedulers.LCM,
+        scheduler=scheduler_configs.LCM,
     ),
 }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint
+from latentlink.bench.checkpoints import scheduler_configs
 from latentlink.bench.checkpoints.sd1 import FLAGS
+from latentlink.bench.checkpoints.specs import CheckpointSpec
 from latentlink.bench.checkpoints.text import OPENCLIP_TOKENIZER, clip_h
 from latentlink.bench.checkpoints.unet import small_unet
 from latentlink.bench.checkpoints.vae import KL_SD
 
 
-def _checkpoint(weights: str, scheduler: schedulers.Config) -> Checkpoint:
+def _checkpoint(weights: str, scheduler: scheduler_configs.Config) -> CheckpointSpec:
     unet = small_unet(weights, cross_attention_dim=44, attention_head_dim=(2, 4), use_linear_projection=True)
-    return Checkpoint(
+    return CheckpointSpec(
         pipeline="StableDiffusionPipeline",
         scheduler=scheduler,
         networks={"text_encoder": clip_h(), "unet": unet, "vae": KL_SD},
@@ -23,7 +23,7 @@ def _checkpoint(weights: str, scheduler: schedulers.Config) -> Checkpoint:
     )
 
 
-CHECKPOINTS: Mapping[str, Checkpoint] = {
-    "tiny-sd2": _checkpoint("sd2", schedulers.DDIM_V),
-    "tiny-sd2-base": _checkpoint("sd2-base", schedulers.PNDM_EPSILON),
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
+    "tiny-sd2": _checkpoint("sd2", scheduler_configs.DDIM_V),
+    "tiny-sd2-base": _checkpoint("sd2-base", scheduler_configs.PNDM_EPSILON),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint, Network
+from latentlink.bench.checkpoints import scheduler_configs
+from latentlink.bench.checkpoints.specs import CheckpointSpec, NetworkSpec
 from latentlink.bench.checkpoints.text import (
     CLIP_TOKENIZER,
     OPENCLIP_TOKENIZER,
@@ -21,8 +21,8 @@ from latentlink.bench.checkpoints.vae import KL_SD3
 HEADS, HEAD_DIM = 3, 12
 
 
-def _transformer(weights: str, **config: Any) -> Network:
-    return Network(
+def _transformer(weights: str, **config: Any) -> NetworkSpec:
+    return NetworkSpec(
         kind="SD3Transformer2DModel",
         weights=weights,
         config={
@@ -42,10 +42,10 @@ def _transformer(weights: str, **config: Any) -> Network:
     )
 
 
-def _checkpoint(transformer: Network, *, with_t5: bool = True) -> Checkpoint:
-    return Checkpoint(
+def _checkpoint(transformer: NetworkSpec, *, with_t5: bool = True) -> CheckpointSpec:
+    return CheckpointSpec(
         pipeline="StableDiffusion3Pipeline",
-        scheduler=schedulers.FLOW_SHIFT_3,
+        scheduler=scheduler_configs.FLOW_SHIFT_3,
         networks={
             "text_encoder": clip_l("CLIPTextModelWithProjection"),
             "text_encoder_2": clip_g(),
@@ -61,7 +61,7 @@ def _checkpoint(transformer: Network, *, with_t5: bool = True) -> Checkpoint:
     )
 
 
-CHECKPOINTS: Mapping[str, Checkpoint] = {
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     "tiny-sd3": _checkpoint(_transformer("sd3")),
     "tiny-sd3-no-t5": _checkpoint(_transformer("sd3"), with_t5=False),
     "tiny-sd35": _checkpoint(_transformer("sd35", qk_norm="rms_norm", dual_attention_layers=(0, 1))),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentlink.bench.checkpoints import schedulers
-from latentlink.bench.checkpoints.layout import Checkpoint, Network, Tokenizer
+from latentlink.bench.checkpoints import scheduler_configs
+from latentlink.bench.checkpoints.specs import CheckpointSpec, NetworkSpec, TokenizerSpec
 from latentlink.bench.checkpoints.text import CLIP_L_SIZES, CLIP_TOKENIZER, OPENCLIP_TOKENIZER, clip_g, clip_l
 from latentlink.bench.checkpoints.tokenizers import END
 from latentlink.bench.checkpoints.vae import KL_SDXL
@@ -15,8 +15,8 @@ TIME_DIM = 6
 POOLED = 52
 
 
-def _unet(weights: str, **config: Any) -> Network:
-    return Network(
+def _unet(weights: str, **config: Any) -> NetworkSpec:
+    return NetworkSpec(
         kind="UNet2DConditionModel",
         weights=weights,
         config={
@@ -39,23 +39,23 @@ def _unet(weights: str, **config: Any) -> Network:
 
 
 def _checkpoint(
-    unet: Network,
+    unet: NetworkSpec,
     *,
-    scheduler: schedulers.Config = schedulers.EULER,
+    scheduler: scheduler_configs.Config = scheduler_configs.EULER,
     pipeline: str = "StableDiffusionXLPipeline",
-    text_encoder: Network | None = None,
-    text_encoder_2: Network | None = None,
-    vae: Network = KL_SDXL,
+    text_encoder: NetworkSpec | None = None,
+    text_encoder_2: NetworkSpec | None = None,
+    vae: NetworkSpec = KL_SDXL,
     vocabulary: int | None = None,
     flags: Mapping[str, Any] | None = None,
-) -> Checkpoint:
+) -> CheckpointSpec:
     tokenizers = (CLIP_TOKENIZER, OPENCLIP_TOKENIZER)
     if vocabulary is not None:
         tokenizers = (
-            Tokenizer(kind="CLIPTokenizer", vocabulary=vocabulary, pad=END, length=77),
-            Tokenizer(kind="CLIPTokenizer", vocabulary=vocabulary, pad="!", length=77),
+            TokenizerSpec(kind="CLIPTokenizer", vocabulary=vocabulary, pad=END, length=77),
+            TokenizerSpec(kind="CLIPTokenizer", vocabulary=vocabulary, pad="!", length=77),
         )
-    return Checkpoint(
+    return CheckpointSpec(
         pipeline=pipeline,
         scheduler=scheduler,
         networks={
@@ -70,9 +70,9 @@ def _checkpoint(
 
 
 # one transformer depth everywhere, no text at the outer levels, five ids
-REFINER = Checkpoint(
+REFINER = CheckpointSpec(
     pipeline="StableDiffusionXLImg2ImgPipeline",
-    scheduler=schedulers.EULER,
+    scheduler=scheduler_configs.EULER,
     networks={
         "text_encoder": None,
         "text_encoder_2": clip_g(),
@@ -102,7 +102,7 @@ _TRUE_TEXT: Mapping[str, Any] = {
 
 # stabilityai/stable-diffusion-xl-base-1.0's configs
 TRUE_SIZE = _checkpoint(
-    Network(
+    NetworkSpec(
         kind="UNet2DConditionModel",
         weights="sdxl",
         config={
@@ -120,7 +120,7 @@ TRUE_SIZE = _checkpoint(
             "projection_class_embeddings_input_dim": 2816,
         },
     ),
-    text_encoder=Network(
+    text_encoder=NetworkSpec(
         kind="CLIPTextModel",
         weights="sdxl",
         config={
@@ -129,7 +129,7 @@ TRUE_SIZE = _checkpoint(
             "hidden_act": "quick_gelu",
         },
     ),
-    text_encoder_2=Network(
+    text_encoder_2=NetworkSpec(
         kind="CLIPTextModelWithProjection",
         weights="sdxl-2",
         config={
@@ -142,7 +142,7 @@ TRUE_SIZE = _checkpoint(
             "hidden_act": "gelu",
         },
     ),
-    vae=Network(
+    vae=NetworkSpec(
         kind="AutoencoderKL",
         weights="sdxl",
         config={
@@ -159,17 +159,17 @@ TRUE_SIZE = _checkpoint(
     vocabulary=49408,
 )
 
-CHECKPOINTS: Mapping[str, Checkpoint] = {
+CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     "sdxl": TRUE_SIZE,
     "tiny-sdxl": _checkpoint(_unet("sdxl")),
-    "tiny-sdxl-v": _checkpoint(_unet("sdxl-v"), scheduler=schedulers.EULER_V),
+    "tiny-sdxl-v": _checkpoint(_unet("sdxl-v"), scheduler=scheduler_configs.EULER_V),
     "tiny-sdxl-inpaint": _checkpoint(
         _unet("sdxl-inpaint", in_channels=9),
         pipeline="StableDiffusionXLInpaintPipeline",
         flags={"requires_aesthetics_score": False},
     ),
     "tiny-sdxl-refiner": REFINER,
-    "tiny-sdxl-turbo": _checkpoint(_unet("sdxl-turbo"), scheduler=schedulers.EULER_A_TRAILING),
-    "tiny-sdxl-lightning": _checkpoint(_unet("sdxl-lightning"), scheduler=schedulers.EULER_TRAILING),
-    "tiny-lcm-sdxl": _checkpoint(_unet("lcm-sdxl", time_cond_proj_dim=20), scheduler=schedulers.LCM),
+    "tiny-sdxl-turbo": _checkpoint(_unet("sdxl-turbo"), scheduler=scheduler_configs.EULER_A_TRAILING),
+    "tiny-sdxl-lightning": _checkpoint(_unet("sdxl-lightning"), scheduler=scheduler_configs.EULER_TRAILING),
+    "tiny-lcm-sdxl": _checkpoint(_unet("lcm-sdxl", time_cond_proj_dim=20), scheduler=scheduler_configs.LCM),
 }

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentlink.bench.checkpoints.layout import Network, Tokenizer
+from latentlink.bench.checkpoints.specs import NetworkSpec, TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import END
 
 VOCABULARY = 700
 
 
-def _clip(weights: str, kind: str, **config: Any) -> Network:
-    return Network(
+def _clip(weights: str, kind: str, **config: Any) -> NetworkSpec:
+    return NetworkSpec(
         kind=kind,
         weights=weights,
         config={
@@ -39,7 +39,7 @@ CLIP_L_SIZES: Mapping[str, int] = {
 """Of the published CLIP ViT-L's text tower."""
 
 
-def clip_l(kind: str = "CLIPTextModel") -> Network:
+def clip_l(kind: str = "CLIPTextModel") -> NetworkSpec:
     """CLIP ViT-L's text tower in small: the same weights in both classes, the projection apart."""
     return _clip(
         "clip-l",
@@ -53,7 +53,7 @@ def clip_l(kind: str = "CLIPTextModel") -> Network:
     )
 
 
-def clip_g() -> Network:
+def clip_g() -> NetworkSpec:
     """OpenCLIP ViT-bigG's text tower in small."""
     return _clip(
         "clip-g",
@@ -67,7 +67,7 @@ def clip_g() -> Network:
     )
 
 
-def clip_h() -> Network:
+def clip_h() -> NetworkSpec:
     """OpenCLIP ViT-H's text tower in small, published without its last layer."""
     return _clip(
         "clip-h",
@@ -84,9 +84,9 @@ def clip_h() -> Network:
 T5_DIM = 92
 
 
-def t5() -> Network:
+def t5() -> NetworkSpec:
     """T5 v1.1's encoder in small; like the published one, it has room for more tokens than its tokenizer has."""
-    return Network(
+    return NetworkSpec(
         kind="T5EncoderModel",
         weights="t5",
         config={
@@ -102,6 +102,6 @@ def t5() -> Network:
     )
 
 
-CLIP_TOKENIZER = Tokenizer(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad=END, length=77)
-OPENCLIP_TOKENIZER = Tokenizer(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad="!", length=77)
-T5_TOKENIZER = Tokenizer(kind="T5TokenizerFast", vocabulary=VOCABULARY, pad="<pad>", length=512)
+CLIP_TOKENIZER = TokenizerSpec(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad=END, length=77)
+OPENCLIP_TOKENIZER = TokenizerSpec(kind="CLIPTokenizer", vocabulary=VOCABULARY, pad="!", length=77)
+T5_TOKENIZER = TokenizerSpec(kind="T5TokenizerFast", vocabulary=VOCABULARY, pad="<pad>", length=512)

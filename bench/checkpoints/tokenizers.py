@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latentlink.bench.checkpoints.layout import Tokenizer
+from latentlink.bench.checkpoints.specs import TokenizerSpec
 
 END = "<|endoftext|>"
 
 
-def write_tokenizer(folder: Path, wanted: Tokenizer) -> None:
+def write_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
     """Write a tokenizer's files into a new folder."""
     folder.mkdir(parents=True)
     if wanted.kind == "CLIPTokenizer":
@@ -21,7 +21,7 @@ def write_tokenizer(folder: Path, wanted: Tokenizer) -> None:
         write_t5_tokenizer(folder, wanted)
 
 
-def write_clip_tokenizer(folder: Path, wanted: Tokenizer) -> None:
+def write_clip_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
     """A byte-level BPE tokenizer in CLIP's files, its merges being pairs of letters in order."""
     codes = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     letters = [chr(code) for code in codes] + [chr(256 + n) for n in range(256 - len(codes))]
@@ -40,7 +40,7 @@ def write_clip_tokenizer(folder: Path, wanted: Tokenizer) -> None:
     )
 
 
-def write_t5_tokenizer(folder: Path, wanted: Tokenizer) -> None:
+def write_t5_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
     """A unigram tokenizer in T5's files: characters, and pairs of small letters that are likelier than two letters."""
     from tokenizers import Tokenizer as Fast
     from tokenizers import decoders, models, normalizers, pre_tokenizers, processors

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlink.bench.checkpoints.layout import Network
+from latentlink.bench.checkpoints.specs import NetworkSpec
 
 
-def small_unet(weights: str, **config: Any) -> Network:
+def small_unet(weights: str, **config: Any) -> NetworkSpec:
     """A `UNet2DConditionModel` of two levels, the first with cross attention; `config` replaces or adds arguments."""
-    return Network(
+    return NetworkSpec(
         kind="UNet2DConditionModel",
         weights=weights,
         config={

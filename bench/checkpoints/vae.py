@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from latentlink.bench.checkpoints.layout import Network
+from latentlink.bench.checkpoints.specs import NetworkSpec
 
 
-def _autoencoder(weights: str, *, channels: int, absent: tuple[str, ...] = (), **config: Any) -> Network:
-    return Network(
+def _autoencoder(weights: str, *, channels: int, absent: tuple[str, ...] = (), **config: Any) -> NetworkSpec:
+    return NetworkSpec(
         kind="AutoencoderKL",
         weights=weights,
         absent=absent,

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from latentlink.bench.checkpoints.layout import CONFIGS, Checkpoint, Network
+from latentlink.bench.checkpoints.specs import CONFIGS, CheckpointSpec, NetworkSpec
 from latentlink.bench.checkpoints.tokenizers import write_json, write_tokenizer
 from latentlink.bench.checkpoints.weights import fill
 
 
-def write_checkpoint(checkpoint: Checkpoint, out: Path, *, seed: int, dtype: str) -> None:
+def write_checkpoint(checkpoint: CheckpointSpec, out: Path, *, seed: int, dtype: str) -> None:
     """Write a diffusers directory, one network after the other: no more than one is ever in memory.
 
     Args:
@@ -34,7 +34,7 @@ def write_checkpoint(checkpoint: Checkpoint, out: Path, *, seed: int, dtype: str
     write_json(out / "model_index.json", {**checkpoint.index(), "_diffusers_version": diffusers.__version__})
 
 
-def _write_network(network: Network, folder: Path, *, seed: int, dtype: str) -> None:
+def _write_network(network: NetworkSpec, folder: Path, *, seed: int, dtype: str) -> None:
     import torch
 
     # On the meta device nothing is initialised twice; only buffers that are stored have to be computed.
@@ -55,7 +55,7 @@ def _write_network(network: Network, folder: Path, *, seed: int, dtype: str) -> 
         write_json(path, {key: value for key, value in config.items() if key not in network.absent})
 
 
-def _made(network: Network) -> Any:
+def _made(network: NetworkSpec) -> Any:
     import diffusers
     import transformers
 

@@ -17,31 +17,31 @@ from latentlink.errors import UsageError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-Shapes: TypeAlias = list[list[int]]
+NodeShapes: TypeAlias = list[list[int]]
 """Of a node's inputs, and of its first output at the end."""
 
 
-def _conv(node: ir.Node, shapes: Shapes) -> int:
+def _conv(node: ir.Node, shapes: NodeShapes) -> int:
     # the weight is [out, in / groups, *kernel]
     return 2 * math.prod(shapes[-1]) * math.prod(shapes[1][1:])
 
 
-def _matmul(node: ir.Node, shapes: Shapes) -> int:
+def _matmul(node: ir.Node, shapes: NodeShapes) -> int:
     return 2 * math.prod(shapes[-1]) * shapes[0][-1]
 
 
-def _gemm(node: ir.Node, shapes: Shapes) -> int:
+def _gemm(node: ir.Node, shapes: NodeShapes) -> int:
     transposed = node.attributes.get_int("transA", 0)
     return 2 * math.prod(shapes[-1]) * shapes[0][0 if transposed else 1]
 
 
-def _attention(node: ir.Node, shapes: Shapes) -> int:
+def _attention(node: ir.Node, shapes: NodeShapes) -> int:
     # queries [N, L, heads * width] with keys [N, M, heads * width], their scores with values [N, M, heads * width]
     (rows, queries, width), (_, keys, _), (_, _, values) = shapes[:3]
     return 2 * rows * queries * keys * (width + values)
 
 
-PRODUCTS: Mapping[str, Callable[[Any, Shapes], int]] = {
+PRODUCTS: Mapping[str, Callable[[Any, NodeShapes], int]] = {
     "Conv": _conv,
     "MatMul": _matmul,
     "Gemm": _gemm,

@@ -23,7 +23,7 @@ class ProcessFailed(LatentLinkError):
     """The function raised, or its process died or hung."""
 
 
-def fresh(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Run a function in a new process.
 
     Args:

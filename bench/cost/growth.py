@@ -20,11 +20,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 import latentlink
-from latentlink.bench.cost.fresh import fresh
+from latentlink.bench.cost.fresh import run_in_new_process
 from latentlink.bench.cost.measure import provenance
 from latentlink.files import atomic_file
 
-KIND = "latentlink.bench.cost.growth"
+KIND = "latentlink.bench.growth"
+"""What a file of results says it is."""
+
+COMMAND = ("python", "-m", "latentlink.bench.cost.growth")
 
 AXES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "size": ("picture side, pixels", ("step_s", "vae_decoder_s", "total_s", "peak_gb")),
@@ -81,7 +84,7 @@ def exponent(values: Sequence[float], figures: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(figures), 1)[0])
 
 
-def growth(
+def measure_growth(
     bundle: str,
     *,
     sizes: Sequence[int],
@@ -120,7 +123,7 @@ def growth(
     asked = list(dict.fromkeys(settings for rows in runs.values() for _, settings in rows))
     for number, settings in enumerate(asked):
         on_progress(number, len(asked), "{0}x{0}, batch {1}, {2} steps".format(*settings))
-        measured[settings] = fresh(measure_one, bundle, target, *settings, warm)
+        measured[settings] = run_in_new_process(measure_one, bundle, target, *settings, warm)
     axes = {}
     for axis, (_, names) in AXES.items():
         rows = [
@@ -133,7 +136,7 @@ def growth(
 
 
 def markdown(found: Mapping[str, Any]) -> str:
-    """Tables of what `growth` returns, one an axis; the last row is the exponent."""
+    """Tables of what `measure_growth` returns, one an axis; the last row is the exponent."""
     parts = []
     for axis, (title, names) in AXES.items():
         rows = found["axes"][axis]["rows"]
@@ -144,8 +147,9 @@ def markdown(found: Mapping[str, Any]) -> str:
             lines.append(["exponent", *(f"{exponents[name]:z.2f}" for name in names)])
         parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     machine = found["provenance"]
-    told = f"{found['bundle']}, {machine['processors']} processors, {machine['processor']}."
-    return "\n\n".join([*parts, told, f"`{' '.join(found['command'])}`"]) + "\n"
+    machine_line = f"{found['bundle']}, {machine['processors']} processors, {machine['processor']}."
+    command = " ".join([*COMMAND, *found["command"][len(COMMAND) :]])  # the module had another name before 0.1
+    return "\n\n".join([*parts, machine_line, f"`{command}`"]) + "\n"
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
@@ -180,7 +184,7 @@ def main(
     """Measure how BUNDLE's cost grows, and write OUT."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("measuring", total=None)
-        found = growth(
+        found = measure_growth(
             bundle,
             sizes=sizes,
             batches=batches,
@@ -190,7 +194,7 @@ def main(
             warm=warm,
             on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
         )
-    found["command"] = ["python", "-m", KIND, *sys.argv[1:]]
+    found["command"] = [*COMMAND, *sys.argv[1:]]
     with atomic_file(out) as part:
         part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     click.echo(markdown(found))

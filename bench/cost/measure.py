@@ -46,8 +46,8 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What `measure` found.
+class BundleCost:
+    """What `measure_bundle` found.
 
     Args:
         import_seconds: `import latentlink` in a fresh interpreter.
@@ -70,7 +70,7 @@ class Measured:
     engines: Sequence[Decision]
 
 
-def measure(
+def measure_bundle(
     bundle: str,
     *,
     prompt: str,
@@ -79,7 +79,7 @@ def measure(
     target: str = "auto",
     engine_memory: int | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
-) -> Measured:
+) -> BundleCost:
     """Measure a bundle, cold runs in processes of their own and warm ones in this.
 
     Args:
@@ -124,7 +124,7 @@ def measure(
             )
             warm.append(result.timings)
     warm = warm[1:]
-    return Measured(
+    return BundleCost(
         import_seconds=Spread.of(imports),
         cold_seconds=Spread.of(colds),
         cold_megabytes=Spread.of(peaks),

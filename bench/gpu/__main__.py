@@ -19,12 +19,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from latentlink.bench.cost.fresh import ProcessFailed, fresh
-from latentlink.bench.cost.provenance import clocks, gpu_provenance
-from latentlink.bench.gpu.checks import absent, run_checks
+from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
+from latentlink.bench.cost.gpu_provenance import clocks, gpu_provenance
+from latentlink.bench.gpu.checks import missing_reason, run_checks
+from latentlink.bench.gpu.findings import Check, GpuReport, Peak, Speed
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.peak import matrix_product_peak
-from latentlink.bench.gpu.report import Check, Peak, Report, Speed
 from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
 from latentlink.bench.gpu.subject import PRECISIONS, Subject
 from latentlink.bench.gpu.tables import show
@@ -96,7 +96,7 @@ def run(
     checks: bool = True,
     speeds: bool = True,
     quick: bool = False,
-) -> Report:
+) -> GpuReport:
     """Check and measure.
 
     Args:
@@ -109,7 +109,7 @@ def run(
         quick: Whether to do the least of both.
     """
     targets = asked or GPU_TARGETS
-    report = Report(provenance=gpu_provenance(machine), targets=tuple(asked))
+    report = GpuReport(provenance=gpu_provenance(machine), targets=tuple(asked))
     _write(report, out)
     if checks:
         least = {"models": ("demo",), "pictures": 1} if quick else {}
@@ -123,9 +123,11 @@ def run(
             _tell(check)
             _write(report, out)
     if speeds:
-        why_not = {target: absent(target, machine) for target in targets}
+        why_not = {target: missing_reason(target, machine) for target in targets}
         try:
-            peak: Peak | None = fresh(matrix_product_peak, [target for target, why in why_not.items() if not why])
+            peak: Peak | None = run_in_new_process(
+                matrix_product_peak, [target for target, why in why_not.items() if not why]
+            )
         except ProcessFailed as error:
             messages.print(str(error), highlight=False)
             peak = None
@@ -158,7 +160,7 @@ def _tell(found: Check | Speed) -> None:
     messages.print(f"{title}: {found.verdict} {found.reason}".rstrip(), highlight=False, markup=False, soft_wrap=True)
 
 
-def _write(report: Report, out: Path) -> None:
+def _write(report: GpuReport, out: Path) -> None:
     with atomic_file(out) as part:
         part.write_text(json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 

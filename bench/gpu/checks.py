@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.cost.fresh import ProcessFailed, fresh
+from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
+from latentlink.bench.gpu.findings import Check, Figures
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.perturb import write_perturbed
-from latentlink.bench.gpu.report import Check, Figures
-from latentlink.bench.gpu.subject import Failed, NotRun, Subject, draw, drawn, engines, opened
+from latentlink.bench.gpu.subject import Failed, NotRun, Subject, draw, engines, open_and_draw, open_engine
 from latentlink.bench.gpu.trace import TRACES
 from latentlink.engine.bundle import Arrays, Bundle
 from latentlink.engine.graphs import graphs_of
@@ -44,7 +44,7 @@ MOST_GROWTH = 1.05
 the driver itself takes, and that varies."""
 
 
-def absent(target: str, machine: Machine) -> str:
+def missing_reason(target: str, machine: Machine) -> str:
     """Why a target cannot be built and run on a machine with a GPU; empty where it can."""
     needed = TARGETS[target]
     for package in (*needed.packages, *needed.beside):
@@ -65,8 +65,8 @@ def pictures(subject: Subject) -> Figures:
     """The same prompts and seeds give the pictures that the CPU draws in float32."""
     found = []
     for model in subject.models:
-        wanted = drawn(model, "ort-cpu", subject)
-        made = drawn(subject.bundle(model), subject.target, subject)
+        wanted = open_and_draw(model, "ort-cpu", subject)
+        made = open_and_draw(subject.bundle(model), subject.target, subject)
         found += [psnr(*pair) for pair in zip(wanted, made, strict=True)]
     figures = {"worst_db": min(found), "median_db": float(np.median(found)), "pictures": float(len(found))}
     if not min(found) >= LEAST_PSNR:
@@ -96,7 +96,7 @@ def placement(subject: Subject) -> Figures:
     """Where an engine is of several pieces, its nodes run on the GPU."""
     found: Counter[str] = Counter()
     for _, path, _ in engines(subject.bundle()):
-        with opened(subject.target, path) as session:
+        with open_engine(subject.target, path) as session:
             found.update(session.placement())
     if not found:
         raise NotRun(f"An engine for {subject.target} is one piece.")
@@ -112,9 +112,9 @@ def graphs(subject: Subject) -> Figures:
         raise NotRun(f"No CUDA graphs are captured for {subject.target}.")
     figures: dict[str, float | str] = {"components": 0.0}
     for component, path, inputs in engines(subject.bundle()):
-        with opened(subject.target, path, graphs=False) as session:
+        with open_engine(subject.target, path, graphs=False) as session:
             plain = [runner(session)(given) for given in inputs]
-        with opened(subject.target, path, graphs=True) as session:
+        with open_engine(subject.target, path, graphs=True) as session:
             replayed = [[runner(session)(given) for _ in range(RUNS)] for given in inputs]
             captured = session.captured
         if not captured:
@@ -132,7 +132,7 @@ def refit(subject: Subject) -> Figures:
     figures: dict[str, float | str] = {"components": 0.0}
     source = Bundle.open(subject.material.export("demo"))
     for component, path, inputs in engines(subject.bundle(refit=True)):
-        with TemporaryDirectory() as folder, opened(subject.target, path) as session:
+        with TemporaryDirectory() as folder, open_engine(subject.target, path) as session:
             scratch = Path(folder)
             graph = next(graphs_of(source, component, subject.precision, scratch / "own", lambda name, report: None))
             other = scratch / "other" / graph.path.name
@@ -191,10 +191,10 @@ def memory(subject: Subject) -> Figures:
     bundle = subject.bundle()
     sizes = [path.parent for _, path, _ in engines(bundle)]
     largest = max(sum(file.stat().st_size for file in folder.iterdir()) for folder in sizes)
-    whole, first = fresh(_peak, bundle, subject, None)
-    turns, again = fresh(_peak, bundle, subject, largest)
+    whole, first = run_in_new_process(_peak, bundle, subject, None)
+    turns, again = run_in_new_process(_peak, bundle, subject, largest)
     figures: dict[str, float | str] = {"peak_mb": whole / 1e6, "in_turns_mb": turns / 1e6, "budget_mb": largest / 1e6}
-    apart = [fresh(_activations, bundle, component, subject.target) for component, _, _ in engines(bundle)]
+    apart = [run_in_new_process(_activations, bundle, component, subject.target) for component, _, _ in engines(bundle)]
     if any(apart):
         figures |= {"activations_shared_mb": max(apart) / 1e6, "activations_apart_mb": sum(apart) / 1e6}
     if not all(np.array_equal(*pair) for pair in zip(first, again, strict=True)):
@@ -240,13 +240,13 @@ def run_checks(subjects: Sequence[Subject], machine: Machine) -> Iterator[Check]
         machine: With a GPU.
     """
     for subject in subjects:
-        why_not = absent(subject.target, machine)
+        why_not = missing_reason(subject.target, machine)
         for name in CHECKS:
             if why_not:
                 yield replace(_head(name, subject), reason=why_not)
                 continue
             try:
-                check = fresh(run_check, name, subject)
+                check = run_in_new_process(run_check, name, subject)
             except ProcessFailed as error:
                 check = replace(_head(name, subject), verdict="failed", reason=str(error))
             if name == "build" and check.verdict != "passed":
@@ -267,7 +267,7 @@ def _peak(bundle: Path, subject: Subject, engine_memory: int | None) -> tuple[in
     """Device memory that opening and drawing take, and what is drawn."""
     made: list[NDArray[np.uint8]] = []
     settings = {} if engine_memory is None else {"engine_memory": engine_memory}
-    peak = DeviceMemory().peak(lambda: made.extend(drawn(bundle, subject.target, subject, **settings)))
+    peak = DeviceMemory().peak(lambda: made.extend(open_and_draw(bundle, subject.target, subject, **settings)))
     return peak, made
 
 
@@ -277,7 +277,7 @@ def _activations(bundle: Path, wanted: str, target: str) -> int:
 
     for component, path, inputs in engines(bundle):
         if component == wanted:
-            with opened(target, path) as session:
+            with open_engine(target, path) as session:
                 for given in inputs:
                     runner(session)(given)
                 try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from latentlink.bench.gpu.report import Work
+from latentlink.bench.gpu.findings import SizedModel
 from latentlink.errors import PreflightError
 
 PROMPT = "a red circle on a blue background"
@@ -16,7 +16,7 @@ GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
+class Timing:
     """One generation.
 
     Args:
@@ -28,7 +28,7 @@ class Timed:
     total: float
 
 
-class Theirs:
+class DiffusersSystem:
     """A pipeline of diffusers.
 
     Args:
@@ -37,12 +37,12 @@ class Theirs:
         steps: Denoising steps, two or more.
     """
 
-    def __init__(self, pipeline: Any, work: Work, steps: int) -> None:
+    def __init__(self, pipeline: Any, work: SizedModel, steps: int) -> None:
         self.pipeline = pipeline
         self._work = work
         self._steps = steps
 
-    def run(self, seed: int) -> Timed:
+    def run(self, seed: int) -> Timing:
         """Make the pictures once. A step is timed from the end of the first to the end of the last."""
         import torch
 
@@ -67,10 +67,10 @@ class Theirs:
             callback_on_step_end=mark,
         )
         torch.cuda.synchronize()
-        return Timed(step=(marks[1] - marks[0]) / (self._steps - 1), total=perf_counter() - began)
+        return Timing(step=(marks[1] - marks[0]) / (self._steps - 1), total=perf_counter() - began)
 
 
-def eager(checkpoint: Path, work: Work, steps: int) -> Theirs:
+def open_eager(checkpoint: Path, work: SizedModel, steps: int) -> DiffusersSystem:
     """The pipeline as it is, its networks' weights laid out for convolutions (channels last).
 
     Raises:
@@ -89,10 +89,10 @@ def eager(checkpoint: Path, work: Work, steps: int) -> Theirs:
     pipeline.set_progress_bar_config(disable=True)
     for network in (pipeline.unet, pipeline.vae):
         network.to(memory_format=torch.channels_last)
-    return Theirs(pipeline, work, steps)
+    return DiffusersSystem(pipeline, work, steps)
 
 
-def compiled(other: Theirs, work: Work, steps: int, mode: str) -> Theirs:
+def compile_denoiser(other: DiffusersSystem, work: SizedModel, steps: int, mode: str) -> DiffusersSystem:
     """The same weights, the denoiser compiled, and the decoder where it stays in float16.
 
     Args:
@@ -110,4 +110,4 @@ def compiled(other: Theirs, work: Work, steps: int, mode: str) -> Theirs:
     pipeline.unet = torch.compile(pipeline.unet, mode=mode, fullgraph=True)
     if not (hasattr(pipeline, "upcast_vae") and pipeline.vae.config.force_upcast):
         pipeline.vae.decode = torch.compile(pipeline.vae.decode, mode=mode, fullgraph=True)
-    return Theirs(pipeline, work, steps)
+    return DiffusersSystem(pipeline, work, steps)

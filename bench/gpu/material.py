@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
-from latentlink.bench.gpu.report import Work
+from latentlink.bench.gpu.findings import SizedModel
 from latentlink.errors import ExitStatus, LatentLinkError, PreflightError
 from latentlink.runtime.bundle_names import SHIPPED
 
@@ -29,7 +29,7 @@ class Material:
     keep: bool = False
 
     def checkpoint(self, model: str) -> Path:
-        """A demo model's, or one of `random_checkpoint.SIZES` with random weights, float16."""
+        """A demo model's, or one of `random_checkpoint.CHECKPOINTS` with random weights, float16."""
         if model in SHIPPED:
             return Path(str(resources.files("latentlink.demo"))) / "checkpoints" / model
         out = self.folder / "checkpoints" / model
@@ -66,7 +66,7 @@ class Material:
         command = ["build", str(self.export(model)), str(out), "--target", target, "--precision", precision]
         return _made(out, [*command, *(["--refit"] if refit else [])])
 
-    def bundle_of(self, work: Work, target: str) -> Path:
+    def bundle_of(self, work: SizedModel, target: str) -> Path:
         """For one size and batch alone, in fp16.
 
         Raises:

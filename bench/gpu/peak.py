@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from latentlink.bench.gpu.report import Peak
+from latentlink.bench.gpu.findings import Peak
 from latentlink.engine.builders import BUILDERS, Job
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import LatentLinkError, PreflightError

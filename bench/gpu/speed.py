@@ -11,19 +11,19 @@ from typing import Protocol
 
 import latentlink
 from latentlink.bench.cost.flops import count_flops
-from latentlink.bench.cost.fresh import ProcessFailed, fresh
+from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
 from latentlink.bench.cost.measure import Spread
-from latentlink.bench.gpu.diffusers import GUIDANCE, PROMPT, Theirs, Timed, compiled, eager
+from latentlink.bench.gpu.diffusers import GUIDANCE, PROMPT, DiffusersSystem, Timing, compile_denoiser, open_eager
+from latentlink.bench.gpu.findings import OURS, SizedModel, Speed
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.memory import DeviceMemory
-from latentlink.bench.gpu.report import OURS, Speed, Work
 from latentlink.bench.gpu.tables import COMPILED, EAGER
 from latentlink.engine.bundle import Bundle
 from latentlink.engine.sizes import Shapes, limits_of
 from latentlink.errors import LatentLinkError
 
 WORKS = tuple(
-    Work(model=model, width=side, height=side, batch=batch)
+    SizedModel(model=model, width=side, height=side, batch=batch)
     for model, side in (("sd15", 512), ("sdxl", 1024))
     for batch in (1, 4)
 )
@@ -44,15 +44,15 @@ class Effort:
     mode: str = "max-autotune"
 
 
-class Side(Protocol):
+class System(Protocol):
     """A system that is ready to do a piece of work."""
 
-    def run(self, seed: int) -> Timed:
+    def run(self, seed: int) -> Timing:
         """Do it once."""
         ...
 
 
-class Ours:
+class OurSystem:
     """A bundle of one target, open.
 
     Args:
@@ -61,12 +61,12 @@ class Ours:
         steps: Denoising steps.
     """
 
-    def __init__(self, pipe: latentlink.Pipeline, work: Work, steps: int) -> None:
+    def __init__(self, pipe: latentlink.Pipeline, work: SizedModel, steps: int) -> None:
         self._pipe = pipe
         self._work = work
         self._steps = steps
 
-    def run(self, seed: int) -> Timed:
+    def run(self, seed: int) -> Timing:
         """Make the pictures once. The steps are timed with all that is around them: the upload of the noise, the copy
         of the latents back."""
         timings = self._pipe.generate(
@@ -80,11 +80,11 @@ class Ours:
             num_images=self._work.batch,
             guard="off",  # random weights draw noise
         ).timings
-        return Timed(step=timings["denoiser"] / self._steps, total=timings["total"])
+        return Timing(step=timings["denoiser"] / self._steps, total=timings["total"])
 
 
 @dataclass(slots=True, kw_only=True)
-class Measuring:
+class Measurement:
     """A side and what was measured of it so far.
 
     Args:
@@ -97,13 +97,13 @@ class Measuring:
     """
 
     name: str
-    side: Side | None = None
+    side: System | None = None
     reason: str = ""
     failed: bool = False
     peak_mb: float | None = None
-    times: list[Timed] = field(default_factory=list)
+    times: list[Timing] = field(default_factory=list)
 
-    def get_ready(self, make: Callable[[], Side]) -> None:
+    def get_ready(self, make: Callable[[], System]) -> None:
         """Make the side, and let it warm up: CUDA graphs are captured in its second run."""
 
         def ready() -> None:
@@ -133,7 +133,7 @@ class Measuring:
             self.failed = self.name.startswith(OURS) and not isinstance(error, MemoryError)
             self.side, self.times = None, []
 
-    def speed(self, work: Work) -> Speed:
+    def speed(self, work: SizedModel) -> Speed:
         """What was found."""
         head = Speed(work=work, side=self.name, verdict="not run", reason=self.reason)
         if not self.times:
@@ -148,14 +148,14 @@ class Measuring:
         )
 
 
-def interleave(sides: Sequence[Measuring], rounds: int) -> None:
+def interleave(sides: Sequence[Measurement], rounds: int) -> None:
     """Let every side that is ready run in turn, `rounds` times: what changes with time changes for all."""
     for number in range(rounds):
         for measuring in sides:
             measuring.run(number)
 
 
-def measure(work: Work, targets: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
+def measure_systems(work: SizedModel, targets: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
     """All sides on one piece of work. A target is open alone, beside diffusers, which runs in turn with each.
 
     Args:
@@ -164,16 +164,16 @@ def measure(work: Work, targets: Mapping[str, Path], checkpoint: Path, effort: E
         checkpoint: That they were made from.
         effort: How much.
     """
-    plain, fast = Measuring(name=EAGER), Measuring(name=COMPILED)
-    plain.get_ready(lambda: eager(checkpoint, work, effort.steps))
-    if isinstance(plain.side, Theirs):
-        fast.get_ready(partial(compiled, plain.side, work, effort.steps, effort.mode))
+    plain, fast = Measurement(name=EAGER), Measurement(name=COMPILED)
+    plain.get_ready(lambda: open_eager(checkpoint, work, effort.steps))
+    if isinstance(plain.side, DiffusersSystem):
+        fast.get_ready(partial(compile_denoiser, plain.side, work, effort.steps, effort.mode))
         fast.peak_mb = None  # it shares its weights with the other
     else:
         fast.reason = plain.reason
     found = []
     for target, bundle in targets.items():
-        ours = Measuring(name=f"{OURS} {target}")
+        ours = Measurement(name=f"{OURS} {target}")
         with ExitStack() as stack:
             ours.get_ready(partial(_opened, stack, bundle, target, work, effort.steps))
             interleave([ours, plain, fast], effort.rounds)
@@ -184,11 +184,11 @@ def measure(work: Work, targets: Mapping[str, Path], checkpoint: Path, effort: E
     return [measuring.speed(work) for measuring in (*found, plain, fast)]
 
 
-def _opened(stack: ExitStack, bundle: Path, target: str, work: Work, steps: int) -> Ours:
-    return Ours(stack.enter_context(latentlink.load(bundle, target=target)), work, steps)
+def _opened(stack: ExitStack, bundle: Path, target: str, work: SizedModel, steps: int) -> OurSystem:
+    return OurSystem(stack.enter_context(latentlink.load(bundle, target=target)), work, steps)
 
 
-def tflop_of(work: Work, export: Path) -> float:
+def tflop_of(work: SizedModel, export: Path) -> float:
     """10^12 operations of one denoising step with guidance, by the exported graph.
 
     Args:
@@ -204,7 +204,7 @@ def tflop_of(work: Work, export: Path) -> float:
 
 
 def run_speeds(
-    works: Sequence[Work], targets: Mapping[str, str], material: Material, effort: Effort, peak: float | None
+    works: Sequence[SizedModel], targets: Mapping[str, str], material: Material, effort: Effort, peak: float | None
 ) -> Iterator[Speed]:
     """Every piece of work, each in a process of its own.
 
@@ -238,10 +238,10 @@ def run_speeds(
             material.drop(bundle)
 
 
-def _measured(work: Work, bundles: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
-    """`measure` in a process of its own; where that dies, once more for each target alone, to tell which it was."""
+def _measured(work: SizedModel, bundles: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
+    """`measure_systems` in a process of its own; if that dies, each target alone, to find the one that failed."""
     try:
-        return fresh(measure, work, bundles, checkpoint, effort)
+        return run_in_new_process(measure_systems, work, bundles, checkpoint, effort)
     except ProcessFailed as error:
         if len(bundles) > 1:
             alone = ({target: bundle} for target, bundle in bundles.items())
@@ -249,5 +249,5 @@ def _measured(work: Work, bundles: Mapping[str, Path], checkpoint: Path, effort:
         return [_idle(work, target, str(error), failed=True) for target in bundles]
 
 
-def _idle(work: Work, target: str, reason: str, *, failed: bool = False) -> Speed:
+def _idle(work: SizedModel, target: str, reason: str, *, failed: bool = False) -> Speed:
     return Speed(work=work, side=f"{OURS} {target}", verdict="failed" if failed else "not run", reason=reason)

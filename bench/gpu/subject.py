@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
+from latentlink.bench.gpu.findings import Figures
 from latentlink.bench.gpu.material import Material
-from latentlink.bench.gpu.report import Figures
 from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle import Arrays, Bundle
 from latentlink.errors import LatentLinkError
@@ -70,7 +70,7 @@ class Subject:
 
 
 @contextmanager
-def opened(target: str, path: Path, **switches: bool) -> Iterator[Any]:
+def open_engine(target: str, path: Path, **switches: bool) -> Iterator[Any]:
     """An engine alone, with switches that only engines on a GPU have."""
     session = import_module(OPENERS[target]).open_session(path, target, None, False, **switches)
     try:
@@ -87,7 +87,7 @@ def engines(root: Path) -> Iterator[tuple[str, Path, list[Arrays]]]:
         yield component, bundle.file(entry.engines[0].path), [probe.inputs for probe in golden]
 
 
-def drawn(bundle: str | Path, target: str, subject: Subject, **settings: Any) -> list[NDArray[np.uint8]]:
+def open_and_draw(bundle: str | Path, target: str, subject: Subject, **settings: Any) -> list[NDArray[np.uint8]]:
     """A picture a caption."""
     with latentlink.load(bundle, target=target, **settings) as pipe:
         return draw(pipe, subject)

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from rich.console import Console
 from rich.table import Table
 
-from latentlink.bench.gpu.report import Check, Report, Speed, faster
+from latentlink.bench.gpu.findings import Check, GpuReport, Speed, speedup
 
 EAGER, COMPILED = "diffusers eager", "diffusers torch.compile"
 """What the others' sides are called."""
@@ -17,7 +17,7 @@ FIGURES = 3
 """Figures of a check that are shown; the file has them all."""
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: GpuReport, console: Console) -> None:
     """Print tables of checks and speeds, and a line for every reason why something did not pass."""
     for table in (_checks(report), _speeds(report)):
         if table.row_count:
@@ -26,7 +26,7 @@ def show(report: Report, console: Console) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _checks(report: Report) -> Table:
+def _checks(report: GpuReport) -> Table:
     """A row for each check that ran."""
     table = Table(box=None, pad_edge=False)
     for name in ("target", "", "check", "verdict"):
@@ -44,7 +44,7 @@ def _number(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _speeds(report: Report) -> Table:
+def _speeds(report: GpuReport) -> Table:
     """A row for each system, under the work that they all do."""
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -57,7 +57,7 @@ def _speeds(report: Report) -> Table:
     return table
 
 
-def _times(report: Report, speed: Speed) -> Iterator[str]:
+def _times(report: GpuReport, speed: Speed) -> Iterator[str]:
     if speed.step is None or speed.total is None:
         yield speed.verdict
         return
@@ -65,12 +65,12 @@ def _times(report: Report, speed: Speed) -> Iterator[str]:
     yield "" if speed.share is None else f"{speed.share:.0%}"
     yield f"{speed.total.median:.3f} s"
     for than in (EAGER, COMPILED):
-        ratio = faster(report.speeds, speed, than)
+        ratio = speedup(report.speeds, speed, than)
         yield "" if ratio is None else f"{ratio:.2f}"
     yield "" if speed.peak_mb is None else f"{speed.peak_mb:.0f} MB"
 
 
-def _reasons(report: Report) -> Iterator[str]:
+def _reasons(report: GpuReport) -> Iterator[str]:
     """Equal reasons once."""
     if report.peak is not None:
         yield f"Matrix products reach {report.peak.tflops:.4g} TFLOP/s here: {report.peak.how}."

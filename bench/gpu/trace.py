@@ -18,7 +18,7 @@ KINDS: Mapping[str, str] = {"Memcpy HtoD": "HostToDevice", "Memcpy DtoH": "Devic
 """Kinds by how CUPTI's names of copies begin: `Memcpy HtoD (Pinned -> Device)`."""
 
 
-def own(run: Callable[[], object]) -> Copies:
+def runtime_copies(run: Callable[[], object]) -> Copies:
     """Copies that the runtime itself enqueues; nothing for sessions that do not go through its `Cuda`.
 
     Raises:
@@ -35,7 +35,7 @@ def own(run: Callable[[], object]) -> Copies:
         cuda.copies = before
 
 
-def profiled(run: Callable[[], object]) -> Copies:
+def profiler_copies(run: Callable[[], object]) -> Copies:
     """Copies of the whole process, whoever enqueues them, as CUPTI sees them through torch's profiler.
 
     Raises:
@@ -68,5 +68,5 @@ def copies_in(events: Iterable[Mapping[str, Any]]) -> Copies:
     return found
 
 
-TRACES: Mapping[str, Callable[[Callable[[], object]], Copies]] = {"own": own, "cupti": profiled}
+TRACES: Mapping[str, Callable[[Callable[[], object]], Copies]] = {"own": runtime_copies, "cupti": profiler_copies}
 """By the first word of the figures that they give."""

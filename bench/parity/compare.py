@@ -31,7 +31,7 @@ MIN_PSNR = 45.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Difference:
     """How far two generations are apart.
 
     Args:
@@ -48,27 +48,27 @@ class Agreement:
         return self.relative <= MAX_RELATIVE and self.psnr >= MIN_PSNR
 
     def __str__(self) -> str:
-        return f"latents {self.relative:.1e} apart, pictures {shown(self.psnr)}"
+        return f"latents {self.relative:.1e} apart, pictures {format_psnr(self.psnr)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Both:
+class ResultPair:
     """What both systems made of one case."""
 
     theirs: Reference
     ours: Result
 
-    def agreement(self) -> Agreement:
+    def agreement(self) -> Difference:
         """How far they are apart."""
         reference = self.theirs.latents
         pairs = zip(self.theirs.pictures, self.ours.images, strict=True)
-        return Agreement(
+        return Difference(
             relative=float(np.linalg.norm(self.ours.latents.array - reference) / np.linalg.norm(reference)),
             psnr=min(psnr(theirs, np.asarray(ours)) for theirs, ours in pairs),
         )
 
 
-class Sides:
+class BothSystems:
     """Both systems, opened on the same weights.
 
     Args:
@@ -82,7 +82,7 @@ class Sides:
         self.ours = latentlink.load(bundle, replace=halves)
         self.theirs = Diffusers(checkpoint)
 
-    def run(self, case: Case, *, after: Both | None = None) -> Both:
+    def run(self, case: Case, *, after: ResultPair | None = None) -> ResultPair:
         """Run a case on both.
 
         Args:
@@ -111,9 +111,9 @@ class Sides:
             guard="off",  # random weights draw noise
         )
         theirs = self.theirs.run(case, latents=None if after is None else after.theirs.latents)
-        return Both(theirs=theirs, ours=ours)
+        return ResultPair(theirs=theirs, ours=ours)
 
-    def compare(self, case: Case) -> Agreement:
+    def compare(self, case: Case) -> Difference:
         """Run a case on both and compare."""
         return self.run(case).agreement()
 
@@ -150,12 +150,12 @@ def cases(
         )
 
 
-def shown(decibels: float) -> str:
+def format_psnr(decibels: float) -> str:
     """A PSNR as people read it."""
     return "equal" if decibels == float("inf") else f"{decibels:.1f} dB"
 
 
-def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Agreement]]) -> str:
+def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Difference]]) -> str:
     """The worst of every row, in Markdown.
 
     Args:
@@ -168,7 +168,7 @@ def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Agree
     ]
     for row, agreements in found.items():
         relative = max(agreement.relative for agreement in agreements)
-        worst = shown(min(agreement.psnr for agreement in agreements))
+        worst = format_psnr(min(agreement.psnr for agreement in agreements))
         lines.append(f"| {' | '.join(row)} | {len(agreements)} | {relative:.1e} | {worst} |")
     return "\n".join(lines) + "\n"
 
@@ -182,11 +182,11 @@ def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Agree
 @click.option("--height", type=int)
 def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None, height: int | None) -> None:
     """Print the worst agreement of every sampler; ends with 1 where one is out of tolerance."""
-    sides = Sides(checkpoint, bundle)
+    sides = BothSystems(checkpoint, bundle)
     schedulers = FLOW_SCHEDULERS if sides.theirs.flow else SCHEDULERS
     sampling = sides.ours.manifest.sampling
     size = (width or sampling.width, height or sampling.height)
-    found: dict[tuple[str, ...], list[Agreement]] = {}
+    found: dict[tuple[str, ...], list[Difference]] = {}
     listed = list(cases(samplers=[*schedulers], seeds=range(seeds), sizes=(size,), steps=steps))
     with click.progressbar(listed) as going:
         for case in going:

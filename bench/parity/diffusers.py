@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.bench.parity.case import Case, start_mask, start_picture
-from latentlink.bench.parity.guidance_interval import GuidedWithin
+from latentlink.bench.parity.diffusers_interval import GuidanceWithin
+from latentlink.bench.parity.diffusers_step_cache import DeepLayerReuse
 from latentlink.bench.parity.schedulers import scheduler_for
-from latentlink.bench.parity.step_cache import Reused
 
 _FIRST = {
     "text2img": "StableDiffusionPipeline",
@@ -90,7 +90,7 @@ class Diffusers:
             # what its model card asks for; the pipeline's own default is that of the guided model
             arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
-        within, reused = GuidedWithin(pipeline, case.guidance_interval), Reused(pipeline, case.step_cache)
+        within, reused = GuidanceWithin(pipeline, case.guidance_interval), DeepLayerReuse(pipeline, case.step_cache)
         with torch.no_grad(), _StepsAsAsked(pipeline, case.steps), within, reused:
             made = pipeline(**{name: value for name, value in arguments.items() if name in accepted}).images
             if made.ndim == 3:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.against.ours import read_ours
+from latentlink.bench.against.our_side import read_our_side
 from latentlink.demo.check import check
 from latentlink.demo.grammar import Scene, held_out
 from latentlink.engine.quality import psnr
@@ -29,13 +29,13 @@ Pictures = Sequence[NDArray[np.uint8]]
 """uint8 `[H, W, 3]`."""
 
 
-def right(pictures: Pictures, scenes: Sequence[Scene]) -> tuple[int, int]:
+def count_right(pictures: Pictures, scenes: Sequence[Scene]) -> tuple[int, int]:
     """How many pictures have the colours that were asked for, and how many the shape."""
     verdicts = [check(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
     return sum(verdict.right for verdict in verdicts), sum(verdict.right_shape for verdict in verdicts)
 
 
-def beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
+def psnr_beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
     """PSNR beside the reference's, dB: of the middle one, and of the worst."""
     found = [psnr(one, other) for one, other in zip(reference, pictures, strict=True)]
     return median(found), min(found)
@@ -52,7 +52,7 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
     drawn: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
     seconds: list[list[float]] = [[] for _ in drawn]
     with ExitStack() as stack:
-        asked = [read_ours(text) for text in (reference, *bundles)]
+        asked = [read_our_side(text) for text in (reference, *bundles)]
         pipes = [stack.enter_context(latentlink.load(one.bundle, target=one.target)) for one in asked]
         for first in range(0, len(scenes), BATCH):
             lot = scenes[first : first + BATCH]
@@ -66,8 +66,8 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
     click.echo("| bundle | colours | shape | PSNR, median and worst | engine files | ms a step | times as fast |")
     click.echo("|---|--:|--:|--:|--:|--:|--:|")
     for name, pipe, pictures, times in zip((reference, *bundles), pipes, drawn, seconds, strict=True):
-        colours, shapes = right(pictures, scenes)
-        apart = "" if pictures is drawn[0] else "{:.1f}, {:.1f} dB".format(*beside(pictures, drawn[0]))
+        colours, shapes = count_right(pictures, scenes)
+        apart = "" if pictures is drawn[0] else "{:.1f}, {:.1f} dB".format(*psnr_beside(pictures, drawn[0]))
         entry = pipe.manifest.components["denoiser"].engines[0]
         folder = str(Path(entry.path).parent)
         size = sum(file.size for path, file in pipe.manifest.files.items() if path.startswith(f"{folder}/"))

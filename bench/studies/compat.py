@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import latentlink.runtime as runtime
-from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.engine.quality import psnr
 from latentlink.errors import LatentLinkError, LinkError, UsageError
 from latentlink.runtime.linking import Decision, Engine
@@ -59,7 +59,7 @@ class Halves:
         session, writes = self.encoder.session, self.encoder.session.outputs[0]
         factor = writes.size("f")
         sides = [max(round(side / factor), 1) * factor for side in picture.shape[:2]]
-        fitted = resized(picture, sides[0], sides[1])
+        fitted = resize(picture, sides[0], sides[1])
         feeds = {}
         for port in session.inputs:
             shape = {"image": fitted[None].shape, "mask": (1, 1, *sides)}.get(
@@ -205,13 +205,13 @@ def _pairing(
         reason=linker[1],
         decoder_decision=linker[2],
         direct=direct,
-        direct_psnr=None if direct is None else psnr(right, resized(direct, *right.shape[:2])),
+        direct_psnr=None if direct is None else psnr(right, resize(direct, *right.shape[:2])),
         moved=moved,
-        moved_psnr=None if moved is None else psnr(right, resized(moved, *right.shape[:2])),
+        moved_psnr=None if moved is None else psnr(right, resize(moved, *right.shape[:2])),
     )
 
 
-def resized(picture: Picture, height: int, width: int) -> Picture:
+def resize(picture: Picture, height: int, width: int) -> Picture:
     """The picture at another size, by Lanczos's filter."""
     if picture.shape[:2] == (height, width):
         return picture
@@ -229,13 +229,13 @@ def sheet(pairings: Sequence[Pairing], *, side: int = 128) -> Image.Image:
     lines = []
     for (name, prompt), found in rows.items():
         cells = [
-            Cell(picture=blank if p.direct is None else p.direct, note=_direct_note(p))
+            GridCell(picture=blank if p.direct is None else p.direct, note=_direct_note(p))
             for p in found
         ] + [
-            Cell(picture=blank if p.moved is None else p.moved, note=_moved_note(p))
+            GridCell(picture=blank if p.moved is None else p.moved, note=_moved_note(p))
             for p in found
         ]  # fmt: skip
-        lines.append(Row(label=f"{name}: {prompt}", cells=tuple(cells)))
+        lines.append(GridRow(label=f"{name}: {prompt}", cells=tuple(cells)))
     return grid(columns, lines, side=side)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import decode, load, sample
+from latentlink.demo.sampling import decode, load_pipeline, sample
 
 ROWS, SEEDS = 8, 2
 
@@ -24,12 +24,12 @@ def contact_sheet(out: Path) -> None:
     captions = [scene.caption for scene in held_out()[:ROWS]]
     pictures = {}
     for name in NAMES:
-        pipeline = load(checkpoint(name))
+        pipeline = load_pipeline(checkpoint(name))
         for number in range(SEEDS):
             pictures[name, number] = decode(pipeline.vae, sample(pipeline, captions, 100 * number))
     columns = tuple(pictures)
     rows = [
-        Row(label=caption, cells=tuple(Cell(picture=pictures[column][row]) for column in columns))
+        GridRow(label=caption, cells=tuple(GridCell(picture=pictures[column][row]) for column in columns))
         for row, caption in enumerate(captions)
     ]
     grid([f"{name}, noise {number + 1}" for name, number in columns], rows).save(out, optimize=True)

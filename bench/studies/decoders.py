@@ -24,10 +24,10 @@ from latentlink.bench.studies.faulty_bundles import (
     Edit,
     affine_input,
     copy_bundle,
-    forged,
+    forge_symbols,
     noisy_weights,
     permuted_input,
-    renamed_space,
+    rename_space,
 )
 from latentlink.demo import checkpoint
 from latentlink.demo.draw import STYLES, batch
@@ -55,7 +55,7 @@ CORRUPTIONS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class DecoderTrial:
     """One decoder in the place of another.
 
     Args:
@@ -79,7 +79,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Corrupted:
+class Corruption:
     """A corruption of demo's own decoder, its symbols unchanged.
 
     Args:
@@ -95,7 +95,7 @@ class Corrupted:
     found: Candidate
 
 
-def tried(folder: Path) -> Iterator[Tried]:
+def decoder_trials(folder: Path) -> Iterator[DecoderTrial]:
     """Right and wrong decoders of the demo models and of random ones of every known space.
 
     Args:
@@ -112,8 +112,8 @@ def tried(folder: Path) -> Iterator[Tried]:
         "fine-tuned (demo-ft)": (_vae(checkpoint("demo-ft"), folder / "ft", demo), True),
         "tiny (demo-tiny)": (bundle_path("demo-tiny"), True),
         "demo-b's": (other, False),
-        "demo-b's, symbol forged": (forged(other, folder / "liar", "vae_decoder", own), False),
-        "its own with scaling x1.4": (renamed_space(scaled, folder / "honest", "vae_decoder", space), False),
+        "demo-b's, symbol forged": (forge_symbols(other, folder / "liar", "vae_decoder", own), False),
+        "its own with scaling x1.4": (rename_space(scaled, folder / "honest", "vae_decoder", space), False),
         "its own with scaling x1.4, symbol forged": (scaled, False),
     }
     for decoder, (path, right) in candidates.items():
@@ -121,13 +121,15 @@ def tried(folder: Path) -> Iterator[Tried]:
     theirs = Bundle.open(other)
     yield _try("demo-b", other, "its own", other, True)
     yield _try("demo-b", other, "demo's", demo, False)
-    yield _try("demo-b", other, "demo's, symbol forged", forged(demo, folder / "liar-b", "vae_decoder", theirs), False)
-    tiny = forged(bundle_path("demo-tiny"), folder / "liar-tiny", "vae_decoder", theirs)
+    yield _try(
+        "demo-b", other, "demo's, symbol forged", forge_symbols(demo, folder / "liar-b", "vae_decoder", theirs), False
+    )
+    tiny = forge_symbols(bundle_path("demo-tiny"), folder / "liar-tiny", "vae_decoder", theirs)
     yield _try("demo-b", other, "demo-tiny's, symbol forged", tiny, False)
     yield from _random(folder)
 
 
-def _random(folder: Path) -> Iterator[Tried]:
+def _random(folder: Path) -> Iterator[DecoderTrial]:
     """Random VAEs of the known spaces: every one under its own symbol, and under that of all others of its shape."""
     bundles = {
         space: _vae(make_checkpoint(kind, folder / kind) / "vae", folder / f"vae-{space}", space)
@@ -144,7 +146,7 @@ def _random(folder: Path) -> Iterator[Tried]:
                 wrong = copy_bundle(path, folder / f"scaled-{host}", bad)
                 yield _try(f"random {host}", path, "its own with scaling x1.4, symbol forged", wrong, False)
             elif theirs.size("c") == entry.size("c"):
-                liar = forged(donor, folder / f"{name}-as-{host}", "vae_decoder", opened[host])
+                liar = forge_symbols(donor, folder / f"{name}-as-{host}", "vae_decoder", opened[host])
                 yield _try(f"random {host}", path, f"random {name}'s", donor, False)
                 yield _try(f"random {host}", path, f"random {name}'s, symbol forged", liar, False)
 
@@ -166,7 +168,7 @@ def _vae(source: Path, out: Path, space: str | Path, dtype: str = "float32") -> 
     return out
 
 
-def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> Tried:
+def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> DecoderTrial:
     """Run a decoder on the host's golden latents, whatever its symbols say."""
     found = open_component(path, "vae_decoder")
     bundle = Bundle.open(host_path)
@@ -186,12 +188,12 @@ def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> T
 
         probes = load_probes(bundle, "vae_decoder", entry)
         measured = judge(probes, renamed, entry.inputs, entry.outputs)
-    return Tried(
+    return DecoderTrial(
         host=host, decoder=decoder, right=right, symbols=names == dict(zip(names, names, strict=True)), found=measured
     )
 
 
-def corrupted(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrupted]:
+def corruption_trials(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corruption]:
     """Random corruptions of demo's decoder, a quarter of each kind.
 
     Args:
@@ -232,7 +234,7 @@ def corrupted(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrupted]:
             raise LinkError(f"{bad} has no vae_decoder.")
         with closing(found[0].session) as session:
             run = runner(session)
-            yield Corrupted(
+            yield Corruption(
                 kind=kind,
                 lost=psnr(new, best) - psnr(new, _pictures(run, reads, encoded)),
                 seen=psnr(own, _pictures(run, reads, drawn)),
@@ -253,7 +255,7 @@ def _pictures(run: Run, reads: str, latents: NDArray[np.floating]) -> NDArray[np
     return made
 
 
-def tables(rows: list[Tried], corruptions: list[Corrupted]) -> str:
+def tables(rows: list[DecoderTrial], corruptions: list[Corruption]) -> str:
     """Both tables, in Markdown."""
     lines = [
         "| latents of | decoder | symbols | PSNR on probes | explained | correction gains | verdict |",
@@ -300,7 +302,7 @@ def _gained(found: Candidate) -> str:
     return "" if found.same or found.snr < LEAST_SNR else f"{found.gained:.1f} dB"
 
 
-def plot(rows: list[Tried], corruptions: list[Corrupted], out: Path) -> None:
+def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> None:
     """Every decoder by what it explains and what a correction would gain, with the limits."""
     from matplotlib import pyplot
 
@@ -336,8 +338,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=CORRUPTIONS)
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
-        rows = [*tried(Path(folder))]
-        corruptions = [*corrupted(Path(folder), asked.count)]
+        rows = [*decoder_trials(Path(folder))]
+        corruptions = [*corruption_trials(Path(folder), asked.count)]
     page = asked.docs / "compatibility.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]

@@ -13,17 +13,17 @@ from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from latentlink.demo import NAMES, checkpoint
-from latentlink.demo.check import Verdict, check
+from latentlink.demo.check import PictureCheck, check
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load, sample
+from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load_pipeline, sample
 from latentlink.engine.quality import psnr
 
 SEED = 0
 """Of the noise of the first caption; none of it was chosen for its pictures."""
 
 
-def measure() -> dict[str, Any]:
+def measure_models() -> dict[str, Any]:
     """Sample every held-out caption with both models, look at the pictures, and compare the two VAEs.
 
     Returns:
@@ -32,25 +32,25 @@ def measure() -> dict[str, Any]:
         the right picture, of the forced decode and of the transfer by decoding and encoding.
     """
     captions = [scene.caption for scene in held_out()]
-    pipelines = {name: load(checkpoint(name)) for name in NAMES}
+    pipelines = {name: load_pipeline(checkpoint(name)) for name in NAMES}
     latents = {name: sample(pipelines[name], captions, SEED) for name in NAMES}
     pictures = {name: decode(pipelines[name].vae, latents[name]) for name in NAMES}
     figures: dict[str, Any] = {"steps": STEPS, "guidance": GUIDANCE, "captions": len(captions)}
     for name in NAMES:
-        figures[name] = looked_at(pictures[name]) | reconstruction(pipelines[name])
+        figures[name] = accuracy(pictures[name]) | reconstruction(pipelines[name])
     for name, other in (NAMES, NAMES[::-1]):
         vae, right = pipelines[other].vae, pictures[name]
         forced, moved = decode(vae, latents[name]), decode(vae, encode(vae, right))
         figures[f"{name} to {other}"] = {
             "forced_psnr_db": round(psnr(right, forced), 2),
-            "forced_right": looked_at(forced)["right"],
+            "forced_right": accuracy(forced)["right"],
             "transfer_psnr_db": round(psnr(right, moved), 2),
-            "transfer_right": looked_at(moved)["right"],
+            "transfer_right": accuracy(moved)["right"],
         }
     return figures
 
 
-def looked_at(pictures: NDArray[np.uint8]) -> dict[str, Any]:
+def accuracy(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     """How many pictures of the held-out captions, `[88, 64, 64, 3]`, show what they should."""
     verdicts = [check(picture, scene) for picture, scene in zip(pictures, held_out(), strict=True)]
     return {
@@ -77,7 +77,7 @@ def reconstruction(pipeline: StableDiffusionPipeline) -> dict[str, Any]:
     return found
 
 
-def _said(verdict: Verdict) -> str:
+def _said(verdict: PictureCheck) -> str:
     seen = f"{verdict.colour or '?'} {verdict.shape or '?'} on {verdict.background or '?'}"
     return f"{verdict.asked.caption}: {seen}"
 
@@ -86,4 +86,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python -m latentlink.bench.studies.demo_models OUT.json")
     torch.set_num_threads(1)
-    Path(sys.argv[1]).write_text(json.dumps(measure(), indent=1) + "\n", encoding="utf-8")
+    Path(sys.argv[1]).write_text(json.dumps(measure_models(), indent=1) + "\n", encoding="utf-8")

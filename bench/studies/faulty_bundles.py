@@ -52,7 +52,7 @@ def copy_bundle(
     return out
 
 
-def disguised(engine: EngineEntry, **changes: Any) -> EngineEntry:
+def disguise(engine: EngineEntry, **changes: Any) -> EngineEntry:
     """An engine's record with other values, and a fingerprint that agrees with them."""
     changed = replace(engine, **changes)
     facts = {key: fact for key, fact in engine.fingerprint.items() if key not in ("digest", "limits")}
@@ -60,7 +60,7 @@ def disguised(engine: EngineEntry, **changes: Any) -> EngineEntry:
     return replace(changed, fingerprint=facts | {"digest": digest(facts)})
 
 
-def renamed(names: Mapping[str, str]) -> Edit:
+def rename_tensors(names: Mapping[str, str]) -> Edit:
     """Gives tensors other names: other symbols."""
 
     def edit(model: onnx.ModelProto) -> None:
@@ -73,7 +73,7 @@ def renamed(names: Mapping[str, str]) -> Edit:
     return edit
 
 
-def forged(source: Path, out: Path, component: str, host: Bundle) -> Path:
+def forge_symbols(source: Path, out: Path, component: str, host: Bundle) -> Path:
     """A copy of a bundle whose component carries the symbols of `host`'s, in its engines and in its manifest."""
     theirs, ours = Bundle.open(source).manifest.components[component], host.manifest.components[component]
     names = {
@@ -83,7 +83,7 @@ def forged(source: Path, out: Path, component: str, host: Bundle) -> Path:
     return _renamed_copy(source, out, component, names, host.manifest.spaces)
 
 
-def renamed_space(source: Path, out: Path, component: str, space: LatentSpace) -> Path:
+def rename_space(source: Path, out: Path, component: str, space: LatentSpace) -> Path:
     """A copy of a bundle whose component says of its latents that they are of `space`."""
     entry = Bundle.open(source).manifest.components[component]
     names = {
@@ -102,7 +102,7 @@ def _renamed_copy(
         components: dict[str, ComponentEntry] = {**manifest.components, component: named}
         return replace(manifest, components=components, spaces=spaces)
 
-    return copy_bundle(source, out, {component: renamed(names)}, change)
+    return copy_bundle(source, out, {component: rename_tensors(names)}, change)
 
 
 def _named(ports: tuple[Port, ...], names: Mapping[str, str]) -> tuple[Port, ...]:

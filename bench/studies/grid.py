@@ -15,7 +15,7 @@ GAP = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class GridCell:
     """One picture of a grid.
 
     Args:
@@ -28,7 +28,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class GridRow:
     """One line of a grid.
 
     Args:
@@ -37,10 +37,10 @@ class Row:
     """
 
     label: str
-    cells: tuple[Cell, ...]
+    cells: tuple[GridCell, ...]
 
 
-def grid(columns: Sequence[str], rows: Sequence[Row], *, side: int = 128, label_width: int = 230) -> Image.Image:
+def grid(columns: Sequence[str], rows: Sequence[GridRow], *, side: int = 128, label_width: int = 230) -> Image.Image:
     """Lay pictures out under column titles and beside row labels.
 
     Args:

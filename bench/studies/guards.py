@@ -74,7 +74,7 @@ IMAGE: Sequence[Settings] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Honest:
+class HonestRuns:
     """What honest generations were like.
 
     Args:
@@ -95,7 +95,7 @@ class Honest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FaultOutcome:
     """What became of one fault.
 
     Args:
@@ -144,9 +144,9 @@ class Tally:
             self.rms[made.request.steps < 10] += values.tolist()
         return made.latents
 
-    def result(self) -> Honest:
+    def result(self) -> HonestRuns:
         """What was seen."""
-        return Honest(
+        return HonestRuns(
             counts=self.counts,
             refused=self.refused,
             deviation=_extremes(self.deviations),
@@ -156,7 +156,7 @@ class Tally:
         )
 
 
-def honest(count: int, seed: int, on_progress: Callable[[int], object]) -> Honest:
+def honest(count: int, seed: int, on_progress: Callable[[int], object]) -> HonestRuns:
     """Generate `count` pictures of held-out captions with both demo models, of every kind in turn."""
     tally = Tally()
     rng = np.random.default_rng(seed)
@@ -191,7 +191,7 @@ def honest(count: int, seed: int, on_progress: Callable[[int], object]) -> Hones
     return tally.result()
 
 
-def faults(on_progress: Callable[[str], object]) -> list[Found]:
+def faults(on_progress: Callable[[str], object]) -> list[FaultOutcome]:
     """Put every fault in and look what the guards say."""
     captions = [scene.caption for scene in held_out()][:TRIES]
     rng = np.random.default_rng(SEED)
@@ -230,14 +230,14 @@ def faults(on_progress: Callable[[str], object]) -> list[Found]:
     return found
 
 
-def _try(fault: str, tries: Sequence[Callable[[], object]]) -> Found:
+def _try(fault: str, tries: Sequence[Callable[[], object]]) -> FaultOutcome:
     caught = []
     for one in tries:
         try:
             one()
         except GuardError as error:
             caught.append(error)
-    return Found(
+    return FaultOutcome(
         fault=fault,
         tried=len(tries),
         caught=len(caught),
@@ -313,7 +313,7 @@ def _extremes(values: Sequence[float]) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0.0, 0.0)
 
 
-def honest_table(seen: Honest) -> str:
+def honest_table(seen: HonestRuns) -> str:
     """Markdown."""
     kinds = ", ".join(f"{count} {kind}" for kind, count in seen.counts.items())
     lines = [
@@ -328,7 +328,7 @@ def honest_table(seen: Honest) -> str:
     return "\n".join([*lines, *(f"- {text}" for text in seen.refused)]) + "\n"
 
 
-def fault_table(found: Sequence[Found]) -> str:
+def fault_table(found: Sequence[FaultOutcome]) -> str:
     """Markdown."""
     lines = [
         "| fault | by its probes | by a guard | after | what it says | worst picture, if not caught |",

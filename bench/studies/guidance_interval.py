@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.studies.accuracy import beside, right
+from latentlink.bench.studies.accuracy import count_right, psnr_beside
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Pipeline
 from latentlink.runtime.denoising import guided_rows
@@ -32,7 +32,7 @@ INTERVALS = ((0.28, 5.42), (0.0, 5.42), (0.28, inf), (0.5, 3.0), (1.0, inf))
 
 
 @dataclass(slots=True, kw_only=True)
-class Found:
+class IntervalResult:
     """What one interval made of all captions.
 
     Args:
@@ -46,7 +46,9 @@ class Found:
     run: list[float] = field(default_factory=list)
 
 
-def draw(pipe: Pipeline, interval: tuple[float, float] | None, captions: Sequence[str], seed: int, into: Found) -> None:
+def draw_batch(
+    pipe: Pipeline, interval: tuple[float, float] | None, captions: Sequence[str], seed: int, into: IntervalResult
+) -> None:
     """Draw one batch, and note the time of each call."""
     ends = [perf_counter()]
     result = pipe.generate(
@@ -64,13 +66,13 @@ def draw(pipe: Pipeline, interval: tuple[float, float] | None, captions: Sequenc
     into.run.append(result.timings["denoiser_engine"])
 
 
-def report(found: dict[str, Found]) -> list[dict[str, Any]]:
+def report(found: dict[str, IntervalResult]) -> list[dict[str, Any]]:
     """A row an interval; the first one is guidance everywhere."""
     whole, *_ = found.values()
     rows = []
     for name, one in found.items():
-        colours, shapes = right(one.pictures, held_out())
-        middle, worst = beside(one.pictures, whole.pictures)
+        colours, shapes = count_right(one.pictures, held_out())
+        middle, worst = psnr_beside(one.pictures, whole.pictures)
         calls = {kind: len(seconds) for kind, seconds in one.seconds.items()}
         each = {kind: median(seconds) * 1e3 if seconds else None for kind, seconds in one.seconds.items()}
         rows.append(
@@ -115,13 +117,13 @@ def main(model: str, intervals: tuple[tuple[float, float], ...], seed: int) -> N
     captions = [scene.caption for scene in held_out()]
     asked: dict[str, tuple[float, float] | None] = {"everywhere": None}
     asked |= {f"{low:g} to {high:g}": (low, high) for low, high in intervals}
-    found = {name: Found() for name in asked}
+    found = {name: IntervalResult() for name in asked}
     with latentlink.load(model) as pipe:
         for interval in asked.values():  # the first run of a size takes longer
-            draw(pipe, interval, captions[:BATCH], seed, Found())
+            draw_batch(pipe, interval, captions[:BATCH], seed, IntervalResult())
         for first in range(0, len(captions), BATCH):
             for name, interval in asked.items():
-                draw(pipe, interval, captions[first : first + BATCH], seed + first, found[name])
+                draw_batch(pipe, interval, captions[first : first + BATCH], seed + first, found[name])
         used = pipe.sampling
     click.echo(f"{model}: {len(captions)} captions, {used.sampler}, {used.steps} steps, guidance {used.guidance:g}\n")
     click.echo(table(report(found), len(captions)))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.studies.accuracy import beside, right
+from latentlink.bench.studies.accuracy import count_right, psnr_beside
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Latents, Pipeline
 
@@ -67,9 +67,9 @@ def main(decoder: str) -> None:
             )
         own_pictures, others = pictures_of(pipe)
     for name, pictures in (("own", own_pictures), (decoder, others)):
-        colours, shapes = right(pictures, held_out())
+        colours, shapes = count_right(pictures, held_out())
         click.echo(f"{name}: {len(pictures)} captions, {STEPS} steps, colours right {colours}, shape right {shapes}")
-    middle, worst = beside(others, own_pictures)
+    middle, worst = psnr_beside(others, own_pictures)
     click.echo(f"{middle:.1f} dB beside the own decoder's pictures (median), worst {worst:.1f}")
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import latentlink
 from latentlink.bench.cost.measure import provenance
-from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
@@ -41,7 +41,7 @@ DRAWN = {"drawn, flat": "flat", "drawn, outlined": "outlined"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class DecodeRun:
     """One decode in a process of its own.
 
     Args:
@@ -57,7 +57,7 @@ class Decoded:
     seconds: float
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """One line of the tables, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -75,7 +75,7 @@ def latents_of(bundle: str, side: int) -> Mapping[str, latentlink.Latents]:
     return found
 
 
-def decoded(bundle: str, array: NDArray[np.floating], memory: int | None) -> Decoded:
+def decode_and_measure(bundle: str, array: NDArray[np.floating], memory: int | None) -> DecodeRun:
     """Decode, in this process, which should be a fresh one: memory that was freed before would not be seen."""
     with latentlink.load(bundle, vae_memory=memory, threads=1) as pipe:
         latents = latentlink.Latents(array=array, space=pipe.space)
@@ -84,7 +84,7 @@ def decoded(bundle: str, array: NDArray[np.floating], memory: int | None) -> Dec
         before, began = resident_bytes(), perf_counter()
         peak = peak_of(lambda: pictures.append(np.asarray(pipe.decode(latents)[0])))
         seconds = perf_counter() - began
-        return Decoded(
+        return DecodeRun(
             picture=pictures[0],
             passes=pipe.vae.halves.passes(width=side[1], height=side[0], encode=False, decode=True).get(
                 "vae_decoder", 1
@@ -110,31 +110,31 @@ def through(decode: Callable[[Array], Picture], array: Array, canvas: int, how: 
 
 def budgets(bundle: str) -> None:
     """Print what budgets give: passes, peak memory, seconds and PSNR against the whole decode."""
-    say(f"\n### {bundle}, by budget\n")
-    say("| picture | side | budget MB | passes | peak MB | seconds | PSNR dB |\n|---|--:|--:|--:|--:|--:|--:|")
+    print_line(f"\n### {bundle}, by budget\n")
+    print_line("| picture | side | budget MB | passes | peak MB | seconds | PSNR dB |\n|---|--:|--:|--:|--:|--:|--:|")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for side in SIDES:
             for name, latents in latents_of(bundle, side).items():
-                whole = pool.submit(decoded, bundle, latents.array, None).result()
-                say(f"| {name} | {side} | none | 1 | {whole.megabytes:.0f} | {whole.seconds:.2f} | |")
+                whole = pool.submit(decode_and_measure, bundle, latents.array, None).result()
+                print_line(f"| {name} | {side} | none | 1 | {whole.megabytes:.0f} | {whole.seconds:.2f} | |")
                 for share in SHARES:
                     memory = int(whole.megabytes * share * 1e6)
-                    tiled = pool.submit(decoded, bundle, latents.array, memory).result()
-                    say(
+                    tiled = pool.submit(decode_and_measure, bundle, latents.array, memory).result()
+                    print_line(
                         f"| {name} | {side} | {memory / 1e6:.0f} | {tiled.passes} | {tiled.megabytes:.0f} | "
                         f"{tiled.seconds:.2f} | {psnr(whole.picture, tiled.picture):.1f} |",
                     )
 
 
-def tilings(bundle: str) -> list[Row]:
+def tilings(bundle: str) -> list[GridRow]:
     """Print what mosaics and plain tiles give on canvases of equal size.
 
     Returns:
         Rows of the picture, for canvases of half the side.
     """
-    say(f"\n### {bundle}, on equal canvases\n")
-    say("| picture | side | canvas | mosaic: passes | dB | worst | plain tiles: passes | dB | worst |")
-    say("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    print_line(f"\n### {bundle}, on equal canvases\n")
+    print_line("| picture | side | canvas | mosaic: passes | dB | worst | plain tiles: passes | dB | worst |")
+    print_line("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     rows = []
     with latentlink.load(bundle) as pipe:
 
@@ -153,17 +153,17 @@ def tilings(bundle: str) -> list[Row]:
                         found.append(f"{passes} | {psnr(whole, made):.1f} | {difference.max()}")
                         shown = np.minimum(10 * difference, 255).astype(np.uint8)
                         cells.append((made, shown, f"{psnr(whole, made):.1f} dB"))
-                    say(f"| {name} | {side} | {canvas * pipe.space.downscale} | {found[0]} | {found[1]} |")
+                    print_line(f"| {name} | {side} | {canvas * pipe.space.downscale} | {found[0]} | {found[1]} |")
                     if side == SIDES[-1] and canvas == length // 2:
                         (made, shown, note), (_, alone, other) = cells
                         rows.append(
-                            Row(
+                            GridRow(
                                 label=f"{bundle}: {name}, {side}x{side}",
                                 cells=(
-                                    Cell(picture=whole),
-                                    Cell(picture=made, note=note),
-                                    Cell(picture=shown, note=note),
-                                    Cell(picture=alone, note=other),
+                                    GridCell(picture=whole),
+                                    GridCell(picture=made, note=note),
+                                    GridCell(picture=shown, note=note),
+                                    GridCell(picture=alone, note=other),
                                 ),
                             )
                         )
@@ -179,7 +179,7 @@ def main(out: Path) -> None:
     Args:
         out: PNG file to write.
     """
-    say(", ".join(f"{name} {value}" for name, value in provenance().items()))
+    print_line(", ".join(f"{name} {value}" for name, value in provenance().items()))
     rows = []
     for bundle in ("demo", "demo-b"):
         budgets(bundle)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.runtime import Pipeline, Stage, chain, transfer
@@ -39,7 +39,7 @@ SAMPLER, STEPS, SEED = "dpmpp_2m", 20, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
+class TransferLegs:
     """What was drawn and how far it is from demo's own pictures.
 
     Args:
@@ -57,7 +57,7 @@ class Measured:
         return min(ours - forced for ours, forced in zip(self.psnrs[leg], self.psnrs[FORCED], strict=True))
 
 
-def measure(captions: Sequence[str], *, steps: int = STEPS) -> Measured:
+def measure_legs(captions: Sequence[str], *, steps: int = STEPS) -> TransferLegs:
     """Draw captions with demo, move the latents to demo-b and back, and decode them in every way."""
     with latentlink.load("demo") as demo, latentlink.load("demo-b") as other:
         made = demo.generate(list(captions), seed=SEED, steps=steps, sampler=SAMPLER)
@@ -78,10 +78,10 @@ def measure(captions: Sequence[str], *, steps: int = STEPS) -> Measured:
         for name, listed in pictures.items()
         if name != OWN
     }
-    return Measured(captions=tuple(captions), pictures=pictures, psnrs=psnrs)
+    return TransferLegs(captions=tuple(captions), pictures=pictures, psnrs=psnrs)
 
 
-def table(measured: Measured) -> str:
+def table(measured: TransferLegs) -> str:
     """The figures in Markdown."""
     lines = [
         f"| {len(measured.captions)} pictures, against demo's own | mean | worst | best | ahead of forced, at least |",
@@ -94,14 +94,14 @@ def table(measured: Measured) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sheet(measured: Measured, count: int) -> Image:
+def sheet(measured: TransferLegs, count: int) -> Image:
     """The first captions' pictures in a grid, each with its PSNR against demo's own."""
     columns = (OWN, *LEGS, FORCED, REFINED)
     rows = [
-        Row(
+        GridRow(
             label=caption,
             cells=tuple(
-                Cell(
+                GridCell(
                     picture=measured.pictures[name][number],
                     note="" if name in (OWN, REFINED) else f"{measured.psnrs[name][number]:.1f} dB",
                 )
@@ -128,7 +128,7 @@ def _refined(captions: Sequence[str], demo: Pipeline, other: Pipeline, steps: in
 @click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Of the grid.")
 def main(pictures: int, as_json: bool, out: Path | None, rows: int) -> None:
     """Print how far the pictures of held-out captions are from demo's own after each leg."""
-    measured = measure([scene.caption for scene in held_out()[:pictures]])
+    measured = measure_legs([scene.caption for scene in held_out()[:pictures]])
     if out is not None:
         sheet(measured, rows).save(out, optimize=True)
     if as_json:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from latentlink.bench.studies.grid import Cell, Row, grid
+from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import decode, encode, load, sample
+from latentlink.demo.sampling import decode, encode, load_pipeline, sample
 from latentlink.engine.quality import psnr
 
 ROWS = 5
@@ -27,18 +27,18 @@ def wrong_decoder(out: Path) -> None:
         out: PNG file to write.
     """
     captions = [scene.caption for scene in held_out()[:ROWS]]
-    first, second = (load(checkpoint(name)) for name in NAMES)
+    first, second = (load_pipeline(checkpoint(name)) for name in NAMES)
     latents = sample(first, captions, seed=0)
     right = decode(first.vae, latents)
     forced = decode(second.vae, latents)
     moved = decode(second.vae, encode(second.vae, right))
     rows = [
-        Row(
+        GridRow(
             label=caption,
             cells=(
-                Cell(picture=right[n], note="right"),
-                Cell(picture=forced[n], note=f"{psnr(right[n], forced[n]):.1f} dB"),
-                Cell(picture=moved[n], note=f"{psnr(right[n], moved[n]):.1f} dB"),
+                GridCell(picture=right[n], note="right"),
+                GridCell(picture=forced[n], note=f"{psnr(right[n], forced[n]):.1f} dB"),
+                GridCell(picture=moved[n], note=f"{psnr(right[n], moved[n]):.1f} dB"),
             ),
         )
         for n, caption in enumerate(captions)

@@ -10,7 +10,7 @@ import latentlink
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.check import check
 from latentlink.demo.grammar import scenes
-from latentlink.demo.sampling import GUIDANCE, STEPS, decode, load, sample
+from latentlink.demo.sampling import GUIDANCE, STEPS, decode, load_pipeline, sample
 
 SCENES = [scene for scene in scenes() if scene.held_out][:64]
 
@@ -28,7 +28,7 @@ def test_at_least_nine_of_ten_have_the_right_colours_as_in_diffusers(name: str) 
     with latentlink.load(name) as pipe:
         made = pipe.generate(captions, seed=range(64), steps=STEPS, guidance=GUIDANCE, sampler="ddim")
     ours = share([np.asarray(image) for image in made.images])
-    pipeline = load(checkpoint(name))
+    pipeline = load_pipeline(checkpoint(name))
     theirs = share([*decode(pipeline.vae, sample(pipeline, captions, 0))])
     assert ours >= 0.9
     assert abs(ours - theirs) <= 0.02

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentlink.demo.check import check, nearest
+from latentlink.demo.check import check, nearest_colour
 from latentlink.demo.draw import SIDE, STYLES, batch
 from latentlink.demo.grammar import COLOURS, EXAMPLE, held_out, parse, scenes
 
@@ -68,7 +68,7 @@ def test_noise_is_right_for_no_caption() -> None:
 
 
 def test_grey_is_no_word_of_the_palette() -> None:
-    assert nearest(np.array([128.0, 128.0, 128.0])) == ""
+    assert nearest_colour(np.array([128.0, 128.0, 128.0])) == ""
 
 
 @pytest.mark.parametrize(

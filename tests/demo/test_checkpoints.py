@@ -77,9 +77,9 @@ def test_latents_are_alike_in_shape_and_unlike_in_scale() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_held_out_captions_get_their_colours(name: str) -> None:
-    from latentlink.demo.sampling import decode, load, sample
+    from latentlink.demo.sampling import decode, load_pipeline, sample
 
-    pipeline = load(checkpoint(name))
+    pipeline = load_pipeline(checkpoint(name))
     asked = held_out()[:CAPTIONS]
     pictures = decode(pipeline.vae, sample(pipeline, [scene.caption for scene in asked], seed=0))
     right = sum(check(picture, scene).right for picture, scene in zip(pictures, asked, strict=True))
@@ -90,10 +90,10 @@ def test_held_out_captions_get_their_colours(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_other_models_decoder_makes_something_else_and_a_transfer_does_not() -> None:
-    from latentlink.demo.sampling import decode, encode, load, sample
+    from latentlink.demo.sampling import decode, encode, load_pipeline, sample
     from latentlink.engine.quality import psnr
 
-    first, second = (load(checkpoint(name)) for name in NAMES)
+    first, second = (load_pipeline(checkpoint(name)) for name in NAMES)
     latents = sample(first, [scene.caption for scene in held_out()[:8]], seed=0)
     right = decode(first.vae, latents)
 

@@ -43,9 +43,9 @@ def test_the_bundle_makes_the_latents_that_diffusers_makes(
     tiny: Path, tiny_bundle: Path, width: int, height: int
 ) -> None:
     from latentlink.bench.parity.case import Case
-    from latentlink.bench.parity.compare import Sides
+    from latentlink.bench.parity.compare import BothSystems
 
-    sides = Sides(tiny, tiny_bundle)
+    sides = BothSystems(tiny, tiny_bundle)
     for guidance, count in ((1.0, 3), (5.0, 1)):
         case = Case(sampler="ddim", seed=3, guidance=guidance, num_images=count, width=width, height=height, steps=6)
         found = sides.compare(case)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
-from latentlink.bench.parity.compare import Agreement, Sides, table
+from latentlink.bench.parity.compare import BothSystems, Difference, table
 from latentlink.engine.build import build_bundle
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
@@ -20,7 +20,7 @@ from tests.parity.suite import SPACES, SUBJECTS
 if TYPE_CHECKING:
     from tests.conftest import Alone
 
-Rows: TypeAlias = dict[tuple[str, ...], list[Agreement]]
+Rows: TypeAlias = dict[tuple[str, ...], list[Difference]]
 DEMO, FAMILIES = ("sampler", "diffusers' class"), ("family", "pipeline", "sampler")
 PROPERTY = "parity"
 
@@ -75,7 +75,7 @@ class Found:
             if report.when == "call" and name == PROPERTY:
                 row, numbers = value
                 columns = DEMO if len(row) == len(DEMO) else FAMILIES
-                self.rows[columns].setdefault(tuple(row), []).append(Agreement(**numbers))
+                self.rows[columns].setdefault(tuple(row), []).append(Difference(**numbers))
 
 
 FOUND: pytest.StashKey[Found] = pytest.StashKey()
@@ -102,10 +102,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Agreement], None]:
+def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Difference], None]:
     """Keeps an agreement for the page; a row of two words is of the demo's table, one of three of the families'."""
 
-    def keep(row: tuple[str, ...], agreement: Agreement) -> None:
+    def keep(row: tuple[str, ...], agreement: Difference) -> None:
         request.node.user_properties.append((PROPERTY, [list(row), asdict(agreement)]))
 
     return keep
@@ -149,14 +149,14 @@ def bundle_of(shared: Path, alone: Alone) -> Callable[[str], Made]:
 
 
 @pytest.fixture(scope="session")
-def sides_of(bundle_of: Callable[[str], Made]) -> Iterator[Callable[[str], Sides]]:
+def sides_of(bundle_of: Callable[[str], Made]) -> Iterator[Callable[[str], BothSystems]]:
     """Both systems, opened on a checkpoint of the suite."""
-    opened: dict[str, Sides] = {}
+    opened: dict[str, BothSystems] = {}
 
-    def of(size: str) -> Sides:
+    def of(size: str) -> BothSystems:
         if size not in opened:
             made = bundle_of(size)
-            opened[size] = Sides(made.checkpoint, made.bundle, vae=made.vae)
+            opened[size] = BothSystems(made.checkpoint, made.bundle, vae=made.vae)
         return opened[size]
 
     yield of

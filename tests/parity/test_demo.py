@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from latentlink.bench.parity.case import Case
-from latentlink.bench.parity.compare import MAX_RELATIVE, MIN_PSNR, Agreement, Sides, cases
+from latentlink.bench.parity.compare import MAX_RELATIVE, MIN_PSNR, BothSystems, Difference, cases
 from latentlink.bench.parity.schedulers import FLOW_SCHEDULERS, SCHEDULERS
 from latentlink.demo import checkpoint
 from latentlink.demo.grammar import scenes
@@ -50,8 +50,8 @@ def _named(case: Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def sides() -> Iterator[Sides]:
-    both = Sides(checkpoint("demo"), "demo")
+def sides() -> Iterator[BothSystems]:
+    both = BothSystems(checkpoint("demo"), "demo")
     yield both
     both.ours.close()
 
@@ -62,7 +62,7 @@ def test_every_sampler_is_compared() -> None:
 
 
 def test_latents_and_pictures_are_those_of_diffusers(
-    case: Case, sides: Sides, record: Callable[[tuple[str, ...], Agreement], None]
+    case: Case, sides: BothSystems, record: Callable[[tuple[str, ...], Difference], None]
 ) -> None:
     found = sides.compare(case)
     record((case.sampler, SCHEDULERS[case.sampler][0]), found)
@@ -76,14 +76,14 @@ def test_latents_and_pictures_are_those_of_diffusers(
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])  # one call of the network a step, which the reference counts
-def test_the_step_cache_is_that_of_a_plain_loop(sampler: str, sides: Sides) -> None:
+def test_the_step_cache_is_that_of_a_plain_loop(sampler: str, sides: BothSystems) -> None:
     case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
     found = sides.compare(replace(case, step_cache=3))
     assert found.holds, found
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm2", "dpmpp_2m", "lms"])
-def test_guidance_within_an_interval_is_that_of_a_plain_loop(sampler: str, sides: Sides) -> None:
+def test_guidance_within_an_interval_is_that_of_a_plain_loop(sampler: str, sides: BothSystems) -> None:
     case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
     found = sides.compare(replace(case, guidance_interval=(0.4, 5.0)))
     assert found.holds, found

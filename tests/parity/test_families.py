@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from latentlink.bench.parity.case import Case
-from latentlink.bench.parity.compare import Agreement, Sides
+from latentlink.bench.parity.compare import BothSystems, Difference
 from tests.parity.suite import NEGATIVE, SQUARE, SUBJECTS, VARIANTS, Subject
 
 pytestmark = pytest.mark.slow
@@ -35,8 +35,8 @@ def _named(subject: Subject, case: Case) -> str:
 def test_latents_and_pictures_are_those_of_diffusers(
     subject: Subject,
     case: Case,
-    sides_of: Callable[[str], Sides],
-    record: Callable[[tuple[str, ...], Agreement], None],
+    sides_of: Callable[[str], BothSystems],
+    record: Callable[[tuple[str, ...], Difference], None],
 ) -> None:
     after = None if subject.after is None else sides_of(subject.after).run(subject.case_before(case))
     found = sides_of(subject.checkpoint).run(case, after=after).agreement()
@@ -62,7 +62,7 @@ def test_the_covering_cases_have_every_value_and_every_sampler_at_every_size(sub
     ],
 )
 def test_guidance_within_an_interval_is_that_of_a_plain_loop(
-    checkpoint: str, sampler: str, sides_of: Callable[[str], Sides]
+    checkpoint: str, sampler: str, sides_of: Callable[[str], BothSystems]
 ) -> None:
     subject = next(subject for subject in SUBJECTS if subject.checkpoint == checkpoint)
     case = replace(subject.case(sampler, SQUARE, 2, NEGATIVE), guidance_interval=(0.4, 4.0))
@@ -71,7 +71,7 @@ def test_guidance_within_an_interval_is_that_of_a_plain_loop(
 
 
 @pytest.mark.xdist_group("tiny-sdxl")
-def test_the_step_cache_is_that_of_a_plain_loop(sides_of: Callable[[str], Sides]) -> None:
+def test_the_step_cache_is_that_of_a_plain_loop(sides_of: Callable[[str], BothSystems]) -> None:
     subject = next(subject for subject in SUBJECTS if subject.checkpoint == "tiny-sdxl")
     found = sides_of("tiny-sdxl").compare(replace(subject.case("euler", SQUARE, 2, NEGATIVE), step_cache=2))
     assert found.holds, found

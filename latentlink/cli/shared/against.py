@@ -32,7 +32,7 @@ def run_against(
         bundle: Ours, which all are compared with.
         checkpoint: What the others read.
         against: Their names.
-        also: More of ours, each as `read_ours` takes it.
+        also: More of ours, each as `read_our_side` takes it.
         asked: What to draw; None takes the bundle's own value.
         rounds: How often each side is opened.
         target: That `bundle` runs on.
@@ -43,27 +43,27 @@ def run_against(
     from rich.table import Table
     from rich.text import Text
 
-    from latentlink.bench.against.compare import Work, compare
-    from latentlink.bench.against.contenders import bundles, others
+    from latentlink.bench.against.contenders import other_contenders, our_contenders
     from latentlink.bench.against.environment import default_folder
-    from latentlink.bench.against.ours import Ours, read_ours
-    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, titled, to_json
+    from latentlink.bench.against.our_side import OurSide, read_our_side
+    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, side_title, to_json
+    from latentlink.bench.against.rounds import Workload, compare_in_rounds
     from latentlink.engine.bundle import Bundle
     from latentlink.files import atomic_file
     from latentlink.runtime import bundle_path
 
     if files["plot"] is not None and find_spec("matplotlib") is None:
         raise PreflightError("--plot needs matplotlib, but it is not installed.", remedy="pip install matplotlib")
-    asked_of_ours = [Ours(bundle=bundle, target=target), *(read_ours(text) for text in also)]
-    entered = [*bundles(asked_of_ours), *others(against)]
+    asked_of_ours = [OurSide(bundle=bundle, target=target), *(read_our_side(text) for text in also)]
+    entered = [*our_contenders(asked_of_ours), *other_contenders(against)]
     own = Bundle.open(bundle_path(bundle), check_files=False).manifest.sampling
     defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
     threads = len(os.sched_getaffinity(0))
     given = {name: value for name, value in asked.items() if value is not None}
-    work = Work(**{**defaults, "threads": threads, **given})
+    work = Workload(**{**defaults, "threads": threads, **given})
     with progress() as bar:
         task = bar.add_task("measuring", total=None)
-        outcomes = compare(
+        outcomes = compare_in_rounds(
             checkpoint,
             entered,
             work,
@@ -82,11 +82,11 @@ def run_against(
             spread, ratio = side["metrics"].get(name), side["ratios"].get(name)
             cell = "" if spread is None else COLUMNS[name][1].format(spread["median"])
             cells.append(cell if ratio is None or name not in RATIOS else f"{cell} ({ratio:.2f}x)")
-        table.add_row(Text(titled(side)), *cells)
+        table.add_row(Text(side_title(side)), *cells)
     console.print(table)
     for side in found["sides"]:
         if side["reason"]:
-            console.print(f"{titled(side)}: not measured, {side['reason']}", highlight=False, markup=False)
+            console.print(f"{side_title(side)}: not measured, {side['reason']}", highlight=False, markup=False)
     for kind, path in files.items():
         if path is None:
             continue

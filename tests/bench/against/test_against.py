@@ -12,23 +12,23 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from latentlink.bench.against import compare as comparing
 from latentlink.bench.against import environment
-from latentlink.bench.against.compare import Outcome, Work, compare
-from latentlink.bench.against.contenders import Contender, bundles, others
-from latentlink.bench.against.environment import NotReady, prepared, python_of
-from latentlink.bench.against.ours import Ours, read_ours
+from latentlink.bench.against import rounds as comparing
+from latentlink.bench.against.contenders import Contender, other_contenders, our_contenders
+from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
+from latentlink.bench.against.our_side import OurSide, read_our_side
 from latentlink.bench.against.report import markdown, plot, to_json, with_table
+from latentlink.bench.against.rounds import Outcome, Workload, compare_in_rounds
 from latentlink.bench.against.sides import SIDES, Side
 from latentlink.cli.bench import command
 from latentlink.demo import checkpoint
 from latentlink.errors import UsageError
 
-WORK = Work(prompt="a red circle on a blue background", steps=4, sampler="ddim", width=64, height=64, threads=1)
+WORK = Workload(prompt="a red circle on a blue background", steps=4, sampler="ddim", width=64, height=64, threads=1)
 
 
 def entered(*names: str) -> list[Contender]:
-    return [*bundles([Ours(bundle="demo")]), *others(",".join(names))]
+    return [*our_contenders([OurSide(bundle="demo")]), *other_contenders(",".join(names))]
 
 
 def test_sides_are_named_with_their_precision() -> None:
@@ -49,7 +49,7 @@ def test_sides_are_named_with_their_precision() -> None:
 )
 def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        others(asked)
+        other_contenders(asked)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> No
 )
 def test_work_that_is_not_the_same_for_all_is_refused(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        compare(checkpoint("demo"), entered("diffusers"), replace(WORK, **changed), rounds=1, folder=tmp_path)
+        compare_in_rounds(checkpoint("demo"), entered("diffusers"), replace(WORK, **changed), rounds=1, folder=tmp_path)
     with pytest.raises(UsageError, match=r"no model_index\.json"):
-        compare(tmp_path, entered("diffusers"), WORK, rounds=1, folder=tmp_path)
+        compare_in_rounds(tmp_path, entered("diffusers"), WORK, rounds=1, folder=tmp_path)
 
 
 def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
     told: list[str] = []
-    outcomes = compare(
+    outcomes = compare_in_rounds(
         checkpoint("demo"),
         entered("diffusers"),
         WORK,
@@ -90,8 +90,8 @@ def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
 
 
 def test_steps_of_two_kinds_have_no_middle_one(tmp_path: Path) -> None:
-    sides = bundles([read_ours("demo"), read_ours("demo+step_cache=2")])
-    whole, cached = compare(checkpoint("demo"), sides, WORK, rounds=1, folder=tmp_path)
+    sides = our_contenders([read_our_side("demo"), read_our_side("demo+step_cache=2")])
+    whole, cached = compare_in_rounds(checkpoint("demo"), sides, WORK, rounds=1, folder=tmp_path)
     assert cached.reason == whole.reason == ""
     assert whole.rounds[0].keys() - cached.rounds[0].keys() == {"step"}
     assert cached.ratio("step", whole) is None
@@ -117,7 +117,7 @@ def test_rounds_begin_with_another_side_and_ratios_are_of_the_same_round(
         return {"step": next(slower) * (2.0 if side == "diffusers" else 1.0)}
 
     fakes(monkeypatch, measured)
-    ours, theirs = compare(checkpoint("demo"), entered("diffusers"), WORK, rounds=3, folder=tmp_path)
+    ours, theirs = compare_in_rounds(checkpoint("demo"), entered("diffusers"), WORK, rounds=3, folder=tmp_path)
     assert order == ["latentlink", "diffusers", "diffusers", "latentlink", "latentlink", "diffusers"]
     assert theirs.ratio("step", ours) == 2.0
     spread = theirs.spread("step")
@@ -136,9 +136,9 @@ def test_each_of_ours_has_its_bundle_target_settings_and_picture(
         return {"step": 1.0}, {}
 
     monkeypatch.setattr(comparing, "_measured", run)
-    ours = bundles([Ours(bundle="demo"), read_ours("demo-b@ort-cpu+step_cache=2")])
-    sides = [*ours, *others("diffusers")]
-    compare(checkpoint("demo"), sides, WORK, rounds=2, folder=tmp_path, pictures=tmp_path)
+    ours = our_contenders([OurSide(bundle="demo"), read_our_side("demo-b@ort-cpu+step_cache=2")])
+    sides = [*ours, *other_contenders("diffusers")]
+    compare_in_rounds(checkpoint("demo"), sides, WORK, rounds=2, folder=tmp_path, pictures=tmp_path)
     assert [(Path(job["model"]).name, job["side"]) for job in jobs] == [
         ("demo", "latentlink"),
         ("demo-b", "latentlink"),
@@ -156,8 +156,10 @@ def test_each_of_ours_has_its_bundle_target_settings_and_picture(
 
 
 def test_a_side_that_opens_with_another_engine_than_its_title_says_is_not_measured(tmp_path: Path) -> None:
-    (one,) = bundles([Ours(bundle="demo")])
-    (outcome,) = compare(checkpoint("demo"), [replace(one, denoiser="openvino-cpu")], WORK, rounds=1, folder=tmp_path)
+    (one,) = our_contenders([OurSide(bundle="demo")])
+    (outcome,) = compare_in_rounds(
+        checkpoint("demo"), [replace(one, denoiser="openvino-cpu")], WORK, rounds=1, folder=tmp_path
+    )
     assert "expected denoiser: openvino-cpu (float32), but it opened with denoiser: ort-cpu" in outcome.reason
 
 
@@ -171,7 +173,9 @@ def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeyp
         return {"step": 1.0}
 
     fakes(monkeypatch, measured)
-    outcomes = compare(checkpoint("demo"), entered("diffusers", "torch-compile"), WORK, rounds=2, folder=tmp_path)
+    outcomes = compare_in_rounds(
+        checkpoint("demo"), entered("diffusers", "torch-compile"), WORK, rounds=2, folder=tmp_path
+    )
     assert [one.reason for one in outcomes] == ["", "it ended with exit status 1: MemoryError", ""]
     assert [len(one.rounds) for one in outcomes] == [2, 0, 2]
     assert calls.count("diffusers") == 1
@@ -188,16 +192,16 @@ def test_relative_paths_are_those_of_the_caller(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model_index.json").write_text("{}")
-    sides = [replace(one, ours=one.ours and Ours(bundle="bundle")) for one in entered("diffusers")]
-    compare("model", sides, WORK, rounds=1, folder=tmp_path)
+    sides = [replace(one, ours=one.ours and OurSide(bundle="bundle")) for one in entered("diffusers")]
+    compare_in_rounds("model", sides, WORK, rounds=1, folder=tmp_path)
     assert models == [str((tmp_path / name).resolve()) for name in ("bundle", "model")]
 
 
 def test_what_a_process_said_last_is_why_it_failed(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text("{}")
-    (one,) = bundles([Ours(bundle="demo")])
-    lost = replace(one, ours=Ours(bundle="no-such-bundle"))
-    outcomes = compare(tmp_path, [lost], WORK, rounds=1, folder=tmp_path)
+    (one,) = our_contenders([OurSide(bundle="demo")])
+    lost = replace(one, ours=OurSide(bundle="no-such-bundle"))
+    outcomes = compare_in_rounds(tmp_path, [lost], WORK, rounds=1, folder=tmp_path)
     assert "no-such-bundle" in outcomes[0].reason
 
 
@@ -219,14 +223,14 @@ def test_an_environment_is_made_once_and_again_where_it_was_not_finished(
 
     monkeypatch.setattr(environment, "_run", run)
     with pytest.raises(NotReady, match="installing Own failed"):
-        python_of(OWN, tmp_path, lambda what: None)
+        ensure_python(OWN, tmp_path, lambda what: None)
     fails[0] = False
-    python = python_of(OWN, tmp_path, lambda what: None)
+    python = ensure_python(OWN, tmp_path, lambda what: None)
     assert Path(python).exists()
-    assert python_of(OWN, tmp_path, lambda what: None) == python
+    assert ensure_python(OWN, tmp_path, lambda what: None) == python
     assert ran == [["install", "own==1"], ["install", "own==1"], ["uninstall", "--yes", "other"]]
     changed = replace(OWN, requirements=("own==2",))
-    assert python_of(changed, tmp_path, lambda what: None) != python
+    assert ensure_python(changed, tmp_path, lambda what: None) != python
 
 
 def test_a_model_is_prepared_once_for_a_state_of_the_checkpoint(
@@ -243,24 +247,24 @@ def test_a_model_is_prepared_once_for_a_state_of_the_checkpoint(
     model = tmp_path / "model"
     model.mkdir()
     (model / "model_index.json").write_text("{}")
-    first = prepared(OWN, "python", model, tmp_path, lambda what: None)
-    assert prepared(OWN, "python", model, tmp_path, lambda what: None) == first
+    first = prepare_model(OWN, "python", model, tmp_path, lambda what: None)
+    assert prepare_model(OWN, "python", model, tmp_path, lambda what: None) == first
     (model / "model_index.json").write_text("{} ")
-    assert prepared(OWN, "python", model, tmp_path, lambda what: None) != first
+    assert prepare_model(OWN, "python", model, tmp_path, lambda what: None) != first
     assert made == [str(model)] * 2
-    assert prepared(SIDES["diffusers"], "python", model, tmp_path, lambda what: None) is None
+    assert prepare_model(SIDES["diffusers"], "python", model, tmp_path, lambda what: None) is None
 
 
 def test_a_tool_that_is_missing_or_fails_says_so(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     with pytest.raises(NotReady, match=r"preparing the model for Own failed: .*No such file"):
-        prepared(OWN, str(tmp_path / "python"), model, tmp_path, lambda what: None)
+        prepare_model(OWN, str(tmp_path / "python"), model, tmp_path, lambda what: None)
     assert not [*(tmp_path / "models").glob("own-*[0-9a-f]")]
 
 
 def found(*also: str) -> dict[str, Any]:
-    first, *more = bundles([Ours(bundle="demo"), *map(read_ours, also)])
+    first, *more = our_contenders([OurSide(bundle="demo"), *map(read_our_side, also)])
     ours = Outcome(
         contender=first,
         rounds=[{"step": 2.0, "total": 20.0, "vae_decoder": 1.5, "cold": 30.0, "peak_gb": 4.0}],

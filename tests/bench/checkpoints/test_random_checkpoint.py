@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.bench.checkpoints.random_checkpoint import SIZES, make_checkpoint
+from latentlink.bench.checkpoints.random_checkpoint import CHECKPOINTS, make_checkpoint
 from latentlink.bench.parity.case import Case
 from latentlink.bench.parity.diffusers import Diffusers
 from tests.parity.suite import SPACES, SUBJECTS, Subject
@@ -42,7 +42,7 @@ def test_a_small_checkpoint_is_below_three_megabytes(size: str, checkpoint: Call
 
 
 def test_the_suite_has_every_small_checkpoint_but_the_one_of_no_known_space() -> None:
-    assert {*SPACES} == {size for size in SIZES if size.startswith("tiny-")}
+    assert {*SPACES} == {size for size in CHECKPOINTS if size.startswith("tiny-")}
     assert {subject.checkpoint for subject in SUBJECTS} == {*SPACES}
 
 

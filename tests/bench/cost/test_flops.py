@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from latentlink.bench.cost.flops import count_flops
-from latentlink.bench.gpu.report import Work
+from latentlink.bench.gpu.findings import SizedModel
 from latentlink.bench.gpu.speed import tflop_of
 from latentlink.errors import UsageError
 
@@ -80,5 +80,5 @@ def test_a_denoiser_counts_what_torch_counts(tiny: Path, tiny_export: Path) -> N
         {"B": rows // 2, "N": rows, "S": tokens, "h": side, "w": side},
     )
     assert sum(found.values()) == counter.get_total_flops()
-    work = Work(model="tiny", width=2 * side, height=2 * side, batch=rows // 2)
+    work = SizedModel(model="tiny", width=2 * side, height=2 * side, batch=rows // 2)
     assert tflop_of(work, tiny_export) == sum(found.values()) / 1e12

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from latentlink.bench.cost import fresh as module
-from latentlink.bench.cost.fresh import ProcessFailed, fresh
+from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
 from latentlink.engine.sizes import parse_range
 
 
 def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> None:
-    assert fresh(os.getpid) != os.getpid()
+    assert run_in_new_process(os.getpid) != os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> 
 )
 def test_what_goes_wrong_there_is_told_here(function: Callable[[Any], Any], argument: Any, said: str) -> None:
     with pytest.raises(ProcessFailed, match=said):
-        fresh(function, argument)
+        run_in_new_process(function, argument)
 
 
 def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 0.2)
     with pytest.raises(ProcessFailed, match=r"^It took more than 0\.2 seconds and was ended\.$"):
-        fresh(time.sleep, 600)
+        run_in_new_process(time.sleep, 600)

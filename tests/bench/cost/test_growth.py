@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.bench.cost import growth
-from latentlink.bench.cost.fresh import fresh
+from latentlink.bench.cost.fresh import run_in_new_process
 from latentlink.bench.cost.growth import exponent, main, markdown
 
 
@@ -25,7 +25,7 @@ def test_each_axis_grows_alone_and_the_table_shows_it(tmp_path: Path, monkeypatc
         step = batch * (size / 64) ** 2
         return {"step_s": step, "vae_decoder_s": step, "total_s": steps * step, "peak_gb": 1.0 + batch}
 
-    monkeypatch.setattr(growth, "fresh", measured)
+    monkeypatch.setattr(growth, "run_in_new_process", measured)
     arguments = ["demo", str(tmp_path / "out.json"), "--sizes", "64,128", "--batches", "1,4", "--steps", "2,8"]
     done = CliRunner().invoke(main, [*arguments, "--base", "64"])
     assert done.exit_code == 0, done.output
@@ -42,7 +42,7 @@ def test_each_axis_grows_alone_and_the_table_shows_it(tmp_path: Path, monkeypatc
 
 
 def test_a_bundle_is_measured_in_a_process_of_its_own() -> None:
-    found = fresh(growth.measure_one, "demo", "auto", 64, 2, 2, 1)
+    found = run_in_new_process(growth.measure_one, "demo", "auto", 64, 2, 2, 1)
     assert 0 < found["step_s"] < found["total_s"]
     assert found["peak_gb"] > 0.03
 

@@ -200,7 +200,7 @@ def test_engines_in_turns_draw_the_same_in_no_more_memory(
         sizes = {"text_encoder": 10, "denoiser": 40, "denoiser_shallow": 5, "vae_decoder": 30, "vae_encoder": 20}
         return sizes[arguments[1]]
 
-    monkeypatch.setattr(gpu_checks, "fresh", fresh)
+    monkeypatch.setattr(gpu_checks, "run_in_new_process", fresh)
     found = run_check("memory", subject(built))
     assert (found.verdict, found.reason) == ("failed" if said else "passed", said)
     if not said:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.bench.gpu import __main__ as gpu
-from latentlink.bench.gpu.checks import CHECKS, absent
-from latentlink.bench.gpu.report import Check, Peak, Speed
+from latentlink.bench.gpu.checks import CHECKS, missing_reason
+from latentlink.bench.gpu.findings import Check, Peak, Speed
 from latentlink.engine.targets import Machine
 from latentlink.engine.targets.machine import Gpu
 
@@ -74,7 +74,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     monkeypatch.setattr(gpu, "this_machine", lambda: WITH_GPU)
     monkeypatch.setattr(gpu, "run_checks", checks)
     monkeypatch.setattr(gpu, "run_speeds", speeds)
-    monkeypatch.setattr(gpu, "fresh", lambda *_: Peak(tflops=100.0, how="by hand"))
+    monkeypatch.setattr(gpu, "run_in_new_process", lambda *_: Peak(tflops=100.0, how="by hand"))
     return asked
 
 
@@ -131,7 +131,7 @@ def test_a_target_that_was_asked_for_and_did_not_run_ends_with_5(tmp_path: Path,
 def test_a_target_whose_packages_are_missing_is_not_run_and_the_reason_told(
     target: str, versions: dict[str, str], why: str
 ) -> None:
-    assert absent(target, replace(WITH_GPU, versions=versions)) == why
+    assert missing_reason(target, replace(WITH_GPU, versions=versions)) == why
 
 
 def test_checks_of_a_target_that_is_not_here_are_listed_one_by_one() -> None:

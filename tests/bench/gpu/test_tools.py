@@ -12,20 +12,20 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from latentlink.bench.cost import provenance
+from latentlink.bench.cost import gpu_provenance
 from latentlink.bench.cost.fresh import ProcessFailed
 from latentlink.bench.cost.measure import Spread
 from latentlink.bench.gpu import peak as gpu_peak
 from latentlink.bench.gpu import speed as gpu_speed
-from latentlink.bench.gpu.diffusers import Timed
+from latentlink.bench.gpu.diffusers import Timing
+from latentlink.bench.gpu.findings import SizedModel, Speed
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.memory import DeviceMemory
-from latentlink.bench.gpu.report import Speed, Work
-from latentlink.bench.gpu.speed import Measuring, interleave
+from latentlink.bench.gpu.speed import Measurement, interleave
 from latentlink.bench.gpu.trace import copies_in
 from latentlink.errors import BundleError, PreflightError
 
-WORK = Work(model="sd15", width=512, height=512, batch=1)
+WORK = SizedModel(model="sd15", width=512, height=512, batch=1)
 
 
 class Driver:
@@ -89,12 +89,12 @@ def test_fields_that_nvidia_smi_does_not_know_are_left_out(tmp_path: Path, monke
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert provenance.clocks() == {"name": "a GPU", "clocks.max.sm": "1980 MHz"}
+    assert gpu_provenance.clocks() == {"name": "a GPU", "clocks.max.sm": "1980 MHz"}
 
 
 def test_without_nvidia_smi_there_are_no_clocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance.clocks() == {}
+    assert gpu_provenance.clocks() == {}
 
 
 def test_the_peak_is_measured_by_an_engine_where_torch_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,19 +127,19 @@ class Side:
     def __init__(self, name: str, turns: list[str], fails: int | None = None) -> None:
         self.name, self.turns, self.fails = name, turns, fails
 
-    def run(self, seed: int) -> Timed:
+    def run(self, seed: int) -> Timing:
         self.turns.append(self.name)
         if seed == self.fails:
             raise MemoryError("no more")
-        return Timed(step=seed + 1.0, total=10.0 * (seed + 1))
+        return Timing(step=seed + 1.0, total=10.0 * (seed + 1))
 
 
 def test_sides_take_turns_and_one_that_fails_does_not_stop_the_others() -> None:
     turns: list[str] = []
     sides = [
-        Measuring(name="latentlink a", side=Side("a", turns)),
-        Measuring(name="b", side=Side("b", turns, fails=1)),
-        Measuring(name="c", reason="not here"),
+        Measurement(name="latentlink a", side=Side("a", turns)),
+        Measurement(name="b", side=Side("b", turns, fails=1)),
+        Measurement(name="c", reason="not here"),
     ]
     interleave(sides, 3)
     assert turns == ["a", "b", "a", "b", "a"]
@@ -159,7 +159,7 @@ def test_a_system_that_does_not_start_is_a_failure_where_it_is_ours(
             return 0
 
     monkeypatch.setattr(gpu_speed, "DeviceMemory", Memory)
-    measuring = Measuring(name=name)
+    measuring = Measurement(name=name)
 
     def make() -> Side:
         raise ValueError("no\n  compiler")
@@ -172,7 +172,7 @@ def test_a_system_that_does_not_start_is_a_failure_where_it_is_ours(
 def test_a_target_that_ends_the_process_does_not_take_the_others_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fresh(function: Any, work: Work, targets: dict[str, Path], *_: Any) -> list[Speed]:
+    def fresh(function: Any, work: SizedModel, targets: dict[str, Path], *_: Any) -> list[Speed]:
         if "tensorrt" in targets:
             raise ProcessFailed("Its process died with the exit status -11.")
         names = [*(f"latentlink {target}" for target in targets), "diffusers eager"]
@@ -185,12 +185,12 @@ def test_a_target_that_ends_the_process_does_not_take_the_others_with_it(
 
         export = checkpoint
 
-        def bundle_of(self, work: Work, target: str) -> Path:
+        def bundle_of(self, work: SizedModel, target: str) -> Path:
             if target == "ort-tensorrt":
                 raise BundleError("It cannot be built.")
             return tmp_path / target
 
-    monkeypatch.setattr(gpu_speed, "fresh", fresh)
+    monkeypatch.setattr(gpu_speed, "run_in_new_process", fresh)
     monkeypatch.setattr(gpu_speed, "tflop_of", lambda work, export: 2.0)
     targets = {"tensorrt": "", "ort-cuda": "", "ort-tensorrt": "", "ort-nv-rtx": "It is not installed."}
     found = gpu_speed.run_speeds([WORK], targets, Made(folder=tmp_path), gpu_speed.Effort(), 16.0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentlink.bench.studies.transfer_legs import AHEAD, FORCED, LEGS, OWN, measure, sheet, table
+from latentlink.bench.studies.transfer_legs import AHEAD, FORCED, LEGS, OWN, measure_legs, sheet, table
 from latentlink.demo.grammar import held_out
 
 
 def test_both_legs_are_far_ahead_of_the_wrong_decoder_and_are_shown_beside_it() -> None:
-    measured = measure([scene.caption for scene in held_out()[:2]], steps=8)
+    measured = measure_legs([scene.caption for scene in held_out()[:2]], steps=8)
     assert min(measured.ahead(leg) for leg in LEGS) >= AHEAD
     assert max(measured.psnrs[FORCED]) < min(measured.psnrs[LEGS[0]])
     assert OWN not in measured.psnrs

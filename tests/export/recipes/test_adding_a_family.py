@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.bench.checkpoints.layout import Tokenizer
+from latentlink.bench.checkpoints.specs import TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import write_tokenizer
 from latentlink.engine.build import build_bundle
 from latentlink.export import recipes
@@ -52,7 +52,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
     torch.manual_seed(0)
     tokenizer = tmp_path / "tokenizer"
-    write_tokenizer(tokenizer, Tokenizer(kind="T5TokenizerFast", vocabulary=300, pad="<pad>", length=256))
+    write_tokenizer(tokenizer, TokenizerSpec(kind="T5TokenizerFast", vocabulary=300, pad="<pad>", length=256))
     words = T5TokenizerFast.from_pretrained(tokenizer)
     transformer = AuraFlowTransformer2DModel(
         sample_size=8,

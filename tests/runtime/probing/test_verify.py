@@ -16,8 +16,8 @@ from latentlink.bench.studies.faulty_bundles import (
     affine_input,
     change_weights,
     copy_bundle,
-    disguised,
-    forged,
+    disguise,
+    forge_symbols,
     noisy_weights,
     permuted_input,
 )
@@ -92,7 +92,7 @@ def test_a_component_of_the_same_weights_from_another_bundle_takes_the_others_pl
 
 @pytest.mark.parametrize("component", ["vae_decoder", "vae_encoder", "text_encoder"])
 def test_a_forged_symbol_links_by_name_and_is_refused_by_the_probe(component: str, tmp_path: Path) -> None:
-    liar = forged(bundle_path("demo-b"), tmp_path / "liar", component, Bundle.open(DEMO))
+    liar = forge_symbols(bundle_path("demo-b"), tmp_path / "liar", component, Bundle.open(DEMO))
     with pytest.raises(LinkError, match=rf"{component} of .* has the symbols of demo, but .* dB of the golden output"):
         latentlink.load("demo", replace={component: liar})
     latentlink.load("demo", replace={component: liar}, verify=False).close()
@@ -121,7 +121,7 @@ def test_permuted_channels_are_refused(tmp_path: Path) -> None:
 
 def test_another_denoisers_bundle_says_what_latents_mean(tmp_path: Path) -> None:
     # demo-b with its decoder under demo's symbols hosts demo's denoiser: now the decoder is the stranger
-    liar = forged(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
+    liar = forge_symbols(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
     with pytest.raises(LinkError, match=r"vae_decoder of .*liar has the symbols of demo"):
         latentlink.load(liar, replace=dict.fromkeys(("denoiser", "text_encoder", "vae_encoder"), "demo"))
 
@@ -140,7 +140,7 @@ def relabelled(source: Path, out: Path, component: str, **changes: Any) -> Path:
     def change(manifest: Manifest) -> Manifest:
         entry = manifest.components[component]
         if "precision" in changes:
-            entry = replace(entry, engines=tuple(disguised(engine, **changes) for engine in entry.engines))
+            entry = replace(entry, engines=tuple(disguise(engine, **changes) for engine in entry.engines))
         elif entry.tokenizer is not None:
             entry = replace(entry, tokenizer=replace(entry.tokenizer, **changes))
         return replace(manifest, components={**manifest.components, component: entry})
@@ -168,7 +168,7 @@ def test_a_decoder_of_a_fixed_size_is_judged_at_that_size(tmp_path: Path) -> Non
     def fixed(manifest: Manifest) -> Manifest:
         entry = manifest.components["vae_decoder"]
         limits = {"h": (16, 16, 16), "w": (16, 16, 16)}
-        engines = tuple(disguised(engine, limits=limits) for engine in entry.engines)
+        engines = tuple(disguise(engine, limits=limits) for engine in entry.engines)
         return replace(manifest, components={**manifest.components, "vae_decoder": replace(entry, engines=engines)})
 
     with latentlink.load("demo", replace={"vae_decoder": copy_bundle(DEMO, tmp_path / "right", {}, fixed)}) as pipe:

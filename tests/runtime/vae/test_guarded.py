@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import latentlink
-from latentlink.bench.studies.faulty_bundles import copy_bundle, disguised, forged, overflow
+from latentlink.bench.studies.faulty_bundles import copy_bundle, disguise, forge_symbols, overflow
 from latentlink.cli.shared.words import notices
 from latentlink.engine.bundle import Bundle, ComponentEntry, write_bundle
 from latentlink.errors import BundleError, GuardError
@@ -27,7 +27,7 @@ def overflowing(folder: Path, component: str, *, wide: bool) -> Path:
     out = copy_bundle(DEMO, folder / "bundle", {component: overflow})
     manifest = Bundle.open(out).manifest
     entry = manifest.components[component]
-    engines = [disguised(entry.engines[0], precision="float16")]
+    engines = [disguise(entry.engines[0], precision="float16")]
     if wide:
         honest = Path(entry.engines[0].path).parent
         other = honest.with_name(f"{honest.name}-float32")
@@ -81,7 +81,7 @@ def test_a_wider_engine_of_another_model_is_refused_when_it_is_needed(tmp_path: 
     bundle = overflowing(tmp_path, "vae_decoder", wide=True)
     manifest = Bundle.open(bundle).manifest
     wide = manifest.components["vae_decoder"].engines[1]
-    liar = forged(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
+    liar = forge_symbols(bundle_path("demo-b"), tmp_path / "liar", "vae_decoder", Bundle.open(DEMO))
     for file in (bundle / wide.path).parent.iterdir():
         file.unlink()
     shutil.copyfile(liar / Bundle.open(liar).manifest.components["vae_decoder"].engines[0].path, bundle / wide.path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
+from latentlink.bench.checkpoints.random_checkpoint import write_small_tokenizer
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.directory.tokenizer_folders import kind_of_folder, pad_token
@@ -36,7 +36,7 @@ def write_t5(folder: Path) -> None:
 
 
 def test_a_folder_of_tokenizer_files_serves_every_part_of_its_kind(published: Made, tmp_path: Path) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     checkpoint = Checkpoint.open(published("flux-dev").file, ExportOptions(tokenizer=tmp_path / "clip"))
     assert checkpoint.folder("tokenizer") == tmp_path / "clip"
     with pytest.raises(CheckpointError, match="no T5 tokenizer for tokenizer_2"):
@@ -45,7 +45,7 @@ def test_a_folder_of_tokenizer_files_serves_every_part_of_its_kind(published: Ma
 
 def test_of_a_checkpoints_directory_the_parts_own_folder_is_taken_first(published: Made, tmp_path: Path) -> None:
     for part in ("tokenizer", "tokenizer_2"):
-        write_tokenizer(tmp_path / part, 600)
+        write_small_tokenizer(tmp_path / part, 600)
     write_t5(tmp_path / "tokenizer_3")
     sdxl = Checkpoint.open(published("sdxl").file, ExportOptions(tokenizer=tmp_path))
     assert sdxl.folder("tokenizer") == tmp_path / "tokenizer"
@@ -57,7 +57,7 @@ def test_of_a_checkpoints_directory_the_parts_own_folder_is_taken_first(publishe
 def test_one_vocabulary_serves_encoders_that_were_trained_with_different_padding(
     published: Made, tmp_path: Path
 ) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     assert pad_token(tmp_path / "clip") == "<|endoftext|>"
     checkpoint = Checkpoint.open(published("sdxl").file, ExportOptions(tokenizer=tmp_path / "clip"))
     first = clip_tokenizer(checkpoint.folder("tokenizer"), 77)
@@ -72,7 +72,7 @@ def test_without_a_folder_the_cached_published_tokenizer_is_taken(published: Mad
     folder = empty_cache / "models--openai--clip-vit-large-patch14"
     (folder / "refs").mkdir(parents=True)
     (folder / "refs" / "main").write_text(commit)
-    write_tokenizer(folder / "snapshots" / commit, 600)
+    write_small_tokenizer(folder / "snapshots" / commit, 600)
     checkpoint = Checkpoint.open(published("sd1").file, ExportOptions())
     assert checkpoint.folder("tokenizer") == folder / "snapshots" / commit
 
@@ -84,14 +84,14 @@ def test_without_either_the_remedy_names_both(published: Made, empty_cache: Path
 
 
 def test_a_part_that_the_family_does_not_have_is_refused(published: Made, tmp_path: Path) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     checkpoint = Checkpoint.open(published("sd1").file, ExportOptions(tokenizer=tmp_path / "clip"))
     with pytest.raises(CheckpointError, match="holds no tokenizer_2"):
         checkpoint.folder("tokenizer_2")
 
 
 def test_a_directorys_own_tokenizer_gives_way_to_the_folder_that_the_user_names(tiny: Path, tmp_path: Path) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     assert Checkpoint.open(tiny, ExportOptions()).folder("tokenizer") == tiny.resolve() / "tokenizer"
     assert Checkpoint.open(tiny, ExportOptions(tokenizer=tmp_path / "clip")).folder("tokenizer") == tmp_path / "clip"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from latentlink.bench.checkpoints.random_checkpoint import write_tokenizer
+from latentlink.bench.checkpoints.random_checkpoint import write_small_tokenizer
 from latentlink.cli.export import command
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, ExitStatus
@@ -30,7 +30,7 @@ def export(*arguments: str | Path) -> Result:
 
 @pytest.mark.slow
 def test_a_single_file_is_exported_with_the_users_answers(published: Made, tmp_path: Path) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     arguments = [
         *(published("sd1").file, tmp_path / "out", "--space", "sd", "--prediction", "v_prediction"),
         *("--tokenizer", tmp_path / "clip", "--without", "vae_decoder", "--without", "vae_encoder"),
@@ -61,7 +61,7 @@ def test_a_vae_alone_is_exported_in_the_space_that_the_user_names(
 
 
 def test_without_an_answer_about_the_space_nothing_is_written(published: Made, tmp_path: Path) -> None:
-    write_tokenizer(tmp_path / "clip", 600)
+    write_small_tokenizer(tmp_path / "clip", 600)
     done = export(published("sd1").file, tmp_path / "out", "--tokenizer", tmp_path / "clip")
     assert isinstance(done.exception, CheckpointError)
     assert done.exception.status == ExitStatus.USAGE

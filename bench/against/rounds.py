@@ -17,7 +17,7 @@ from typing import Any
 
 from latentlink.bench.against import runner
 from latentlink.bench.against.contenders import Contender
-from latentlink.bench.against.environment import NotReady, prepared, python_of
+from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
 from latentlink.bench.against.sides import SCHEDULERS
 from latentlink.bench.cost.measure import Spread
 from latentlink.errors import UsageError
@@ -32,7 +32,7 @@ ENERGY = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Workload:
     """What is drawn by every side.
 
     Args:
@@ -88,10 +88,10 @@ class Outcome:
         return statistics.median(found) if found else None
 
 
-def compare(
+def compare_in_rounds(
     checkpoint: str | Path,
     entered: Sequence[Contender],
-    work: Work,
+    work: Workload,
     *,
     rounds: int,
     folder: Path,
@@ -131,8 +131,8 @@ def compare(
             on_progress(number, count, what)
 
         try:
-            pythons[name] = python_of(side, folder, tell)
-            models[name] = prepared(side, pythons[name], Path(checkpoint), folder, tell)
+            pythons[name] = ensure_python(side, folder, tell)
+            models[name] = prepare_model(side, pythons[name], Path(checkpoint), folder, tell)
         except NotReady as error:
             outcome.reason = error.message
     for turn in range(rounds):
@@ -160,7 +160,7 @@ def _picture(place: int, contender: Contender) -> str:
     return f"{place + 1}-{re.sub(r'[^A-Za-z0-9.]+', '-', contender.title)}.png"
 
 
-def _job(contender: Contender, work: Work, checkpoint: Path) -> dict[str, Any]:
+def _job(contender: Contender, work: Workload, checkpoint: Path) -> dict[str, Any]:
     """What a side's process is told."""
     scheduler, genai_scheduler = SCHEDULERS[work.sampler]
     ours = contender.ours

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 
-class GuidedWithin:
+class GuidanceWithin:
     """A pipeline whose guidance is applied where `low < sigma <= high`; a context manager that puts things back.
 
     Args:
@@ -28,7 +28,7 @@ class GuidedWithin:
         self._interval = interval
         self.calls: list[bool] = []
 
-    def __enter__(self) -> GuidedWithin:
+    def __enter__(self) -> GuidanceWithin:
         if self._interval is not None:
             self._network.forward = self._forward
         return self

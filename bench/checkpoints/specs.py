@@ -15,7 +15,7 @@ CONFIGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class NetworkSpec:
     """A network of a checkpoint.
 
     Args:
@@ -37,7 +37,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokenizer:
+class TokenizerSpec:
     """A tokenizer of a checkpoint.
 
     Args:
@@ -54,7 +54,7 @@ class Tokenizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class CheckpointSpec:
     """A diffusers directory.
 
     Args:
@@ -67,8 +67,8 @@ class Checkpoint:
 
     pipeline: str
     scheduler: Mapping[str, Any]
-    networks: Mapping[str, Network | None]
-    tokenizers: Mapping[str, Tokenizer | None]
+    networks: Mapping[str, NetworkSpec | None]
+    tokenizers: Mapping[str, TokenizerSpec | None]
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def index(self) -> dict[str, Any]:

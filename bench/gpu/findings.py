@@ -40,11 +40,11 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class SizedModel:
     """What is measured: one model at one size.
 
     Args:
-        model: A key of `latentlink.bench.checkpoints.random_checkpoint.SIZES`.
+        model: A key of `latentlink.bench.checkpoints.random_checkpoint.CHECKPOINTS`.
         width: Pixels.
         height: Pixels.
         batch: Pictures; with guidance the denoiser runs on twice as many.
@@ -75,7 +75,7 @@ class Speed:
         peak_mb: Device memory that it took at most, 10^6 bytes, where that was measured.
     """
 
-    work: Work
+    work: SizedModel
     side: str
     verdict: Verdict
     reason: str = ""
@@ -100,11 +100,11 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class GpuReport:
     """All of a run.
 
     Args:
-        provenance: Machine and versions, see `latentlink.bench.cost.provenance`.
+        provenance: Machine and versions, see `latentlink.bench.cost.gpu_provenance`.
         targets: Those that were asked for by name; they have to run.
         checks: In the order they ran.
         speeds: Likewise.
@@ -152,7 +152,7 @@ def _plain(value: float | str) -> float | str:
     return value if isinstance(value, str) or isfinite(value) else str(value)
 
 
-def faster(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:
+def speedup(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:
     """How many times as fast a side does a step as another that took turns with it, and so stands after it.
 
     Returns:

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from latentlink.bench.cost.measure import Spread
-from latentlink.bench.gpu.report import Check, Peak, Report, Speed, Verdict, Work, faster
+from latentlink.bench.gpu.findings import Check, GpuReport, Peak, SizedModel, Speed, Verdict, speedup
 from latentlink.bench.gpu.tables import COMPILED, EAGER, show
 from latentlink.errors import ExitStatus
 
-WORK = Work(model="sd15", width=512, height=512, batch=1)
+WORK = SizedModel(model="sd15", width=512, height=512, batch=1)
 
 
 def check(target: str, verdict: Verdict, name: str = "pictures") -> Check:
@@ -46,19 +46,19 @@ def test_the_status_is_0_only_where_a_target_ran_and_all_that_ran_passed(
     verdicts: dict[str, Verdict], asked: tuple[str, ...], status: ExitStatus
 ) -> None:
     checks = tuple(check(target, verdict) for target, verdict in verdicts.items())
-    assert Report(provenance={}, targets=asked, checks=checks).status == status
+    assert GpuReport(provenance={}, targets=asked, checks=checks).status == status
 
 
 def test_a_speed_of_latentlink_counts_as_a_target_that_ran_and_one_of_another_system_does_not() -> None:
     theirs, ours = speed(EAGER, 10.0), speed("latentlink tensorrt", 5.0)
-    assert Report(provenance={}, speeds=(theirs,)).status == ExitStatus.ENGINE_NOT_VALID_HERE
-    assert Report(provenance={}, speeds=(theirs, ours)).status == ExitStatus.DONE
+    assert GpuReport(provenance={}, speeds=(theirs,)).status == ExitStatus.ENGINE_NOT_VALID_HERE
+    assert GpuReport(provenance={}, speeds=(theirs, ours)).status == ExitStatus.DONE
     failed = speed("latentlink ort-cuda", None, "failed")
-    assert Report(provenance={}, speeds=(theirs, ours, failed)).status == ExitStatus.FAILED
+    assert GpuReport(provenance={}, speeds=(theirs, ours, failed)).status == ExitStatus.FAILED
 
 
 def test_everything_that_was_found_is_in_the_json() -> None:
-    report = Report(
+    report = GpuReport(
         provenance={"gpu": {"name": "a GPU"}},
         checks=(check("tensorrt", "passed"), check("tensorrt", "not run", "refit")),
         speeds=(speed("latentlink tensorrt", 5.0),),
@@ -76,22 +76,22 @@ def test_everything_that_was_found_is_in_the_json() -> None:
 
 def test_equal_pictures_have_a_psnr_that_json_can_hold() -> None:
     equal = Check(name="pictures", target="a", precision="fp32", verdict="passed", figures={"db": math.inf, "n": 1.0})
-    text = json.dumps(Report(provenance={}, checks=(equal,)).to_json(), allow_nan=False)
+    text = json.dumps(GpuReport(provenance={}, checks=(equal,)).to_json(), allow_nan=False)
     assert json.loads(text)["checks"][0]["figures"] == {"db": "inf", "n": 1.0}
 
 
 def test_ratios_are_of_the_same_work_in_the_same_run() -> None:
     ours, theirs = speed("latentlink tensorrt", 5.0), speed(COMPILED, 7.5)
-    assert faster((ours, theirs), ours, COMPILED) == pytest.approx(1.5)
+    assert speedup((ours, theirs), ours, COMPILED) == pytest.approx(1.5)
     again, slower = speed("latentlink ort-cuda", 5.0), speed(COMPILED, 10.0)
-    assert faster((ours, theirs, again, slower), again, COMPILED) == pytest.approx(2.0)
-    assert faster((ours,), ours, COMPILED) is None
-    assert faster((ours, speed(COMPILED, None, "not run")), ours, COMPILED) is None
+    assert speedup((ours, theirs, again, slower), again, COMPILED) == pytest.approx(2.0)
+    assert speedup((ours,), ours, COMPILED) is None
+    assert speedup((ours, speed(COMPILED, None, "not run")), ours, COMPILED) is None
 
 
 def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not() -> None:
     out = io.StringIO()
-    report = Report(
+    report = GpuReport(
         provenance={},
         checks=(
             check("tensorrt", "passed"),

@@ -14,14 +14,14 @@ SETTINGS: Mapping[str, str] = {"step_cache": "step cache {}"}
 tables call them."""
 
 FORM = f"BUNDLE[@TARGET]{''.join(f'[+{name}=N]' for name in SETTINGS)}"
-"""What `read_ours` takes."""
+"""What `read_our_side` takes."""
 
 _REMEDY = f"Write it as {FORM}, such as sd15@ort-cpu or sd15@ort-cpu+step_cache=2."
 _SETTING = re.compile(r"(.*)\+([^+=/]+)=([^+=/]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
+class OurSide:
     """One bundle on one target.
 
     Args:
@@ -35,7 +35,7 @@ class Ours:
     settings: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_ours(text: str) -> Ours:
+def read_our_side(text: str) -> OurSide:
     """Read what `--also` takes: `sd15`, `sd15@ort-cpu`, `sd15@ort-cpu+step_cache=2`.
 
     An `@` before a `/` belongs to the bundle's path, and so does a `+` that no `NAME=VALUE` follows.
@@ -63,4 +63,4 @@ def read_ours(text: str) -> Ours:
         raise UsageError(
             f"Unknown target {target!r} in {text!r}; expected auto or one of: {', '.join(TARGETS)}.", remedy=_REMEDY
         )
-    return Ours(bundle=bundle, target=target, settings=settings)
+    return OurSide(bundle=bundle, target=target, settings=settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Reused:
+class DeepLayerReuse:
     """A pipeline whose deep layers count on every n-th call alone; a context manager that puts things back.
 
     Args:
@@ -26,7 +26,7 @@ class Reused:
         self._kept: Any = None
         self._hook: Any = None
 
-    def __enter__(self) -> Reused:
+    def __enter__(self) -> DeepLayerReuse:
         if self._every > 1:
             last = self._pipeline.unet.up_blocks[-1]
             deep = (getattr(last, "attentions", None) or last.resnets)[-1 - self._layers]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from click.testing import CliRunner
 
-from latentlink.bench.against.contenders import bundles
-from latentlink.bench.against.ours import Ours, read_ours
+from latentlink.bench.against.contenders import our_contenders
+from latentlink.bench.against.our_side import OurSide, read_our_side
 from latentlink.cli import group
 from latentlink.demo import checkpoint
 from latentlink.errors import PreflightError, UsageError
@@ -17,17 +17,17 @@ from latentlink.errors import PreflightError, UsageError
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sd15", Ours(bundle="sd15")),
-        ("sd15@ort-cpu", Ours(bundle="sd15", target="ort-cpu")),
-        ("sd15@auto", Ours(bundle="sd15")),
-        ("sd15+step_cache=2", Ours(bundle="sd15", settings={"step_cache": 2})),
-        ("a/b@openvino-cpu+step_cache=3", Ours(bundle="a/b", target="openvino-cpu", settings={"step_cache": 3})),
-        ("me@home/sd15+lora", Ours(bundle="me@home/sd15+lora")),
-        ("a+b=c/sd15@ort-cpu", Ours(bundle="a+b=c/sd15", target="ort-cpu")),
+        ("sd15", OurSide(bundle="sd15")),
+        ("sd15@ort-cpu", OurSide(bundle="sd15", target="ort-cpu")),
+        ("sd15@auto", OurSide(bundle="sd15")),
+        ("sd15+step_cache=2", OurSide(bundle="sd15", settings={"step_cache": 2})),
+        ("a/b@openvino-cpu+step_cache=3", OurSide(bundle="a/b", target="openvino-cpu", settings={"step_cache": 3})),
+        ("me@home/sd15+lora", OurSide(bundle="me@home/sd15+lora")),
+        ("a+b=c/sd15@ort-cpu", OurSide(bundle="a+b=c/sd15", target="ort-cpu")),
     ],
 )
-def test_a_side_of_ours_is_a_bundle_a_target_and_settings(text: str, expected: Ours) -> None:
-    assert read_ours(text) == expected
+def test_a_side_of_ours_is_a_bundle_a_target_and_settings(text: str, expected: OurSide) -> None:
+    assert read_our_side(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_side_of_ours_is_a_bundle_a_target_and_settings(text: str, expected: O
 )
 def test_what_cannot_be_read_is_one_sentence_with_how_to_write_it(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        read_ours(text)
+        read_our_side(text)
     assert "BUNDLE[@TARGET][+step_cache=N]" in caught.value.remedy
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_read_is_one_sentence_with_how_to_write_it(text: str, mes
     ],
 )
 def test_titles_name_the_target_and_what_else_tells_sides_apart(asked: Sequence[str], titles: Sequence[str]) -> None:
-    found = bundles([read_ours(text) for text in asked])
+    found = our_contenders([read_our_side(text) for text in asked])
     assert [one.title for one in found] == [f"LatentLink {title}" for title in titles]
     assert {one.denoiser for one in found} == {"ort-cpu"}
 
@@ -79,7 +79,7 @@ def test_a_side_that_cannot_be_measured_is_refused_before_any_is(
     asked: Sequence[str], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind, match=message):
-        bundles([read_ours(text) for text in asked])
+        our_contenders([read_our_side(text) for text in asked])
 
 
 def test_the_command_refuses_a_side_of_ours_that_cannot_be_read() -> None:
