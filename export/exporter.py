@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -11,30 +10,23 @@ import torch
 import latentlink
 from latentlink.engine.bundle import (
     ComponentEntry,
-    EngineEntry,
     Manifest,
-    Probes,
     Sampling,
-    TokenizerEntry,
     is_bundle,
     write_bundle,
 )
-from latentlink.errors import CheckpointError, UsageError
+from latentlink.errors import UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import DTYPES, Component
-from latentlink.export.graphs.onnx_file import write_onnx
-from latentlink.export.graphs.plain import PlainGraph
+from latentlink.export.component_export import ExportedComponent, export_component
+from latentlink.export.graphs.component import Component
 from latentlink.export.graphs.stand_in import plain_graph
-from latentlink.export.parity import TORCH, Parity, ReferenceRun, compare_with_reference
+from latentlink.export.parity import TORCH, ReferenceRun
 from latentlink.export.parts.schedule import replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
 from latentlink.files import replacing_directory
 from latentlink.spaces import LatentSpace, TextEmbedding
-
-ONNX = "onnx"
-WIDE = "onnx-float32"
 
 TIMESTEPS = 1000
 """Of a training schedule that does not say it, as of every published one."""
@@ -45,19 +37,6 @@ CASES: tuple[Mapping[str, int], ...] = (
     {"B": 2, "N": 4, "S": 77, "L": 12, "rows": 2, "columns": 3},
     {"B": 1, "N": 1, "S": 154, "L": 5, "rows": 1, "columns": 1},
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportedComponent:
-    """One component that is done, for whoever shows progress.
-
-    Args:
-        name: The component.
-        parity: How it compares with torch, or None where this machine cannot run its dtype.
-    """
-
-    name: str
-    parity: Parity | None
 
 
 def export_checkpoint(
@@ -125,7 +104,7 @@ def export_checkpoint(
                 made_of.save(folder / probes[part.name])
                 if name not in names:
                     continue
-                entries[part.name], parity = _write(part, made_of, cases, folder, options)
+                entries[part.name], parity = export_component(part, made_of, cases, folder, options)
                 if on_done:
                     on_done(ExportedComponent(name=part.name, parity=parity))
             if component.overflows and options.dtype == "float16":
@@ -179,83 +158,6 @@ def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         cases.append(([tensor.numpy() for tensor in example], [tensor.numpy() for tensor in outputs]))
     return cases
-
-
-def _write(
-    component: Component, probes: Probes, cases: Sequence[ReferenceRun], folder: Path, options: ExportOptions
-) -> tuple[ComponentEntry, Parity | None]:
-    """Trace one component, compare it with torch in float32, and describe it."""
-    plain = plain_graph(component.module)
-    precision = component.computes_in(options.dtype) if plain is None else _plain_precision(component, plain)
-    example = tuple(torch.from_numpy(array) for array in cases[0][0])
-    # The wide graph first, as converting weights cannot be undone; it is listed last, as it is taken last.
-    wide = component.name in options.wide and precision != "float32"
-    engines, parities = [], []
-    for number, computes in enumerate(("float32", precision) if wide else (precision,)):
-        path = folder / "engines" / component.name / (ONNX if computes == precision else WIDE) / "model.onnx"
-        path.parent.mkdir(parents=True)
-        write_onnx(
-            component.module.compute_in(DTYPES[computes]),
-            example,
-            inputs=component.inputs,
-            outputs=component.outputs,
-            path=path,
-        )
-        if number == int(wide):
-            component.module.release()  # before ONNX Runtime takes the same weights
-        parities.append(_compared(component.name, path, cases, probes, computes))
-        engines.append(
-            EngineEntry(
-                target=ONNX,
-                precision=computes,
-                path=path.relative_to(folder).as_posix(),
-                parity=None if parities[-1] is None else parities[-1].to_json(),
-            )
-        )
-    tokenizer = None
-    if component.tokenizer is not None:
-        file = folder / "tokenizers" / component.name / "tokenizer.json"
-        file.parent.mkdir(parents=True)
-        file.write_bytes(component.tokenizer.text.encode())
-        tokenizer = TokenizerEntry(
-            path=file.relative_to(folder).as_posix(),
-            max_length=component.tokenizer.max_length,
-            start_id=component.tokenizer.start_id,
-            end_id=component.tokenizer.end_id,
-            pad_id=component.tokenizer.pad_id,
-            overflow=component.tokenizer.overflow,
-        )
-    entry = ComponentEntry(
-        inputs=component.inputs,
-        outputs=component.outputs,
-        engines=tuple(reversed(engines)),
-        tokenizer=tokenizer,
-        overflows=component.overflows,
-    )
-    return entry, parities[-1]
-
-
-def _compared(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probes, precision: str) -> Parity | None:
-    """How a graph compares with torch; None where this machine cannot run it."""
-    if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
-        return None
-    parity = compare_with_reference(path, cases, probes, precision)
-    if not parity.passed:
-        raise CheckpointError(
-            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",
-            remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
-        )
-    return parity
-
-
-def _plain_precision(component: Component, plain: PlainGraph) -> str:
-    """What an imported graph computes in: it is what it is, and refused where its model overflows in it."""
-    if component.computes_in(plain.dtype) != plain.dtype:
-        raise CheckpointError(
-            f"{plain.title} is in {plain.dtype}, but the model needs float32: {component.overflows}.",
-            remedy=f"Take the folder {plain.path.parent.name} from an export with Optimum's --dtype fp32.",
-        )
-    return plain.dtype
 
 
 def _sizes(case: Mapping[str, int], multiple: int, downscale: int) -> Mapping[str, int]:

@@ -44,7 +44,7 @@ class SizedModel:
     """What is measured: one model at one size.
 
     Args:
-        model: A key of `latentlink.bench.checkpoints.random_checkpoint.CHECKPOINTS`.
+        model: A key of `latentlink.bench.checkpoints.table.CHECKPOINTS`.
         width: Pixels.
         height: Pixels.
         batch: Pictures; with guidance the denoiser runs on twice as many.

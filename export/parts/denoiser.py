@@ -25,7 +25,7 @@ from latentlink.ports import (
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 
-def denoiser(
+def denoiser_component(
     predict: nn.Module,
     *,
     options: ExportOptions,

@@ -73,7 +73,7 @@ class Pooled:
         return "projected" if self.projected else "pooled"
 
 
-def text_encoder(
+def text_encoder_component(
     checkpoint: Checkpoint,
     part: str,
     *,
@@ -87,7 +87,7 @@ def text_encoder(
 
     Args:
         checkpoint: Where it lies.
-        part: `text_encoder`, `text_encoder_2`, ...
+        part: `text_encoder_component`, `text_encoder_2`, ...
         network: Its class of transformers.
         known: The published encoder that it may be.
         outputs: What the family's denoiser reads of it.

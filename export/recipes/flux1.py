@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder
+from latentlink.export.parts.text import CLIP_L, T5_XXL, Hidden, Pooled, text_encoder_component
 from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
 from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import Recipe
@@ -67,9 +67,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
     yield from vae_components(vae, space, options)
     del vae
-    first = text_encoder(
+    first = text_encoder_component(
         checkpoint,
-        "text_encoder",
+        "text_encoder_component",
         network=CLIPTextModel,
         known=CLIP_L,
         outputs=(Pooled(projected=False),),
@@ -79,7 +79,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     pooled = first.embeddings
     yield first
     del first
-    second = text_encoder(
+    second = text_encoder_component(
         checkpoint,
         "text_encoder_2",
         network=T5EncoderModel,
@@ -91,7 +91,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     hidden = second.embeddings
     yield second
     del second
-    yield denoiser(
+    yield denoiser_component(
         _Packed(checkpoint.network("transformer", FluxTransformer2DModel)),
         options=options,
         space=space,

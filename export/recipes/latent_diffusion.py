@@ -9,10 +9,10 @@ from typing import Any
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import Hidden, PublishedEncoder, text_encoder
+from latentlink.export.parts.text import Hidden, PublishedEncoder, text_encoder_component
 from latentlink.export.parts.tokenizer import clip_tokenizer
 from latentlink.export.parts.unet import TextUNet, reads_mask, trained_size, unet_config
 from latentlink.export.parts.vae import load_vae, vae_components
@@ -72,9 +72,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions, published: Publis
     yield from vae_components(vae, space, options)
     del vae
     config = checkpoint.config("text_encoder")
-    encoder = text_encoder(
+    encoder = text_encoder_component(
         checkpoint,
-        "text_encoder",
+        "text_encoder_component",
         network=CLIPTextModel,
         known=published.encoder,
         outputs=(Hidden(skip=options.clip_skip),),
@@ -84,7 +84,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions, published: Publis
     texts = encoder.embeddings
     yield encoder
     del encoder
-    yield denoiser(
+    yield denoiser_component(
         TextUNet(checkpoint.network("unet", UNet2DConditionModel)),
         options=options,
         space=space,

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.parts.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder_component
 from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
 from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes.recipe import VAE_HALVES, Recipe
@@ -71,7 +71,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     hiddens: list[TextEmbedding] = []
     pooled: list[TextEmbedding] = []
     for part, tokenizer, known in (("text_encoder", "tokenizer", CLIP_L), ("text_encoder_2", "tokenizer_2", CLIP_G)):
-        component = text_encoder(
+        component = text_encoder_component(
             checkpoint,
             part,
             network=CLIPTextModelWithProjection,
@@ -85,7 +85,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         yield component
         del component
     if t5:
-        component = text_encoder(
+        component = text_encoder_component(
             checkpoint,
             "text_encoder_3",
             network=T5EncoderModel,
@@ -97,7 +97,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         hiddens += component.embeddings
         yield component
         del component
-    yield denoiser(
+    yield denoiser_component(
         _Joint(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
         options=options,
         space=space,

@@ -8,10 +8,10 @@ from typing import Any
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.identity import vae_layout
 from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder
+from latentlink.export.parts.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder_component
 from latentlink.export.parts.tokenizer import clip_tokenizer
 from latentlink.export.parts.unet import SizedUNet, reads_mask, trained_size, unet_config
 from latentlink.export.parts.vae import load_vae, vae_components
@@ -88,9 +88,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     yield from vae_components(vae, space, options)
     del vae
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
-    first = text_encoder(
+    first = text_encoder_component(
         checkpoint,
-        "text_encoder",
+        "text_encoder_component",
         network=CLIPTextModel,
         known=CLIP_L,
         outputs=(hidden,),
@@ -104,7 +104,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     texts += second.embeddings
     yield second
     del second
-    yield denoiser(
+    yield denoiser_component(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=2, sizes=SIZES, downscale=space.downscale),
         options=options,
         space=space,
@@ -119,7 +119,7 @@ def second_encoder(checkpoint: Checkpoint, options: ExportOptions) -> Component:
     """OpenCLIP-bigG, which the refiner shares: hidden states before the last layer, and the projected pooled vector."""
     from transformers import CLIPTextModelWithProjection
 
-    return text_encoder(
+    return text_encoder_component(
         checkpoint,
         "text_encoder_2",
         network=CLIPTextModelWithProjection,

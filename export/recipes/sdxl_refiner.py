@@ -8,7 +8,7 @@ from typing import Any
 from latentlink.export.checkpoints.checkpoint import Checkpoint
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.unet import SizedUNet, unet_config
 from latentlink.export.parts.vae import load_vae, vae_components
 from latentlink.export.recipes import sdxl
@@ -56,7 +56,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     texts = encoder.embeddings
     yield encoder
     del encoder
-    yield denoiser(
+    yield denoiser_component(
         SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale),
         options=options,
         space=space,

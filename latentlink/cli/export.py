@@ -109,7 +109,8 @@ def command(
     Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
     """
     from latentlink.export.checkpoints.options import ExportOptions
-    from latentlink.export.exporter import ExportedComponent, export_checkpoint
+    from latentlink.export.component_export import ExportedComponent
+    from latentlink.export.exporter import export_checkpoint
 
     done: list[ExportedComponent] = []
     began = perf_counter()

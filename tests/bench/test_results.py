@@ -10,6 +10,7 @@ import pytest
 
 from latentlink.bench.against import report
 from latentlink.bench.cost import growth
+from tests.bench.pages import with_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,4 +22,4 @@ def test_a_table_is_the_one_of_its_file(page: Path, name: str) -> None:
     text = page.read_text(encoding="utf-8")
     found = json.loads((ROOT / name).read_text(encoding="utf-8"))
     table = growth.markdown if found["kind"] == growth.KIND else report.markdown
-    assert report.with_table(text, name, table(found)) == text
+    assert with_table(text, name, table(found)) == text

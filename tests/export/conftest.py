@@ -184,7 +184,7 @@ def make_network(name: str, arguments: Mapping[str, Any]) -> Any:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Published]:
     """Makes the checkpoint of a family of `FAMILIES` when it is first asked for."""
-    from latentlink.bench.checkpoints.original_layout import original_state
+    from tests.export.checkpoints.original_layout import original_state
 
     made: dict[str, Published] = {}
 
@@ -209,7 +209,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Publi
 @pytest.fixture(scope="session")
 def bare_vae(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """Writes a VAE alone in the original layout, of the published depth (/8), with some number of channels."""
-    from latentlink.bench.checkpoints.original_layout import vae
+    from tests.export.checkpoints.original_networks import vae
 
     def make(channels: int) -> Path:
         network = make_network("AutoencoderKL", {**(VAE if channels == 4 else VAE_16), "latent_channels": channels})

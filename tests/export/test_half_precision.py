@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
+from latentlink.bench.checkpoints.table import make_checkpoint
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.options import ExportOptions

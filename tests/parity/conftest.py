@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
+from latentlink.bench.checkpoints.table import make_checkpoint
 from latentlink.bench.parity.compare import BothSystems, Difference, table
 from latentlink.engine.build import build_bundle
 from latentlink.export.checkpoints.options import ExportOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.families import FLOW, Family
+from latentlink.export.checkpoints.single_file.family import FLOW, Family
 from latentlink.export.checkpoints.single_file.header import TensorFile
 
 # A tensor of this name is the custom of v-prediction finetunes; the second says that they were trained down to a

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE_ALONE, VAE_SLOT, Family, Slot
+from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE_ALONE, VAE_SLOT
+from latentlink.export.checkpoints.single_file.family import Family, Slot
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.layout import Layout
 

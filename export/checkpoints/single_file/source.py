@@ -17,7 +17,7 @@ from latentlink.export.checkpoints.directory.tokenizer_folders import (
     with_pad_token,
 )
 from latentlink.export.checkpoints.single_file.assemble import assemble
-from latentlink.export.checkpoints.single_file.families import FLOW, Family
+from latentlink.export.checkpoints.single_file.family import FLOW, Family
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.prediction import find_prediction, zero_snr
 from latentlink.export.checkpoints.single_file.recognise import Contents, StoredPart, recognise

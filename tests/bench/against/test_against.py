@@ -17,12 +17,13 @@ from latentlink.bench.against import rounds as comparing
 from latentlink.bench.against.contenders import Contender, other_contenders, our_contenders
 from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
 from latentlink.bench.against.our_side import OurSide, read_our_side
-from latentlink.bench.against.report import markdown, plot, to_json, with_table
+from latentlink.bench.against.report import markdown, plot, to_json
 from latentlink.bench.against.rounds import Outcome, Workload, compare_in_rounds
 from latentlink.bench.against.sides import SIDES, Side
 from latentlink.cli.bench import command
 from latentlink.demo import checkpoint
 from latentlink.errors import UsageError
+from tests.bench.pages import with_table
 
 WORK = Workload(prompt="a red circle on a blue background", steps=4, sampler="ddim", width=64, height=64, threads=1)
 

@@ -88,7 +88,7 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from latentlink.export.checkpoints.options import ExportOptions
     from latentlink.export.graphs.component import DTYPES
     from latentlink.export.graphs.onnx_file import write_onnx
-    from latentlink.export.parts.denoiser import denoiser
+    from latentlink.export.parts.denoiser import denoiser_component
     from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
     class Network(nn.Module):
@@ -114,7 +114,7 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     text = TextEmbedding(name="clip_l", width=8)
-    component = denoiser(Network(), options=ExportOptions(), space=KNOWN_SPACES["sd"], texts=(text,))
+    component = denoiser_component(Network(), options=ExportOptions(), space=KNOWN_SPACES["sd"], texts=(text,))
     sizes = {"B": 2, "N": 4, "S": 5, "h": 8, "w": 6}
     path = tmp_path_factory.mktemp("step") / "model.onnx"
     write_onnx(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from latentlink.errors import UsageError
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser
+from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.unet import SizedUNet, TextUNet
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
@@ -38,7 +38,7 @@ POOLED = TextEmbedding(name="sentence", width=5, output="pooled", weights="4" * 
 
 
 def with_cache(network: nn.Module, layers: int | None, texts: tuple[TextEmbedding, ...], **more: Any) -> Component:
-    return denoiser(network, options=ExportOptions(step_cache=layers), space=SPACE, texts=texts, **more)
+    return denoiser_component(network, options=ExportOptions(step_cache=layers), space=SPACE, texts=texts, **more)
 
 
 def small(**blocks: Any) -> UNet2DConditionModel:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from latentlink.bench.checkpoints.random_checkpoint import make_checkpoint
+from latentlink.bench.checkpoints.table import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint

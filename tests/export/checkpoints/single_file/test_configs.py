@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from latentlink.bench.checkpoints import original_layout
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_g_config, clip_l_config, open_clip_config
 from latentlink.export.checkpoints.single_file.flux import flux_config
@@ -17,6 +16,7 @@ from latentlink.export.checkpoints.single_file.mmdit import mmdit_config
 from latentlink.export.checkpoints.single_file.t5 import t5_config
 from latentlink.export.checkpoints.single_file.unet import ldm_unet_config
 from latentlink.export.checkpoints.single_file.vae import ldm_vae_config
+from tests.export.checkpoints import original_networks
 
 SD1 = {
     "in_channels": 4,
@@ -97,7 +97,7 @@ def check(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 def test_a_published_unets_config_is_read_off_its_shapes(family: str) -> None:
     from diffusers import UNet2DConditionModel
 
-    found = ldm_unet_config(shapes_of(UNet2DConditionModel, UNETS[family], original_layout.unet))
+    found = ldm_unet_config(shapes_of(UNet2DConditionModel, UNETS[family], original_networks.unet))
     check(found, {"out_channels": 4, **UNETS[family]})
 
 
@@ -116,7 +116,7 @@ def test_a_published_sd3_transformers_config_is_read_off_its_shapes(family: str)
         "dual_attention_layers": [],
         **MMDITS[family],
     }
-    check(mmdit_config(shapes_of(SD3Transformer2DModel, published, original_layout.mmdit)), published)
+    check(mmdit_config(shapes_of(SD3Transformer2DModel, published, original_networks.mmdit)), published)
 
 
 @pytest.mark.parametrize("guidance", [True, False])
@@ -133,7 +133,7 @@ def test_flux_dev_and_schnell_are_told_apart_by_their_guidance_layer(guidance: b
         "pooled_projection_dim": 768,
         "guidance_embeds": guidance,
     }
-    check(flux_config(shapes_of(FluxTransformer2DModel, published, original_layout.flux)), published)
+    check(flux_config(shapes_of(FluxTransformer2DModel, published, original_networks.flux)), published)
 
 
 @pytest.mark.parametrize(("channels", "quant"), [(4, True), (16, False)])
@@ -149,7 +149,7 @@ def test_a_vaes_config_is_read_off_its_shapes_and_states_no_affine(channels: int
         "use_quant_conv": quant,
         "use_post_quant_conv": quant,
     }
-    found = ldm_vae_config(shapes_of(AutoencoderKL, published, original_layout.vae))
+    found = ldm_vae_config(shapes_of(AutoencoderKL, published, original_networks.vae))
     check(found, published)
     assert not {"scaling_factor", "shift_factor"} & found.keys()
 
@@ -183,10 +183,10 @@ def test_published_text_encoders_configs_are_read_off_their_shapes() -> None:
         "vocab_size": 32128,
         "feed_forward_proj": "gated-gelu",
     }
-    check(clip_l_config(shapes_of(CLIPTextModel, clip_l, original_layout.clip)), clip_l)
-    check(clip_g_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_layout.clip)), clip_g)
-    check(open_clip_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_layout.open_clip)), clip_g)
-    check(t5_config(shapes_of(T5EncoderModel, t5, original_layout.t5)), t5)
+    check(clip_l_config(shapes_of(CLIPTextModel, clip_l, original_networks.clip)), clip_l)
+    check(clip_g_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_networks.clip)), clip_g)
+    check(open_clip_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_networks.open_clip)), clip_g)
+    check(t5_config(shapes_of(T5EncoderModel, t5, original_networks.t5)), t5)
 
 
 def test_the_last_of_open_clip_hs_24_layers_is_left_out_as_stable_diffusion_2_does() -> None:
@@ -195,7 +195,7 @@ def test_the_last_of_open_clip_hs_24_layers_is_left_out_as_stable_diffusion_2_do
     whole = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "projection_dim": 1024}
     with torch.device("meta"):
         network = CLIPTextModelWithProjection(CLIPTextConfig(**whole))
-        original = original_layout.open_clip(network.state_dict(), whole)
+        original = original_networks.open_clip(network.state_dict(), whole)
         shapes = PartShapes(where="It", table={name: tuple(tensor.shape) for name, tensor in original.items()})
         config = OPEN_CLIP.config(shapes)
         converted = OPEN_CLIP.convert(original, config, network)
@@ -208,7 +208,7 @@ def test_the_last_of_open_clip_hs_24_layers_is_left_out_as_stable_diffusion_2_do
 def test_a_block_that_is_left_out_is_named() -> None:
     from diffusers import UNet2DConditionModel
 
-    whole = shapes_of(UNet2DConditionModel, SD1, original_layout.unet)
+    whole = shapes_of(UNet2DConditionModel, SD1, original_networks.unet)
     holed = {name: shape for name, shape in whole.table.items() if not name.startswith("input_blocks.4.")}
     with pytest.raises(CheckpointError, match=r"lacks input_blocks\.4"):
         ldm_unet_config(PartShapes(where="The unet", table=holed))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from latentlink.bench.checkpoints.random_checkpoint import write_small_tokenizer
 from latentlink.cli.export import command
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, ExitStatus
 from latentlink.spaces import KNOWN_SPACES
+from tests.export.checkpoints.small_tokenizer import write_small_tokenizer
 
 if TYPE_CHECKING:
     from tests.export.conftest import Published

@@ -1,24 +1,19 @@
-"""Networks of diffusers and transformers written back in the layouts their models were first published in.
-
-    python -m latentlink.bench.checkpoints.original_layout CHECKPOINT OUT.safetensors
-
-It is the inverse of what `export/single_file/` reads, for random-weight checkpoints.
-"""
+"""Networks of diffusers and transformers in the names and layouts that their models were first published in."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 State = Mapping[str, Tensor]
+
+
 Rules = Iterable[tuple[str, str]]
+
 
 RESNET = (
     (r"\.norm1\.", ".in_layers.0."),
@@ -28,6 +23,8 @@ RESNET = (
     (r"\.time_emb_proj\.", ".emb_layers.1."),
     (r"\.conv_shortcut\.", ".skip_connection."),
 )
+
+
 OUTER = (
     (r"^time_embedding\.linear_1\.", "time_embed.0."),
     (r"^time_embedding\.linear_2\.", "time_embed.2."),
@@ -231,61 +228,3 @@ def _rename(name: str, rules: Rules) -> str:
     for old, new in rules:
         name = re.sub(old, new, name)
     return name
-
-
-Writer = Callable[[State, Mapping[str, Any]], dict[str, Tensor]]
-
-# Prefix and layout of every part, by the class of the denoiser and how wide its text is.
-LAYOUTS: Mapping[tuple[str, int | None], Mapping[str, tuple[str, Writer]]] = {
-    ("UNet2DConditionModel", 768): {"text_encoder": ("cond_stage_model.transformer.", clip)},
-    ("UNet2DConditionModel", 1024): {"text_encoder": ("cond_stage_model.model.", open_clip)},
-    ("UNet2DConditionModel", 1280): {"text_encoder_2": ("conditioner.embedders.0.model.", open_clip)},
-    ("UNet2DConditionModel", 2048): {
-        "text_encoder": ("conditioner.embedders.0.transformer.", clip),
-        "text_encoder_2": ("conditioner.embedders.1.model.", open_clip),
-    },
-    ("SD3Transformer2DModel", None): {
-        "transformer": ("model.diffusion_model.", mmdit),
-        "text_encoder": ("text_encoders.clip_l.transformer.", clip),
-        "text_encoder_2": ("text_encoders.clip_g.transformer.", clip),
-        "text_encoder_3": ("text_encoders.t5xxl.transformer.", t5),
-    },
-    ("FluxTransformer2DModel", None): {
-        "transformer": ("model.diffusion_model.", flux),
-        "text_encoder": ("text_encoders.clip_l.transformer.", clip),
-        "text_encoder_2": ("text_encoders.t5xxl.transformer.", t5),
-        "vae": ("vae.", vae),
-    },
-}
-EVERYWHERE: Mapping[str, tuple[str, Writer]] = {
-    "unet": ("model.diffusion_model.", unet),
-    "vae": ("first_stage_model.", vae),
-}
-
-
-def original_state(checkpoint: Path) -> dict[str, Tensor]:
-    """All networks of a diffusers directory under the names of a single file, in the directory's dtypes."""
-    from safetensors.torch import load_file
-
-    denoiser = checkpoint / ("unet" if (checkpoint / "unet").is_dir() else "transformer")
-    config = _config(denoiser)
-    layouts = {**EVERYWHERE, **LAYOUTS[config["_class_name"], config.get("cross_attention_dim")]}
-    out: dict[str, Tensor] = {}
-    for part, (prefix, write) in layouts.items():
-        for weights in (checkpoint / part).glob("*.safetensors"):
-            original = write(load_file(weights), _config(checkpoint / part))
-            out |= {prefix + name: tensor.clone() for name, tensor in original.items()}
-    return out
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config
-
-
-if __name__ == "__main__":
-    from safetensors.torch import save_file
-
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m latentlink.bench.checkpoints.original_layout CHECKPOINT OUT.safetensors")
-    save_file(original_state(Path(sys.argv[1])), sys.argv[2])

@@ -1,0 +1,118 @@
+"""One component traced to ONNX, compared with torch, and described for the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from latentlink.engine.bundle import (
+    ComponentEntry,
+    EngineEntry,
+    Probes,
+    TokenizerEntry,
+)
+from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.graphs.component import DTYPES, Component
+from latentlink.export.graphs.onnx_file import write_onnx
+from latentlink.export.graphs.plain import PlainGraph
+from latentlink.export.graphs.stand_in import plain_graph
+from latentlink.export.parity import Parity, ReferenceRun, compare_with_reference
+
+ONNX = "onnx"
+
+
+WIDE = "onnx-float32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedComponent:
+    """One component that is done, for whoever shows progress.
+
+    Args:
+        name: The component.
+        parity: How it compares with torch, or None where this machine cannot run its dtype.
+    """
+
+    name: str
+    parity: Parity | None
+
+
+def export_component(
+    component: Component, probes: Probes, cases: Sequence[ReferenceRun], folder: Path, options: ExportOptions
+) -> tuple[ComponentEntry, Parity | None]:
+    """Trace one component, compare it with torch in float32, and describe it."""
+    plain = plain_graph(component.module)
+    precision = component.computes_in(options.dtype) if plain is None else _precision_of_plain(component, plain)
+    example = tuple(torch.from_numpy(array) for array in cases[0][0])
+    # The wide graph first, as converting weights cannot be undone; it is listed last, as it is taken last.
+    wide = component.name in options.wide and precision != "float32"
+    engines, parities = [], []
+    for number, computes in enumerate(("float32", precision) if wide else (precision,)):
+        path = folder / "engines" / component.name / (ONNX if computes == precision else WIDE) / "model.onnx"
+        path.parent.mkdir(parents=True)
+        write_onnx(
+            component.module.compute_in(DTYPES[computes]),
+            example,
+            inputs=component.inputs,
+            outputs=component.outputs,
+            path=path,
+        )
+        if number == int(wide):
+            component.module.release()  # before ONNX Runtime takes the same weights
+        parities.append(_compare(component.name, path, cases, probes, computes))
+        engines.append(
+            EngineEntry(
+                target=ONNX,
+                precision=computes,
+                path=path.relative_to(folder).as_posix(),
+                parity=None if parities[-1] is None else parities[-1].to_json(),
+            )
+        )
+    tokenizer = None
+    if component.tokenizer is not None:
+        file = folder / "tokenizers" / component.name / "tokenizer.json"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(component.tokenizer.text.encode())
+        tokenizer = TokenizerEntry(
+            path=file.relative_to(folder).as_posix(),
+            max_length=component.tokenizer.max_length,
+            start_id=component.tokenizer.start_id,
+            end_id=component.tokenizer.end_id,
+            pad_id=component.tokenizer.pad_id,
+            overflow=component.tokenizer.overflow,
+        )
+    entry = ComponentEntry(
+        inputs=component.inputs,
+        outputs=component.outputs,
+        engines=tuple(reversed(engines)),
+        tokenizer=tokenizer,
+        overflows=component.overflows,
+    )
+    return entry, parities[-1]
+
+
+def _compare(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probes, precision: str) -> Parity | None:
+    """How a graph compares with torch; None where this machine cannot run it."""
+    if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
+        return None
+    parity = compare_with_reference(path, cases, probes, precision)
+    if not parity.passed:
+        raise CheckpointError(
+            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",
+            remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
+        )
+    return parity
+
+
+def _precision_of_plain(component: Component, plain: PlainGraph) -> str:
+    """What an imported graph computes in: it is what it is, and refused where its model overflows in it."""
+    if component.computes_in(plain.dtype) != plain.dtype:
+        raise CheckpointError(
+            f"{plain.title} is in {plain.dtype}, but the model needs float32: {component.overflows}.",
+            remedy=f"Take the folder {plain.path.parent.name} from an export with Optimum's --dtype fp32.",
+        )
+    return plain.dtype
