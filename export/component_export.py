@@ -15,11 +15,8 @@ from latentlink.engine.bundle import (
     TokenizerEntry,
 )
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import DTYPES, Component
-from latentlink.export.graphs.onnx_file import write_onnx
-from latentlink.export.graphs.plain import PlainGraph
-from latentlink.export.graphs.stand_in import plain_graph
+from latentlink.export.checkpoints import ExportOptions
+from latentlink.export.graphs import DTYPES, Component, PlainGraph, plain_graph, write_onnx
 from latentlink.export.parity import Parity, ReferenceRun, compare_with_reference
 
 ONNX = "onnx"

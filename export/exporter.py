@@ -16,13 +16,11 @@ from latentlink.engine.bundle import (
     write_bundle,
 )
 from latentlink.errors import UsageError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.component_export import ExportedComponent, export_component
-from latentlink.export.graphs.component import Component
-from latentlink.export.graphs.stand_in import plain_graph
+from latentlink.export.graphs import Component, plain_graph
 from latentlink.export.parity import TORCH, ReferenceRun
-from latentlink.export.parts.schedule import replaced_scheduler_note
+from latentlink.export.parts import replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
 from latentlink.files import replacing_directory

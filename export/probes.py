@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as Tokens
 from torch import Tensor
 
 from latentlink.engine.bundle import Probe, Probes
-from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
+from latentlink.export.graphs import DTYPES, Component, Tokenizer
 from latentlink.export.probe_pictures import PATTERNS, draw_pattern
 from latentlink.ports import COEFFICIENTS, Port
 

@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 @pytest.fixture(scope="session")
 def tiny(shared: Path, alone: Alone) -> Path:
     """A diffusers checkpoint of the first family's classes with random weights and odd dimensions."""
-    from latentlink.bench.checkpoints.table import make_checkpoint
+    from latentlink.bench.checkpoints import make_checkpoint
 
     out = shared / "made" / "tiny"
     with alone(shared / "made" / "tiny.lock"):

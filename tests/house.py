@@ -23,7 +23,8 @@ _RUNTIME = {
     f"runtime/{room}"
     for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
 } | {"runtime"}
-_EXPORT = {"export/graphs", "export/checkpoints", "export/parts", "export/recipes", "export"}
+_FORMS = {f"export/checkpoints/{form}" for form in ("directory", "single_file", "optimum")}
+_EXPORT = _FORMS | {"export/graphs", "export/checkpoints", "export/parts", "export/recipes", "export"}
 _ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo"}
 
 ROOMS: Mapping[str, set[str]] = {
@@ -46,7 +47,10 @@ ROOMS: Mapping[str, set[str]] = {
     "runtime/denoising": _READ | {f"runtime/{room}" for room in ("linking", "request", "text", "samplers", "sessions")},
     "runtime": _READ | _RUNTIME - {"runtime"},
     "export/graphs": _SHARED,
-    "export/checkpoints": _SHARED | {"export/graphs"},
+    "export/checkpoints/directory": _SHARED,
+    "export/checkpoints/single_file": _SHARED | {"export/checkpoints/directory"},
+    "export/checkpoints/optimum": _SHARED | {"export/graphs", "export/checkpoints/directory"},
+    "export/checkpoints": _SHARED | _FORMS,
     "export/parts": _SHARED | {"export/graphs", "export/checkpoints"},
     "export/recipes": _SHARED | {"export/graphs", "export/checkpoints", "export/parts"},
     "export": _SHARED | _EXPORT - {"export"},

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentlink.bench.against.contenders import LATENTLINK, Contender, label
 from latentlink.bench.against.rounds import METRICS, Outcome, Workload
-from latentlink.bench.cost.measure import provenance
+from latentlink.bench.cost import provenance
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "step": ("s a step", "{:.3g}"),

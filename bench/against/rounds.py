@@ -19,7 +19,7 @@ from latentlink.bench.against import runner
 from latentlink.bench.against.contenders import Contender
 from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
 from latentlink.bench.against.sides import SCHEDULERS
-from latentlink.bench.cost.measure import Spread
+from latentlink.bench.cost import Spread
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
 

@@ -1,1 +1,11 @@
 """Random-weight checkpoints of real families: the same classes, files and quirks, without the pictures."""
+
+from __future__ import annotations
+
+from latentlink.bench.checkpoints.table import CHECKPOINTS, make_checkpoint
+
+__all__ = [
+    # random-weight checkpoints
+    "CHECKPOINTS",
+    "make_checkpoint",
+]  # fmt: skip

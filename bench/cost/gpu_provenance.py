@@ -38,7 +38,7 @@ QUERY = (
 """Fields of `nvidia-smi --query-gpu`. One that it does not know is left out."""
 
 
-def gpu_provenance(machine: Machine) -> dict[str, Any]:
+def provenance_of_gpu(machine: Machine) -> dict[str, Any]:
     """Where, when and with what figures were made.
 
     Args:

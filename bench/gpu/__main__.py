@@ -19,8 +19,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
-from latentlink.bench.cost.gpu_provenance import clocks, gpu_provenance
+from latentlink.bench.cost import ProcessFailed, clocks, provenance_of_gpu, run_in_new_process
 from latentlink.bench.gpu.checks import missing_reason, run_checks
 from latentlink.bench.gpu.findings import Check, GpuReport, Peak, Speed
 from latentlink.bench.gpu.material import Material
@@ -109,7 +108,7 @@ def run(
         quick: Whether to do the least of both.
     """
     targets = asked or GPU_TARGETS
-    report = GpuReport(provenance=gpu_provenance(machine), targets=tuple(asked))
+    report = GpuReport(provenance=provenance_of_gpu(machine), targets=tuple(asked))
     _write(report, out)
     if checks:
         least = {"models": ("demo",), "pictures": 1} if quick else {}

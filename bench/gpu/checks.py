@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
+from latentlink.bench.cost import ProcessFailed, run_in_new_process
 from latentlink.bench.gpu.findings import Check, Figures
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.perturb import write_perturbed

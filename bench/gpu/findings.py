@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
-from latentlink.bench.cost.measure import Spread
+from latentlink.bench.cost import Spread
 from latentlink.errors import ExitStatus
 
 Verdict: TypeAlias = Literal["passed", "failed", "not run"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.gpu.findings import SizedModel
 from latentlink.errors import ExitStatus, LatentLinkError, PreflightError
 from latentlink.runtime.bundle_names import SHIPPED

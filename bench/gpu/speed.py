@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import latentlink
-from latentlink.bench.cost.flops import count_flops
-from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
-from latentlink.bench.cost.measure import Spread
+from latentlink.bench.cost import ProcessFailed, Spread, count_flops, run_in_new_process
 from latentlink.bench.gpu.diffusers import GUIDANCE, PROMPT, DiffusersSystem, Timing, compile_denoiser, open_eager
 from latentlink.bench.gpu.findings import OURS, SizedModel, Speed
 from latentlink.bench.gpu.material import Material

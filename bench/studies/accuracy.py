@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.against.our_side import read_our_side
+from latentlink.bench.against import read_our_side
 from latentlink.demo.check import check
 from latentlink.demo.grammar import Scene, held_out
 from latentlink.engine.quality import psnr

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink.runtime as runtime
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.studies.faulty_bundles import (
     Edit,
     affine_input,
@@ -30,7 +30,7 @@ from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle, Run
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.loading import open_component

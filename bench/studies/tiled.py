@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.cost.measure import provenance
+from latentlink.bench.cost import provenance
 from latentlink.bench.studies.grid import GridCell, GridRow, grid
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out

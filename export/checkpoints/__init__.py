@@ -1,1 +1,12 @@
 """Checkpoints: directories, hub ids, single files and Optimum's exports, read into modules."""
+
+from __future__ import annotations
+
+from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.options import ExportOptions
+
+__all__ = [
+    # a checkpoint, and what the user asks of its export
+    "Checkpoint",
+    "ExportOptions",
+]  # fmt: skip

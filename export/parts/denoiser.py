@@ -8,8 +8,8 @@ from dataclasses import replace
 from torch import nn
 
 from latentlink.engine.bundle import SHALLOW
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import DTYPES, Component
+from latentlink.export.checkpoints import ExportOptions
+from latentlink.export.graphs import DTYPES, Component
 from latentlink.export.parts.step import Step
 from latentlink.export.parts.step_cache import ShallowUNet, WholeUNet, cut_unet
 from latentlink.ports import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.graphs.typed import TypedModule
+from latentlink.export.graphs import TypedModule
 from latentlink.ports import COEFFICIENTS, HISTORY, Port
 
 

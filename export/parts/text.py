@@ -9,10 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
-from latentlink.export.graphs.typed import TypedModule
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import DTYPES, Component, Tokenizer, TypedModule
 from latentlink.export.parts.identity import text_embedding
 from latentlink.ports import text_port, tokens_port
 from latentlink.spaces import TextEmbedding

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs.component import Tokenizer
+from latentlink.export.graphs import Tokenizer
 
 
 def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> Tokenizer:

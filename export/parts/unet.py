@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints import Checkpoint
 from latentlink.export.parts.identity import vae_layout
 
 

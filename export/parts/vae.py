@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import DTYPES, Component
-from latentlink.export.graphs.typed import TypedModule
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import DTYPES, Component, TypedModule
 from latentlink.export.parts.identity import check_vae_config, latent_space
 from latentlink.ports import image_port, latent_port, mask_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace

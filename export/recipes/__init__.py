@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints import Checkpoint
 from latentlink.export.recipes import flux1, sd1, sd2, sd3, sdxl, sdxl_refiner, tiny_vae, vae
 from latentlink.export.recipes.recipe import Recipe
 

@@ -6,16 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.identity import vae_layout
-from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import Hidden, PublishedEncoder, text_encoder_component
-from latentlink.export.parts.tokenizer import clip_tokenizer
-from latentlink.export.parts.unet import TextUNet, reads_mask, trained_size, unet_config
-from latentlink.export.parts.vae import load_vae, vae_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import (
+    Hidden,
+    PublishedEncoder,
+    TextUNet,
+    clip_tokenizer,
+    default_sampler,
+    denoiser_component,
+    load_vae,
+    reads_mask,
+    text_encoder_component,
+    trained_size,
+    training_schedule,
+    unet_config,
+    vae_components,
+    vae_layout,
+)
 from latentlink.spaces import KNOWN_SPACES
 
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "denoiser")

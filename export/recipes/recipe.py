@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.errors import UsageError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
 
 VAE_HALVES = ("vae_encoder", "vae_decoder")
 """Its halves, which bundles can share."""

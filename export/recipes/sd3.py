@@ -12,15 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.identity import vae_layout
-from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import CLIP_G, CLIP_L, T5_XXL, Hidden, Pooled, embedding_of, text_encoder_component
-from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
-from latentlink.export.parts.vae import load_vae, vae_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import (
+    CLIP_G,
+    CLIP_L,
+    T5_XXL,
+    Hidden,
+    Pooled,
+    clip_tokenizer,
+    default_sampler,
+    denoiser_component,
+    embedding_of,
+    load_vae,
+    t5_tokenizer,
+    text_encoder_component,
+    training_schedule,
+    vae_components,
+    vae_layout,
+)
 from latentlink.export.recipes.recipe import VAE_HALVES, Recipe
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 

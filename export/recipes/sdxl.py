@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.identity import vae_layout
-from latentlink.export.parts.schedule import default_sampler, training_schedule
-from latentlink.export.parts.text import CLIP_G, CLIP_L, Hidden, Pooled, embedding_of, text_encoder_component
-from latentlink.export.parts.tokenizer import clip_tokenizer
-from latentlink.export.parts.unet import SizedUNet, reads_mask, trained_size, unet_config
-from latentlink.export.parts.vae import load_vae, vae_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import (
+    CLIP_G,
+    CLIP_L,
+    Hidden,
+    Pooled,
+    SizedUNet,
+    clip_tokenizer,
+    default_sampler,
+    denoiser_component,
+    embedding_of,
+    load_vae,
+    reads_mask,
+    text_encoder_component,
+    trained_size,
+    training_schedule,
+    unet_config,
+    vae_components,
+    vae_layout,
+)
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.spaces import KNOWN_SPACES
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.unet import SizedUNet, unet_config
-from latentlink.export.parts.vae import load_vae, vae_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import SizedUNet, denoiser_component, load_vae, unet_config, vae_components
 from latentlink.export.recipes import sdxl
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.spaces import KNOWN_SPACES

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.identity import distilled_space
-from latentlink.export.parts.vae import Affine, halves_as_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import Affine, distilled_space, halves_as_components
 from latentlink.export.recipes.recipe import Recipe
 from latentlink.export.recipes.vae import NAMES, SIDE, sampling_of_sizes
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.identity import vae_layout
-from latentlink.export.parts.vae import load_vae, vae_components
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import load_vae, vae_components, vae_layout
 from latentlink.export.recipes.recipe import Recipe
 
 CLASSES = {"vae": "AutoencoderKL"}

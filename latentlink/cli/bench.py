@@ -112,7 +112,7 @@ def command(
     only |= {"--markdown": markdown, "--pictures": pictures, "--work": work}
     if lost := [name for name, value in only.items() if value is not None]:
         raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
-    from latentlink.bench.cost.measure import measure_bundle
+    from latentlink.bench.cost import measure_bundle
     from latentlink.files import atomic_file
 
     settings = {name: value for name, value in options.items() if value is not None}

@@ -108,7 +108,7 @@ def command(
 
     Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
     """
-    from latentlink.export.checkpoints.options import ExportOptions
+    from latentlink.export.checkpoints import ExportOptions
     from latentlink.export.component_export import ExportedComponent
     from latentlink.export.exporter import export_checkpoint
 

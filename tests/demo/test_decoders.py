@@ -35,9 +35,8 @@ def test_the_finetuned_one_has_demos_encoder_and_another_decoder() -> None:
 
 
 def test_the_finetuned_one_is_in_demos_space_by_its_encoder() -> None:
-    from latentlink.export.checkpoints.checkpoint import Checkpoint
-    from latentlink.export.checkpoints.options import ExportOptions
-    from latentlink.export.parts.vae import load_vae
+    from latentlink.export.checkpoints import Checkpoint, ExportOptions
+    from latentlink.export.parts import load_vae
 
     (space,) = Bundle.open(bundle("demo")).manifest.spaces
     for asked in (ExportOptions(space="demo"), ExportOptions(space=space)):

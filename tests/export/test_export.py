@@ -15,7 +15,7 @@ from latentlink.engine.bundle import Bundle
 from latentlink.engine.sizes import Shapes
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export import exporter
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 
 

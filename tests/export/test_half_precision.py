@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.parity.compare import BothSystems, Difference, table
 from latentlink.engine.build import build_bundle
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.parity.suite import SPACES, SUBJECTS
 

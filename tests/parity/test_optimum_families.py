@@ -11,7 +11,7 @@ import pytest
 
 import latentlink
 from latentlink.engine.build import build_bundle
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 

@@ -11,7 +11,7 @@ import pytest
 from latentlink.demo import checkpoint
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import SHALLOW, Manifest
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.parity.conftest import STEP_CACHE
 

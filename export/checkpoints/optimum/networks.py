@@ -13,8 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs.plain import AGAIN, PlainGraph
-from latentlink.export.graphs.stand_in import Dim, StandIn
+from latentlink.export.graphs import AGAIN, Dim, PlainGraph, StandIn
 
 NetworkShapes = Callable[[Any, Mapping[str, Tensor]], Mapping[str, Sequence[Dim]]]
 Returns = Callable[[Any, Mapping[str, Tensor]], Any]

@@ -23,7 +23,7 @@ from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.networks import NETWORKS
 from latentlink.export.checkpoints.optimum.vae import VaeStandIn, decoder_of, encoder_of
 from latentlink.export.checkpoints.optimum.weights import PlainWeights
-from latentlink.export.graphs.plain import PlainGraph
+from latentlink.export.graphs import PlainGraph
 
 FILE = "model.onnx"
 DENOISERS = ("unet", "transformer")

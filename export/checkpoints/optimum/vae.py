@@ -10,8 +10,7 @@ from torch import nn
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.optimum.networks import check_inputs
 from latentlink.export.checkpoints.optimum.weights import PlainWeights
-from latentlink.export.graphs.plain import AGAIN, PlainGraph
-from latentlink.export.graphs.stand_in import StandIn
+from latentlink.export.graphs import AGAIN, PlainGraph, StandIn
 
 FREE = (0, 2, 3)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs.plain import load_onnx
+from latentlink.export.graphs import load_onnx
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 

@@ -43,11 +43,21 @@ def run_against(
     from rich.table import Table
     from rich.text import Text
 
-    from latentlink.bench.against.contenders import other_contenders, our_contenders
-    from latentlink.bench.against.environment import default_folder
-    from latentlink.bench.against.our_side import OurSide, read_our_side
-    from latentlink.bench.against.report import COLUMNS, RATIOS, markdown, plot, side_title, to_json
-    from latentlink.bench.against.rounds import Workload, compare_in_rounds
+    from latentlink.bench.against import (
+        COLUMNS,
+        RATIOS,
+        OurSide,
+        Workload,
+        compare_in_rounds,
+        default_folder,
+        markdown,
+        other_contenders,
+        our_contenders,
+        plot,
+        read_our_side,
+        side_title,
+        to_json,
+    )
     from latentlink.engine.bundle import Bundle
     from latentlink.files import atomic_file
     from latentlink.runtime import bundle_path

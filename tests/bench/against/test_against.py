@@ -12,13 +12,22 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from latentlink.bench.against import environment
+from latentlink.bench.against import (
+    Contender,
+    OurSide,
+    Outcome,
+    Workload,
+    compare_in_rounds,
+    environment,
+    markdown,
+    other_contenders,
+    our_contenders,
+    plot,
+    read_our_side,
+    to_json,
+)
 from latentlink.bench.against import rounds as comparing
-from latentlink.bench.against.contenders import Contender, other_contenders, our_contenders
 from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
-from latentlink.bench.against.our_side import OurSide, read_our_side
-from latentlink.bench.against.report import markdown, plot, to_json
-from latentlink.bench.against.rounds import Outcome, Workload, compare_in_rounds
 from latentlink.bench.against.sides import SIDES, Side
 from latentlink.cli.bench import command
 from latentlink.demo import checkpoint

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pytest
 from click.testing import CliRunner
 
-from latentlink.bench.against.contenders import our_contenders
-from latentlink.bench.against.our_side import OurSide, read_our_side
+from latentlink.bench.against import OurSide, our_contenders, read_our_side
 from latentlink.cli import group
 from latentlink.demo import checkpoint
 from latentlink.errors import PreflightError, UsageError

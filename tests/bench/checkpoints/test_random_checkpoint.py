@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentlink.bench.checkpoints.table import CHECKPOINTS, make_checkpoint
+from latentlink.bench.checkpoints import CHECKPOINTS, make_checkpoint
 from latentlink.bench.parity.case import Case
 from latentlink.bench.parity.diffusers import Diffusers
 from tests.parity.suite import SPACES, SUBJECTS, Subject

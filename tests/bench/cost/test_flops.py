@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from latentlink.bench.cost.flops import count_flops
+from latentlink.bench.cost import count_flops
 from latentlink.bench.gpu.findings import SizedModel
 from latentlink.bench.gpu.speed import tflop_of
 from latentlink.errors import UsageError

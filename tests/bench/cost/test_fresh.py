@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from latentlink.bench.cost import ProcessFailed, run_in_new_process
 from latentlink.bench.cost import fresh as module
-from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
 from latentlink.engine.sizes import parse_range
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from latentlink.bench.cost import growth
-from latentlink.bench.cost.fresh import run_in_new_process
+from latentlink.bench.cost import growth, run_in_new_process
 from latentlink.bench.cost.growth import exponent, main, markdown
 
 

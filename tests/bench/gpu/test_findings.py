@@ -9,7 +9,7 @@ import math
 import pytest
 from rich.console import Console
 
-from latentlink.bench.cost.measure import Spread
+from latentlink.bench.cost import Spread
 from latentlink.bench.gpu.findings import Check, GpuReport, Peak, SizedModel, Speed, Verdict, speedup
 from latentlink.bench.gpu.tables import COMPILED, EAGER, show
 from latentlink.errors import ExitStatus

@@ -12,9 +12,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from latentlink.bench.cost import gpu_provenance
-from latentlink.bench.cost.fresh import ProcessFailed
-from latentlink.bench.cost.measure import Spread
+from latentlink.bench.cost import ProcessFailed, Spread, gpu_provenance
 from latentlink.bench.gpu import peak as gpu_peak
 from latentlink.bench.gpu import speed as gpu_speed
 from latentlink.bench.gpu.diffusers import Timing

@@ -85,10 +85,9 @@ def step(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from torch import Tensor, nn
 
-    from latentlink.export.checkpoints.options import ExportOptions
-    from latentlink.export.graphs.component import DTYPES
-    from latentlink.export.graphs.onnx_file import write_onnx
-    from latentlink.export.parts.denoiser import denoiser_component
+    from latentlink.export.checkpoints import ExportOptions
+    from latentlink.export.graphs import DTYPES, write_onnx
+    from latentlink.export.parts import denoiser_component
     from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
     class Network(nn.Module):

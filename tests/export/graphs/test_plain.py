@@ -12,7 +12,8 @@ import torch
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.optimum.weights import PlainWeights
-from latentlink.export.graphs.plain import PlainGraph, PlainTensor
+from latentlink.export.graphs import PlainGraph
+from latentlink.export.graphs.plain import PlainTensor
 from latentlink.export.parts.identity import weights_sha256
 
 TEXT = """

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs.onnx_file import write_onnx
-from latentlink.export.graphs.plain import PlainGraph
-from latentlink.export.graphs.stand_in import StandIn
+from latentlink.export.graphs import PlainGraph, StandIn, write_onnx
 from latentlink.ports import guidance_port, latent_port
 from latentlink.spaces import LatentSpace
 

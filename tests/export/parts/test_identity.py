@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.parts.identity import latent_space, text_embedding, weights_sha256
+from latentlink.export.parts import text_embedding
+from latentlink.export.parts.identity import latent_space, weights_sha256
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 STATE = {

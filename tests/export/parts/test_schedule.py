@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.parts.schedule import default_sampler, replaced_scheduler_note, training_schedule
+from latentlink.export.parts import default_sampler, replaced_scheduler_note, training_schedule
 from latentlink.runtime.samplers import read_schedule, samplers_for
 
 SD15 = {

@@ -10,10 +10,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from latentlink.errors import UsageError
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.unet import SizedUNet, TextUNet
+from latentlink.export.checkpoints import ExportOptions
+from latentlink.export.graphs import Component
+from latentlink.export.parts import SizedUNet, TextUNet, denoiser_component
 from latentlink.spaces import KNOWN_SPACES, TextEmbedding
 
 SPACE = KNOWN_SPACES["sd"]

@@ -15,7 +15,7 @@ from latentlink.bench.checkpoints.specs import TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import write_tokenizer
 from latentlink.engine.build import build_bundle
 from latentlink.export import recipes
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from latentlink.export.recipes import RECIPES
 

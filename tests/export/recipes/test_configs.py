@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.parts.vae import load_vae
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.parts import load_vae
 from latentlink.export.recipes import find_recipe
 
 Changed = Callable[..., Checkpoint]

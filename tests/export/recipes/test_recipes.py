@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from latentlink.bench.checkpoints.table import make_checkpoint
+from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError, UsageError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.graphs.component import Component
+from latentlink.export.graphs import Component
 from latentlink.export.recipes import find_recipe
 from latentlink.ports import Port
 

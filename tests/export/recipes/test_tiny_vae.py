@@ -13,11 +13,10 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from diffusers.image_processor import VaeImageProcessor
 
 from latentlink.errors import CheckpointError, LatentLinkError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.export.graphs.component import Component
-from latentlink.export.parts.vae import vae_components
+from latentlink.export.graphs import Component
+from latentlink.export.parts import vae_components
 from latentlink.export.recipes import find_recipe
 from latentlink.ports import latent_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace

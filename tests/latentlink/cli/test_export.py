@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from latentlink.cli.export import command
 from latentlink.engine.bundle import Bundle
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.runtime import bundle_path
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.checkpoints.directory.hub import FILES, is_hub_id, snapshot
-from latentlink.export.checkpoints.options import ExportOptions
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLAIN = ExportOptions()

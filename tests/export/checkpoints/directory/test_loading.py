@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 
 PLAIN = ExportOptions()
 INDEX = "diffusion_pytorch_model.safetensors.index.json"

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.checkpoints.directory.tokenizer_folders import kind_of_folder, pad_token
-from latentlink.export.checkpoints.options import ExportOptions
-from latentlink.export.parts.tokenizer import clip_tokenizer
+from latentlink.export.parts import clip_tokenizer
 from tests.export.checkpoints.small_tokenizer import write_small_tokenizer
 
 if TYPE_CHECKING:

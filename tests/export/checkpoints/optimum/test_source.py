@@ -17,8 +17,8 @@ import latentlink
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, LinkError
+from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
-from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.export.checkpoints.optimum_layout import write_optimum_layout
 

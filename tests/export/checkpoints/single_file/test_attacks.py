@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.exporter import export_checkpoint
 
 if TYPE_CHECKING:

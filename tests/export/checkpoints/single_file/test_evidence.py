@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from latentlink.errors import CheckpointError, UsageError
-from latentlink.export.checkpoints.checkpoint import Checkpoint
-from latentlink.export.checkpoints.options import ExportOptions
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.parts.identity import latent_space
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 

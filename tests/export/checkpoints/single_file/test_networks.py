@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.checkpoints.directory.loading import load_network
-from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.flux import convert_flux
 
 if TYPE_CHECKING:
