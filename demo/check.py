@@ -32,13 +32,13 @@ class PictureCheck:
     """What a picture shows, and whether that is what was asked for.
 
     Args:
-        asked: The scene of the caption.
+        scene: The scene of the caption.
         colour: Colour word of the shape; empty where there is no shape, or none of the palette's colour.
         background: Colour word of the background; empty where the border is of no palette colour.
         shape: Shape word; empty where there is no shape.
     """
 
-    asked: Scene
+    scene: Scene
     colour: str
     background: str
     shape: str
@@ -46,20 +46,20 @@ class PictureCheck:
     @property
     def right(self) -> bool:
         """Both colours are the caption's."""
-        return self.colour == self.asked.colour and self.background == self.asked.background
+        return self.colour == self.scene.colour and self.background == self.scene.background
 
     @property
     def right_shape(self) -> bool:
         """The shape is the caption's."""
-        return self.shape == self.asked.shape
+        return self.shape == self.scene.shape
 
 
-def check(picture: NDArray[np.uint8], asked: Scene) -> PictureCheck:
+def check(picture: NDArray[np.uint8], scene: Scene) -> PictureCheck:
     """Look at a picture.
 
     Args:
         picture: uint8 sRGB `[H, W, 3]`.
-        asked: What the caption says.
+        scene: What the caption says.
 
     Raises:
         ValueError: `picture` is not uint8 `[H, W, 3]`.
@@ -71,12 +71,12 @@ def check(picture: NDArray[np.uint8], asked: Scene) -> PictureCheck:
     background = nearest_colour(ground)
     other = np.linalg.norm(pixels - ground, axis=2) > FAR
     if other.mean() < LEAST_AREA:
-        return PictureCheck(asked=asked, colour="", background=background, shape="")
+        return PictureCheck(scene=scene, colour="", background=background, shape="")
     colour = nearest_colour(_middle(pixels, other))
     of_colour = np.linalg.norm(pixels - np.array(COLOURS.get(colour, (-999,) * 3)), axis=2) < FAR
     if (of_colour & other).mean() < LEAST_AREA:
         colour = ""
-    return PictureCheck(asked=asked, colour=colour, background=background, shape=_shape(other))
+    return PictureCheck(scene=scene, colour=colour, background=background, shape=_shape(other))
 
 
 def nearest_colour(colour: NDArray[np.float64]) -> str:

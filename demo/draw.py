@@ -38,7 +38,7 @@ def draw(scene: Scene, style: str, rng: np.random.Generator, side: int = SIDE) -
     outline = _contour(scene) if style == "outlined" else None
     points = _points(scene.shape, x, y, radius)
     pen = ImageDraw.Draw(picture)
-    fill = _jittered(scene.colour, rng)
+    fill = _with_jitter(scene.colour, rng)
     if outline is not None:
         pen.polygon(points, fill=outline)
         points = _points(scene.shape, x, y, radius - full * CONTOUR[scene.shape])
@@ -46,13 +46,13 @@ def draw(scene: Scene, style: str, rng: np.random.Generator, side: int = SIDE) -
     return picture.resize((side, side), Image.Resampling.BOX)
 
 
-def _jittered(colour: str, rng: np.random.Generator) -> tuple[int, int, int]:
+def _with_jitter(colour: str, rng: np.random.Generator) -> tuple[int, int, int]:
     red, green, blue = (round(float(np.clip(c + rng.uniform(-6, 6), 0, 255))) for c in COLOURS[colour])
     return red, green, blue
 
 
 def _background(colour: str, style: str, rng: np.random.Generator, full: int) -> NDArray[np.uint8]:
-    base = np.array(_jittered(colour, rng), np.float64)
+    base = np.array(_with_jitter(colour, rng), np.float64)
     light = np.linspace(14, -14, full) if style == "outlined" else np.zeros(full)
     rows = np.clip(base + light[:, None], 0, 255).round().astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(rows[:, None, :], (full, full, 3)))
@@ -107,6 +107,6 @@ def patchwork(rng: np.random.Generator, count: int, side: int = SIDE) -> NDArray
     return np.stack(made)
 
 
-def batch(chosen: list[Scene], style: str, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
+def batch(scenes: list[Scene], style: str, rng: np.random.Generator, side: int = SIDE) -> NDArray[np.uint8]:
     """Pictures of scenes, uint8 `[B, side, side, 3]`."""
-    return np.stack([np.asarray(draw(scene, style, rng, side)) for scene in chosen])
+    return np.stack([np.asarray(draw(scene, style, rng, side)) for scene in scenes])

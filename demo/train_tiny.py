@@ -70,14 +70,14 @@ def train_tiny(curve: Curve) -> AutoencoderTiny:
     return tiny
 
 
-def figures_of(tiny: AutoencoderTiny, held: EncodedPictures) -> dict[str, float]:
+def figures_of(tiny: AutoencoderTiny, held_out: EncodedPictures) -> dict[str, float]:
     """dB of the decoder on demo's encodings and of both halves together; deviation of the encoder from demo's."""
     with torch.no_grad():
-        latents = tiny.encode(held.pictures).latents
+        latents = tiny.encode(held_out.pictures).latents
         return {
-            "psnr": psnr_of_tensors(held.pictures, tiny.decode(held.mean).sample),
-            "psnr_both": psnr_of_tensors(held.pictures, tiny.decode(latents).sample),
-            "encoder_error": float((latents - held.mean).std()),
+            "psnr": psnr_of_tensors(held_out.pictures, tiny.decode(held_out.mean).sample),
+            "psnr_both": psnr_of_tensors(held_out.pictures, tiny.decode(latents).sample),
+            "encoder_error": float((latents - held_out.mean).std()),
         }
 
 

@@ -83,26 +83,26 @@ def export_checkpoint(
             timesteps=timesteps if isinstance(timesteps, int) else TIMESTEPS,
             largest=(sampling.height, sampling.width),
         )
-        made = recipe.components(source, options)
+        components = recipe.components(source, options)
         names = recipe.present(source, options)
-        probed = recipe.probed(source, options)
-        for name in (name for name in recipe.names if name in probed):
+        probed_names = recipe.probed(source, options)
+        for name in (name for name in recipe.names if name in probed_names):
             if on_component and name in names:
                 on_component(names.index(name), len(names), name)
-            component = next(component for component in made if component.name == name)
+            component = next(component for component in components if component.name == name)
             # before any is written, as converting weights that two of them share cannot be undone
             parts = [
                 (part, golden.probes(part, _reference(part)), _cases(part, sampling.size_multiple))
                 for part in (component, component.shallow)
                 if part is not None
             ]
-            for part, made_of, cases in parts:
+            for part, part_probes, cases in parts:
                 probes[part.name] = f"probes/{part.name}.safetensors"
                 (folder / probes[part.name]).parent.mkdir(exist_ok=True)
-                made_of.save(folder / probes[part.name])
+                part_probes.save(folder / probes[part.name])
                 if name not in names:
                     continue
-                entries[part.name], parity = export_component(part, made_of, cases, folder, options)
+                entries[part.name], parity = export_component(part, part_probes, cases, folder, options)
                 if on_done:
                     on_done(ExportedComponent(name=part.name, parity=parity))
             if component.overflows and options.dtype == "float16":

@@ -85,8 +85,8 @@ def compare_with_reference(
     outputs = [value.name for value in session.get_outputs()]
 
     def pairs() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        for given, references in cases:
-            yield from zip(session.run(None, dict(zip(inputs, given, strict=True))), references, strict=True)
+        for feeds, references in cases:
+            yield from zip(session.run(None, dict(zip(inputs, feeds, strict=True))), references, strict=True)
         for probe in probes.probes:
             yield from probe.pairs(dict(zip(outputs, session.run(None, dict(probe.inputs)), strict=True)))
 

@@ -56,13 +56,13 @@ class Golden:
             component: Its module has not been converted yet.
             reference: What its outputs are, see `Parity.reference`.
         """
-        made = []
+        results = []
         for name, prompt, inputs in self._inputs(component):
             with torch.no_grad():
                 outputs = component.module(*inputs)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             self._remember(component, name, inputs, outputs)
-            made.append(
+            results.append(
                 Probe.sampled(
                     name=name,
                     prompt=prompt,
@@ -70,7 +70,7 @@ class Golden:
                     outputs={port.tensor: t.numpy() for port, t in zip(component.outputs, outputs, strict=True)},
                 )
             )
-        return Probes(reference=reference, probes=tuple(made))
+        return Probes(reference=reference, probes=tuple(results))
 
     def _inputs(self, component: Component) -> Iterator[tuple[str, str | None, tuple[Tensor, ...]]]:
         """Name, prompt and inputs of each probe."""
@@ -80,11 +80,11 @@ class Golden:
                 yield f"prompt-{number}", prompt, (_token_ids(component.tokenizer, prompt),)
         elif "coefficients" in kinds:
             for level, share in LEVELS.items():
-                made = (
+                tensors = (
                     self.features[level] if port.kind == "feature" else self._denoised(port, share, component)
                     for port in component.inputs
                 )
-                yield level, None, tuple(made)
+                yield level, None, tuple(tensors)
         else:
             for height, width in self._picture_sizes():
                 for pattern in PATTERNS:
@@ -135,10 +135,10 @@ class Golden:
             mask[..., : mask.shape[-1] // 2] = 0
             return mask
         sizes = {"B": 1, "N": 2 if guided else 1}
-        made = component.example_of(port, sizes, torch.Generator().manual_seed(0))
+        example = component.example_of(port, sizes, torch.Generator().manual_seed(0))
         if port.kind == "coefficients":
-            made[:, COEFFICIENTS.index("t")] = round(share * (self.timesteps - 1))
-        return made
+            example[:, COEFFICIENTS.index("t")] = round(share * (self.timesteps - 1))
+        return example
 
     def _text(self, port: Port, guided: bool) -> Tensor:
         """Golden embeddings, the empty prompt's first where there is guidance."""

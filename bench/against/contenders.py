@@ -50,13 +50,13 @@ def label(title: str, precision: str, settings: Mapping[str, int]) -> str:
     return ", ".join([title, precision, *(SETTINGS[name].format(value) for name, value in settings.items())])
 
 
-def our_contenders(asked: Sequence[OurSide]) -> list[Contender]:
+def our_contenders(sides: Sequence[OurSide]) -> list[Contender]:
     """Sides of ours, each with the engine that is chosen for its denoiser on this machine.
 
     A title takes the first of `TITLES` by which no other bundle or target is meant; settings stand after it.
 
     Args:
-        asked: Bundles, targets and settings.
+        sides: Bundles, targets and settings.
 
     Raises:
         UsageError: There is no such bundle or target, or a side was asked for twice.
@@ -64,7 +64,7 @@ def our_contenders(asked: Sequence[OurSide]) -> list[Contender]:
         PreflightError: No engine of a component is valid on this machine.
     """
     seen: set[tuple[object, ...]] = set()
-    for ours in asked:
+    for ours in sides:
         one = (bundle_path(ours.bundle).resolve(), ours.target, *ours.settings.items())
         if one in seen:
             raise UsageError(
@@ -72,9 +72,9 @@ def our_contenders(asked: Sequence[OurSide]) -> list[Contender]:
                 remedy="Leave one out, or give it another target or setting.",
             )
         seen.add(one)
-    engines = [_denoiser(ours) for ours in asked]
+    engines = [_denoiser(ours) for ours in sides]
     meant: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
-    for ours, engine in zip(asked, engines, strict=True):
+    for ours, engine in zip(sides, engines, strict=True):
         for title in _titles(ours, engine):
             meant[title, engine.precision].add((ours.bundle, ours.target))
     return [
@@ -85,7 +85,7 @@ def our_contenders(asked: Sequence[OurSide]) -> list[Contender]:
             ours=ours,
             denoiser=engine.target,
         )
-        for ours, engine in zip(asked, engines, strict=True)
+        for ours, engine in zip(sides, engines, strict=True)
     ]
 
 
@@ -102,22 +102,22 @@ def _titles(ours: OurSide, engine: EngineEntry) -> list[str]:
     return [form.format(denoiser=engine.target, bundle=ours.bundle, target=ours.target) for form in TITLES]
 
 
-def other_contenders(asked: str) -> list[Contender]:
+def other_contenders(names: str) -> list[Contender]:
     """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
 
     Args:
-        asked: Names, separated by commas.
+        names: Names, separated by commas.
 
     Raises:
         UsageError: A name or a precision is unknown.
     """
-    found = []
-    for word in asked.split(","):
+    contenders = []
+    for word in names.split(","):
         name, _, wanted = word.strip().partition(":")
         if name not in SIDES:
             raise UsageError(f"Unknown side {name!r}; expected some of: {', '.join(SIDES)}.")
         chosen = wanted or SIDES[name].precisions[0]
         if chosen not in SIDES[name].precisions:
             raise UsageError(f"{name} computes in {' or '.join(SIDES[name].precisions)} here, but received {chosen!r}.")
-        found.append(Contender(name=name, precision=chosen, side=SIDES[name]))
-    return found
+        contenders.append(Contender(name=name, precision=chosen, side=SIDES[name]))
+    return contenders

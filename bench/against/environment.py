@@ -19,7 +19,7 @@ OnCommand = Callable[[str], object]
 """Told what is being done, before it is."""
 
 
-class NotReady(LatentLinkError):
+class SideNotReady(LatentLinkError):
     """A side's environment or model could not be made."""
 
 
@@ -104,7 +104,9 @@ def _run(command: Sequence[str], what: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise NotReady(f"{what} failed: {error}.") from None
+        raise SideNotReady(f"{what} failed: {error}.") from None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise NotReady(f"{what} failed with exit status {done.returncode}: {lines[-1] if lines else 'it said nothing'}")
+        raise SideNotReady(
+            f"{what} failed with exit status {done.returncode}: {lines[-1] if lines else 'it said nothing'}"
+        )

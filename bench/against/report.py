@@ -46,7 +46,7 @@ def to_json(outcomes: Sequence[Outcome], work: Workload, *, rounds: int, more: M
                 "name": one.contender.name,
                 "title": one.contender.side.title,
                 "precision": one.contender.precision,
-                **_asked(one.contender),
+                **_side_options(one.contender),
                 "reason": one.reason,
                 "versions": dict(one.versions),
                 "metrics": {name: asdict(spread) for name, spread in spreads.items() if spread is not None},
@@ -66,7 +66,7 @@ def to_json(outcomes: Sequence[Outcome], work: Workload, *, rounds: int, more: M
     }
 
 
-def _asked(contender: Contender) -> dict[str, Any]:
+def _side_options(contender: Contender) -> dict[str, Any]:
     """What was asked of a side of ours, and the target of its denoiser's engine; nothing for the others."""
     return {} if contender.ours is None else asdict(contender.ours) | {"denoiser": contender.denoiser}
 
@@ -76,12 +76,12 @@ def side_title(side: Mapping[str, Any]) -> str:
     return label(side["title"], side["precision"], side.get("settings", {}))
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """A table of `to_json`: medians, and in brackets how many times the first side's figure that is."""
-    shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
+    shown = [name for name in COLUMNS if any(name in side["metrics"] for side in results["sides"])]
     rows = [["", *(COLUMNS[name][0] for name in shown)], ["---", *("---:" for _ in shown)]]
     notes = []
-    for side in found["sides"]:
+    for side in results["sides"]:
         title = side_title(side)
         if not side["metrics"]:
             notes.append(f"{title}: not measured, {side['reason']}")
@@ -93,19 +93,19 @@ def markdown(found: Mapping[str, Any]) -> str:
             ratio = side["ratios"].get(name) if name in RATIOS else None
             cells.append(cell if ratio is None else f"{cell} ({ratio:.2f}x)")
         rows.append([title, *cells])
-    work, machine = found["work"], found["provenance"]
-    told = (
+    work, machine = results["work"], results["provenance"]
+    notes_line = (
         f"{work['width']}x{work['height']}, {work['steps']} steps of {work['sampler']}, guidance {work['guidance']:g}, "
-        f"{work['threads']} threads, {machine['processor']}; medians of {found['rounds']} rounds."
+        f"{work['threads']} threads, {machine['processor']}; medians of {results['rounds']} rounds."
     )
-    ours = [side for side in found["sides"] if side["name"] == LATENTLINK]
+    ours = [side for side in results["sides"] if side["name"] == LATENTLINK]
     if len(ours) > 1:
-        told += f" In brackets, times the figure of {side_title(ours[0])}."
+        notes_line += f" In brackets, times the figure of {side_title(ours[0])}."
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", told, *notes, "", f"`{' '.join(found['command'])}`"]) + "\n"
+    return "\n".join([*lines, "", notes_line, *notes, "", f"`{' '.join(results['command'])}`"]) + "\n"
 
 
-def plot(found: Mapping[str, Any], path: Path) -> None:
+def plot(results: Mapping[str, Any], path: Path) -> None:
     """Bars of a step, a whole picture, and peak memory, as a PNG.
 
     Raises:
@@ -113,7 +113,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    sides = [side for side in reversed(found["sides"]) if side["metrics"]]
+    sides = [side for side in reversed(results["sides"]) if side["metrics"]]
     figure = Figure(figsize=(11, 1.2 + 0.45 * len(sides)), layout="constrained")
     titles = [side_title(side) for side in sides]
     for place, name in enumerate(("step", "total", "peak_gb")):

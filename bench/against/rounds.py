@@ -17,7 +17,7 @@ from typing import Any
 
 from latentlink.bench.against import runner
 from latentlink.bench.against.contenders import Contender
-from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
+from latentlink.bench.against.environment import SideNotReady, ensure_python, prepare_model
 from latentlink.bench.against.sides import SCHEDULERS
 from latentlink.bench.cost import Spread
 from latentlink.errors import UsageError
@@ -90,7 +90,7 @@ class Outcome:
 
 def compare_in_rounds(
     checkpoint: str | Path,
-    entered: Sequence[Contender],
+    contenders: Sequence[Contender],
     work: Workload,
     *,
     rounds: int,
@@ -104,7 +104,7 @@ def compare_in_rounds(
 
     Args:
         checkpoint: The diffusers directory that the first bundle was made from; the others read it.
-        entered: The sides, the one that all are compared with first.
+        contenders: The sides, the one that all are compared with first.
         work: What is drawn.
         rounds: How often each side is opened.
         folder: Where environments and prepared models are kept.
@@ -121,7 +121,7 @@ def compare_in_rounds(
     if not (Path(checkpoint) / "model_index.json").is_file():
         raise UsageError(f"There is no model_index.json in {str(checkpoint)!r}; expected a diffusers directory.")
     folder = folder.resolve()
-    outcomes = [Outcome(contender=one) for one in entered]
+    outcomes = [Outcome(contender=one) for one in contenders]
     count = len(outcomes) * (rounds + 1)
     pythons, models = {}, {}
     for number, outcome in enumerate(outcomes):
@@ -133,7 +133,7 @@ def compare_in_rounds(
         try:
             pythons[name] = ensure_python(side, folder, tell)
             models[name] = prepare_model(side, pythons[name], Path(checkpoint), folder, tell)
-        except NotReady as error:
+        except SideNotReady as error:
             outcome.reason = error.message
     for turn in range(rounds):
         # each round begins with another side
@@ -150,7 +150,7 @@ def compare_in_rounds(
             try:
                 values, outcome.versions = _measured(pythons[name], job)
                 outcome.rounds.append(values)
-            except NotReady as error:
+            except SideNotReady as error:
                 outcome.reason = error.message
     return outcomes
 
@@ -166,7 +166,7 @@ def _job(contender: Contender, work: Workload, checkpoint: Path) -> dict[str, An
     ours = contender.ours
     # processes have a folder of their own
     model = checkpoint if ours is None else bundle_path(ours.bundle)
-    asked = {} if ours is None else {"target": ours.target, "settings": dict(ours.settings)}
+    settings = {} if ours is None else {"target": ours.target, "settings": dict(ours.settings)}
     return {
         **{name: getattr(work, name) for name in work.__dataclass_fields__},
         "side": contender.name,
@@ -176,7 +176,7 @@ def _job(contender: Contender, work: Workload, checkpoint: Path) -> dict[str, An
         "genai_scheduler": genai_scheduler,
         "packages": contender.side.packages,
         "denoiser": contender.denoiser,
-        **asked,
+        **settings,
     }
 
 
@@ -188,12 +188,16 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        given, out = Path(folder) / "job.json", Path(folder) / "result.json"
+        job_file, out = Path(folder) / "job.json", Path(folder) / "result.json"
         errors = stack.enter_context((Path(folder) / "errors").open("w+"))
         before = _energy()
-        given.write_text(json.dumps({**job, "started": time.time()}), encoding="utf-8")
+        job_file.write_text(json.dumps({**job, "started": time.time()}), encoding="utf-8")
         process = subprocess.Popen(
-            [python, runner.__file__, str(given), str(out)], stdout=errors, stderr=errors, env=environment, cwd=folder
+            [python, runner.__file__, str(job_file), str(out)],
+            stdout=errors,
+            stderr=errors,
+            env=environment,
+            cwd=folder,
         )
         try:
             _, status, usage = os.wait4(process.pid, 0)
@@ -207,15 +211,15 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
             errors.seek(0)
             lines = errors.read().strip().splitlines()
             why = lines[-1] if lines else "it said nothing"
-            raise NotReady(f"it ended with exit status {process.returncode}: {why}")
-        found = json.loads(out.read_text(encoding="utf-8"))
-    values = {name: statistics.median(one[name] for one in found["warm"]) for name in ("step", "vae_decoder", "total")}
+            raise SideNotReady(f"it ended with exit status {process.returncode}: {why}")
+        result = json.loads(out.read_text(encoding="utf-8"))
+    values = {name: statistics.median(one[name] for one in result["warm"]) for name in ("step", "vae_decoder", "total")}
     if job.get("settings", {}).get("step_cache", 1) > 1:
         del values["step"]  # whole steps and shallow ones: the middle one would be one of either
-    values |= {"cold": found["cold"], "open": found["open"], "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+    values |= {"cold": result["cold"], "open": result["open"], "peak_gb": usage.ru_maxrss * 1024 / 1e9}
     if before is not None and after is not None and after > before:
         values["energy_j"] = after - before
-    return values, found["versions"]
+    return values, result["versions"]
 
 
 def _energy() -> float | None:

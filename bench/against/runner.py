@@ -36,14 +36,14 @@ class Stopwatch:
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, watched."""
 
-        def watched(*arguments: Any, **named: Any) -> Any:
+        def timed_function(*arguments: Any, **named: Any) -> Any:
             began = now()
             try:
                 return function(*arguments, **named)
             finally:
                 self.seconds += now() - began
 
-        return watched
+        return timed_function
 
 
 def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:

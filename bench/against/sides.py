@@ -32,7 +32,7 @@ class Side:
 OURS = Side(title="LatentLink", packages=("latentlink", "onnxruntime", "openvino", "numpy"))
 
 OPTIMUM_CLI = ("-c", "from optimum.commands.optimum_cli import main; main()", "export")
-NAMED = ("--model", "{model}", "--task", "text-to-image")
+OPTIMUM_ARGUMENTS = ("--model", "{model}", "--task", "text-to-image")
 
 SIDES: Mapping[str, Side] = {
     "diffusers": Side(title="diffusers", packages=("diffusers", "torch"), precisions=("float32", "bfloat16")),
@@ -49,7 +49,7 @@ SIDES: Mapping[str, Side] = {
         ),
         # built for another torch than the one that comes with it: transformers cannot be imported beside it
         unwanted=("torchvision",),
-        prepare=(*OPTIMUM_CLI, "openvino", *NAMED, "--weight-format", "fp16", "{out}"),
+        prepare=(*OPTIMUM_CLI, "openvino", *OPTIMUM_ARGUMENTS, "--weight-format", "fp16", "{out}"),
         precisions=("float32", "bfloat16"),
     ),
     "optimum": Side(
@@ -57,7 +57,7 @@ SIDES: Mapping[str, Side] = {
         packages=("optimum", "optimum-onnx", "onnxruntime", "diffusers"),
         requirements=("optimum-onnx[onnxruntime]==0.1.0", "diffusers<0.36", "torch", "pillow"),
         unwanted=("torchvision",),
-        prepare=(*OPTIMUM_CLI, "onnx", *NAMED, "{out}"),
+        prepare=(*OPTIMUM_CLI, "onnx", *OPTIMUM_ARGUMENTS, "{out}"),
     ),
     "stable-diffusion.cpp": Side(
         title="stable-diffusion.cpp",

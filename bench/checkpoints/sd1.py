@@ -37,7 +37,7 @@ def _checkpoint(
     )
 
 
-def _own_tokens(vocabulary: int) -> dict[str, int]:
+def _token_ids(vocabulary: int) -> dict[str, int]:
     return {
         "vocab_size": vocabulary,
         "max_position_embeddings": 77,
@@ -72,7 +72,7 @@ TRUE_SIZE = _checkpoint(
         weights="sd15",
         config={
             **CLIP_L_SIZES,
-            **_own_tokens(49408),
+            **_token_ids(49408),
         },
     ),
     tokenizer=TokenizerSpec(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
@@ -104,7 +104,7 @@ SHALLOW = _checkpoint(
             "num_hidden_layers": 2,
             "num_attention_heads": 3,
             "projection_dim": 36,
-            **_own_tokens(700),
+            **_token_ids(700),
         },
     ),
 )

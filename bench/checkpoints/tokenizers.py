@@ -12,35 +12,35 @@ from latentlink.bench.checkpoints.specs import TokenizerSpec
 END = "<|endoftext|>"
 
 
-def write_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
+def write_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
     """Write a tokenizer's files into a new folder."""
     folder.mkdir(parents=True)
-    if wanted.kind == "CLIPTokenizer":
-        write_clip_tokenizer(folder, wanted)
+    if spec.kind == "CLIPTokenizer":
+        write_clip_tokenizer(folder, spec)
     else:
-        write_t5_tokenizer(folder, wanted)
+        write_t5_tokenizer(folder, spec)
 
 
-def write_clip_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
+def write_clip_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
     """A byte-level BPE tokenizer in CLIP's files, its merges being pairs of letters in order."""
     codes = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     letters = [chr(code) for code in codes] + [chr(256 + n) for n in range(256 - len(codes))]
     tokens = letters + [letter + "</w>" for letter in letters]
-    left = wanted.vocabulary - len(tokens) - 2
+    left = spec.vocabulary - len(tokens) - 2
     pairs = [(first, second) for first in letters for second in letters][:left]
     tokens += [first + second for first, second in pairs] + ["<|startoftext|>", END]
     write_json(folder / "vocab.json", {token: number for number, token in enumerate(tokens)})
     merges = "\n".join(["#version: 0.2", *(f"{first} {second}" for first, second in pairs)])
     (folder / "merges.txt").write_text(merges + "\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": END, "unk_token": END, "pad_token": wanted.pad}
+    special = {"bos_token": "<|startoftext|>", "eos_token": END, "unk_token": END, "pad_token": spec.pad}
     write_json(folder / "special_tokens_map.json", special)
     write_json(
         folder / "tokenizer_config.json",
-        special | {"tokenizer_class": "CLIPTokenizer", "model_max_length": wanted.length, "do_lower_case": True},
+        special | {"tokenizer_class": "CLIPTokenizer", "model_max_length": spec.length, "do_lower_case": True},
     )
 
 
-def write_t5_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
+def write_t5_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
     """A unigram tokenizer in T5's files: characters, and pairs of small letters that are likelier than two letters."""
     from tokenizers import Tokenizer as Fast
     from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
@@ -49,7 +49,7 @@ def write_t5_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
     small = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     pieces = [("▁", -2.0), *((letter, -4.0) for letter in ascii_letters), *((f"▁{letter}", -5.0) for letter in small)]
     pairs = [first + second for first in small for second in small]
-    left = wanted.vocabulary - len(pieces) - 3
+    left = spec.vocabulary - len(pieces) - 3
     pieces += [(pair, -6.0 - number / len(pairs)) for number, pair in enumerate(pairs[:left])]
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -10.0), *pieces]
     fast = Fast(models.Unigram(vocabulary, unk_id=2))
@@ -63,11 +63,11 @@ def write_t5_tokenizer(folder: Path, wanted: TokenizerSpec) -> None:
     )
     fast.add_special_tokens(["<pad>", "</s>", "<unk>"])
     fast.save(str(folder / "tokenizer.json"))
-    special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": wanted.pad}
+    special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": spec.pad}
     write_json(folder / "special_tokens_map.json", special)
     write_json(
         folder / "tokenizer_config.json",
-        special | {"tokenizer_class": "T5Tokenizer", "model_max_length": wanted.length, "extra_ids": 0},
+        special | {"tokenizer_class": "T5Tokenizer", "model_max_length": spec.length, "extra_ids": 0},
     )
 
 

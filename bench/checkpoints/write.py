@@ -39,9 +39,9 @@ def _write_network(network: NetworkSpec, folder: Path, *, seed: int, dtype: str)
 
     # On the meta device nothing is initialised twice; only buffers that are stored have to be computed.
     with torch.device("meta"):
-        module = _made(network)
+        module = _make_network(network)
     if set(module.state_dict()) - {name for name, _ in module.named_parameters(remove_duplicate=False)}:
-        module = _made(network)
+        module = _make_network(network)
     fill(module, network.weights, seed=seed, dtype=getattr(torch, dtype))
     if network.kind == "CLIPTextModel":
         # as published files name them; transformers 5 would leave the beginning out, and not everybody reads that
@@ -55,7 +55,7 @@ def _write_network(network: NetworkSpec, folder: Path, *, seed: int, dtype: str)
         write_json(path, {key: value for key, value in config.items() if key not in network.absent})
 
 
-def _made(network: NetworkSpec) -> Any:
+def _make_network(network: NetworkSpec) -> Any:
     import diffusers
     import transformers
 

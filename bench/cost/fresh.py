@@ -51,8 +51,8 @@ def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.
         receiver.close()
     if error:
         raise ProcessFailed(error)
-    made: T = value
-    return made
+    result: T = value
+    return result
 
 
 def _run(sender: Connection, function: Callable[..., Any], arguments: Any, named: Any) -> None:

@@ -120,9 +120,9 @@ def measure_growth(
         "steps": [(count, (base, 1, count)) for count in steps],
     }
     measured: dict[tuple[int, int, int], dict[str, float]] = {}
-    asked = list(dict.fromkeys(settings for rows in runs.values() for _, settings in rows))
-    for number, settings in enumerate(asked):
-        on_progress(number, len(asked), "{0}x{0}, batch {1}, {2} steps".format(*settings))
+    combinations = list(dict.fromkeys(settings for rows in runs.values() for _, settings in rows))
+    for number, settings in enumerate(combinations):
+        on_progress(number, len(combinations), "{0}x{0}, batch {1}, {2} steps".format(*settings))
         measured[settings] = run_in_new_process(measure_one, bundle, target, *settings, warm)
     axes = {}
     for axis, (_, names) in AXES.items():
@@ -135,20 +135,20 @@ def measure_growth(
     return {"kind": KIND, "bundle": bundle, "target": target, "axes": axes, "provenance": dict(provenance())}
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """Tables of what `measure_growth` returns, one an axis; the last row is the exponent."""
     parts = []
     for axis, (title, names) in AXES.items():
-        rows = found["axes"][axis]["rows"]
-        exponents = found["axes"][axis]["exponents"]
+        rows = results["axes"][axis]["rows"]
+        exponents = results["axes"][axis]["exponents"]
         lines = [[title, *(HEADINGS[name] for name in names)], ["---:" for _ in range(len(names) + 1)]]
         lines += [[str(row["value"]), *(f"{row[name]:.3g}" for name in names)] for row in rows]
         if exponents:
             lines.append(["exponent", *(f"{exponents[name]:z.2f}" for name in names)])
         parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-    machine = found["provenance"]
-    machine_line = f"{found['bundle']}, {machine['processors']} processors, {machine['processor']}."
-    command = " ".join([*COMMAND, *found["command"][len(COMMAND) :]])  # the module had another name before 0.1
+    machine = results["provenance"]
+    machine_line = f"{results['bundle']}, {machine['processors']} processors, {machine['processor']}."
+    command = " ".join([*COMMAND, *results["command"][len(COMMAND) :]])  # the module had another name before 0.1
     return "\n\n".join([*parts, machine_line, f"`{command}`"]) + "\n"
 
 

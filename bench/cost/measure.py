@@ -100,16 +100,16 @@ def measure_bundle(
     decide(bundle, target=target)
     count = 3 * repeats + 1
 
-    def tell(done: int, what: str) -> None:
+    def report(done: int, what: str) -> None:
         if on_progress:
             on_progress(done, count, what)
 
     imports, colds, peaks = [], [], []
     for number in range(repeats):
-        tell(number, "importing")
+        report(number, "importing")
         imports.append(_import_seconds())
     for number in range(repeats):
-        tell(repeats + number, "cold start")
+        report(repeats + number, "cold start")
         seconds, peak = _cold(bundle, prompt, {**settings, "target": target, "engine_memory": engine_memory})
         colds.append(seconds)
         peaks.append(peak)
@@ -117,7 +117,7 @@ def measure_bundle(
     with latentlink.load(bundle, target=target, engine_memory=engine_memory) as pipe:
         rows: list[int] = []
         for number in range(repeats + 1):
-            tell(2 * repeats + number, "warm")
+            report(2 * repeats + number, "warm")
             # without guards, as bundles of random weights are measured too
             result = pipe.generate(
                 prompt, seed=number, guard="off", on_step=lambda at: rows.append(at.rows), **settings
@@ -188,8 +188,8 @@ def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float,
         if process.returncode:
             errors.seek(0)
             lines = errors.read().strip().splitlines()
-            said = lines[-1].removeprefix("latentlink: ") if lines else "it said nothing"
+            reason = lines[-1].removeprefix("latentlink: ") if lines else "it said nothing"
             if (kind := REFUSALS.get(process.returncode)) is not None:
-                raise kind(said)
-            raise LatentLinkError(f"latentlink generate ended with exit status {process.returncode}: {said}")
+                raise kind(reason)
+            raise LatentLinkError(f"latentlink generate ended with exit status {process.returncode}: {reason}")
     return seconds, usage.ru_maxrss * 1024 / 1e6

@@ -51,7 +51,7 @@ def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, qu
     """
     if checks_only and speed_only:
         raise click.UsageError("--checks-only and --speed-only leave nothing to do; expected one of them.")
-    asked = _asked(targets)
+    required = _parse_targets(targets)
     try:
         machine = with_gpu(this_machine())
         with ExitStack() as stack:
@@ -60,7 +60,7 @@ def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, qu
                 machine,
                 Material(folder=folder, keep=work is not None),
                 out,
-                asked=asked,
+                required=required,
                 checks=not speed_only,
                 speeds=not checks_only,
                 quick=quick,
@@ -91,7 +91,7 @@ def run(
     material: Material,
     out: Path,
     *,
-    asked: Sequence[str],
+    required: Sequence[str],
     checks: bool = True,
     speeds: bool = True,
     quick: bool = False,
@@ -102,13 +102,13 @@ def run(
         machine: With a GPU.
         material: Where checkpoints, exports and bundles come from.
         out: Report to write after every finding.
-        asked: Targets that have to run; empty for all that can.
+        required: Targets that have to run; empty for all that can.
         checks: Whether to check.
         speeds: Whether to measure.
         quick: Whether to do the least of both.
     """
-    targets = asked or GPU_TARGETS
-    report = GpuReport(provenance=provenance_of_gpu(machine), targets=tuple(asked))
+    targets = required or GPU_TARGETS
+    report = GpuReport(provenance=provenance_of_gpu(machine), targets=tuple(required))
     _write(report, out)
     if checks:
         least = {"models": ("demo",), "pictures": 1} if quick else {}
@@ -119,7 +119,7 @@ def run(
         ]
         for check in run_checks(subjects, machine):
             report = replace(report, checks=(*report.checks, check))
-            _tell(check)
+            _print_finding(check)
             _write(report, out)
     if speeds:
         why_not = {target: missing_reason(target, machine) for target in targets}
@@ -135,28 +135,30 @@ def run(
         works = WORKS[:1] if quick else WORKS
         for speed in run_speeds(works, why_not, material, effort, None if peak is None else peak.tflops):
             report = replace(report, speeds=(*report.speeds, speed))
-            _tell(speed)
+            _print_finding(speed)
             _write(report, out)
         report = replace(report, provenance={**report.provenance, "nvidia_smi_after": clocks()})
         _write(report, out)
     return report
 
 
-def _asked(targets: str | None) -> tuple[str, ...]:
+def _parse_targets(targets: str | None) -> tuple[str, ...]:
     """Targets by name, once each."""
-    asked = tuple(dict.fromkeys(name.strip() for name in targets.split(","))) if targets is not None else ()
-    if unknown := [name for name in asked if name not in GPU_TARGETS]:
+    names = tuple(dict.fromkeys(name.strip() for name in targets.split(","))) if targets is not None else ()
+    if unknown := [name for name in names if name not in GPU_TARGETS]:
         raise click.UsageError(f"{unknown[0]!r} is no target for GPUs; expected some of {', '.join(GPU_TARGETS)}.")
-    return asked
+    return names
 
 
-def _tell(found: Check | Speed) -> None:
+def _print_finding(finding: Check | Speed) -> None:
     """One line, as it is found."""
-    if isinstance(found, Check):
-        title = f"{found.target} {found.precision}, {found.name}"
+    if isinstance(finding, Check):
+        title = f"{finding.target} {finding.precision}, {finding.name}"
     else:
-        title = f"{found.work}, {found.side}"
-    messages.print(f"{title}: {found.verdict} {found.reason}".rstrip(), highlight=False, markup=False, soft_wrap=True)
+        title = f"{finding.work}, {finding.side}"
+    messages.print(
+        f"{title}: {finding.verdict} {finding.reason}".rstrip(), highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _write(report: GpuReport, out: Path) -> None:

@@ -18,7 +18,7 @@ from latentlink.bench.cost import ProcessFailed, run_in_new_process
 from latentlink.bench.gpu.findings import Check, Figures
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.perturb import write_perturbed
-from latentlink.bench.gpu.subject import Failed, NotRun, Subject, draw, engines, open_and_draw, open_engine
+from latentlink.bench.gpu.subject import CheckFailed, CheckNotRun, Subject, draw, engines, open_and_draw, open_engine
 from latentlink.bench.gpu.trace import TRACES
 from latentlink.engine.bundle import Arrays, Bundle
 from latentlink.engine.graphs import graphs_of
@@ -70,7 +70,7 @@ def pictures(subject: Subject) -> Figures:
         found += [psnr(*pair) for pair in zip(wanted, made, strict=True)]
     figures = {"worst_db": min(found), "median_db": float(np.median(found)), "pictures": float(len(found))}
     if not min(found) >= LEAST_PSNR:
-        raise Failed(f"A picture has {min(found):.1f} dB, expected at least {LEAST_PSNR:g}.", figures)
+        raise CheckFailed(f"A picture has {min(found):.1f} dB, expected at least {LEAST_PSNR:g}.", figures)
     return figures
 
 
@@ -88,7 +88,7 @@ def probes(subject: Subject) -> Figures:
     worst = min((value for value in figures.values() if isinstance(value, float)), default=0.0)
     figures = {"worst_db": worst, **figures}
     if wrong:
-        raise Failed("; ".join(wrong), figures)
+        raise CheckFailed("; ".join(wrong), figures)
     return figures
 
 
@@ -99,28 +99,30 @@ def placement(subject: Subject) -> Figures:
         with open_engine(subject.target, path) as session:
             found.update(session.placement())
     if not found:
-        raise NotRun(f"An engine for {subject.target} is one piece.")
+        raise CheckNotRun(f"An engine for {subject.target} is one piece.")
     figures = {f"{provider} nodes": float(count) for provider, count in found.most_common()}
     if TARGETS[subject.target].gpu and set(found) <= {CPU}:
-        raise Failed(f"All {found.total()} nodes run on the CPU.", figures)
+        raise CheckFailed(f"All {found.total()} nodes run on the CPU.", figures)
     return figures
 
 
 def graphs(subject: Subject) -> Figures:
     """Replaying a CUDA graph gives the bits of a plain run, for every component."""
     if subject.target in PROVIDERS and not PROVIDERS[subject.target].graphs:
-        raise NotRun(f"No CUDA graphs are captured for {subject.target}.")
+        raise CheckNotRun(f"No CUDA graphs are captured for {subject.target}.")
     figures: dict[str, float | str] = {"components": 0.0}
     for component, path, inputs in engines(subject.bundle()):
         with open_engine(subject.target, path, graphs=False) as session:
-            plain = [runner(session)(given) for given in inputs]
+            plain = [runner(session)(arrays) for arrays in inputs]
         with open_engine(subject.target, path, graphs=True) as session:
-            replayed = [[runner(session)(given) for _ in range(RUNS)] for given in inputs]
+            replayed = [[runner(session)(arrays) for _ in range(RUNS)] for arrays in inputs]
             captured = session.captured
         if not captured:
-            raise Failed(f"No CUDA graph of {component} was captured.", figures)
+            raise CheckFailed(f"No CUDA graph of {component} was captured.", figures)
         if not all(_equal(one, wanted) for several, wanted in zip(replayed, plain, strict=True) for one in several):
-            raise Failed(f"Replaying the CUDA graph of {component} does not give the bits of a plain run.", figures)
+            raise CheckFailed(
+                f"Replaying the CUDA graph of {component} does not give the bits of a plain run.", figures
+            )
         figures["components"] = float(figures["components"]) + 1
     return figures
 
@@ -128,7 +130,7 @@ def graphs(subject: Subject) -> Figures:
 def refit(subject: Subject) -> Figures:
     """Weights replaced by others change the output, and replaced by their own give the first output's bits."""
     if "refit" not in TARGETS[subject.target].options:
-        raise NotRun(f"Weights of an open engine for {subject.target} cannot be replaced.")
+        raise CheckNotRun(f"Weights of an open engine for {subject.target} cannot be replaced.")
     figures: dict[str, float | str] = {"components": 0.0}
     source = Bundle.open(subject.material.export("demo"))
     for component, path, inputs in engines(subject.bundle(refit=True)):
@@ -139,15 +141,15 @@ def refit(subject: Subject) -> Figures:
             other.parent.mkdir()
             write_perturbed(graph.path, other)
             run = runner(session)
-            first = [run(given) for given in inputs]
+            first = [run(arrays) for arrays in inputs]
             session.refit(other)
-            second = [run(given) for given in inputs]
+            second = [run(arrays) for arrays in inputs]
             session.refit(graph.path)
-            third = [run(given) for given in inputs]
+            third = [run(arrays) for arrays in inputs]
         if any(_equal(*pair) for pair in zip(first, second, strict=True)):
-            raise Failed(f"{component} computes the same with other weights.", figures)
+            raise CheckFailed(f"{component} computes the same with other weights.", figures)
         if not all(_equal(*pair) for pair in zip(first, third, strict=True)):
-            raise Failed(f"{component} with its own weights again does not give the first output's bits.", figures)
+            raise CheckFailed(f"{component} with its own weights again does not give the first output's bits.", figures)
         figures["components"] = float(figures["components"]) + 1
     return figures
 
@@ -172,17 +174,17 @@ def copies(subject: Subject) -> Figures:
             largest = max((size for _, size in extra), default=0)
             figures |= {f"{name}_largest_bytes": float(largest), f"{name}_copies_a_step": extra.total() / 4}
             if not extra:
-                raise Failed(
+                raise CheckFailed(
                     f"The {name} trace shows no copy in four steps; expected a row of numbers in each.", figures
                 )
             if largest > MOST_BYTES:
-                raise Failed(
+                raise CheckFailed(
                     f"A step copies {largest} bytes between host and device; expected at most {MOST_BYTES} (the {name} "
                     "trace).",
                     figures,
                 )
     if not figures:
-        raise NotRun(" ".join(lacking))
+        raise CheckNotRun(" ".join(lacking))
     return figures
 
 
@@ -198,9 +200,9 @@ def memory(subject: Subject) -> Figures:
     if any(apart):
         figures |= {"activations_shared_mb": max(apart) / 1e6, "activations_apart_mb": sum(apart) / 1e6}
     if not all(np.array_equal(*pair) for pair in zip(first, again, strict=True)):
-        raise Failed("Engines that take turns draw other pictures.", figures)
+        raise CheckFailed("Engines that take turns draw other pictures.", figures)
     if turns > MOST_GROWTH * whole:
-        raise Failed(f"In turns the peak is {turns / 1e6:.0f} MB, expected at most {whole / 1e6:.0f} MB.", figures)
+        raise CheckFailed(f"In turns the peak is {turns / 1e6:.0f} MB, expected at most {whole / 1e6:.0f} MB.", figures)
     return figures
 
 
@@ -222,9 +224,9 @@ def run_check(name: str, subject: Subject) -> Check:
     head = _head(name, subject)
     try:
         return replace(head, verdict="passed", figures=CHECKS[name](subject))
-    except NotRun as error:
+    except CheckNotRun as error:
         return replace(head, reason=str(error))
-    except Failed as error:
+    except CheckFailed as error:
         return replace(head, verdict="failed", reason=str(error), figures=error.figures)
     except LatentLinkError as error:
         return replace(head, verdict="failed", reason=str(error))
@@ -271,15 +273,15 @@ def _peak(bundle: Path, subject: Subject, engine_memory: int | None) -> tuple[in
     return peak, made
 
 
-def _activations(bundle: Path, wanted: str, target: str) -> int:
+def _activations(bundle: Path, component_name: str, target: str) -> int:
     """Bytes that a component's activations take on its probes, where engines share them; 0 where they do not."""
     from latentlink.runtime.sessions.gpu.cuda import this_gpu
 
     for component, path, inputs in engines(bundle):
-        if component == wanted:
+        if component == component_name:
             with open_engine(target, path) as session:
-                for given in inputs:
-                    runner(session)(given)
+                for arrays in inputs:
+                    runner(session)(arrays)
                 try:
                     return this_gpu().activations(0)[1]
                 except PreflightError:  # no cuda-python, so that no session went through it

@@ -47,7 +47,7 @@ class Material:
         """
         out = self.folder / "exports" / model
         dtype = "float32" if model in SHIPPED else "float16"
-        return _made(out, ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
+        return _run_once(out, ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
 
     def bundle(self, model: str, target: str, precision: str, *, refit: bool = False) -> Path:
         """Of a demo model, for its own size.
@@ -64,7 +64,7 @@ class Material:
         """
         out = self.folder / "bundles" / "-".join([model, target, precision, *(["refit"] if refit else [])])
         command = ["build", str(self.export(model)), str(out), "--target", target, "--precision", precision]
-        return _made(out, [*command, *(["--refit"] if refit else [])])
+        return _run_once(out, [*command, *(["--refit"] if refit else [])])
 
     def bundle_of(self, work: SizedModel, target: str) -> Path:
         """For one size and batch alone, in fp16.
@@ -75,7 +75,7 @@ class Material:
         """
         out = self.folder / "bundles" / f"{work.model}-{work.width}x{work.height}-{work.batch}-{target}"
         sizes = ["--width", str(work.width), "--height", str(work.height), "--batch", str(work.batch)]
-        return _made(out, ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
+        return _run_once(out, ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
 
     def drop(self, bundle: Path) -> None:
         """Give the disk space of a bundle back, unless what is here is kept."""
@@ -83,7 +83,7 @@ class Material:
             shutil.rmtree(bundle, ignore_errors=True)
 
 
-def _made(out: Path, arguments: Sequence[str]) -> Path:
+def _run_once(out: Path, arguments: Sequence[str]) -> Path:
     """`out`, made by a command of LatentLink's where it is not there; such a command writes all or nothing."""
     if (out / "manifest.json").exists():
         return out

@@ -87,15 +87,15 @@ def by_engine(target: str) -> Peak:
         import_module(BUILDERS[target]).build_engine(job)
         session = open_session(out, target)
         try:
-            drawn = np.random.default_rng(0)
-            given = {
-                port.tensor: session.upload(drawn.standard_normal((SIDE, SIDE), np.float32).astype(np.float16))
+            rng = np.random.default_rng(0)
+            feeds = {
+                port.tensor: session.upload(rng.standard_normal((SIDE, SIDE), np.float32).astype(np.float16))
                 for port in ports[:2]
             }
-            written = {ports[2].tensor: session.empty((SIDE, SIDE), np.dtype(np.float16))}
+            outputs = {ports[2].tensor: session.empty((SIDE, SIDE), np.dtype(np.float16))}
             marks = [0.0]
             for _ in range(RUNS):
-                session.run(given, written)
+                session.run(feeds, outputs)
                 marks.append(session.elapsed())
         finally:
             session.close()

@@ -26,7 +26,7 @@ def write_perturbed(source: Path, out: Path, *, seed: int = 0) -> int:
     import onnx_ir as ir
 
     model = ir.load(source)
-    drawn = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     changed = 0
     for value in model.graph.initializers.values():
         tensor = value.const_value
@@ -34,7 +34,7 @@ def write_perturbed(source: Path, out: Path, *, seed: int = 0) -> int:
         if tensor is None or not tensor.dtype.is_floating_point() or tensor.size <= 1 or sizes:
             continue
         array = tensor.numpy()
-        factor = 1 + NOISE * drawn.standard_normal(array.shape, np.float32)
+        factor = 1 + NOISE * rng.standard_normal(array.shape, np.float32)
         value.const_value = ir.tensor((array.astype(np.float32) * factor).astype(array.dtype), name=tensor.name)
         changed += 1
     ir.save(model, out, external_data=f"{out.name}.data")

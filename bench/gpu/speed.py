@@ -110,23 +110,23 @@ class Measurement:
                 side.run(seed)
             self.side = side
 
-        with self._told():
+        with self._recording_failure():
             self.peak_mb = DeviceMemory().peak(ready) / 1e6
 
     def run(self, seed: int) -> None:
         """Do the work once and note its times, if the side is ready."""
         if self.side is not None:
-            with self._told():
+            with self._recording_failure():
                 self.times.append(self.side.run(seed))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _recording_failure(self) -> Iterator[None]:
         """Keep what goes wrong as the reason, and the others running."""
         try:
             yield
         except Exception as error:  # torch.compile without a compiler, for one: every library has errors of its own
-            said = str(error) if isinstance(error, LatentLinkError) else f"{type(error).__name__}: {error}"
-            self.reason = " ".join(said.split())[:500]
+            message = str(error) if isinstance(error, LatentLinkError) else f"{type(error).__name__}: {error}"
+            self.reason = " ".join(message.split())[:500]
             # that another system fails, or that all do not fit the memory together, is no fault of what is measured
             self.failed = self.name.startswith(OURS) and not isinstance(error, MemoryError)
             self.side, self.times = None, []
@@ -173,7 +173,7 @@ def measure_systems(work: SizedModel, targets: Mapping[str, Path], checkpoint: P
     for target, bundle in targets.items():
         ours = Measurement(name=f"{OURS} {target}")
         with ExitStack() as stack:
-            ours.get_ready(partial(_opened, stack, bundle, target, work, effort.steps))
+            ours.get_ready(partial(_open, stack, bundle, target, work, effort.steps))
             interleave([ours, plain, fast], effort.rounds)
             ours.side = None
         found.append(ours)
@@ -182,7 +182,7 @@ def measure_systems(work: SizedModel, targets: Mapping[str, Path], checkpoint: P
     return [measuring.speed(work) for measuring in (*found, plain, fast)]
 
 
-def _opened(stack: ExitStack, bundle: Path, target: str, work: SizedModel, steps: int) -> OurSystem:
+def _open(stack: ExitStack, bundle: Path, target: str, work: SizedModel, steps: int) -> OurSystem:
     return OurSystem(stack.enter_context(latentlink.load(bundle, target=target)), work, steps)
 
 

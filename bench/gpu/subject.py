@@ -27,11 +27,11 @@ SAMPLER = "ddim"
 """Draws no noise after the first, so that a step needs nothing of the host but its row."""
 
 
-class NotRun(LatentLinkError):
+class CheckNotRun(LatentLinkError):
     """The target has nothing that this check could check, or the machine nothing to check it with."""
 
 
-class Failed(LatentLinkError):
+class CheckFailed(LatentLinkError):
     """A promise was not kept.
 
     Args:

@@ -74,12 +74,12 @@ def _reasons(report: GpuReport) -> Iterator[str]:
     """Equal reasons once."""
     if report.peak is not None:
         yield f"Matrix products reach {report.peak.tflops:.4g} TFLOP/s here: {report.peak.how}."
-    told: dict[tuple[str, str], list[str]] = {}
+    titles_by_reason: dict[tuple[str, str], list[str]] = {}
     entries: list[Check | Speed] = [*report.checks, *report.speeds]
     for entry in entries:
         if entry.verdict != "passed":
-            told.setdefault((entry.verdict, entry.reason), []).append(_title(entry))
-    for (verdict, reason), titles in told.items():
+            titles_by_reason.setdefault((entry.verdict, entry.reason), []).append(_title(entry))
+    for (verdict, reason), titles in titles_by_reason.items():
         yield f"{verdict}: {', '.join(titles)}: {reason}"
 
 

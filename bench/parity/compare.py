@@ -104,7 +104,7 @@ class BothSystems:
             height=case.height,
             init_image=start_picture(case.width, case.height) if given else None,
             mask_image=start_mask(case.width, case.height) if case.kind == "inpaint" else None,
-            init_latents=None if after is None else _handed_over(after.ours.latents, case.sampler),
+            init_latents=None if after is None else _without_level(after.ours.latents, case.sampler),
             strength=case.strength,
             denoising_start=case.denoising_start,
             denoising_end=case.denoising_end,
@@ -118,7 +118,7 @@ class BothSystems:
         return self.run(case).agreement()
 
 
-def _handed_over(latents: Latents, sampler: str) -> Latents:
+def _without_level(latents: Latents, sampler: str) -> Latents:
     """Latents for the next run.
 
     diffusers begins the second run of a two-call sampler a step before the level of the latents. That is refused where
@@ -155,18 +155,18 @@ def format_psnr(decibels: float) -> str:
     return "equal" if decibels == float("inf") else f"{decibels:.1f} dB"
 
 
-def table(columns: Sequence[str], found: Mapping[tuple[str, ...], Sequence[Difference]]) -> str:
+def table(columns: Sequence[str], rows: Mapping[tuple[str, ...], Sequence[Difference]]) -> str:
     """The worst of every row, in Markdown.
 
     Args:
         columns: Titles of what a row is about.
-        found: By row, as many words as `columns`.
+        rows: By row, as many words as `columns`.
     """
     lines = [
         f"| {' | '.join(columns)} | cases | worst latents | worst picture |",
         f"|{'---|' * len(columns)}--:|--:|--:|",
     ]
-    for row, agreements in found.items():
+    for row, agreements in rows.items():
         relative = max(agreement.relative for agreement in agreements)
         worst = format_psnr(min(agreement.psnr for agreement in agreements))
         lines.append(f"| {' | '.join(row)} | {len(agreements)} | {relative:.1e} | {worst} |")

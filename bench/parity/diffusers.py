@@ -91,7 +91,7 @@ class Diffusers:
             arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
         within, reused = GuidanceWithin(pipeline, case.guidance_interval), DeepLayerReuse(pipeline, case.step_cache)
-        with torch.no_grad(), _StepsAsAsked(pipeline, case.steps), within, reused:
+        with torch.no_grad(), _OwnStepCount(pipeline, case.steps), within, reused:
             made = pipeline(**{name: value for name, value in arguments.items() if name in accepted}).images
             if made.ndim == 3:
                 made = pipeline._unpack_latents(made, case.height, case.width, pipeline.vae_scale_factor)
@@ -128,7 +128,7 @@ class Diffusers:
             pipeline.scheduler = scheduler_for(case.sampler, self._scheduler)
             arguments = _arguments(case) | {"generator": generator}
             arguments["latents"] = noise * (1 + 6e-8 * other) if draw else noise
-            with torch.no_grad(), _StepsAsAsked(pipeline, case.steps):
+            with torch.no_grad(), _OwnStepCount(pipeline, case.steps):
                 made.append(pipeline(**arguments).images.numpy())
         exact = np.linalg.norm(made[0])
         return max(float(np.linalg.norm(moved - made[0]) / exact) for moved in made[1:])
@@ -149,7 +149,7 @@ class Diffusers:
         return self._opened[name]
 
 
-class _StepsAsAsked:
+class _OwnStepCount:
     """FLUX's pipelines count the calls of a scheduler in the place of its steps to find where to start."""
 
     def __init__(self, pipeline: Any, steps: int) -> None:

@@ -36,17 +36,17 @@ class GuidanceWithin:
     def __exit__(self, *reason: object) -> None:
         vars(self._network).pop("forward", None)
 
-    def _forward(self, *given: Any, **named: Any) -> Any:
+    def _forward(self, *positional: Any, **named: Any) -> Any:
         import torch
 
         whole = type(self._network).forward
-        timestep = named["timestep"] if "timestep" in named else given[1]
+        timestep = named["timestep"] if "timestep" in named else positional[1]
         low, high = self._interval or (0.0, np.inf)
         self.calls.append(low < self._sigma(float(timestep.flatten()[0])) <= high)
         if self.calls[-1]:
-            return whole(self._network, *given, **named)
-        latent = named["hidden_states"] if "hidden_states" in named else given[0]
-        prompts = _second_half((given, named), len(latent))
+            return whole(self._network, *positional, **named)
+        latent = named["hidden_states"] if "hidden_states" in named else positional[0]
+        prompts = _second_half((positional, named), len(latent))
         found = whole(self._network, *prompts[0], **prompts[1])
         return tuple(torch.cat([one, one]) for one in found)
 
@@ -60,14 +60,14 @@ class GuidanceWithin:
         return float(np.interp(timestep, np.arange(len(alphas)), np.sqrt((1 - alphas) / alphas)))
 
 
-def _second_half(given: Any, rows: int) -> Any:
+def _second_half(arguments: Any, rows: int) -> Any:
     """The same arguments with the second half of every tensor of that many rows."""
     import torch
 
-    if isinstance(given, dict):
-        return {name: _second_half(value, rows) for name, value in given.items()}
-    if isinstance(given, tuple | list):
-        return type(given)(_second_half(value, rows) for value in given)
-    if isinstance(given, torch.Tensor) and given.ndim and len(given) == rows:
-        return given[rows // 2 :]
-    return given
+    if isinstance(arguments, dict):
+        return {name: _second_half(value, rows) for name, value in arguments.items()}
+    if isinstance(arguments, tuple | list):
+        return type(arguments)(_second_half(value, rows) for value in arguments)
+    if isinstance(arguments, torch.Tensor) and arguments.ndim and len(arguments) == rows:
+        return arguments[rows // 2 :]
+    return arguments

@@ -37,7 +37,7 @@ class DeepLayerReuse:
         if self._hook is not None:
             self._hook.remove()
 
-    def _replaced(self, module: Any, given: Any, output: Any) -> Any:
+    def _replaced(self, module: Any, inputs: Any, output: Any) -> Any:
         if self._calls % self._every == 0:
             self._kept = output
         self._calls += 1

@@ -49,15 +49,15 @@ def psnr_beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
 def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) -> None:
     """Print a row a bundle."""
     scenes = held_out()
-    drawn: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
-    seconds: list[list[float]] = [[] for _ in drawn]
+    pictures_by_bundle: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
+    seconds: list[list[float]] = [[] for _ in pictures_by_bundle]
     with ExitStack() as stack:
-        asked = [read_our_side(text) for text in (reference, *bundles)]
-        pipes = [stack.enter_context(latentlink.load(one.bundle, target=one.target)) for one in asked]
+        sides = [read_our_side(text) for text in (reference, *bundles)]
+        pipes = [stack.enter_context(latentlink.load(one.bundle, target=one.target)) for one in sides]
         for first in range(0, len(scenes), BATCH):
             lot = scenes[first : first + BATCH]
             seeds = [first + number for number in range(len(lot))]
-            for one, pipe, pictures, times in zip(asked, pipes, drawn, seconds, strict=True):
+            for one, pipe, pictures, times in zip(sides, pipes, pictures_by_bundle, seconds, strict=True):
                 captions, every = [scene.caption for scene in lot], one.settings.get("step_cache", 1)
                 made = pipe.generate(captions, seed=seeds, steps=steps, guidance=guidance, step_cache=every)
                 pictures += [np.asarray(image) for image in made.images]
@@ -65,9 +65,13 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
     click.echo(f"{len(scenes)} captions, {steps} steps, guidance {guidance:g}, {BATCH} a batch\n")
     click.echo("| bundle | colours | shape | PSNR, median and worst | engine files | ms a step | times as fast |")
     click.echo("|---|--:|--:|--:|--:|--:|--:|")
-    for name, pipe, pictures, times in zip((reference, *bundles), pipes, drawn, seconds, strict=True):
+    for name, pipe, pictures, times in zip((reference, *bundles), pipes, pictures_by_bundle, seconds, strict=True):
         colours, shapes = count_right(pictures, scenes)
-        apart = "" if pictures is drawn[0] else "{:.1f}, {:.1f} dB".format(*psnr_beside(pictures, drawn[0]))
+        apart = (
+            ""
+            if pictures is pictures_by_bundle[0]
+            else "{:.1f}, {:.1f} dB".format(*psnr_beside(pictures, pictures_by_bundle[0]))
+        )
         entry = pipe.manifest.components["denoiser"].engines[0]
         folder = str(Path(entry.path).parent)
         size = sum(file.size for path, file in pipe.manifest.files.items() if path.startswith(f"{folder}/"))

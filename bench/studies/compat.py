@@ -83,8 +83,8 @@ class Pairing:
         decoder_decision: What was decided of the decoder, where it was accepted.
         direct: The latents through the decoder, forced where it was refused; None where the shapes do not fit.
         direct_psnr: dB against the right picture.
-        moved: The picture after a transfer; None where the decoder's bundle has no encoder, or it is the own one.
-        moved_psnr: dB against the right picture.
+        transfer: The picture after a transfer; None where the decoder's bundle has no encoder, or it is the own one.
+        transfer_psnr: dB against the right picture.
     """
 
     denoiser: str
@@ -94,13 +94,13 @@ class Pairing:
     reason: str
     direct: Picture | None
     direct_psnr: float | None
-    moved: Picture | None
-    moved_psnr: float | None
+    transfer: Picture | None
+    transfer_psnr: float | None
     decoder_decision: Decision | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All but the pictures; PSNR is null where there is none, or where the pictures are equal."""
-        numbers = {"direct_psnr": self.direct_psnr, "transfer_psnr": self.moved_psnr}
+        numbers = {"direct_psnr": self.direct_psnr, "transfer_psnr": self.transfer_psnr}
         return {
             "denoiser": self.denoiser,
             "decoder": self.decoder,
@@ -133,8 +133,8 @@ def matrix(
         UsageError: None of them has a denoiser, or one has no decoder.
         LatentLinkError: A bundle cannot be opened or run.
     """
-    with ExitStack() as opened:
-        columns = [_halves(name, opened) for name in bundles]
+    with ExitStack() as stack:
+        columns = [_halves(name, stack) for name in bundles]
         drew = False
         for name in bundles:
             if not _has_denoiser(name):
@@ -161,13 +161,13 @@ def _has_denoiser(name: str) -> bool:
     return found is not None
 
 
-def _halves(name: str, opened: ExitStack) -> Halves:
+def _halves(name: str, stack: ExitStack) -> Halves:
     halves = []
     for component in ("vae_decoder", "vae_encoder"):
         found = open_component(name, component)
         halves.append(None if found is None else found[0])
         if found is not None:
-            opened.callback(found[0].session.close)
+            stack.callback(found[0].session.close)
     decoder, encoder = halves
     if decoder is None:
         raise UsageError(f"The bundle {name} has no vae_decoder; expected one to look at its latents with.")
@@ -196,7 +196,7 @@ def _pairing(
     if right is None:
         raise LatentLinkError(f"The decoder of {name} does not read its own denoiser's latents.")
     direct = column.decode(latents)
-    moved = column.again(right) if linker[0] != "own" else None
+    transfer = column.again(right) if linker[0] != "own" else None
     return Pairing(
         denoiser=name,
         decoder=column.name,
@@ -206,8 +206,8 @@ def _pairing(
         decoder_decision=linker[2],
         direct=direct,
         direct_psnr=None if direct is None else psnr(right, resize(direct, *right.shape[:2])),
-        moved=moved,
-        moved_psnr=None if moved is None else psnr(right, resize(moved, *right.shape[:2])),
+        transfer=transfer,
+        transfer_psnr=None if transfer is None else psnr(right, resize(transfer, *right.shape[:2])),
     )
 
 
@@ -232,7 +232,7 @@ def sheet(pairings: Sequence[Pairing], *, side: int = 128) -> Image.Image:
             GridCell(picture=blank if p.direct is None else p.direct, note=_direct_note(p))
             for p in found
         ] + [
-            GridCell(picture=blank if p.moved is None else p.moved, note=_moved_note(p))
+            GridCell(picture=blank if p.transfer is None else p.transfer, note=_transfer_note(p))
             for p in found
         ]  # fmt: skip
         lines.append(GridRow(label=f"{name}: {prompt}", cells=tuple(cells)))
@@ -247,7 +247,7 @@ def _direct_note(pairing: Pairing) -> str:
     return f"{pairing.direct_psnr:.1f} dB, {pairing.verdict}"
 
 
-def _moved_note(pairing: Pairing) -> str:
+def _transfer_note(pairing: Pairing) -> str:
     if pairing.verdict == "own":
         return "not needed"
-    return "no encoder" if pairing.moved_psnr is None else f"{pairing.moved_psnr:.1f} dB"
+    return "no encoder" if pairing.transfer_psnr is None else f"{pairing.transfer_psnr:.1f} dB"

@@ -56,19 +56,19 @@ class DecoderTrial:
         decoder: What it is.
         right: Whether it truly reads them.
         symbols: Whether its symbols are the host's.
-        found: What the probes measured; None where the shapes differ.
+        candidate: What the probes measured; None where the shapes differ.
     """
 
     host: str
     decoder: str
     right: bool
     symbols: bool
-    found: Candidate
+    candidate: Candidate
 
     @property
     def admitted(self) -> bool:
         """What `load` says: symbols first, then the probes."""
-        return self.symbols and self.found.accepted
+        return self.symbols and self.candidate.accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +77,15 @@ class Corruption:
 
     Args:
         kind: `scaling`, `shift`, `channels` or `weights`.
-        lost: dB that reconstructions of new pictures lose.
-        seen: dB of its pictures against the right decoder's, on latents that demo drew.
-        found: What the probes measured.
+        psnr_loss: dB that reconstructions of new pictures lose.
+        picture_psnr: dB of its pictures against the right decoder's, on latents that demo drew.
+        candidate: What the probes measured.
     """
 
     kind: str
-    lost: float
-    seen: float
-    found: Candidate
+    psnr_loss: float
+    picture_psnr: float
+    candidate: Candidate
 
 
 def decoder_trials(folder: Path) -> Iterator[DecoderTrial]:
@@ -182,7 +182,11 @@ def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> D
         probes = load_probes(bundle, "vae_decoder", entry)
         measured = judge(probes, renamed, entry.inputs, entry.outputs)
     return DecoderTrial(
-        host=host, decoder=decoder, right=right, symbols=names == dict(zip(names, names, strict=True)), found=measured
+        host=host,
+        decoder=decoder,
+        right=right,
+        symbols=names == dict(zip(names, names, strict=True)),
+        candidate=measured,
     )
 
 
@@ -229,9 +233,9 @@ def corruption_trials(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrup
             run = runner(session)
             yield Corruption(
                 kind=kind,
-                lost=psnr(new, best) - psnr(new, _pictures(run, reads, encoded)),
-                seen=psnr(own, _pictures(run, reads, drawn)),
-                found=judge(probes, run, session.inputs, session.outputs),
+                psnr_loss=psnr(new, best) - psnr(new, _pictures(run, reads, encoded)),
+                picture_psnr=psnr(own, _pictures(run, reads, drawn)),
+                candidate=judge(probes, run, session.inputs, session.outputs),
             )
 
 

@@ -35,9 +35,9 @@ def tables(rows: list[DecoderTrial], corruptions: list[Corruption]) -> str:
             row.host,
             row.decoder,
             "equal" if row.symbols else "differ",
-            _db(row.found.agreement.psnr),
-            _db(row.found.snr),
-            _gained(row.found),
+            _db(row.candidate.agreement.psnr),
+            _db(row.candidate.snr),
+            _gain(row.candidate),
             verdict if row.admitted == row.right else f"**wrong: {verdict}**",
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -49,15 +49,17 @@ def tables(rows: list[DecoderTrial], corruptions: list[Corruption]) -> str:
     ]
     for kind in dict.fromkeys(row.kind for row in corruptions):
         found = [row for row in corruptions if row.kind == kind]
-        matter = [row for row in found if abs(row.lost) > 1]
-        passed = [row for row in matter if row.found.accepted]
+        matter = [row for row in found if abs(row.psnr_loss) > 1]
+        passed = [row for row in matter if row.candidate.accepted]
         least = (
-            "none" if not passed else f"{min(r.seen for r in passed):.1f} dB, {min(r.found.snr for r in passed):.1f} dB"
+            "none"
+            if not passed
+            else f"{min(r.picture_psnr for r in passed):.1f} dB, {min(r.candidate.snr for r in passed):.1f} dB"
         )
-        others = [row for row in found if abs(row.lost) <= 1]
+        others = [row for row in found if abs(row.psnr_loss) <= 1]
         lines.append(
             f"| {kind} | {len(found)} | {len(matter)} | {len(matter) - len(passed)} | {least} | "
-            f"{sum(not row.found.accepted for row in others)} of {len(others)} |"
+            f"{sum(not row.candidate.accepted for row in others)} of {len(others)} |"
         )
     return "\n".join(lines)
 
@@ -66,8 +68,8 @@ def _db(value: float) -> str:
     return "equal" if value == float("inf") else f"{value:.1f} dB"
 
 
-def _gained(found: Candidate) -> str:
-    return "" if found.same or found.snr < LEAST_SNR else f"{found.gained:.1f} dB"
+def _gain(candidate: Candidate) -> str:
+    return "" if candidate.same or candidate.snr < LEAST_SNR else f"{candidate.gained:.1f} dB"
 
 
 def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> None:
@@ -76,7 +78,7 @@ def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> 
 
     figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")
     groups: list[tuple[str, list[Candidate], str, str]] = [
-        (f"corrupted: {kind}", [row.found for row in corruptions if row.kind == kind], marker, colour)
+        (f"corrupted: {kind}", [row.candidate for row in corruptions if row.kind == kind], marker, colour)
         for kind, marker, colour in (
             ("scaling", "x", "#d95f02"),
             ("shift", "+", "#e7298a"),
@@ -84,8 +86,8 @@ def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> 
             ("weights", ".", "#7570b3"),
         )
     ]
-    groups.append(("wrong", [row.found for row in rows if not row.right], "s", "#b2182b"))
-    groups.append(("right", [row.found for row in rows if row.right], "o", "#1b7837"))
+    groups.append(("wrong", [row.candidate for row in rows if not row.right], "s", "#b2182b"))
+    groups.append(("right", [row.candidate for row in rows if row.right], "o", "#1b7837"))
     for label, found, marker, colour in groups:
         x = [min(max(c.snr, -10), 70) for c in found]
         y = [min(max(c.gained, 0.01), 60) for c in found]
@@ -104,15 +106,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("docs", type=Path)
     parser.add_argument("--count", type=int, default=CORRUPTIONS)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
         rows = [*decoder_trials(Path(folder))]
-        corruptions = [*corruption_trials(Path(folder), asked.count)]
-    page = asked.docs / "compatibility.md"
+        corruptions = [*corruption_trials(Path(folder), arguments.count)]
+    page = arguments.docs / "compatibility.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(f"{before}{BEGIN}\n{tables(rows, corruptions)}\n{END}{after}", encoding="utf-8")
-    plot(rows, corruptions, asked.docs / "pictures" / "compatibility.png")
+    plot(rows, corruptions, arguments.docs / "pictures" / "compatibility.png")
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def accuracy(pictures: NDArray[np.uint8]) -> dict[str, Any]:
         "right": sum(verdict.right for verdict in verdicts),
         "right_of_first_64": sum(verdict.right for verdict in verdicts[:64]),
         "right_shape": sum(verdict.right_shape for verdict in verdicts),
-        "wrong": [_said(verdict) for verdict in verdicts if not verdict.right],
-        "wrong_shape": [_said(verdict) for verdict in verdicts if not verdict.right_shape],
+        "wrong": [_description(verdict) for verdict in verdicts if not verdict.right],
+        "wrong_shape": [_description(verdict) for verdict in verdicts if not verdict.right_shape],
     }
 
 
@@ -77,9 +77,9 @@ def reconstruction(pipeline: StableDiffusionPipeline) -> dict[str, Any]:
     return found
 
 
-def _said(verdict: PictureCheck) -> str:
+def _description(verdict: PictureCheck) -> str:
     seen = f"{verdict.colour or '?'} {verdict.shape or '?'} on {verdict.background or '?'}"
-    return f"{verdict.asked.caption}: {seen}"
+    return f"{verdict.scene.caption}: {seen}"
 
 
 if __name__ == "__main__":

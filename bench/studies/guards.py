@@ -49,7 +49,7 @@ class FaultOutcome:
         tried: Pictures.
         caught: Of those, refused by a guard.
         stages: Where, without repetition.
-        said: What the guard said of the first.
+        message: What the guard said of the first.
         psnr: Of the pictures that were not refused against the right decoder's, in dB, the worst; None where there is
             none, or no picture was asked for.
         probed: Whether `verify` refused the engine; None where the fault is in the latents.
@@ -59,7 +59,7 @@ class FaultOutcome:
     tried: int
     caught: int
     stages: Sequence[str]
-    said: str
+    message: str
     psnr: float | None = None
     probed: bool | None = None
 
@@ -115,7 +115,7 @@ def _try(fault: str, tries: Sequence[Callable[[], object]]) -> FaultOutcome:
         tried=len(tries),
         caught=len(caught),
         stages=sorted({error.stage for error in caught}),
-        said=caught[0].message if caught else "",
+        message=caught[0].message if caught else "",
     )
 
 
@@ -182,10 +182,10 @@ def fault_table(found: Sequence[FaultOutcome]) -> str:
         "|---|---|--:|---|---|--:|",
     ]
     for one in found:
-        said = one.said.partition(": ")[2].partition(";")[0]
+        message = one.message.partition(": ")[2].partition(";")[0]
         worst = "" if one.psnr is None else f"{one.psnr:.1f} dB"
         probed = {None: "", True: "refused", False: "**passed**"}[one.probed]
-        cells = (one.fault, probed, f"{one.caught} of {one.tried}", ", ".join(one.stages), said, worst)
+        cells = (one.fault, probed, f"{one.caught} of {one.tried}", ", ".join(one.stages), message, worst)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -66,11 +66,11 @@ def draw_batch(
     into.run.append(result.timings["denoiser_engine"])
 
 
-def report(found: dict[str, IntervalResult]) -> list[dict[str, Any]]:
+def report(results: dict[str, IntervalResult]) -> list[dict[str, Any]]:
     """A row an interval; the first one is guidance everywhere."""
-    whole, *_ = found.values()
+    whole, *_ = results.values()
     rows = []
-    for name, one in found.items():
+    for name, one in results.items():
         colours, shapes = count_right(one.pictures, held_out())
         middle, worst = psnr_beside(one.pictures, whole.pictures)
         calls = {kind: len(seconds) for kind, seconds in one.seconds.items()}
@@ -115,18 +115,18 @@ def table(rows: Sequence[dict[str, Any]], captions: int) -> str:
 def main(model: str, intervals: tuple[tuple[float, float], ...], seed: int) -> None:
     """Print the table."""
     captions = [scene.caption for scene in held_out()]
-    asked: dict[str, tuple[float, float] | None] = {"everywhere": None}
-    asked |= {f"{low:g} to {high:g}": (low, high) for low, high in intervals}
-    found = {name: IntervalResult() for name in asked}
+    intervals_by_name: dict[str, tuple[float, float] | None] = {"everywhere": None}
+    intervals_by_name |= {f"{low:g} to {high:g}": (low, high) for low, high in intervals}
+    results = {name: IntervalResult() for name in intervals_by_name}
     with latentlink.load(model) as pipe:
-        for interval in asked.values():  # the first run of a size takes longer
+        for interval in intervals_by_name.values():  # the first run of a size takes longer
             draw_batch(pipe, interval, captions[:BATCH], seed, IntervalResult())
         for first in range(0, len(captions), BATCH):
-            for name, interval in asked.items():
-                draw_batch(pipe, interval, captions[first : first + BATCH], seed + first, found[name])
+            for name, interval in intervals_by_name.items():
+                draw_batch(pipe, interval, captions[first : first + BATCH], seed + first, results[name])
         used = pipe.sampling
     click.echo(f"{model}: {len(captions)} captions, {used.sampler}, {used.steps} steps, guidance {used.guidance:g}\n")
-    click.echo(table(report(found), len(captions)))
+    click.echo(table(report(results), len(captions)))
 
 
 if __name__ == "__main__":

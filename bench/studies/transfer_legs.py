@@ -81,20 +81,20 @@ def measure_legs(captions: Sequence[str], *, steps: int = STEPS) -> TransferLegs
     return TransferLegs(captions=tuple(captions), pictures=pictures, psnrs=psnrs)
 
 
-def table(measured: TransferLegs) -> str:
+def table(legs: TransferLegs) -> str:
     """The figures in Markdown."""
     lines = [
-        f"| {len(measured.captions)} pictures, against demo's own | mean | worst | best | ahead of forced, at least |",
+        f"| {len(legs.captions)} pictures, against demo's own | mean | worst | best | ahead of forced, at least |",
         "|---|--:|--:|--:|--:|",
     ]
     for name in (*LEGS, FORCED):
-        values = measured.psnrs[name]
-        ahead = "" if name == FORCED else f"{measured.ahead(name):.1f} dB"
+        values = legs.psnrs[name]
+        ahead = "" if name == FORCED else f"{legs.ahead(name):.1f} dB"
         lines.append(f"| {name} | {np.mean(values):.1f} dB | {min(values):.1f} dB | {max(values):.1f} dB | {ahead} |")
     return "\n".join(lines) + "\n"
 
 
-def sheet(measured: TransferLegs, count: int) -> Image:
+def sheet(legs: TransferLegs, count: int) -> Image:
     """The first captions' pictures in a grid, each with its PSNR against demo's own."""
     columns = (OWN, *LEGS, FORCED, REFINED)
     rows = [
@@ -102,13 +102,13 @@ def sheet(measured: TransferLegs, count: int) -> Image:
             label=caption,
             cells=tuple(
                 GridCell(
-                    picture=measured.pictures[name][number],
-                    note="" if name in (OWN, REFINED) else f"{measured.psnrs[name][number]:.1f} dB",
+                    picture=legs.pictures[name][number],
+                    note="" if name in (OWN, REFINED) else f"{legs.psnrs[name][number]:.1f} dB",
                 )
                 for name in columns
             ),
         )
-        for number, caption in enumerate(measured.captions[:count])
+        for number, caption in enumerate(legs.captions[:count])
     ]
     return grid(columns, rows)
 
@@ -128,15 +128,15 @@ def _refined(captions: Sequence[str], demo: Pipeline, other: Pipeline, steps: in
 @click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Of the grid.")
 def main(pictures: int, as_json: bool, out: Path | None, rows: int) -> None:
     """Print how far the pictures of held-out captions are from demo's own after each leg."""
-    measured = measure_legs([scene.caption for scene in held_out()[:pictures]])
+    legs = measure_legs([scene.caption for scene in held_out()[:pictures]])
     if out is not None:
-        sheet(measured, rows).save(out, optimize=True)
+        sheet(legs, rows).save(out, optimize=True)
     if as_json:
-        psnrs = {name: [round(value, 2) for value in values] for name, values in measured.psnrs.items()}
-        click.echo(json.dumps({"captions": measured.captions, "psnrs": psnrs}, indent=2))
+        psnrs = {name: [round(value, 2) for value in values] for name, values in legs.psnrs.items()}
+        click.echo(json.dumps({"captions": legs.captions, "psnrs": psnrs}, indent=2))
     else:
-        click.echo(table(measured), nl=False)
-    raise SystemExit(0 if all(measured.ahead(leg) >= AHEAD for leg in LEGS) else 1)
+        click.echo(table(legs), nl=False)
+    raise SystemExit(0 if all(legs.ahead(leg) >= AHEAD for leg in LEGS) else 1)
 
 
 if __name__ == "__main__":

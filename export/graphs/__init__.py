@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from latentlink.export.graphs.component import DTYPES, Component, Tokenizer
 from latentlink.export.graphs.onnx_file import write_onnx
-from latentlink.export.graphs.plain import AGAIN, PlainGraph, load_onnx
-from latentlink.export.graphs.stand_in import Dim, StandIn, plain_graph
+from latentlink.export.graphs.plain import EXPORT_AGAIN, PlainGraph, load_onnx
+from latentlink.export.graphs.stand_in import StandIn, TracedDim, plain_graph
 from latentlink.export.graphs.typed import TypedModule
 
 __all__ = [
@@ -17,10 +17,10 @@ __all__ = [
     # writing
     "write_onnx",
     # plain ONNX graphs
-    "AGAIN",
+    "EXPORT_AGAIN",
     "PlainGraph",
     "load_onnx",
-    "Dim",
+    "TracedDim",
     "StandIn",
     "plain_graph",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ def write_onnx(
     # a plain graph keeps its own opset, and what is traced around it takes that
     plain = plain_graph(module)
     opset = OPSET if plain is None else plain.opset
-    with _quiet(), _uncollected(), torch.no_grad():
+    with _quiet(), _without_gc(), torch.no_grad():
         program = torch.onnx.export(
             _Positional(module),
             example,
@@ -104,7 +104,7 @@ def _strip_notes(model: ir.Model) -> None:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_gc() -> Iterator[None]:
     """Look for no reference cycles meanwhile: tracing makes millions of small objects, and a fifth of its time went
     into looking through them. Tensors do not wait for that, so the peak is the same.
     """

@@ -24,7 +24,7 @@ DTYPES: Mapping[ir.DataType, str] = {
 }
 """Tensors that ONNX Runtime's CPU kernels compute with, by the manifest's names."""
 
-AGAIN = "Export it again: optimum-cli export onnx --model CHECKPOINT --opset 18 DIRECTORY."
+EXPORT_AGAIN = "Export it again: optimum-cli export onnx --model CHECKPOINT --opset 18 DIRECTORY."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,8 @@ class PlainGraph:
         opset = model.opset_imports.get("", 0)
         if opset not in OPSETS:
             raise CheckpointError(
-                f"{title} uses operators of opset {opset}; expected {OPSETS.start} to {OPSETS.stop - 1}.", remedy=AGAIN
+                f"{title} uses operators of opset {opset}; expected {OPSETS.start} to {OPSETS.stop - 1}.",
+                remedy=EXPORT_AGAIN,
             )
         dtype = _bulk(model.graph.initializers)
         if dtype not in (ir.DataType.FLOAT, ir.DataType.FLOAT16):
@@ -92,11 +93,11 @@ class PlainGraph:
             opset=opset,
             dtype=DTYPES[dtype],
             inputs={
-                _named(value, title): _tensor(value, title)
+                _name_of(value, title): _tensor(value, title)
                 for value in model.graph.inputs
                 if value.name not in model.graph.initializers
             },
-            outputs={_named(value, title): _tensor(value, title) for value in model.graph.outputs},
+            outputs={_name_of(value, title): _tensor(value, title) for value in model.graph.outputs},
         )
 
 
@@ -142,7 +143,7 @@ def _bulk(weights: Mapping[str, ir.Value]) -> ir.DataType:
     return sizes.most_common(1)[0][0] if sizes else ir.DataType.FLOAT
 
 
-def _named(value: ir.Value, title: str) -> str:
+def _name_of(value: ir.Value, title: str) -> str:
     if value.name is None:
         raise CheckpointError(f"{title} has a tensor without a name.", remedy="Get the file again.")
     return value.name

@@ -23,8 +23,8 @@ from latentlink.export.graphs.plain import PlainGraph
 DOMAIN = "latentlink"
 OPERATOR = "Plain"
 
-Dim: TypeAlias = int | torch.SymInt
-OutputShapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[Dim]]]
+TracedDim: TypeAlias = int | torch.SymInt
+OutputShapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence[TracedDim]]]
 """The shapes of a graph's outputs from its inputs, both by name."""
 
 
@@ -85,9 +85,9 @@ class StandIn(nn.Module):
         Raises:
             CheckpointError: The graph has another set of inputs than the arguments given.
         """
-        given = self._inputs(dict(zip(self.arguments, positional, strict=False)) | named)
-        shapes = {name: list(shape) for name, shape in self.shapes(given).items() if name in self.graph.outputs}
-        results = self._traced(given, shapes) if torch.onnx.is_in_onnx_export() else self._run(given, list(shapes))
+        inputs = self._inputs(dict(zip(self.arguments, positional, strict=False)) | named)
+        shapes = {name: list(shape) for name, shape in self.shapes(inputs).items() if name in self.graph.outputs}
+        results = self._traced(inputs, shapes) if torch.onnx.is_in_onnx_export() else self._run(inputs, list(shapes))
         return self.returns(dict(zip(shapes, results, strict=True)))
 
     def _inputs(self, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -105,18 +105,18 @@ class StandIn(nn.Module):
             )
         return {name: tensors[name].to(DTYPES[tensor.dtype]) for name, tensor in self.graph.inputs.items()}
 
-    def _traced(self, given: Mapping[str, Tensor], shapes: Mapping[str, list[Dim]]) -> Sequence[Tensor]:
+    def _traced(self, inputs: Mapping[str, Tensor], shapes: Mapping[str, list[TracedDim]]) -> Sequence[Tensor]:
         return torch.onnx.ops.symbolic_multi_out(
             f"{DOMAIN}::{OPERATOR}",
-            list(given.values()),
-            {"path": str(self.graph.path), "inputs": list(given), "outputs": list(shapes)},
+            list(inputs.values()),
+            {"path": str(self.graph.path), "inputs": list(inputs), "outputs": list(shapes)},
             dtypes=[DTYPES[self.graph.outputs[name].dtype] for name in shapes],
             shapes=list(shapes.values()),
             version=1,
         )
 
-    def _run(self, given: Mapping[str, Tensor], outputs: Sequence[str]) -> list[Tensor]:
-        feeds = {name: tensor.detach().numpy() for name, tensor in given.items()}
+    def _run(self, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> list[Tensor]:
+        feeds = {name: tensor.detach().numpy() for name, tensor in inputs.items()}
         return [torch.from_numpy(array) for array in run_plain(self.graph, feeds, outputs)]
 
 

@@ -41,9 +41,9 @@ def _inline(model: ir.Model, place: ir.Node, plain: ir.Model, path: Path) -> Non
     if plain.opset_imports[""] != model.opset_imports[""]:
         raise RuntimeError(f"{path} has opset {plain.opset_imports['']}, what is around it {model.opset_imports['']}")
     title = f"{path.parent.name}/{path.name}"
-    given = dict(zip(place.attributes["inputs"].as_strings(), place.inputs, strict=True))
+    replacements = dict(zip(place.attributes["inputs"].as_strings(), place.inputs, strict=True))
     for value in [value for value in plain.graph.inputs if not value.is_initializer()]:
-        replacement = given[value.name or ""]
+        replacement = replacements[value.name or ""]
         if replacement is None:
             raise RuntimeError(f"{title} is given no {value.name}")
         if _rank(value) == 0 and _rank(replacement) == 1:

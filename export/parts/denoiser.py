@@ -53,7 +53,7 @@ def denoiser_component(
     rows = "N" if guidance == "cfg" else "B"
     around = (latent.at("masked"),) if repaints else (latent.at("init"), latent.at("initnoise"))
 
-    def reading(read: Sequence[TextEmbedding], *features: Port) -> tuple[Port, ...]:
+    def ports_for(embeddings: Sequence[TextEmbedding], *features: Port) -> tuple[Port, ...]:
         """Inputs of a network that reads these texts, and features before them."""
         return (
             latent.at("x"),
@@ -62,7 +62,10 @@ def denoiser_component(
             *around,
             mask_port(space.downscale),
             *features,
-            *(text_port(text, options.io_dtype, rows=rows, tokens=(tokens or {}).get(text.name, "S")) for text in read),
+            *(
+                text_port(text, options.io_dtype, rows=rows, tokens=(tokens or {}).get(text.name, "S"))
+                for text in embeddings
+            ),
             *(condition_port(name, size, rows=rows) for name, size in (conditions or {}).items()),
             *(() if guidance is None else (guidance_port(guidance),)),
             coefficients_port(),
@@ -79,7 +82,7 @@ def denoiser_component(
         )
 
     if options.step_cache is None:
-        return component("denoiser", predict, reading(texts))
+        return component("denoiser", predict, ports_for(texts))
     at = cut_unet(predict, options.step_cache, space=space, texts=texts, rows=rows, dtype=options.io_dtype)
-    shallow = component(SHALLOW, ShallowUNet(at, texts), reading(at.texts, at.feature))
-    return replace(component("denoiser", WholeUNet(at), reading(texts), at.feature), shallow=shallow)
+    shallow = component(SHALLOW, ShallowUNet(at, texts), ports_for(at.texts, at.feature))
+    return replace(component("denoiser", WholeUNet(at), ports_for(texts), at.feature), shallow=shallow)

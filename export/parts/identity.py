@@ -31,7 +31,7 @@ def latent_space(
     config: Mapping[str, Any],
     vae_state: Mapping[str, Tensor],
     candidate: LatentSpace | None,
-    asked: str | LatentSpace | None,
+    option: str | LatentSpace | None,
     label: str,
 ) -> LatentSpace:
     """Decide the latent space of a VAE.
@@ -40,7 +40,7 @@ def latent_space(
         config: The VAE's config as it stands in the checkpoint, class defaults not filled in.
         vae_state: Its weights.
         candidate: The known space whose architecture this is, where the rest of the checkpoint agrees.
-        asked: What the user said: with `--space` a known space or a name for a space of its own, with `--space-of` a
+        option: What the user said: with `--space` a known space or a name for a space of its own, with `--space-of` a
             space.
         label: Name for a space of its own where the user gave none.
 
@@ -48,47 +48,47 @@ def latent_space(
         CheckpointError: The evidence contradicts itself or does not suffice.
     """
     channels, downscale = vae_layout(config)
-    stated = _stated(config)
-    given = _given(asked)
-    if given is not None:
-        if (channels, downscale) != (given.channels, given.downscale) or _contradicts(given, stated):
+    stated = _affine_of(config)
+    choice = _named_space(option)
+    if choice is not None:
+        if (channels, downscale) != (choice.channels, choice.downscale) or _contradicts(choice, stated):
             numbers = "".join(f", {what} {value}" for what, value in stated.items()) or ", scaling none"
             raise CheckpointError(
-                f"{_means(asked, given)}, but the VAE's config says {channels} channels, /{downscale}{numbers}.",
+                f"{_meaning(option, choice)}, but the VAE's config says {channels} channels, /{downscale}{numbers}.",
                 remedy="Leave it out to keep what the config says, or name another space.",
             )
-        return given
-    if asked is None and candidate is not None and not _contradicts(candidate, stated):
+        return choice
+    if option is None and candidate is not None and not _contradicts(candidate, stated):
         return candidate
     if "scaling" not in stated:
         raise _question(channels, downscale)
     encoder = {k: v for k, v in vae_state.items() if k.startswith(("encoder.", "quant_conv."))}
-    name = asked if isinstance(asked, str) else label
+    name = option if isinstance(option, str) else label
     return LatentSpace(name=name, channels=channels, downscale=downscale, **stated, weights=weights_sha256(encoder))
 
 
-def distilled_space(*, channels: int, downscale: int, asked: str | LatentSpace | None) -> LatentSpace:
+def distilled_space(*, channels: int, downscale: int, option: str | LatentSpace | None) -> LatentSpace:
     """The space of a VAE that was distilled from another: nothing of its own tells it, so the user has to.
 
     Args:
         channels: Of its latent.
         downscale: Pixels a latent element.
-        asked: As for `latent_space`.
+        option: As for `latent_space`.
 
     Raises:
         CheckpointError: The user said nothing, or what does not fit.
     """
-    given = _given(asked)
-    if given is not None:
-        if (channels, downscale) != (given.channels, given.downscale):
+    choice = _named_space(option)
+    if choice is not None:
+        if (channels, downscale) != (choice.channels, choice.downscale):
             raise CheckpointError(
-                f"{_means(asked, given)}, but the VAE's config says {channels} channels, /{downscale}.",
+                f"{_meaning(option, choice)}, but the VAE's config says {channels} channels, /{downscale}.",
                 remedy="Name the space of the VAE that it was distilled from.",
             )
-        return given
+        return choice
     fitting = _fitting(channels, downscale)
     known = "; ".join(map(_title, fitting)) or "none"
-    unknown = "" if asked is None else f", and --space {asked} names no known one"
+    unknown = "" if option is None else f", and --space {option} names no known one"
     named = f" with --space {'|'.join(space.name for space in fitting)}, or" if fitting else ""
     raise CheckpointError(
         "A VAE that was distilled from another reads that one's latent space, and its config does not say which"
@@ -97,13 +97,17 @@ def distilled_space(*, channels: int, downscale: int, asked: str | LatentSpace |
     )
 
 
-def _given(asked: str | LatentSpace | None) -> LatentSpace | None:
+def _named_space(option: str | LatentSpace | None) -> LatentSpace | None:
     """The space that the user gave or named, None where that is a new name or nothing."""
-    return KNOWN_SPACES.get(asked) if isinstance(asked, str) else asked
+    return KNOWN_SPACES.get(option) if isinstance(option, str) else option
 
 
-def _means(asked: str | LatentSpace | None, given: LatentSpace) -> str:
-    return f"--space {asked} means {given.numbers()}" if isinstance(asked, str) else f"--space-of means {_title(given)}"
+def _meaning(option: str | LatentSpace | None, choice: LatentSpace) -> str:
+    return (
+        f"--space {option} means {choice.numbers()}"
+        if isinstance(option, str)
+        else f"--space-of means {_title(choice)}"
+    )
 
 
 def _title(space: LatentSpace) -> str:
@@ -164,7 +168,7 @@ def _malformed(key: str, value: object, expected: str) -> CheckpointError:
     )
 
 
-def _stated(config: Mapping[str, Any]) -> dict[str, Any]:
+def _affine_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of the affine that a VAE's config states, as `LatentSpace` names them."""
     stated: dict[str, Any] = {}
     for key, name in (("scaling_factor", "scaling"), ("shift_factor", "shift")):

@@ -20,7 +20,7 @@ class SchedulerRow:
     Args:
         sampler: Its name.
         allowed: Of settings that change the update.
-        unsaid: Defaults of the class that are not among those values.
+        class_defaults: Defaults of the class that are not among those values.
         at_sigma_min: As `allowed`, where `final_sigmas_type` is "sigma_min"; ending at zero overrides them.
         algorithms: Other samplers that the class is by its `algorithm_type`, with a noise schedule.
         flow: Whether a sampler of that name fits models of flows.
@@ -29,7 +29,7 @@ class SchedulerRow:
 
     sampler: str
     allowed: Allowed = field(default_factory=dict)
-    unsaid: Mapping[str, object] = field(default_factory=dict)
+    class_defaults: Mapping[str, object] = field(default_factory=dict)
     at_sigma_min: Allowed = field(default_factory=dict)
     algorithms: Mapping[str, str] = field(default_factory=dict)
     flow: bool = False
@@ -80,7 +80,7 @@ SOLVERS: Mapping[str, SchedulerRow] = {
     "LCMScheduler": SchedulerRow(sampler="lcm"),
     "LMSDiscreteScheduler": SchedulerRow(sampler="lms"),
     "PNDMScheduler": SchedulerRow(
-        sampler="pndm", allowed={"skip_prk_steps": (True,)}, unsaid={"skip_prk_steps": False}
+        sampler="pndm", allowed={"skip_prk_steps": (True,)}, class_defaults={"skip_prk_steps": False}
     ),
     "TCDScheduler": SchedulerRow(sampler="tcd"),
     "UniPCMultistepScheduler": SchedulerRow(
@@ -119,7 +119,7 @@ def solver(config: Mapping[str, Any], *, flow: bool) -> str | None:
         sampler = found.algorithms[config["algorithm_type"]]
         del allowed["algorithm_type"]
     for key, values in allowed.items():
-        value = config.get(key, found.unsaid.get(key, values[0]))
+        value = config.get(key, found.class_defaults.get(key, values[0]))
         if value not in values:
             raise CheckpointError(
                 f"The checkpoint's {kind} has {key} {value!r}, which sampler {sampler!r} does not compute; "

@@ -54,56 +54,56 @@ class Step(TypedModule):
 
     def before(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """What the model reads, a row a prediction: latent, feature and text in the core's dtype, all else float32."""
-        given = dict(zip(self.roles, tensors, strict=True))
-        column = self._columns(given)
-        y = column["c_in"] * self._blended(given, column)
-        if "masked" in given:
-            y = torch.cat([y, given["mask"], given["masked"].float()], dim=1)
-        timestep = given["coefficients"][:, COEFFICIENTS.index("t")]
-        prompts = [(role, given[role]) for role in given if role.startswith(("feature", "text", "condition"))]
+        inputs = dict(zip(self.roles, tensors, strict=True))
+        column = self._columns(inputs)
+        y = column["c_in"] * self._blended(inputs, column)
+        if "masked" in inputs:
+            y = torch.cat([y, inputs["mask"], inputs["masked"].float()], dim=1)
+        timestep = inputs["coefficients"][:, COEFFICIENTS.index("t")]
+        prompts = [(role, inputs[role]) for role in inputs if role.startswith(("feature", "text", "condition"))]
         conditioning = [
             tensor if role.startswith("condition") else tensor.to(self.compute_dtype) for role, tensor in prompts
         ]
-        if "cfg" in given:
+        if "cfg" in inputs:
             # Row n of what they carry belongs to picture n mod B. Gathers leave B and the rows independent free
             # dimensions for the exporter, where chunk or repeat would tie them.
             batch, rows = y.shape[0], prompts[0][1].shape[0]
             picture = torch.arange(rows, device=y.device) % torch.full((1,), batch, device=y.device)
             y, timestep = y[picture], timestep[picture]
-        if "embedded" in given:
-            conditioning.append(given["embedded"])
+        if "embedded" in inputs:
+            conditioning.append(inputs["embedded"])
         return (y.to(self.compute_dtype), timestep, *conditioning)
 
     def after(self, prediction: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         """x' and D from the model's prediction, one row for each of `before`'s."""
-        given = dict(zip(self.roles, tensors, strict=True))
-        column = self._columns(given)
-        x, y = given["x"].float(), self._blended(given, column)
+        inputs = dict(zip(self.roles, tensors, strict=True))
+        column = self._columns(inputs)
+        x, y = inputs["x"].float(), self._blended(inputs, column)
         guided = prediction.float()
-        if "cfg" in given:
+        if "cfg" in inputs:
             batch, rows = x.shape[0], guided.shape[0]
             first = torch.arange(batch, device=x.device)
             uncond, cond = guided[first], guided[first + (rows - batch)]
-            guided = uncond + given["cfg"][:, None, None, None] * (cond - uncond)
+            guided = uncond + inputs["cfg"][:, None, None, None] * (cond - uncond)
         denoised = column["p"] * y + column["q"] * guided
-        after = column["a"] * y + column["own"] * x + column["b0"] * denoised + column["c"] * given["noise"].float()
+        after = column["a"] * y + column["own"] * x + column["b0"] * denoised + column["c"] * inputs["noise"].float()
         for age in range(1, HISTORY + 1):
-            after = after + column[f"b{age}"] * given[f"history{age}"].float()
+            after = after + column[f"b{age}"] * inputs[f"history{age}"].float()
         return after.to(self.interface_dtype), denoised.to(self.interface_dtype)
 
-    def _columns(self, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _columns(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return {
             name: values[:, None, None, None]
-            for name, values in zip(COEFFICIENTS, given["coefficients"].unbind(1), strict=True)
+            for name, values in zip(COEFFICIENTS, inputs["coefficients"].unbind(1), strict=True)
         }
 
-    def _blended(self, given: dict[str, Tensor], column: dict[str, Tensor]) -> Tensor:
+    def _blended(self, inputs: dict[str, Tensor], column: dict[str, Tensor]) -> Tensor:
         """y: x where the mask says repaint, the picture at this row's noise level where it says keep."""
-        x = given["x"].float()
-        if "init" not in given:
+        x = inputs["x"].float()
+        if "init" not in inputs:
             return x
-        picture = column["init"] * given["init"].float() + column["renoise"] * given["initnoise"].float()
-        return x + (1 - given["mask"]) * ((column["keep"] - 1) * x + picture)
+        picture = column["init"] * inputs["init"].float() + column["renoise"] * inputs["initnoise"].float()
+        return x + (1 - inputs["mask"]) * ((column["keep"] - 1) * x + picture)
 
 
 def _role(port: Port) -> str:

@@ -74,7 +74,7 @@ def cut_unet(
     reads = getattr(last, "has_cross_attention", False) or (layers > 1 and getattr(first, "has_cross_attention", False))
     identity = {"weights": weights_sha256(unet.state_dict()), "layers": layers}
     # the last layers read it beside an output of the first ones
-    channels = last.resnets[-layers].conv1.in_channels - _beside(unet, layers)
+    channels = last.resnets[-layers].conv1.in_channels - _joined_channels(unet, layers)
     return UNetCut(
         predict=predict,
         layers=layers,
@@ -84,7 +84,7 @@ def cut_unet(
     )
 
 
-def _beside(unet: Any, layers: int) -> int:
+def _joined_channels(unet: Any, layers: int) -> int:
     """Channels of the first layers' output that is joined with the feature."""
     return int(unet.conv_in.out_channels if layers == 1 else unet.down_blocks[0].resnets[layers - 2].conv2.out_channels)
 
@@ -103,7 +103,7 @@ class WholeUNet(nn.Module):
             written.append(tensor)
             return tensor
 
-        with _hooked(self.deep, keep):
+        with _output_hook(self.deep, keep):
             prediction: Tensor = self.predict(*tensors)
         return prediction, written[0]
 
@@ -124,23 +124,23 @@ class ShallowUNet(nn.Module):
         self.unread = tuple(None if text in at.texts else text.width for text in texts)
 
     def forward(self, latent: Tensor, timestep: Tensor, feature: Tensor, *others: Tensor) -> Tensor:
-        given = iter(others)
+        remaining = iter(others)
         rows = latent.shape[0]  # len() would be a number, and fix it in the trace
         texts = [
-            next(given) if width is None else latent.new_zeros(1, 1, width).expand(rows, 1, width)
+            next(remaining) if width is None else latent.new_zeros(1, 1, width).expand(rows, 1, width)
             for width in self.unread
         ]
-        with _hooked(self.deep, lambda tensor: feature):
-            prediction: Tensor = self.predict(latent, timestep, *texts, *given)
+        with _output_hook(self.deep, lambda tensor: feature):
+            prediction: Tensor = self.predict(latent, timestep, *texts, *remaining)
         return prediction
 
 
 @contextmanager
-def _hooked(module: nn.Module, replace: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """What the module returns goes through `replace`, until the block ends."""
+def _output_hook(module: nn.Module, substitute: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """What the module returns goes through `substitute`, until the block ends."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
-        return (replace(output[0]), *output[1:]) if isinstance(output, tuple) else replace(output)
+        return (substitute(output[0]), *output[1:]) if isinstance(output, tuple) else substitute(output)
 
     handle = module.register_forward_hook(hook)
     try:

@@ -136,17 +136,17 @@ class _Encode(TypedModule):
         self.interface_dtype = interface_dtype
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        done = self.core(input_ids=tokens.long(), output_hidden_states=True)
-        return tuple(self._read(done, output).to(self.interface_dtype) for output in self.outputs)
+        result = self.core(input_ids=tokens.long(), output_hidden_states=True)
+        return tuple(self._read(result, output).to(self.interface_dtype) for output in self.outputs)
 
-    def _read(self, done: Any, output: Hidden | Pooled) -> Tensor:
+    def _read(self, result: Any, output: Hidden | Pooled) -> Tensor:
         if isinstance(output, Pooled):
-            pooled: Tensor = done.text_embeds if output.projected else done.pooler_output
+            pooled: Tensor = result.text_embeds if output.projected else result.pooler_output
             return pooled
         if output.norm and output.skip == 0:
-            last: Tensor = done.last_hidden_state
+            last: Tensor = result.last_hidden_state
             return last
-        hidden: Tensor = done.hidden_states[-(output.skip + 1)]
+        hidden: Tensor = result.hidden_states[-(output.skip + 1)]
         if output.norm:
             clip: Any = getattr(self.core, "text_model", self.core)
             hidden = clip.final_layer_norm(hidden)

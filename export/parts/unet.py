@@ -128,11 +128,11 @@ def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
     Raises:
         CheckpointError: `sample_size` is neither.
     """
-    said = config.get("sample_size") or default
-    sides = tuple(said) if isinstance(said, list | tuple) else (said, said)
+    value = config.get("sample_size") or default
+    sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise CheckpointError(
-            f"The UNet's config has sample_size {said!r}; expected a whole number above 0, or two: height and width.",
+            f"The UNet's config has sample_size {value!r}; expected a whole number above 0, or two: height and width.",
             remedy="Get the checkpoint again.",
         )
     return sides

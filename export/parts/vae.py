@@ -182,8 +182,8 @@ def halves_as_components(
 def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
     # diffusers notes which values of a config are its class's defaults
     unsaid = "force_upcast" in config.get("_use_default_values", ())
-    said = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"
-    return f"{said}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{said}, so float16 may overflow"
+    reason = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"
+    return f"{reason}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{reason}, so float16 may overflow"
 
 
 def load_vae(
@@ -206,13 +206,13 @@ def load_vae(
     space = latent_space(
         config=checkpoint.config("vae"),
         vae_state=vae.state_dict(),
-        candidate=candidate if candidate and _of_published_size(checkpoint.config("vae")) else None,
-        asked=options.space,
+        candidate=candidate if candidate and _has_published_size(checkpoint.config("vae")) else None,
+        option=options.space,
         label=checkpoint.label,
     )
     return vae, space
 
 
-def _of_published_size(config: Mapping[str, Any]) -> bool:
+def _has_published_size(config: Mapping[str, Any]) -> bool:
     """Whether the VAE has the widths of every published one of its class."""
     return list(config.get("block_out_channels", ())) == [128, 256, 512, 512]

@@ -52,7 +52,7 @@ def matches(checkpoint: Checkpoint) -> bool:
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`: those of dev where guidance is embedded, else of schnell."""
     multiple = vae_layout(checkpoint.config("vae"))[1] * PATCH
-    guided = _guided(checkpoint)
+    guided = _has_guidance(checkpoint)
     scheduler = checkpoint.config("scheduler")
     return {
         "schedule": {**training_schedule(scheduler), "token_side": multiple, "sigma_grid": "uniform"},
@@ -93,26 +93,26 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         network=T5EncoderModel,
         known=T5_XXL,
         outputs=(Hidden(),),
-        tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_2"), 512 if _guided(checkpoint) else 256),
+        tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_2"), 512 if _has_guidance(checkpoint) else 256),
         options=options,
     )
     hidden = second.embeddings
     yield second
     del second
     yield denoiser_component(
-        _Packed(checkpoint.network("transformer", FluxTransformer2DModel)),
+        PackedTransformer(checkpoint.network("transformer", FluxTransformer2DModel)),
         options=options,
         space=space,
         texts=(*hidden, *pooled),
-        guidance="embedded" if _guided(checkpoint) else None,
+        guidance="embedded" if _has_guidance(checkpoint) else None,
     )
 
 
-def _guided(checkpoint: Checkpoint) -> bool:
+def _has_guidance(checkpoint: Checkpoint) -> bool:
     return bool(checkpoint.config("transformer").get("guidance_embeds", False))
 
 
-class _Packed(nn.Module):
+class PackedTransformer(nn.Module):
     """`(latent [B, C, h, w], timestep [B], text [B, S, D], pooled [B, P][, w [B]])` to the velocity `[B, C, h, w]`."""
 
     def __init__(self, transformer: Any) -> None:

@@ -108,7 +108,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         yield component
         del component
     yield denoiser_component(
-        _Joint(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
+        JointTransformer(checkpoint.network("transformer", SD3Transformer2DModel), t5=t5),
         options=options,
         space=space,
         texts=(*hiddens, *pooled),
@@ -116,7 +116,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     )
 
 
-class _Joint(nn.Module):
+class JointTransformer(nn.Module):
     """`(latent, timestep, clip_l, clip_g[, t5], pooled_l, pooled_g)`: the texts are padded and joined in here."""
 
     def __init__(self, transformer: Any, *, t5: bool) -> None:

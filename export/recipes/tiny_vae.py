@@ -123,7 +123,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     config = checkpoint.config("vae")
     channels, downscale = tiny_vae_layout(config)
     scaling, shift = own_affine(config)
-    space = distilled_space(channels=channels, downscale=downscale, asked=options.space)
+    space = distilled_space(channels=channels, downscale=downscale, option=options.space)
     vae = checkpoint.network("vae", AutoencoderTiny)
     # The space's own affine is of the VAE it was distilled from, whose raw latent this one never sees.
     affine = Affine(replace(space, scaling=scaling, shift=shift, mean=None, std=None))

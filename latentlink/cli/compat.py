@@ -79,7 +79,7 @@ def _print(pairings: list[Pairing]) -> None:
     for pairing in pairings:
         direct, moved = (
             "" if number is None else "equal" if number == float("inf") else f"{number:.1f} dB"
-            for number in (pairing.direct_psnr, pairing.moved_psnr)
+            for number in (pairing.direct_psnr, pairing.transfer_psnr)
         )
         table.add_row(pairing.denoiser, pairing.decoder, pairing.verdict, direct, moved)
     console.print(table)

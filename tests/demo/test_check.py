@@ -13,7 +13,7 @@ def test_every_drawn_scene_is_right_for_its_caption(style: str) -> None:
     every = list(scenes())
     verdicts = [check(picture, scene) for picture, scene in zip(_drawn(style), every, strict=True)]
 
-    assert [verdict.asked.caption for verdict in verdicts if not verdict.right] == []
+    assert [verdict.scene.caption for verdict in verdicts if not verdict.right] == []
     # A small star of 15 pixels' radius can fill its box as a triangle does.
     assert sum(not verdict.right_shape for verdict in verdicts) <= len(every) // 100
 

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
-from latentlink.export.graphs import AGAIN, Dim, PlainGraph, StandIn
+from latentlink.export.graphs import EXPORT_AGAIN, PlainGraph, StandIn, TracedDim
 
-NetworkShapes = Callable[[Any, Mapping[str, Tensor]], Mapping[str, Sequence[Dim]]]
+NetworkShapes = Callable[[Any, Mapping[str, Tensor]], Mapping[str, Sequence[TracedDim]]]
 Returns = Callable[[Any, Mapping[str, Tensor]], Any]
 
 
@@ -46,12 +46,12 @@ class PlainNetwork:
         check_inputs(graph, self.inputs)
         if self.result not in graph.outputs:
             raise CheckpointError(
-                f"{graph.title} writes {', '.join(graph.outputs)}; expected {self.result}.", remedy=AGAIN
+                f"{graph.title} writes {', '.join(graph.outputs)}; expected {self.result}.", remedy=EXPORT_AGAIN
             )
         module = StandIn(
             graph,
             arguments=tuple(self.inputs),
-            shapes=lambda given: self.shapes(config, given),
+            shapes=lambda inputs: self.shapes(config, inputs),
             returns=lambda outputs: self.returns(config, outputs),
             config=config,
         )
@@ -70,7 +70,7 @@ def check_inputs(graph: PlainGraph, known: Mapping[str, tuple[int, ...]]) -> Non
     if unknown:
         raise CheckpointError(
             f"{graph.title} reads {', '.join(unknown)}, which an export of Optimum has not; it has {', '.join(known)}.",
-            remedy=AGAIN,
+            remedy=EXPORT_AGAIN,
         )
     for name, tensor in graph.inputs.items():
         fixed = [axis for axis in known[name] if axis < len(tensor.shape) and tensor.shape[axis] is not None]
@@ -114,9 +114,9 @@ class HiddenStates(Sequence[Tensor]):
         return self._outputs[name]
 
 
-def _text_shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Dim]]:
-    prompts, tokens = given["input_ids"].shape
-    every: list[Dim] = [prompts, tokens, config.hidden_size]
+def _text_shapes(config: Any, inputs: Mapping[str, Tensor]) -> dict[str, list[TracedDim]]:
+    prompts, tokens = inputs["input_ids"].shape
+    every: list[TracedDim] = [prompts, tokens, config.hidden_size]
     return {
         "last_hidden_state": every,
         "pooler_output": [prompts, config.hidden_size],
@@ -134,7 +134,7 @@ def _text_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
     )
 
 
-def _projected_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
+def _projection_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
     from transformers.models.clip.modeling_clip import CLIPTextModelOutput
 
     return CLIPTextModelOutput(
@@ -153,8 +153,8 @@ def _t5_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
 def _spatial(result: str, source: str) -> NetworkShapes:
     """A prediction of the size of its latent, with the channels that the config says."""
 
-    def shapes(config: Any, given: Mapping[str, Tensor]) -> dict[str, list[Dim]]:
-        rows, _, height, width = given[source].shape
+    def shapes(config: Any, inputs: Mapping[str, Tensor]) -> dict[str, list[TracedDim]]:
+        rows, _, height, width = inputs[source].shape
         return {result: [rows, config.out_channels, height, width]}
 
     return shapes
@@ -173,7 +173,7 @@ NETWORKS: Mapping[str, PlainNetwork] = {
     "CLIPTextModelWithProjection": PlainNetwork(
         inputs=TOKENS,
         shapes=_text_shapes,
-        returns=_projected_returns,
+        returns=_projection_returns,
         result="text_embeds",
         attributes=("text_projection",),
     ),

@@ -10,7 +10,7 @@ from torch import nn
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.optimum.networks import check_inputs
 from latentlink.export.checkpoints.optimum.weights import PlainWeights
-from latentlink.export.graphs import AGAIN, PlainGraph, StandIn
+from latentlink.export.graphs import EXPORT_AGAIN, PlainGraph, StandIn
 
 FREE = (0, 2, 3)
 
@@ -79,10 +79,12 @@ def encoder_of(graph: PlainGraph, config: Any) -> StandIn:
 def _half(graph: PlainGraph, *, reads: str, writes: str, channels: int, size: Any) -> StandIn:
     check_inputs(graph, {reads: FREE})
     if writes not in graph.outputs:
-        raise CheckpointError(f"{graph.title} writes {', '.join(graph.outputs)}; expected {writes}.", remedy=AGAIN)
+        raise CheckpointError(
+            f"{graph.title} writes {', '.join(graph.outputs)}; expected {writes}.", remedy=EXPORT_AGAIN
+        )
 
-    def shapes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
-        batch, _, height, width = given[reads].shape
+    def shapes(inputs: Mapping[str, Any]) -> dict[str, list[Any]]:
+        batch, _, height, width = inputs[reads].shape
         return {writes: [batch, channels, size(height), size(width)]}
 
     return StandIn(graph, arguments=(reads,), shapes=shapes, returns=lambda outputs: outputs[writes])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.export.checkpoints.single_file.clip import CLIP_G, CLIP_L, EARLY_CLIP_L, OPEN_CLIP, UNPROJECTED_CLIP_L
-from latentlink.export.checkpoints.single_file.family import FLOW, PREDICTED, Family, Slot, TrainingDefaults
+from latentlink.export.checkpoints.single_file.family import FLOW, PREDICTION_TYPES, Family, Slot, TrainingDefaults
 from latentlink.export.checkpoints.single_file.flux import FLUX
 from latentlink.export.checkpoints.single_file.mmdit import MMDIT
 from latentlink.export.checkpoints.single_file.t5 import T5
@@ -16,16 +16,16 @@ from latentlink.export.checkpoints.single_file.vae import DIFFUSERS_VAE, LDM_VAE
 END = "<|endoftext|>"
 
 
-UNETS = Slot(part="unet", cls="UNet2DConditionModel", stored=((LDM_PREFIX, UNET), ("", UNET)))
-MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", stored=((LDM_PREFIX, MMDIT), ("", MMDIT)))
-FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", stored=((LDM_PREFIX, FLUX), ("", FLUX)))
+UNETS = Slot(part="unet", cls="UNet2DConditionModel", places=((LDM_PREFIX, UNET), ("", UNET)))
+MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", places=((LDM_PREFIX, MMDIT), ("", MMDIT)))
+FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", places=((LDM_PREFIX, FLUX), ("", FLUX)))
 
 VAE_SLOT = Slot(
     part="vae",
     cls="AutoencoderKL",
-    stored=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE)),
+    places=(("first_stage_model.", LDM_VAE), ("vae.", LDM_VAE)),
 )
-VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", stored=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE_SLOT.stored))
+VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", places=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE_SLOT.places))
 
 T5_ENCODER = ("text_encoders.t5xxl.transformer.", T5)
 CLIP = ("CLIPTokenizer", END)
@@ -57,8 +57,8 @@ DYNAMIC_SHIFT = {
 }
 
 FLUX_TEXT = (
-    Slot(part="text_encoder", cls="CLIPTextModel", stored=(("text_encoders.clip_l.transformer.", CLIP_L),)),
-    Slot(part="text_encoder_2", cls="T5EncoderModel", stored=(T5_ENCODER,)),
+    Slot(part="text_encoder", cls="CLIPTextModel", places=(("text_encoders.clip_l.transformer.", CLIP_L),)),
+    Slot(part="text_encoder_2", cls="T5EncoderModel", places=(T5_ENCODER,)),
 )
 
 FAMILIES: tuple[Family, ...] = (
@@ -74,13 +74,13 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModel",
-                stored=(("cond_stage_model.transformer.", CLIP_L), ("cond_stage_model.transformer.", EARLY_CLIP_L)),
+                places=(("cond_stage_model.transformer.", CLIP_L), ("cond_stage_model.transformer.", EARLY_CLIP_L)),
             ),
         ),
         tokenizers={"tokenizer": CLIP},
-        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=DDIM, sample_size=64))
+        training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=DDIM, sample_size=64))
         | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
-        usual="epsilon",
+        usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder",)},
     ),
     Family(
@@ -92,13 +92,13 @@ FAMILIES: tuple[Family, ...] = (
             "projection_class_embeddings_input_dim": None,
         },
         text_encoders=(
-            Slot(part="text_encoder", cls="CLIPTextModel", stored=(("cond_stage_model.model.", OPEN_CLIP),)),
+            Slot(part="text_encoder", cls="CLIPTextModel", places=(("cond_stage_model.model.", OPEN_CLIP),)),
         ),
         tokenizers={"tokenizer": OPEN},
         # base models are of 512 pixels and predict noise, those of 768 predict v
-        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=DDIM, sample_size=96))
+        training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=DDIM, sample_size=96))
         | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
-        usual=None,
+        usual_prediction=None,
         reads={"cross_attention_dim": ("text_encoder",)},
     ),
     Family(
@@ -109,17 +109,17 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModel",
-                stored=(("conditioner.embedders.0.transformer.", CLIP_L),),
+                places=(("conditioner.embedders.0.transformer.", CLIP_L),),
             ),
             Slot(
                 part="text_encoder_2",
                 cls="CLIPTextModelWithProjection",
-                stored=(("conditioner.embedders.1.model.", OPEN_CLIP),),
+                places=(("conditioner.embedders.1.model.", OPEN_CLIP),),
             ),
         ),
         tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN},
-        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=EULER, sample_size=128)),
-        usual="epsilon",
+        training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=EULER, sample_size=128)),
+        usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder", "text_encoder_2")},
         index={"force_zeros_for_empty_prompt": True},
     ),
@@ -131,12 +131,12 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder_2",
                 cls="CLIPTextModelWithProjection",
-                stored=(("conditioner.embedders.0.model.", OPEN_CLIP),),
+                places=(("conditioner.embedders.0.model.", OPEN_CLIP),),
             ),
         ),
         tokenizers={"tokenizer_2": OPEN},
-        trained=dict.fromkeys(PREDICTED, TrainingDefaults(scheduler=EULER, sample_size=128)),
-        usual="epsilon",
+        training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=EULER, sample_size=128)),
+        usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
         index={"force_zeros_for_empty_prompt": False},
     ),
@@ -148,18 +148,18 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModelWithProjection",
-                stored=(("text_encoders.clip_l.transformer.", UNPROJECTED_CLIP_L),),
+                places=(("text_encoders.clip_l.transformer.", UNPROJECTED_CLIP_L),),
             ),
             Slot(
                 part="text_encoder_2",
                 cls="CLIPTextModelWithProjection",
-                stored=(("text_encoders.clip_g.transformer.", CLIP_G),),
+                places=(("text_encoders.clip_g.transformer.", CLIP_G),),
             ),
-            Slot(part="text_encoder_3", cls="T5EncoderModel", stored=(T5_ENCODER,)),
+            Slot(part="text_encoder_3", cls="T5EncoderModel", places=(T5_ENCODER,)),
         ),
         tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN, "tokenizer_3": T5_TOKENIZER},
-        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
-        usual=FLOW,
+        training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
+        usual_prediction=FLOW,
         reads={
             "pooled_projection_dim": ("text_encoder", "text_encoder_2"),
             "joint_attention_dim": ("text_encoder_3",),
@@ -171,8 +171,8 @@ FAMILIES: tuple[Family, ...] = (
         fits={"guidance_embeds": True, "out_channels": 64},
         text_encoders=FLUX_TEXT,
         tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
-        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
-        usual=FLOW,
+        training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
+        usual_prediction=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
         latent_channels=("out_channels", 4),
     ),
@@ -182,8 +182,8 @@ FAMILIES: tuple[Family, ...] = (
         fits={"guidance_embeds": False, "out_channels": 64},
         text_encoders=FLUX_TEXT,
         tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
-        trained={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
-        usual=FLOW,
+        training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
+        usual_prediction=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
         latent_channels=("out_channels", 4),
     ),

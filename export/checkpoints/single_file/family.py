@@ -9,7 +9,7 @@ from typing import Any
 from latentlink.export.checkpoints.single_file.layout import Layout
 
 # Predictions that a training can have had; a family of the last kind is not asked about it.
-PREDICTED = ("epsilon", "v_prediction", "sample")
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
 FLOW = "flow"
@@ -22,12 +22,12 @@ class Slot:
     Args:
         part: Its name as in `model_index.json`.
         cls: Its class.
-        stored: Prefixes of its tensors' names, each with the layout they are in.
+        places: Prefixes of its tensors' names, each with the layout they are in.
     """
 
     part: str
     cls: str
-    stored: tuple[tuple[str, Layout], ...]
+    places: tuple[tuple[str, Layout], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class Family:
         fits: Values that the denoiser's config has in this family and in no other of the same layout.
         text_encoders: Where the text encoders are.
         tokenizers: Class and padding token by part; None where the tokenizer's own is right.
-        trained: By prediction type.
-        usual: The prediction type of all published models that do not say otherwise, None where it has to be asked.
+        training: By prediction type.
+        usual_prediction: The prediction type of all published models that do not say otherwise, None where it has to be asked.
         reads: Key of the denoiser's config: the text encoders whose widths make it up.
         index: What the published `model_index.json` says besides the classes, where a recipe reads it.
         latent_channels: Key of the denoiser's config, and how many of it a channel of the VAE's latent takes.
@@ -65,8 +65,8 @@ class Family:
     fits: Mapping[str, Any]
     text_encoders: tuple[Slot, ...]
     tokenizers: Mapping[str, tuple[str, str | None]]
-    trained: Mapping[str, TrainingDefaults]
-    usual: str | None
+    training: Mapping[str, TrainingDefaults]
+    usual_prediction: str | None
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index: Mapping[str, Any] = field(default_factory=dict)
     latent_channels: tuple[str, int] = ("out_channels", 1)

@@ -14,7 +14,7 @@ from latentlink.errors import CheckpointError
 
 # Where the parts of a whole model are, and names that say something about it: a network that stands in a file without a
 # prefix owns none of these.
-OWNED = (
+PART_PREFIXES = (
     "model.diffusion_model.",
     "model_ema.",
     "first_stage_model.",
@@ -23,7 +23,7 @@ OWNED = (
     "conditioner.",
     "text_encoders.",
 )
-SAYINGS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm_vpred.sigma_max")
+MARKERS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm_vpred.sigma_max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,4 +128,4 @@ class TensorFile:
     def _names(self, prefix: str) -> list[str]:
         if prefix:
             return [name for name in self.shapes if name.startswith(prefix)]
-        return [name for name in self.shapes if not name.startswith(OWNED) and name not in SAYINGS]
+        return [name for name in self.shapes if not name.startswith(PART_PREFIXES) and name not in MARKERS]

@@ -21,13 +21,13 @@ METADATA = "modelspec.prediction_type"
 METADATA_VALUES = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
-def find_prediction(file: TensorFile, family: Family, asked: str | None) -> str:
-    """The prediction type of a file's denoiser: a key of `family.trained`.
+def find_prediction(file: TensorFile, family: Family, override: str | None) -> str:
+    """The prediction type of a file's denoiser: a key of `family.training`.
 
     Args:
         file: The file.
         family: What it was recognised as.
-        asked: What the user said with `--prediction`.
+        override: What the user said with `--prediction`.
 
     Raises:
         CheckpointError: The evidence contradicts itself or the user, or does not suffice.
@@ -37,37 +37,39 @@ def find_prediction(file: TensorFile, family: Family, asked: str | None) -> str:
             raise CheckpointError(
                 f"{str(file.path)!r} holds {name!r}: its denoiser is preconditioned as in EDM, and no sampler here is."
             )
-    if family.usual == FLOW:
-        if asked is not None:
+    if family.usual_prediction == FLOW:
+        if override is not None:
             raise CheckpointError(
-                f"--prediction {asked} was given, but {family.title} predicts a flow.", remedy="Leave --prediction out."
+                f"--prediction {override} was given, but {family.title} predicts a flow.",
+                remedy="Leave --prediction out.",
             )
         return FLOW
     evidence = dict(_evidence(file))
-    if asked is not None and V_PREDICTION in file.shapes and asked != "v_prediction":
+    if override is not None and V_PREDICTION in file.shapes and override != "v_prediction":
         raise CheckpointError(
-            f"--prediction {asked} was given, but {str(file.path)!r} holds {V_PREDICTION!r}, which says v_prediction.",
+            f"--prediction {override} was given, but {str(file.path)!r} holds {V_PREDICTION!r}, which says "
+            "v_prediction.",
             remedy="Leave --prediction out, or remove that tensor from the file.",
         )
-    if asked is not None:
-        return asked
-    said = {*evidence.values()}
-    if len(said) == 1:
-        return said.pop()
-    if said:
+    if override is not None:
+        return override
+    predictions = {*evidence.values()}
+    if len(predictions) == 1:
+        return predictions.pop()
+    if predictions:
         raise CheckpointError(
             f"{str(file.path)!r} contradicts itself about what the denoiser predicts: "
             + ", ".join(f"{what} says {value}" for what, value in evidence.items())
             + ".",
             remedy="Which is it? Say so with --prediction epsilon or --prediction v_prediction.",
         )
-    if family.usual is None:
+    if family.usual_prediction is None:
         raise CheckpointError(
             f"{str(file.path)!r} is of {family.title}, whose models predict epsilon (the base models of 512 pixels) or "
             "v (those of 768 pixels), and nothing in the file says which.",
             remedy="Which is it? Say so with --prediction epsilon or --prediction v_prediction.",
         )
-    return family.usual
+    return family.usual_prediction
 
 
 def zero_snr(file: TensorFile) -> bool:
@@ -78,6 +80,6 @@ def zero_snr(file: TensorFile) -> bool:
 def _evidence(file: TensorFile) -> Iterator[tuple[str, str]]:
     if V_PREDICTION in file.shapes:
         yield f"the key {V_PREDICTION!r}", "v_prediction"
-    said = METADATA_VALUES.get(file.metadata.get(METADATA, ""))
-    if said is not None:
-        yield f"the header's {METADATA}", said
+    value = METADATA_VALUES.get(file.metadata.get(METADATA, ""))
+    if value is not None:
+        yield f"the header's {METADATA}", value

@@ -93,7 +93,7 @@ def recognise(file: TensorFile) -> Contents:
 
 
 def _find(file: TensorFile, slot: Slot) -> StoredPart | None:
-    for prefix, layout in slot.stored:
+    for prefix, layout in slot.places:
         if prefix + layout.evidence in file.shapes:
             config = layout.config(file.under(prefix, slot.part))
             return StoredPart(cls=slot.cls, prefix=prefix, layout=layout, config=config)
@@ -114,11 +114,11 @@ def _guess(file: TensorFile) -> str:
 
 def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, StoredPart]) -> None:
     """Refuse parts that cannot have been trained together."""
-    for what, read, made in _pairs(family, parts):
-        if read != made:
+    for what, expected, actual in _pairs(family, parts):
+        if expected != actual:
             raise CheckpointError(
-                f"The parts in {str(file.path)!r} do not fit: the denoiser's {what} is {read}, but the other parts "
-                f"make {made}.",
+                f"The parts in {str(file.path)!r} do not fit: the denoiser's {what} is {expected}, but the other parts "
+                f"make {actual}.",
                 remedy="Get the file again, or ask whoever merged it.",
             )
 

@@ -88,7 +88,7 @@ class SingleFile:
         config = self._found(part).config
         if family is None or part != family.denoiser.part or self.prediction is None:
             return config
-        side = family.trained[self.prediction].sample_size
+        side = family.training[self.prediction].sample_size
         return config if side is None else {**config, "sample_size": side}
 
     def network(self, part: str, cls: Any) -> Any:
@@ -125,7 +125,7 @@ class SingleFile:
 
     def _scheduler(self, family: Family) -> dict[str, Any]:
         predicts = str(self.prediction)
-        config = dict(family.trained[predicts].scheduler)
+        config = dict(family.training[predicts].scheduler)
         if predicts != FLOW:
             config["prediction_type"] = predicts
         if zero_snr(self.file):

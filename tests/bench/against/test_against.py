@@ -27,7 +27,7 @@ from latentlink.bench.against import (
     to_json,
 )
 from latentlink.bench.against import rounds as comparing
-from latentlink.bench.against.environment import NotReady, ensure_python, prepare_model
+from latentlink.bench.against.environment import SideNotReady, ensure_python, prepare_model
 from latentlink.bench.against.sides import SIDES, Side
 from latentlink.cli.bench import command
 from latentlink.demo import checkpoint
@@ -179,7 +179,7 @@ def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeyp
     def measured(side: str) -> dict[str, float]:
         calls.append(side)
         if side == "diffusers":
-            raise NotReady("it ended with exit status 1: MemoryError")
+            raise SideNotReady("it ended with exit status 1: MemoryError")
         return {"step": 1.0}
 
     fakes(monkeypatch, measured)
@@ -229,10 +229,10 @@ def test_an_environment_is_made_once_and_again_where_it_was_not_finished(
     def run(pip: list[str], what: str) -> None:
         ran.append(pip[pip.index("--python") + 2 :])
         if fails[0]:
-            raise NotReady(f"{what} failed")
+            raise SideNotReady(f"{what} failed")
 
     monkeypatch.setattr(environment, "_run", run)
-    with pytest.raises(NotReady, match="installing Own failed"):
+    with pytest.raises(SideNotReady, match="installing Own failed"):
         ensure_python(OWN, tmp_path, lambda what: None)
     fails[0] = False
     python = ensure_python(OWN, tmp_path, lambda what: None)
@@ -268,7 +268,7 @@ def test_a_model_is_prepared_once_for_a_state_of_the_checkpoint(
 def test_a_tool_that_is_missing_or_fails_says_so(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    with pytest.raises(NotReady, match=r"preparing the model for Own failed: .*No such file"):
+    with pytest.raises(SideNotReady, match=r"preparing the model for Own failed: .*No such file"):
         prepare_model(OWN, str(tmp_path / "python"), model, tmp_path, lambda what: None)
     assert not [*(tmp_path / "models").glob("own-*[0-9a-f]")]
 

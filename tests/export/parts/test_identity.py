@@ -25,14 +25,14 @@ def decide(
     config: Mapping[str, Any],
     *,
     candidate: str | None = None,
-    asked: str | LatentSpace | None = None,
+    option: str | LatentSpace | None = None,
     state: Any = None,
 ) -> LatentSpace:
     return latent_space(
         config=config,
         vae_state=state or STATE,
         candidate=KNOWN_SPACES[candidate] if candidate else None,
-        asked=asked,
+        option=option,
         label="mine",
     )
 
@@ -53,11 +53,11 @@ def test_a_scaling_factor_that_is_not_the_familys_is_a_space_of_its_own() -> Non
 
 
 def test_what_the_user_names_is_taken_where_the_config_does_not_contradict() -> None:
-    assert decide(CONFIG, asked="sdxl") == KNOWN_SPACES["sdxl"]
+    assert decide(CONFIG, option="sdxl") == KNOWN_SPACES["sdxl"]
     with pytest.raises(CheckpointError, match="--space sdxl means"):
-        decide(CONFIG | {"scaling_factor": 0.18215}, asked="sdxl")
+        decide(CONFIG | {"scaling_factor": 0.18215}, option="sdxl")
     with pytest.raises(CheckpointError, match="16 channels"):
-        decide(CONFIG | {"latent_channels": 16}, asked="sdxl")
+        decide(CONFIG | {"latent_channels": 16}, option="sdxl")
 
 
 HOUSE = LatentSpace(name="house", channels=4, downscale=8, scaling=0.5, weights="1" * 64)
@@ -65,8 +65,8 @@ HOUSE = LatentSpace(name="house", channels=4, downscale=8, scaling=0.5, weights=
 
 @pytest.mark.parametrize("stated", [{}, {"scaling_factor": 0.5}])
 def test_a_space_that_the_user_gives_is_taken_whatever_the_encoder_is(stated: Mapping[str, Any]) -> None:
-    assert decide({**CONFIG, **stated}, asked=HOUSE) == HOUSE
-    assert decide({**CONFIG, **stated}, asked=HOUSE, candidate="sd") == HOUSE
+    assert decide({**CONFIG, **stated}, option=HOUSE) == HOUSE
+    assert decide({**CONFIG, **stated}, option=HOUSE, candidate="sd") == HOUSE
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_space_that_the_user_gives_is_refused_where_the_config_contradicts(
     config: Mapping[str, Any], said: str
 ) -> None:
     with pytest.raises(CheckpointError, match=said):
-        decide({**CONFIG, **config}, asked=HOUSE)
+        decide({**CONFIG, **config}, option=HOUSE)
 
 
 def test_the_question_lists_the_known_spaces_that_fit_with_their_numbers() -> None:
@@ -105,7 +105,7 @@ def test_a_shift_or_a_mean_that_is_not_the_familys_is_not_the_familys_space(stat
     space = decide({**CONFIG, "scaling_factor": 0.18215, **stated}, candidate="sd")
     assert (space.name, space.weights is None) == ("mine", False)
     with pytest.raises(CheckpointError, match="--space sd means"):
-        decide({**CONFIG, **stated}, asked="sd")
+        decide({**CONFIG, **stated}, option="sd")
 
 
 def test_a_config_without_the_vaes_levels_is_refused() -> None:
@@ -114,7 +114,7 @@ def test_a_config_without_the_vaes_levels_is_refused() -> None:
 
 
 def test_a_new_name_is_given_to_a_space_of_its_own() -> None:
-    assert decide(CONFIG | {"scaling_factor": 0.5}, asked="house").name == "house"
+    assert decide(CONFIG | {"scaling_factor": 0.5}, option="house").name == "house"
 
 
 def test_the_space_is_the_encoders_so_a_finetuned_decoder_stays_in_it() -> None:

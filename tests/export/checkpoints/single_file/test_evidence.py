@@ -150,7 +150,7 @@ def space_of(file: Path, asked: str | None = None) -> LatentSpace:
         config=checkpoint.config("vae"),
         vae_state=checkpoint.network("vae", AutoencoderKL).state_dict(),
         candidate=None,
-        asked=asked,
+        option=asked,
         label=checkpoint.label,
     )
 
