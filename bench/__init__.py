@@ -1,1 +1,1 @@
-"""Measurements, also side by side with other systems."""
+"""Measurements, also in comparison with other systems."""

@@ -1,4 +1,4 @@
-"""The two small trained demo models and more decoders: how they are made and checked, and the bundles that ship."""
+"""The two small trained demo models and further decoders: how they are made and checked, and their shipped bundles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 NAMES = ("demo", "demo-b")
 
 DECODERS = ("demo-tiny", "demo-ft")
-"""VAEs of demo's latent space: an AutoencoderTiny, and demo's own with its decoder trained further."""
+"""VAEs for demo's latent space: an AutoencoderTiny, and demo's VAE with a fine-tuned decoder."""
 
 
 def checkpoint(name: str) -> Path:

@@ -1,7 +1,7 @@
-"""Whether a picture shows what its caption says, from its pixels alone.
+"""Checking from pixels alone whether a picture shows its caption.
 
-The border tells the background. What differs from it is the shape, and the middle of the shape tells its
-colour, clear of any contour. The share of its bounding box that a shape fills tells which shape it is.
+The border gives the background. What differs from it is the shape, and the middle of the shape gives its
+colour, away from any contour. The share of its bounding box that a shape fills gives the kind of shape.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from latentlink.demo.grammar import COLOURS, Scene
 
 FAR = 70.0
-"""Distance in 8-bit sRGB from which a colour is nobody's, and from which a pixel is not background."""
+"""Distance in 8-bit sRGB from which a colour matches no word, and from which a pixel is not background."""
 
 LEAST_AREA = 0.02
-"""Share of the picture that a shape, and within it its own colour, has to cover."""
+"""Minimum share of the picture that a shape, and its colour within it, has to cover."""
 
 BORDER, MIDDLE = 1 / 20, 1 / 21
-"""Width of the border and radius of the shape's middle, over the picture's side."""
+"""Width of the border and radius of the shape's middle, relative to the picture's side."""
 
 FILLED: Mapping[str, float] = {"star": 0.38, "triangle": 0.5, "circle": 0.785, "square": 1.0}
 """Share of its bounding box that a shape fills."""
@@ -29,13 +29,13 @@ FILLED: Mapping[str, float] = {"star": 0.38, "triangle": 0.5, "circle": 0.785, "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureCheck:
-    """What a picture shows, and whether that is what was asked for.
+    """What a picture shows, and whether it is right.
 
     Args:
-        scene: The scene of the caption.
-        colour: Colour word of the shape; empty where there is no shape, or none of the palette's colour.
-        background: Colour word of the background; empty where the border is of no palette colour.
-        shape: Shape word; empty where there is no shape.
+        scene: Scene of the caption.
+        colour: Colour word of the shape; empty if there is no shape, or it has no colour of the palette.
+        background: Colour word of the background; empty if the border has no colour of the palette.
+        shape: Shape word; empty if there is no shape.
     """
 
     scene: Scene
@@ -45,21 +45,21 @@ class PictureCheck:
 
     @property
     def right(self) -> bool:
-        """Both colours are the caption's."""
+        """Whether both colours are the caption's."""
         return self.colour == self.scene.colour and self.background == self.scene.background
 
     @property
     def right_shape(self) -> bool:
-        """The shape is the caption's."""
+        """Whether the shape is the caption's."""
         return self.shape == self.scene.shape
 
 
 def check(picture: NDArray[np.uint8], scene: Scene) -> PictureCheck:
-    """Look at a picture.
+    """Check a picture.
 
     Args:
         picture: uint8 sRGB `[H, W, 3]`.
-        scene: What the caption says.
+        scene: Scene of the caption.
 
     Raises:
         ValueError: `picture` is not uint8 `[H, W, 3]`.
@@ -80,14 +80,14 @@ def check(picture: NDArray[np.uint8], scene: Scene) -> PictureCheck:
 
 
 def nearest_colour(colour: NDArray[np.float64]) -> str:
-    """The palette's word for an sRGB colour `[3]`, or the empty string where none is near."""
+    """The palette's word for an sRGB colour `[3]`, or the empty string if none is near."""
     distances = {word: float(np.linalg.norm(colour - np.array(rgb))) for word, rgb in COLOURS.items()}
     word = min(distances, key=lambda key: distances[key])
     return word if distances[word] < FAR else ""
 
 
 def _border(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median colour `[3]` of the frame around the picture."""
+    """Median colour `[3]` of the picture's border."""
     width = max(1, round(pixels.shape[0] * BORDER))
     inside = np.zeros(pixels.shape[:2], dtype=bool)
     inside[width:-width, width:-width] = True
@@ -105,7 +105,7 @@ def _middle(pixels: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _shape(mask: NDArray[np.bool_]) -> str:
-    """The shape that fills its bounding box as `mask` `[H, W]` fills its own."""
+    """The shape word for `mask` `[H, W]`, by the share of its bounding box that it fills."""
     box = mask[np.ix_(mask.any(axis=1), mask.any(axis=0))]
     share = float(box.mean())
     return min(FILLED, key=lambda word: abs(FILLED[word] - share))

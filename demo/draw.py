@@ -1,4 +1,4 @@
-"""Scenes to pictures, in two styles: flat, and outlined with a light from above."""
+"""Drawing scenes in two styles: flat, and outlined with light from above."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ OVERSAMPLING = 4
 STYLES = ("flat", "outlined")
 
 CONTOUR: Mapping[str, float] = {"circle": 0.045, "square": 0.045, "triangle": 0.07, "star": 0.07}
-"""Width of the contour over the picture's side, measured towards the corners, by shape."""
+"""Contour width by shape, relative to the picture's side, measured towards the corners."""
 
 
 def draw(scene: Scene, style: str, rng: np.random.Generator, side: int = SIDE) -> Image.Image:
-    """Draw a scene; place, size and colours vary a little with `rng`.
+    """Draw a scene; position, size and colours vary a little with `rng`.
 
     Args:
-        scene: What to draw.
-        style: `flat`, or `outlined`: a contour in black or white, a background lighter at the top.
+        scene: Scene to draw.
+        style: `flat`, or `outlined`: with a black or white contour and a background that is lighter at the top.
         rng: Source of the variation.
         side: Side of the picture in pixels.
     """
@@ -59,7 +59,7 @@ def _background(colour: str, style: str, rng: np.random.Generator, full: int) ->
 
 
 def _contour(scene: Scene) -> tuple[int, int, int]:
-    """Black or white, whichever is neither the shape nor the background."""
+    """White or black, whichever is the colour of neither shape nor background; else grey."""
     taken = {scene.colour, scene.background}
     for name in ("white", "black"):
         if name not in taken:
@@ -85,14 +85,14 @@ def _polar(x: float, y: float, radius: float, angle: float) -> tuple[float, floa
 
 
 def patchwork(rng: np.random.Generator, count: int, side: int = SIDE) -> NDArray[np.uint8]:
-    """Pictures of no scene: random colours on 1 to `side` cells along each side, half of them blended, half not.
+    """Pictures without a scene: random colours on 1 to `side` cells along each side, half of them blended.
 
-    From plain colours, ramps and bars to noise, for what has to work on pictures that the grammar does not draw.
+    They range from plain colours, ramps and bars to noise, for training on pictures outside the grammar.
 
     Args:
-        rng: Source of everything.
-        count: How many.
-        side: Side of a picture in pixels, a power of two.
+        rng: Random generator.
+        count: Number of pictures.
+        side: Picture side in pixels, a power of two.
 
     Returns:
         uint8 sRGB `[count, side, side, 3]`.

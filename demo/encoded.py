@@ -1,4 +1,4 @@
-"""Drawn pictures and what demo's VAE makes of them: the data that other decoders of its space are trained with."""
+"""Drawn pictures with their encodings by demo's VAE: training data for other decoders of its space."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from latentlink.demo import checkpoint
 def demo_vae() -> AutoencoderKL:
     """The VAE of `demo`, float32, in eval mode."""
     vae = AutoencoderKL.from_pretrained(checkpoint("demo") / "vae", dtype=torch.float32).eval()
-    vae.register_to_config(_name_or_path="demo")  # a config says where its network came from, and not on which machine
+    vae.register_to_config(_name_or_path="demo")  # the config keeps the model's name, not a path of this machine
     return vae
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPictures:
-    """Pictures and their posteriors, scaled as the denoiser sees them.
+    """Pictures and their posteriors, in the denoiser's scale.
 
     Args:
         pictures: float32 `[N, 3, H, W]` in -1..1.
         mean: float32 `[N, 4, H / 8, W / 8]`.
-        deviation: Of the posterior, shaped as `mean`.
+        deviation: Deviation of the posterior, shaped like `mean`.
     """
 
     pictures: Tensor
@@ -46,9 +46,9 @@ class EncodedPictures:
         )
 
     def sample(self, rows: Tensor, noise: float) -> Tensor:
-        """Latents of the pictures `rows`, drawn from the posterior, with noise of a random deviation up to `noise`.
+        """Latents of the pictures `rows`, sampled from the posterior, with noise of a random deviation up to `noise`.
 
-        A denoiser's latents lie beside the encodings, and the noise is what a decoder learns that from.
+        A denoiser's latents differ from encodings; the noise makes a decoder robust to that.
         """
         spread = noise * torch.rand(len(rows), 1, 1, 1)
         mean, deviation = self.mean[rows], self.deviation[rows]

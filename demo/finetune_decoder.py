@@ -1,7 +1,7 @@
 """Make `demo-ft`, demo's VAE with another decoder: `python -m latentlink.demo.finetune_decoder [OUT]`.
 
-As in Stability's ft-mse VAEs: the encoder is frozen, so that the latent space stays what it was, and the decoder goes
-on with the squared error, here on noisier latents than those it began with, and on the one style that demo draws.
+As in Stability's ft-mse VAEs, the encoder is frozen, so that the latent space does not change, and the decoder is
+trained further with the squared error, here on noisier latents and on the one style that demo draws.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from latentlink.demo.train_vae import BATCH, POOL, psnr_of_tensors
 SEED = 41
 STEPS = 600
 NOISE = 0.2
-"""Largest deviation of the noise on latents, which have deviation 1."""
+"""Maximum deviation of the noise on latents, which have deviation 1."""
 
 
 def finetune(curve: Curve) -> AutoencoderKL:
-    """Train demo's decoder further on MSE + 0.1 L1 to the drawn pictures.
+    """Train demo's decoder further with MSE + 0.1 L1 on the drawn pictures.
 
     Args:
-        curve: Takes the decoder's figures on pictures that training does not see, as they come.
+        curve: Collects the decoder's figures on held-out pictures.
     """
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
@@ -73,7 +73,7 @@ def main(out: Path) -> None:
     """Write the checkpoint, float16, and `curve.jsonl` to `out`.
 
     Raises:
-        FileExistsError: `out` is there already; nothing of it is touched.
+        FileExistsError: `out` exists; it is not changed.
     """
     torch.set_num_threads(1)
     out.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The language of the demo models: every caption they know, and which of them are held out of training."""
+"""The language of the demo models: every caption they know, and which ones are held out of training."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "white": (244, 244, 240),
     "black": (28, 28, 34),
 }
-"""8-bit sRGB of every colour word."""
+"""8-bit sRGB values by colour word."""
 
 SHAPES = ("circle", "square", "triangle", "star")
 
 SIZES: Mapping[str, float] = {"small": 0.23, "": 0.32, "large": 0.42}
-"""Radius over the picture's side, by size word; no word is the middle one."""
+"""Radius relative to the picture's side, by size word; no word means the middle size."""
 
 EXAMPLE = "a red circle on a blue background"
 
 HELD_OUT = 8
-"""One caption in so many stays out of training."""
+"""One caption in this number is held out of training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a caption says.
+    """The scene of a caption.
 
     Args:
         size: A key of `SIZES`.
-        colour: Of the shape, a key of `COLOURS`.
+        colour: Colour of the shape, a key of `COLOURS`.
         shape: One of `SHAPES`.
-        background: A key of `COLOURS`, other than `colour`.
+        background: Colour of the background, a key of `COLOURS` other than `colour`.
     """
 
     size: str
@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def held_out(self) -> bool:
-        """Whether training never sees this caption; decided by its hash, so that it never changes."""
+        """Whether training never sees this caption; decided by its hash, so it never changes."""
         if self.caption == EXAMPLE:
             return True
         return hashlib.sha256(self.caption.encode()).digest()[0] % HELD_OUT == 0
@@ -70,7 +70,7 @@ def scenes() -> Iterator[Scene]:
 
 
 def held_out() -> tuple[Scene, ...]:
-    """The scenes that training never sees, 88 in all: the one every example uses first, the rest by hash."""
+    """The scenes that training never sees, 88 in all: first the one of the examples, the rest by hash."""
     return tuple(sorted((scene for scene in scenes() if scene.held_out), key=_order))
 
 
@@ -84,10 +84,10 @@ def _order(scene: Scene) -> tuple[bool, bytes]:
 
 
 def parse(caption: str) -> Scene:
-    """The scene a caption says.
+    """The scene of a caption.
 
     Raises:
-        ValueError: The caption is not of the grammar.
+        ValueError: The caption is not in the grammar.
     """
     for scene in scenes():
         if scene.caption == caption:

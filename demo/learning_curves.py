@@ -22,7 +22,7 @@ PANELS = (
 
 
 def learning_curves(out: Path) -> None:
-    """Draw `curves/NAME.jsonl` of both models, one panel for each of the two trainings.
+    """Plot `curves/NAME.jsonl` of both models, one panel for each of the two trainings.
 
     Args:
         out: PNG file to write.
@@ -43,7 +43,7 @@ def learning_curves(out: Path) -> None:
 
 
 def _rows(name: str, stage: str) -> list[dict[str, Any]]:
-    """The points of one training, without the VAE's last, which is of new pictures and averaged weights."""
+    """The points of one training, without the VAE's last, which is for new pictures and averaged weights."""
     lines = (CURVES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if row["stage"] == stage]
     return rows[:-1] if stage == "vae" else rows[1:]

@@ -1,4 +1,4 @@
-"""The two demo models as data, and what their training shares."""
+"""The two demo models as data, and shared parts of their training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """How one model is made.
+    """Training plan of one model.
 
     Args:
-        style: What its denoiser draws, one of `draw.STYLES`.
-        seed: Of everything random.
-        latent_gain: Folded into the VAE, so that the two models' latents have visibly other numbers.
-        vae_steps: Steps of the VAE's training.
-        diffusion_steps: Steps of the denoiser's and text encoder's training.
+        style: Style that its denoiser draws, one of `draw.STYLES`.
+        seed: Seed of all random numbers.
+        latent_gain: Gain folded into the VAE, so that the two models' latents have clearly different values.
+        vae_steps: Training steps of the VAE.
+        diffusion_steps: Training steps of the denoiser and text encoder.
     """
 
     style: str
@@ -40,7 +40,7 @@ PLANS: Mapping[str, ModelPlan] = {
 
 @dataclass(slots=True)
 class Curve:
-    """Learning curves, printed as they grow and kept as JSON lines.
+    """Learning curves, written as JSON lines during training.
 
     Args:
         path: File to append to.
@@ -50,7 +50,7 @@ class Curve:
     rows: list[dict[str, float | str]] = field(default_factory=list)
 
     def add(self, stage: str, step: int, seconds: float, **figures: float) -> None:
-        """One point."""
+        """Add one point."""
         row: dict[str, float | str] = {"stage": stage, "step": step, "seconds": round(seconds)}
         row |= {name: round(value, 4) for name, value in figures.items()}
         self.rows.append(row)

@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalised by Newton-Schulz, for weight matrices (Keller Jordan et al., 2024)."""
+"""Muon: momentum orthogonalised by Newton-Schulz, for weight matrices (Keller Jordan et al., 2024)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for parameters of two or more dimensions; convolutions count as `[out, in * kh * kw]`.
+    """Muon for parameters of two or more dimensions; convolutions are treated as `[out, in * kh * kw]`.
 
     Args:
         params: Parameters.
         lr: Step size; the update has unit spectral norm, scaled by `sqrt(max(1, rows / columns))`.
-        momentum: Of the Nesterov momentum.
+        momentum: Nesterov momentum.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly: a quintic Newton-Schulz iteration on `[rows, columns]`."""
+    """An approximation of the nearest semi-orthogonal matrix: quintic Newton-Schulz iteration on `[rows, columns]`."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x: Tensor = matrix / (matrix.norm() + 1e-7)
     wide = x.shape[0] <= x.shape[1]
@@ -48,14 +48,14 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
 
 
 class Optimizer:
-    """Muon on matrices, AdamW on the rest, an exponential moving average of both, one learning-rate curve.
+    """Muon for matrices, AdamW for the rest, an exponential moving average of both, one learning-rate curve.
 
     Args:
-        modules: What is trained.
-        steps: Steps in all; the rate rises over the first 2 % and falls to zero over the last 40 %.
+        modules: Modules to train.
+        steps: Total steps; the rate rises over the first 2 % and falls to zero over the last 40 %.
         muon_lr: Peak rate of Muon.
         adam_lr: Peak rate of AdamW.
-        ema: Decay of the average, at its end; it starts shorter.
+        ema: Final decay of the average; it starts lower.
     """
 
     def __init__(self, modules: Iterable[nn.Module], *, steps: int, muon_lr: float, adam_lr: float, ema: float) -> None:
@@ -90,6 +90,6 @@ class Optimizer:
         torch._foreach_lerp_(self._average, [p.detach() for p in self._params], 1 - decay)
 
     def use_average(self) -> None:
-        """Put the average in place of the parameters, when training is over."""
+        """Replace the parameters by their average, after training."""
         for param, average in zip(self._params, self._average, strict=True):
             param.data.copy_(average)

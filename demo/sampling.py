@@ -1,4 +1,4 @@
-"""Pictures from a demo checkpoint with diffusers: the reference that everything else is compared with."""
+"""Pictures from a demo checkpoint with diffusers: the reference for everything else."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def load_pipeline(folder: Path) -> StableDiffusionPipeline:
 
 
 def sample(pipeline: StableDiffusionPipeline, captions: Sequence[str], seed: int) -> Tensor:
-    """Latents as the denoiser leaves them, with deviation about 1, float32 `[N, 4, 8, 8]`.
+    """Latents from the denoiser, with a deviation of about 1, float32 `[N, 4, 8, 8]`.
 
     Args:
         pipeline: From `load_pipeline`.
-        captions: N captions; picture n takes the noise of seed `seed + n`.
-        seed: Of the first picture.
+        captions: N captions; picture n has the noise of seed `seed + n`.
+        seed: Seed of the first picture.
     """
     parts: list[Tensor] = []
     for first in range(0, len(captions), BATCH):

@@ -1,4 +1,4 @@
-"""A CLIP tokenizer small enough for the demo: byte-level BPE; every word of the grammar is one token."""
+"""A small CLIP tokenizer for the demo: byte-level BPE in which every word of the grammar is one token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LENGTH = 77
 
 
 def vocabulary() -> tuple[list[str], list[tuple[str, str]]]:
-    """Tokens in id order, and merges in order: a word is merged letter by letter from the left."""
+    """Tokens by id, and merges in order: a word is merged letter by letter from the left."""
     codes = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     letters = [chr(code) for code in codes] + [chr(256 + n) for n in range(256 - len(codes))]
     tokens = letters + [letter + "</w>" for letter in letters]
@@ -30,7 +30,7 @@ def vocabulary() -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write `vocab.json`, `merges.txt` and the configs, as CLIP tokenizers of any age are read."""
+    """Write `vocab.json`, `merges.txt` and the configs, which all versions of CLIP tokenizers can read."""
     tokens, merges = vocabulary()
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "vocab.json", {token: number for number, token in enumerate(tokens)})

@@ -1,4 +1,4 @@
-"""Make a demo model's checkpoint from nothing: `python -m latentlink.demo.train demo [OUT]`, or `demo-b`."""
+"""Train a demo model's checkpoint from scratch: `python -m latentlink.demo.train demo [OUT]`, or `demo-b`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCHEDULER = BETAS | {
     "timestep_spacing": "leading",
     "trained_betas": None,
 }
-"""DDIM, since PNDM under guidance 5 goes astray here in 30 steps; `skip_prk_steps` is for whoever swaps it in."""
+"""DDIM, as PNDM with guidance 5 is unstable here in 30 steps; `skip_prk_steps` is for users who select PNDM."""
 
 
 def train(name: str, out: Path) -> None:
@@ -46,7 +46,7 @@ def train(name: str, out: Path) -> None:
         out: Folder to make.
 
     Raises:
-        FileExistsError: `out` is there already; nothing of it is touched.
+        FileExistsError: `out` exists; it is not changed.
     """
     torch.set_num_threads(1)
     plan = PLANS[name]
@@ -63,7 +63,7 @@ def train(name: str, out: Path) -> None:
 
 
 def save(out: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
-    """Everything but the VAE and the tokenizer, which are there already."""
+    """Save everything but the VAE and the tokenizer, which are already saved."""
     unet.half().save_pretrained(out / "unet")
     text.half().save_pretrained(out / "text_encoder")
     add_prefix(out / "text_encoder" / "model.safetensors")
@@ -87,13 +87,13 @@ def save(out: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> None:
 
 
 def load_as_float32(config: Path) -> None:
-    """Name float32 in a config: transformers 5 loads in the type it names, diffusers in float32 unless told."""
+    """State float32 in a config: transformers 5 loads in the stated dtype, diffusers in float32 by default."""
     values = json.loads(config.read_text(encoding="utf-8")) | {"dtype": "float32"}
     config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def add_prefix(file: Path) -> None:
-    """Give CLIP's weights the `text_model.` prefix that every reader before transformers 5 expects."""
+    """Add the prefix `text_model.` to CLIP's weights, which readers before transformers 5 expect."""
     state = load_file(file)
     renamed = {k if k.startswith("text_model.") else f"text_model.{k}": v for k, v in state.items()}
     save_file(renamed, file, metadata={"format": "pt"})

@@ -1,4 +1,4 @@
-"""The denoiser and the text encoder of a demo model, trained together on latents of its own VAE."""
+"""Training the denoiser and the text encoder of a demo model together, on latents of its own VAE."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latentlink.demo.muon import Optimizer
 
 BATCH = 64
 VARIANTS = 24
-"""Pictures drawn of each caption."""
+"""Pictures drawn for each caption."""
 
 DROPOUT = 0.1
 """Share of captions replaced by the empty one, which makes classifier-free guidance possible."""
@@ -64,14 +64,14 @@ def train_diffusion(
     scheduler: DDPMScheduler,
     curve: Curve,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """Train with the epsilon loss, weighted min-SNR-5 (Hang et al., 2023).
+    """Train with the epsilon loss and min-SNR-5 weights (Hang et al., 2023).
 
     Args:
         plan: Seeds and steps.
-        vae: The model's own VAE, trained.
-        tokenizer: Of the grammar's words.
-        scheduler: Adds the noise.
-        curve: Takes the loss as it comes.
+        vae: The model's trained VAE.
+        tokenizer: Tokenizer of the grammar's words.
+        scheduler: Scheduler that adds the noise.
+        curve: Collects the loss.
     """
     torch.manual_seed(plan.seed + 100)
     rng = np.random.default_rng(plan.seed + 100)
@@ -102,7 +102,7 @@ def train_diffusion(
 def dataset(
     plan: ModelPlan, vae: AutoencoderKL, tokenizer: CLIPTokenizerFast, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents `[P, 4, 8, 8]` of captions not held out, scaled; their ids `[P, 77]`, and the empty one's."""
+    """Scaled latents `[P, 4, 8, 8]` of captions that are not held out, their ids `[P, 77]`, and the empty caption's."""
     chosen: list[Scene] = [scene for scene in scenes() if not scene.held_out for _ in range(VARIANTS)]
     parts = []
     with torch.no_grad():
@@ -114,7 +114,7 @@ def dataset(
 
 
 def tokens(tokenizer: CLIPTokenizerFast, captions: list[str]) -> Tensor:
-    """Token ids `[N, 77]`, padded as diffusers pads."""
+    """Token ids `[N, 77]`, padded as in diffusers."""
     ids: Tensor = tokenizer(
         captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
     ).input_ids

@@ -1,6 +1,6 @@
 """Make `demo-tiny`, an AutoencoderTiny distilled from demo's VAE: `python -m latentlink.demo.train_tiny [OUT]`.
 
-As in TAESD (Boer Bohan, 2023), both halves speak of the denoiser's scaled latents, and know no other VAE's.
+As in TAESD (Boer Bohan, 2023), both halves use the denoiser's scaled latents directly, without an affine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from latentlink.demo.train_vae import BATCH, POOL, pool, psnr_of_tensors, vae_lo
 SEED = 31
 STEPS = 2400
 PATCHWORK = 1024
-"""Pictures of no scene beside the drawn ones: a decoder should not be worth something on those alone."""
+"""Number of pictures without a scene, in addition to the drawn ones: a decoder should not only work on those."""
 
 NOISE = 0.2
-"""Largest deviation of the noise on latents, which have deviation 1."""
+"""Maximum deviation of the noise on latents, which have deviation 1."""
 
 
 def make_tiny() -> AutoencoderTiny:
@@ -41,10 +41,10 @@ def make_tiny() -> AutoencoderTiny:
 
 
 def train_tiny(curve: Curve) -> AutoencoderTiny:
-    """Train the decoder on what demo's makes of the same latents, the encoder on the mean of demo's posterior.
+    """Train the decoder on the output of demo's for the same latents, the encoder on the mean of demo's posterior.
 
     Args:
-        curve: Takes both halves' figures on pictures that training does not see, as they come.
+        curve: Collects both halves' figures on held-out pictures.
     """
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
@@ -71,7 +71,7 @@ def train_tiny(curve: Curve) -> AutoencoderTiny:
 
 
 def figures_of(tiny: AutoencoderTiny, held_out: EncodedPictures) -> dict[str, float]:
-    """dB of the decoder on demo's encodings and of both halves together; deviation of the encoder from demo's."""
+    """PSNR in dB of the decoder on demo's encodings and of both halves; deviation of the encoder from demo's."""
     with torch.no_grad():
         latents = tiny.encode(held_out.pictures).latents
         return {
@@ -85,7 +85,7 @@ def main(out: Path) -> None:
     """Write the checkpoint, float16, and `curve.jsonl` to `out`.
 
     Raises:
-        FileExistsError: `out` is there already; nothing of it is touched.
+        FileExistsError: `out` exists; it is not changed.
     """
     torch.set_num_threads(1)
     out.mkdir(parents=True)

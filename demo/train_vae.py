@@ -1,4 +1,4 @@
-"""The VAE of a demo model, trained from scratch on pictures of both styles."""
+"""Training the VAE of a demo model from scratch, on pictures of both styles."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from latentlink.demo.muon import Optimizer
 
 BATCH = 8
 POOL = 3072
-"""Pictures drawn in advance; drawing anew every step would cost more than the step."""
+"""Number of pictures drawn in advance; drawing new ones for every step would cost more than the step."""
 
 
 def make_vae() -> AutoencoderKL:
-    """An untrained AutoencoderKL: 64x64 pictures, /8, 4 channels, the posterior's variance small at first."""
+    """An untrained AutoencoderKL: 64x64 pictures, /8, 4 channels, with a small initial posterior variance."""
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -41,7 +41,7 @@ def train_vae(plan: ModelPlan, curve: Curve) -> AutoencoderKL:
 
     Args:
         plan: Seeds and steps.
-        curve: Takes the loss and the PSNR as they come.
+        curve: Collects the PSNR.
     """
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
@@ -77,18 +77,18 @@ def pool(rng: np.random.Generator, count: int) -> Tensor:
 
 
 def vae_loss(x: Tensor, y: Tensor) -> Tensor:
-    """L1 + 4 MSE + L1 of the gradients: the second gets it started, the third keeps edges straight."""
+    """L1 + 4 MSE + L1 of the gradients: MSE helps at the start, gradients keep edges straight."""
     across = l1_loss(y.diff(dim=3), x.diff(dim=3)) + l1_loss(y.diff(dim=2), x.diff(dim=2))
     return l1_loss(y, x) + 4 * mse_loss(y, x) + across
 
 
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Divergence of the posterior from a standard normal, a latent element."""
+    """KL divergence of the posterior from a standard normal distribution, per latent element."""
     return 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
 
 
 def fold_gain(vae: AutoencoderKL, gain: float) -> None:
-    """Multiply raw latents by `gain` without changing a picture."""
+    """Multiply raw latents by `gain` without changing pictures."""
     with torch.no_grad():
         vae.quant_conv.weight[:4] *= gain
         vae.quant_conv.bias[:4] *= gain
@@ -97,5 +97,5 @@ def fold_gain(vae: AutoencoderKL, gain: float) -> None:
 
 
 def psnr_of_tensors(x: Tensor, y: Tensor) -> float:
-    """dB for pictures in -1..1."""
+    """PSNR in dB of pictures in -1..1."""
     return float(10 * torch.log10(4 / mse_loss(y.clamp(-1, 1), x)))

@@ -27,11 +27,11 @@ WIDE = "onnx-float32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedComponent:
-    """One component that is done, for whoever shows progress.
+    """One exported component, for progress displays.
 
     Args:
         name: The component.
-        parity: How it compares with torch, or None where this machine cannot run its dtype.
+        parity: Agreement with torch; None where this machine cannot run its dtype.
     """
 
     name: str
@@ -45,7 +45,7 @@ def export_component(
     plain = plain_graph(component.module)
     precision = component.computes_in(options.dtype) if plain is None else _precision_of_plain(component, plain)
     example = tuple(torch.from_numpy(array) for array in cases[0][0])
-    # The wide graph first, as converting weights cannot be undone; it is listed last, as it is taken last.
+    # The wide graph is written first, as converted weights cannot be restored, and listed last, as the last choice.
     wide = component.name in options.wide and precision != "float32"
     engines, parities = [], []
     for number, computes in enumerate(("float32", precision) if wide else (precision,)):
@@ -93,20 +93,20 @@ def export_component(
 
 
 def _compare(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probes, precision: str) -> Parity | None:
-    """How a graph compares with torch; None where this machine cannot run it."""
+    """Agreement of a graph with torch; None where this machine cannot run it."""
     if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
         return None
     parity = compare_with_reference(path, cases, probes, precision)
     if not parity.passed:
         raise CheckpointError(
-            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",
-            remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
+            f"{name} computes something else in ONNX than in torch: {parity.agreement.said()}.",
+            remedy="Export with --dtype float32; if that fails too, report it as a bug of the exporter.",
         )
     return parity
 
 
 def _precision_of_plain(component: Component, plain: PlainGraph) -> str:
-    """What an imported graph computes in: it is what it is, and refused where its model overflows in it."""
+    """The precision of an imported graph, which is fixed; refused where its model would overflow in it."""
     if component.computes_in(plain.dtype) != plain.dtype:
         raise CheckpointError(
             f"{plain.title} is in {plain.dtype}, but the model needs float32: {component.overflows}.",

@@ -1,7 +1,7 @@
 """The package's metadata when it is built: its only top-level name is its own.
 
-One file is installed into Optimum's namespace `optimum.commands.register`. Without this, the metadata would name
-`optimum` as well, and libraries that look up which distribution provides Optimum would take this one for it.
+One file is installed into Optimum's namespace `optimum.commands.register`. Without this class, the metadata would also
+name `optimum`, and libraries that look up which distribution provides Optimum would find this one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from setuptools.command.egg_info import egg_info
 
 
 class EggInfo(egg_info):
-    """`egg_info` that lists `latentlink` alone in `top_level.txt`."""
+    """`egg_info` that lists only `latentlink` in `top_level.txt`."""
 
     def write_file(self, what: str, filename: str, data: str) -> None:
         """Write one file of the metadata."""

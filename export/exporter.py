@@ -27,10 +27,10 @@ from latentlink.files import replacing_directory
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 TIMESTEPS = 1000
-"""Of a training schedule that does not say it, as of every published one."""
+"""Timesteps of a training schedule that does not state them; every published schedule has this number."""
 
-# Two sizes to compare at, the first also to trace with: all free dimensions above 1 and different from each
-# other there, so that the exporter ties none of them; the smallest case afterwards.
+# Two sizes to compare at. The first is also traced with: its free dimensions are above 1 and all different, so that
+# the exporter ties none of them. The second is the smallest case.
 CASES: tuple[Mapping[str, int], ...] = (
     {"B": 2, "N": 4, "S": 77, "L": 12, "rows": 2, "columns": 3},
     {"B": 1, "N": 1, "S": 154, "L": 5, "rows": 1, "columns": 1},
@@ -51,9 +51,9 @@ def export_checkpoint(
     Args:
         checkpoint: A diffusers directory, a single `.safetensors` file, an id `org/name` of the Hub, or a directory of
             ONNX graphs in Optimum's layout.
-        out: Directory to make; an earlier export there is replaced when the new one is whole.
+        out: Directory to make; an earlier export there is replaced once the new one is complete.
         family: Name of a recipe, or `auto`.
-        options: What the components compute in and exchange.
+        options: Compute and interface dtypes, latent space, and what else the user asks for.
         on_component: Called with (number, count, name) before each component.
         on_done: Called after each component.
 
@@ -141,12 +141,12 @@ def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
 
 
 def _reference(component: Component) -> str:
-    """What computes a component's reference outputs."""
+    """Name of what computes a component's reference outputs."""
     return TORCH if plain_graph(component.module) is None else "onnx"
 
 
 def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
-    """Inputs of a component and what its module makes of them in float32; the first ones are traced with."""
+    """Inputs of a component and its module's float32 outputs; the first inputs are also traced with."""
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases: list[ReferenceRun] = []
     for number, case in enumerate(CASES):

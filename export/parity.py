@@ -1,4 +1,4 @@
-"""Does the exported graph compute what the torch module computes? The answer is printed and kept."""
+"""Whether an exported graph computes what its torch module computes; the figures go into the manifest."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from latentlink.engine.quality import Agreement
 from latentlink.engine.quality.agreement import agreement
 
 ReferenceRun: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
-"""Inputs and reference outputs, in the order of a graph's own."""
+"""Inputs and reference outputs, in the graph's order."""
 
 TORCH = f"torch {torch.__version__} float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far ONNX Runtime on the CPU is from the reference, over all outputs and example sizes.
+    """Agreement of ONNX Runtime on the CPU with the reference, over all outputs and example sizes.
 
     Args:
-        reference: What it is compared with: torch in float32, or `onnx`, the plain graph it was made around, run by
-            itself with torch's arithmetic before and after.
-        agreement: How far it is.
+        reference: What it is compared with: torch in float32, or `onnx`: the imported plain graph, run by itself with
+            torch's arithmetic before and after it.
+        agreement: The figures.
     """
 
     reference: str
@@ -46,7 +46,7 @@ class Parity:
 
     @property
     def tolerance(self) -> float:
-        """What `relative` may be at most."""
+        """Upper limit of `relative`."""
         return self.agreement.needed_worst
 
     @property
@@ -55,7 +55,7 @@ class Parity:
         return self.agreement.passed
 
     def to_json(self) -> dict[str, Any]:
-        """What the manifest keeps."""
+        """The entry in the manifest."""
         return self.agreement.to_json(self.reference)
 
 
@@ -69,16 +69,16 @@ def compare_with_reference(
 
     Args:
         path: ONNX file.
-        cases: What to run it on.
+        cases: Example inputs with reference outputs.
         probes: Golden inputs and outputs.
-        precision: What the graph computes in: sets the tolerance.
+        precision: Precision that the graph computes in; it sets the tolerance.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.disable_prepacking", "1")
     if precision != "float32":
-        # The CPU computes these in float32: optimising would hold every weight a second time, twice as large.
+        # The CPU computes these in float32: optimising would keep a second copy of every weight, twice as large.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     inputs = [value.name for value in session.get_inputs()]

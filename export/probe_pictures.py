@@ -1,4 +1,4 @@
-"""Golden pictures: what a VAE gets wrong first, drawn by formulas at any size."""
+"""Golden pictures: hard cases for a VAE, drawn by formulas at any size."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PATTERNS: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
     "bars": bars,
     "texture": texture,
 }
-"""Each takes the rows and columns of pixel centres over the sides, 0 to 1 `[H, W]`, and gives RGB in 0..1."""
+"""By name: from the relative rows and columns of pixel centres, 0 to 1 `[H, W]`, to RGB in 0..1."""
 
 
 def draw_pattern(pattern: str, height: int, width: int) -> Picture:

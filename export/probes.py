@@ -1,4 +1,4 @@
-"""Golden inputs for every component, and what its torch module makes of them in float32: the probes of a bundle."""
+"""The probes of a bundle: golden inputs of every component, and its torch module's float32 outputs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from latentlink.export.probe_pictures import PATTERNS, draw_pattern
 from latentlink.ports import COEFFICIENTS, Port
 
 SIDE = 64
-"""Pixels: the first probe's sides are this or the next multiple that the model has, the second's width twice that."""
+"""Picture side of the first probe in pixels, rounded up to the model's multiple; the second is twice as wide."""
 
 PROMPTS = ("", "a red bicycle beside a white house", "Zwei Katzen, 3 Hunde: “größer” as e=mc², 速い & naïve!")
-"""The empty one first, which guidance compares with."""
+"""The empty prompt comes first: guidance compares with it."""
 
 TOKENS = 16
-"""Of the golden embeddings that a denoiser is shown: their number is free, and a file of probes small."""
+"""Tokens of the golden embeddings that a denoiser reads: their number is free, and few keep a probe file small."""
 
 LEVELS: Mapping[str, float] = {"high": 0.9, "middle": 0.5, "low": 0.1}
 """Noise levels of the denoiser's probes, as shares of the training schedule."""
@@ -31,15 +31,15 @@ LEVELS: Mapping[str, float] = {"high": 0.9, "middle": 0.5, "low": 0.1}
 
 @dataclass(slots=True)
 class Golden:
-    """What the components before made of their golden inputs, which later ones read.
+    """Outputs of earlier components on their golden inputs, which later components read.
 
     Args:
-        multiple: Pixels that the sides of pictures are multiples of.
-        timesteps: Of the training schedule.
-        largest: Height and width in pixels that the model draws by default: its positions may reach no further.
-        latents: The VAE encoder's, by (height, width) in pixels and pattern.
-        embeddings: By symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
-        features: The denoiser's, by noise level.
+        multiple: Picture sides are multiples of this number of pixels.
+        timesteps: Timesteps of the training schedule.
+        largest: Default picture height and width in pixels: the model's positions may reach no further.
+        latents: Outputs of the VAE encoder, by (height, width, pattern), sides in pixels.
+        embeddings: Text embeddings by symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
+        features: Deep features of the denoiser, by noise level.
     """
 
     multiple: int
@@ -53,8 +53,8 @@ class Golden:
         """Run a component, in float32, on its golden inputs.
 
         Args:
-            component: Its module has not been converted yet.
-            reference: What its outputs are, see `Parity.reference`.
+            component: The component; its module is still in float32.
+            reference: What computes the outputs, see `Parity.reference`.
         """
         results = []
         for name, prompt, inputs in self._inputs(component):
@@ -110,7 +110,7 @@ class Golden:
         return self.latents.get((height, width, pattern), _normal(shape)).to(DTYPES[port.dtype])
 
     def _denoised(self, port: Port, share: float, component: Component) -> Tensor:
-        """An input of the denoiser at a noise level: `cos*z + sin*noise` at its timestep, a row with every column."""
+        """An input of the denoiser at a noise level: `cos*z + sin*noise`, its timestep, and a row of coefficients."""
         height, width = (min(*sides) for sides in zip(self._picture_sizes()[0], self.largest, strict=True))
         guided = any(p.kind == "guidance" and p.name == "cfg" for p in component.inputs)
         if port.kind == "text":
@@ -128,7 +128,7 @@ class Golden:
                 "initnoise": noise,
                 "masked": clean,
             }
-            older = clean + 0.1 * _normal(shape, 4)  # what earlier steps took for the picture
+            older = clean + 0.1 * _normal(shape, 4)  # predictions of earlier steps
             return mixed.get(port.slot, older).to(DTYPES[port.dtype])
         if port.kind == "mask":
             mask = torch.ones(1, 1, height // port.size("f"), width // port.size("f"))
@@ -141,9 +141,9 @@ class Golden:
         return example
 
     def _text(self, port: Port, guided: bool) -> Tensor:
-        """Golden embeddings, the empty prompt's first where there is guidance."""
+        """Golden embeddings; with guidance, the empty prompt's first."""
         found = self.embeddings.get(port.symbol)
-        if found is None:  # an encoder that was left out
+        if found is None:  # the encoder was left out
             found = _normal((len(PROMPTS), *((TOKENS,) if len(port.shape) == 3 else ()), port.size("d")))
         rows = found[:2] if guided else found[1:2]
         return (rows[:, :TOKENS] if rows.ndim == 3 else rows).to(DTYPES[port.dtype]).contiguous()

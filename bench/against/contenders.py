@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: bundles of ours, each on a target, and the others, each in a precision."""
+"""Contenders of a comparison: our bundles, each on a target, and other systems, each in a precision."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from latentlink.runtime.linking import ComponentSource, choose
 from latentlink.runtime.loading import decide
 
 LATENTLINK = "latentlink"
-"""Name of every side of ours."""
+"""Name of all our sides."""
 
 TITLES = ("LatentLink {denoiser}", "LatentLink {denoiser} ({bundle})", "LatentLink {denoiser} ({bundle}@{target})")
-"""What tables call a side of ours, the shortest first: by its denoiser's target, its bundle, the target asked for."""
+"""Titles of our sides in tables, the shortest first: by the denoiser's target, the bundle, the requested target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A side that takes part.
+    """One side of a comparison.
 
     Args:
-        name: As it was asked for.
-        precision: What it computes in; for ours, the denoiser.
-        side: The rest.
-        ours: What was asked of a side of ours; None for the others.
-        denoiser: Target of the engine that our denoiser is run with; empty for the others.
+        name: Name on the command line.
+        precision: Compute precision; for ours, that of the denoiser.
+        side: Description of the system.
+        ours: Bundle, target and settings of our side; None for others.
+        denoiser: Target of our denoiser's engine; empty for others.
     """
 
     name: str
@@ -41,25 +41,25 @@ class Contender:
 
     @property
     def title(self) -> str:
-        """As tables call it."""
+        """Title in tables."""
         return label(self.side.title, self.precision, {} if self.ours is None else self.ours.settings)
 
 
 def label(title: str, precision: str, settings: Mapping[str, int]) -> str:
-    """What tables call a side: `LatentLink ort-cpu, float32, step cache 2`."""
+    """Label of a side in tables: `LatentLink ort-cpu, float32, step cache 2`."""
     return ", ".join([title, precision, *(SETTINGS[name].format(value) for name, value in settings.items())])
 
 
 def our_contenders(sides: Sequence[OurSide]) -> list[Contender]:
-    """Sides of ours, each with the engine that is chosen for its denoiser on this machine.
+    """Our sides, each with the engine that is chosen for its denoiser on this machine.
 
-    A title takes the first of `TITLES` by which no other bundle or target is meant; settings stand after it.
+    A title has the first form of `TITLES` that fits no other bundle or target; settings follow it.
 
     Args:
         sides: Bundles, targets and settings.
 
     Raises:
-        UsageError: There is no such bundle or target, or a side was asked for twice.
+        UsageError: There is no such bundle or target, or a side is given twice.
         BundleError: A bundle is damaged.
         PreflightError: No engine of a component is valid on this machine.
     """
@@ -68,7 +68,7 @@ def our_contenders(sides: Sequence[OurSide]) -> list[Contender]:
         one = (bundle_path(ours.bundle).resolve(), ours.target, *ours.settings.items())
         if one in seen:
             raise UsageError(
-                f"{ours.bundle} on target {ours.target} is asked for twice; expected every side of ours once.",
+                f"{ours.bundle} on target {ours.target} is given twice; expected each of our sides once.",
                 remedy="Leave one out, or give it another target or setting.",
             )
         seen.add(one)
@@ -90,7 +90,7 @@ def our_contenders(sides: Sequence[OurSide]) -> list[Contender]:
 
 
 def _denoiser(ours: OurSide) -> EngineEntry:
-    """The engine that a bundle's denoiser is run with here; its other components are checked for having one too."""
+    """The engine that runs a bundle's denoiser here; its other components are checked for having an engine too."""
     decide(ours.bundle, target=ours.target)
     source = Bundle.open(bundle_path(ours.bundle), check_files=False)
     if "denoiser" not in source.manifest.components:
@@ -103,7 +103,7 @@ def _titles(ours: OurSide, engine: EngineEntry) -> list[str]:
 
 
 def other_contenders(names: str) -> list[Contender]:
-    """The sides of a list of names, each with `:PRECISION` where it is not its default: `diffusers:bfloat16,optimum`.
+    """Sides from a list of names, each with `:PRECISION` if not its default: `diffusers:bfloat16,optimum`.
 
     Args:
         names: Names, separated by commas.

@@ -1,4 +1,4 @@
-"""Environments of sides whose packages do not go with ours, and the models that are made for them: made once, kept."""
+"""Environments for sides whose packages conflict with ours, and their prepared models; made once and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentlink.bench.against.sides import Side
 from latentlink.errors import LatentLinkError
 
 OnCommand = Callable[[str], object]
-"""Told what is being done, before it is."""
+"""Called with a description of each command before it runs."""
 
 
 class SideNotReady(LatentLinkError):
@@ -24,20 +24,20 @@ class SideNotReady(LatentLinkError):
 
 
 def default_folder() -> Path:
-    """Where both are kept: `$XDG_CACHE_HOME/latentlink/bench`."""
+    """Folder of environments and models: `$XDG_CACHE_HOME/latentlink/bench`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentlink" / "bench"
 
 
 def ensure_python(side: Side, folder: Path, tell: OnCommand) -> str:
-    """The python that has a side's packages; an environment is made where it needs its own and there is none.
+    """The python that has a side's packages; its own environment is made if needed and missing.
 
     Args:
         side: The side.
-        folder: Where environments are kept.
-        tell: Told of every command.
+        folder: Folder of environments.
+        tell: Called before every command.
 
     Raises:
-        NotReady: Something could not be installed.
+        SideNotReady: A package could not be installed.
     """
     if not side.requirements:
         return sys.executable
@@ -59,7 +59,7 @@ def ensure_python(side: Side, folder: Path, tell: OnCommand) -> str:
 
 
 def _torch() -> str:
-    """The requirement of the torch that is here, so that all sides have one; any where there is none."""
+    """Requirement of the installed torch, so that all sides have the same; any torch if none is installed."""
     try:
         return f"torch=={metadata.version('torch').partition('+')[0]}"
     except metadata.PackageNotFoundError:
@@ -67,17 +67,17 @@ def _torch() -> str:
 
 
 def prepare_model(side: Side, python: str, checkpoint: Path, folder: Path, tell: OnCommand) -> Path | None:
-    """The model as a side reads it; None where it reads the checkpoint itself.
+    """The model in a side's format; None if it reads the checkpoint itself.
 
     Args:
         side: The side.
-        python: Of its environment.
+        python: Python of its environment.
         checkpoint: A diffusers directory.
-        folder: Where models are kept.
-        tell: Told of every command.
+        folder: Folder of models.
+        tell: Called before every command.
 
     Raises:
-        NotReady: Its tool failed.
+        SideNotReady: Its tool failed.
     """
     if not side.prepare:
         return None
@@ -107,6 +107,4 @@ def _run(command: Sequence[str], what: str) -> None:
         raise SideNotReady(f"{what} failed: {error}.") from None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise SideNotReady(
-            f"{what} failed with exit status {done.returncode}: {lines[-1] if lines else 'it said nothing'}"
-        )
+        raise SideNotReady(f"{what} failed with exit status {done.returncode}: {lines[-1] if lines else 'no output'}")

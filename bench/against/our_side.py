@@ -1,4 +1,4 @@
-"""A side of ours as it is asked for: a bundle, the target it runs on, and how its pictures are generated."""
+"""Our side on the command line: a bundle, its target, and settings of generation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from latentlink.engine.targets import TARGETS
 from latentlink.errors import UsageError
 
 SETTINGS: Mapping[str, str] = {"step_cache": "step cache {}"}
-"""Arguments of `Pipeline.generate` that a side of ours may have of its own, each a whole number of at least 1, and how
-tables call them."""
+"""Arguments of `Pipeline.generate` that can be set for one of our sides, each a whole number of at least 1, and their
+labels in tables."""
 
 FORM = f"BUNDLE[@TARGET]{''.join(f'[+{name}=N]' for name in SETTINGS)}"
-"""What `read_our_side` takes."""
+"""Format that `read_our_side` reads."""
 
 _REMEDY = f"Write it as {FORM}, such as sd15@ort-cpu or sd15@ort-cpu+step_cache=2."
 _SETTING = re.compile(r"(.*)\+([^+=/]+)=([^+=/]*)")
@@ -25,9 +25,9 @@ class OurSide:
     """One bundle on one target.
 
     Args:
-        bundle: As for `latentlink.load`.
-        target: As for `latentlink.load`.
-        settings: Arguments of `Pipeline.generate` that only this side has, by the names of `SETTINGS`.
+        bundle: See `latentlink.load`.
+        target: See `latentlink.load`.
+        settings: Arguments of `Pipeline.generate` for this side alone, by the names of `SETTINGS`.
     """
 
     bundle: str
@@ -36,12 +36,12 @@ class OurSide:
 
 
 def read_our_side(text: str) -> OurSide:
-    """Read what `--also` takes: `sd15`, `sd15@ort-cpu`, `sd15@ort-cpu+step_cache=2`.
+    """Parse a value of `--also`: `sd15`, `sd15@ort-cpu`, `sd15@ort-cpu+step_cache=2`.
 
-    An `@` before a `/` belongs to the bundle's path, and so does a `+` that no `NAME=VALUE` follows.
+    An `@` before a `/` belongs to the bundle's path, as does a `+` without `NAME=VALUE` after it.
 
     Raises:
-        UsageError: It names no bundle, an unknown target or setting, or a value that is no whole number of at least 1.
+        UsageError: There is no bundle, an unknown target or setting, or a value that is not a whole number from 1.
     """
     settings: dict[str, int] = {}
     rest = text
@@ -50,7 +50,7 @@ def read_our_side(text: str) -> OurSide:
         if name not in SETTINGS:
             raise UsageError(f"Unknown setting {name!r} in {text!r}; expected {', '.join(SETTINGS)}.", remedy=_REMEDY)
         if name in settings:
-            raise UsageError(f"{text!r} says {name} twice; expected it once.", remedy=_REMEDY)
+            raise UsageError(f"{text!r} sets {name} twice; expected once.", remedy=_REMEDY)
         if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
             raise UsageError(f"{name} is {value!r} in {text!r}; expected a whole number of at least 1.", remedy=_REMEDY)
         settings[name] = int(value)

@@ -1,4 +1,4 @@
-"""What a comparison found: JSON for machines, a Markdown table and a plot made from that JSON."""
+"""Results of a comparison: JSON, and a Markdown table and a plot made from it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """Heading and format of the metrics that tables show."""
 
 RATIOS = ("step", "total", "peak_gb")
-"""Metrics whose ratio stands in brackets."""
+"""Metrics that are shown with their ratio in brackets."""
 
 
 def to_json(outcomes: Sequence[Outcome], work: Workload, *, rounds: int, more: Mapping[str, Any]) -> dict[str, Any]:
     """A comparison as data.
 
     Args:
-        outcomes: The one that all are compared with first.
+        outcomes: Outcome of every side; the first is what all are compared with.
         work: What was drawn.
-        rounds: How often each side was opened.
-        more: What else a reader has to know, such as the checkpoint.
+        rounds: Number of rounds; each side was opened once in each.
+        more: Further information for readers, such as the checkpoint.
     """
     first = outcomes[0]
     sides = []
@@ -67,17 +67,17 @@ def to_json(outcomes: Sequence[Outcome], work: Workload, *, rounds: int, more: M
 
 
 def _side_options(contender: Contender) -> dict[str, Any]:
-    """What was asked of a side of ours, and the target of its denoiser's engine; nothing for the others."""
+    """Bundle, target and settings of our side, and the target of its denoiser's engine; empty for others."""
     return {} if contender.ours is None else asdict(contender.ours) | {"denoiser": contender.denoiser}
 
 
 def side_title(side: Mapping[str, Any]) -> str:
-    """What a side of `to_json` is called in tables and plots."""
+    """Label of a side of `to_json` in tables and plots."""
     return label(side["title"], side["precision"], side.get("settings", {}))
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """A table of `to_json`: medians, and in brackets how many times the first side's figure that is."""
+    """A table of `to_json`: medians, and in brackets their ratio to the first side's."""
     shown = [name for name in COLUMNS if any(name in side["metrics"] for side in results["sides"])]
     rows = [["", *(COLUMNS[name][0] for name in shown)], ["---", *("---:" for _ in shown)]]
     notes = []

@@ -1,4 +1,4 @@
-"""Sides measured in turns, one process at a time: each round opens every side anew, so that a slow minute meets all."""
+"""Sides measured in turns, one process at a time: each round reopens every side, so that load affects all equally."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from latentlink.runtime import bundle_path
 
 METRICS = ("step", "vae_decoder", "total", "cold", "open", "peak_gb", "energy_j")
 """Seconds of a step, of the VAE and of a whole picture when warm; of the first picture from the start of the process,
-and of opening the model; peak resident memory; energy of the processor's package, where the machine tells."""
+and of opening the model; peak resident memory; energy of the processor's package, if the machine reports it."""
 
 ENERGY = Path("/sys/class/powercap")
-"""Where Linux keeps the processor's energy counters."""
+"""Folder of the processor's energy counters on Linux."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What is drawn by every side.
+    """The pictures that every side draws.
 
     Args:
-        prompt: Text.
-        negative_prompt: Text.
-        seed: Of the first picture.
+        prompt: Prompt text.
+        negative_prompt: Negative prompt text.
+        seed: Seed of the first picture.
         steps: Denoising steps, at least 3.
-        guidance: Classifier-free guidance.
+        guidance: Guidance scale.
         sampler: A key of `SCHEDULERS`.
-        width: Pixels.
-        height: Pixels.
-        threads: Threads of every side.
-        warm: Pictures that are timed in each process after the first.
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        threads: Number of threads of every side.
+        warm: Number of timed pictures in each process, after the first.
     """
 
     prompt: str
@@ -62,13 +62,13 @@ class Workload:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What was measured of a side.
+    """Measurements of a side.
 
     Args:
         contender: The side.
         rounds: Metrics of every round.
-        versions: Of its packages.
-        reason: Why it was not measured, or no further; empty where it was.
+        versions: Versions of its packages.
+        reason: Why it was not measured, or not in all rounds; empty otherwise.
     """
 
     contender: Contender
@@ -77,12 +77,12 @@ class Outcome:
     reason: str = ""
 
     def spread(self, metric: str) -> Spread | None:
-        """Over the rounds; None where the metric was not measured."""
+        """Spread over the rounds; None if the metric was not measured."""
         values = [values[metric] for values in self.rounds if metric in values]
         return Spread.of(values) if values else None
 
     def ratio(self, metric: str, first: Outcome) -> float | None:
-        """Median over the rounds of what it takes for each unit that the first takes; above 1 that takes less."""
+        """Median over the rounds of its figure divided by the first side's; above 1, the first side needs less."""
         pairs = zip(self.rounds, first.rounds, strict=False)
         found = [own[metric] / its[metric] for own, its in pairs if metric in own and its.get(metric)]
         return statistics.median(found) if found else None
@@ -98,21 +98,21 @@ def compare_in_rounds(
     pictures: Path | None = None,
     on_progress: Callable[[int, int, str], object] = lambda done, count, what: None,
 ) -> list[Outcome]:
-    """Measure sides in turns.
+    """Measure sides in rounds.
 
-    A side that fails once is told why and left out of later rounds; the others go on.
+    A side that fails once is left out of later rounds, with the reason in its outcome; the others go on.
 
     Args:
-        checkpoint: The diffusers directory that the first bundle was made from; the others read it.
-        contenders: The sides, the one that all are compared with first.
-        work: What is drawn.
-        rounds: How often each side is opened.
-        folder: Where environments and prepared models are kept.
+        checkpoint: Diffusers directory that the first bundle was made from; the others read it.
+        contenders: The sides; the first is what all are compared with.
+        work: The pictures to draw.
+        rounds: Number of rounds; each opens every side once.
+        folder: Folder of environments and prepared models.
         pictures: Directory for one picture of each side; None for none.
         on_progress: Called with (done, count, what) before each process.
 
     Raises:
-        UsageError: The sampler is none that all sides have, there are too few steps, or there is no checkpoint.
+        UsageError: Not all sides have the sampler, there are too few steps, or there is no checkpoint.
     """
     if work.sampler not in SCHEDULERS:
         raise UsageError(f"Sampler {work.sampler!r} is not one that all sides have; expected {', '.join(SCHEDULERS)}.")
@@ -136,7 +136,7 @@ def compare_in_rounds(
         except SideNotReady as error:
             outcome.reason = error.message
     for turn in range(rounds):
-        # each round begins with another side
+        # each round starts with another side
         for place in range(len(outcomes)):
             outcome = outcomes[(turn + place) % len(outcomes)]
             on_progress((turn + 1) * len(outcomes) + place, count, outcome.contender.title)
@@ -156,15 +156,15 @@ def compare_in_rounds(
 
 
 def _picture(place: int, contender: Contender) -> str:
-    """Name of a side's picture; the place keeps titles apart that only differ in what a file's name does not take."""
+    """File name of a side's picture; its number separates titles that differ only in characters that are replaced."""
     return f"{place + 1}-{re.sub(r'[^A-Za-z0-9.]+', '-', contender.title)}.png"
 
 
 def _job(contender: Contender, work: Workload, checkpoint: Path) -> dict[str, Any]:
-    """What a side's process is told."""
+    """The job of a side's process."""
     scheduler, genai_scheduler = SCHEDULERS[work.sampler]
     ours = contender.ours
-    # processes have a folder of their own
+    # processes run in a folder of their own, so paths are absolute
     model = checkpoint if ours is None else bundle_path(ours.bundle)
     settings = {} if ours is None else {"target": ours.target, "settings": dict(ours.settings)}
     return {
@@ -184,7 +184,7 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
     """Metrics and versions of one process.
 
     Raises:
-        NotReady: It failed.
+        SideNotReady: The process failed.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -210,12 +210,12 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
         if process.returncode:
             errors.seek(0)
             lines = errors.read().strip().splitlines()
-            why = lines[-1] if lines else "it said nothing"
+            why = lines[-1] if lines else "no output"
             raise SideNotReady(f"it ended with exit status {process.returncode}: {why}")
         result = json.loads(out.read_text(encoding="utf-8"))
     values = {name: statistics.median(one[name] for one in result["warm"]) for name in ("step", "vae_decoder", "total")}
     if job.get("settings", {}).get("step_cache", 1) > 1:
-        del values["step"]  # whole steps and shallow ones: the middle one would be one of either
+        del values["step"]  # whole and shallow steps differ: their median would be one of either kind
     values |= {"cold": result["cold"], "open": result["open"], "peak_gb": usage.ru_maxrss * 1024 / 1e9}
     if before is not None and after is not None and after > before:
         values["energy_j"] = after - before
@@ -223,7 +223,7 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
 
 
 def _energy() -> float | None:
-    """Joules that the processor's packages have used since some moment; None where the machine does not tell."""
+    """Energy counter of the processor's packages in joules; None if the machine has none."""
     try:
         counters = [int(path.read_text()) for path in ENERGY.glob("intel-rapl:?/energy_uj")]
     except OSError:

@@ -1,9 +1,9 @@
-"""One side of a comparison, in a process of its own: opens a model, draws pictures, writes what each stage took.
+"""One side of a comparison, in its own process: opens a model, draws pictures, writes the seconds of each stage.
 
 python runner.py JOB.json RESULT.json
 
-It runs in the environment of the package that is measured, where latentlink need not be: it takes nothing but the
-standard library and that package.
+It runs in the environment of the measured package, where latentlink may be missing: it imports only the standard
+library and that package, and is therefore one file.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Any
 
 now = time.perf_counter
 Stages = dict[str, float]
-"""Seconds by stage: `step` is one denoising step (the median of those after the first), `vae_decoder`, `total`."""
+"""Seconds by stage: `step` (one denoising step, median of those after the first), `vae_decoder`, `total`."""
 
 Draw = Callable[[int, list[float]], Any]
-"""Draws with a seed, appending the time after every step; returns the picture, a PIL image."""
+"""Draws with a seed and appends the time after every step; returns a PIL image."""
 
 
 class Stopwatch:
-    """Adds up what some function takes."""
+    """Adds up the seconds of a function."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, watched."""
+        """The function with its calls timed."""
 
         def timed_function(*arguments: Any, **named: Any) -> Any:
             began = now()
@@ -47,7 +47,7 @@ class Stopwatch:
 
 
 def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
-    """A bundle of ours."""
+    """LatentLink, with one bundle."""
     from latentlink import load
 
     pipe = load(job["model"], target=job["target"], threads=job["threads"])
@@ -178,7 +178,7 @@ def openvino_genai(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
 
 
 def stable_diffusion_cpp(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
-    """stable-diffusion.cpp by its Python binding, on the checkpoint itself."""
+    """stable-diffusion.cpp through its Python binding, on the checkpoint itself."""
     from stable_diffusion_cpp import StableDiffusion
 
     pipe = StableDiffusion(model_path=job["model"], n_threads=job["threads"], wtype="f16", verbose=False)
@@ -214,19 +214,19 @@ SIDES: dict[str, Callable[[dict[str, Any]], Callable[[int], tuple[Any, Stages]]]
 
 
 def _stages(marks: list[float], total: float, decoder: float) -> Stages:
-    """By the times after each step. The first step's is not known where text encoding goes before it."""
+    """Stages from the times after each step. The first step is unknown, as text encoding precedes it."""
     if len(marks) < 2:
-        raise ValueError(f"{len(marks)} steps were told of; expected at least 2")
+        raise ValueError(f"{len(marks)} steps were reported; expected at least 2")
     steps = [after - before for before, after in pairwise(marks)]
     return {"step": statistics.median(steps), "vae_decoder": decoder, "total": total}
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Open the model, draw once cold and then warm.
+    """Open the model, and draw once cold and then warm.
 
     Args:
         job: `side`, `model`, `prepared`, `started` (seconds since the epoch when the process was started), and the
-            settings of a picture; for ours also `target`, the `denoiser`'s target that is expected, and `settings`.
+            settings of a picture; for ours also `target`, the expected target of the `denoiser`, and `settings`.
 
     Returns:
         `open`, `cold` (seconds from the process's start to the first picture), `warm` (stages of each), `versions`.

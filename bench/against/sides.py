@@ -1,4 +1,4 @@
-"""What can be measured beside LatentLink: packages, how a model is prepared for them, and what they compute in."""
+"""Systems that can be compared with LatentLink: their packages, preparation of models, and precisions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side of a comparison.
+    """A system in a comparison.
 
     Args:
-        title: As tables call it.
-        packages: Distributions whose versions are told.
-        requirements: What its own environment has installed; none where it runs in this one. `torch` alone is the
-            release of this environment.
-        unwanted: What comes along and has to go again, because it does not fit the rest.
-        prepare: Command that makes its model, run by its environment's python: `{model}` is the checkpoint, `{out}` the
-            directory to make; none where it reads the checkpoint.
-        precisions: What it can be asked to compute in, the default first.
+        title: Title in tables.
+        packages: Distributions whose versions are reported.
+        requirements: Requirements of its own environment; empty if it runs in this one. `torch` means the release of
+            this environment.
+        unwanted: Dependencies to uninstall again, as they conflict with the rest.
+        prepare: Arguments of its environment's python that prepare its model: `{model}` is the checkpoint, `{out}` the
+            directory to make; empty if it reads the checkpoint.
+        precisions: Supported precisions, the default first.
     """
 
     title: str
@@ -47,7 +47,7 @@ SIDES: Mapping[str, Side] = {
             "torch",
             "pillow",
         ),
-        # built for another torch than the one that comes with it: transformers cannot be imported beside it
+        # built for another torch than the one that it is installed with: transformers cannot be imported with it
         unwanted=("torchvision",),
         prepare=(*OPTIMUM_CLI, "openvino", *OPTIMUM_ARGUMENTS, "--weight-format", "fp16", "{out}"),
         precisions=("float32", "bfloat16"),
@@ -66,7 +66,7 @@ SIDES: Mapping[str, Side] = {
         precisions=("float16",),
     ),
 }
-"""By the name that `latentlink bench --against` takes. What is measured is written in `runner`."""
+"""Systems by their name for `latentlink bench --against`. `runner` measures them."""
 
 SCHEDULERS: Mapping[str, tuple[str, str]] = {
     "euler": ("EulerDiscreteScheduler", "EULER_DISCRETE"),
@@ -74,4 +74,4 @@ SCHEDULERS: Mapping[str, tuple[str, str]] = {
     "ddim": ("DDIMScheduler", "DDIM"),
     "flow_euler": ("FlowMatchEulerDiscreteScheduler", "FLOW_MATCH_EULER_DISCRETE"),
 }
-"""Class of diffusers and name in OpenVINO GenAI of the samplers that sides share: one call of the denoiser a step."""
+"""Samplers that all sides have: diffusers' class, OpenVINO GenAI's name. Each calls the denoiser once per step."""

@@ -1,4 +1,4 @@
-"""Random-weight checkpoints of real families: the same classes, files and quirks, without the pictures."""
+"""Random-weight checkpoints of real families: the same classes, files and peculiarities, but no usable pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random-weight checkpoints of a real family's classes and sizes: the work without the pictures.
+"""Random-weight checkpoints with the classes and sizes of a real family: the same work, but no usable pictures.
 
 python -m latentlink.bench.checkpoints.random_checkpoint sd15 OUT             # Stable Diffusion 1.5's true size, 4.3 GB
 python -m latentlink.bench.checkpoints.random_checkpoint sdxl OUT float16     # Stable Diffusion XL's true size, 6.9 GB

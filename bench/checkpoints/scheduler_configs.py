@@ -1,4 +1,4 @@
-"""Scheduler configs as they are published."""
+"""Published scheduler configs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRAINING: Config = {
     "clip_sample": False,
     "skip_prk_steps": True,
 }
-"""What every Stable Diffusion before 3 was trained with."""
+"""Training schedule of every Stable Diffusion before 3."""
 
 PNDM: Config = {"_class_name": "PNDMScheduler", **TRAINING}
 PNDM_EPSILON: Config = {**PNDM, "prediction_type": "epsilon"}

@@ -78,7 +78,7 @@ TRUE_SIZE = _checkpoint(
     tokenizer=TokenizerSpec(kind="CLIPTokenizer", vocabulary=49408, pad=END, length=77),
 )
 
-# the VAE has two levels less than any published one, and a scaling factor that no published VAE has
+# the VAE has two levels fewer than any published one, and a scaling factor that no published VAE has
 SHALLOW = _checkpoint(
     small_unet("tiny", block_out_channels=(24, 40)),
     vae=NetworkSpec(

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL with its refiner and its distilled offspring, small; and the base at its true size."""
+"""Stable Diffusion XL, its refiner and its distilled variants, small; and the base model at its true size."""
 
 from __future__ import annotations
 

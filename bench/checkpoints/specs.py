@@ -1,4 +1,4 @@
-"""What a diffusers checkpoint consists of."""
+"""Descriptions of diffusers checkpoints."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ CONFIGS: Mapping[str, str] = {
     "CLIPTextModelWithProjection": "CLIPTextConfig",
     "T5EncoderModel": "T5Config",
 }
-"""The config class of every class of transformers that a checkpoint may hold; all others are diffusers' own."""
+"""Config class by network class of transformers; all other networks are diffusers' classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """A network of a checkpoint.
+    """Description of a network.
 
     Args:
         kind: Name of its class in diffusers or transformers.
-        config: The arguments of the class, or of its config class.
-        weights: Two networks of equal architecture have equal weights where this and the checkpoint's seed are equal.
-        absent: Keys that the published config leaves out, so that their meaning is the class's default.
+        config: Arguments of the class, or of its config class.
+        weights: Name of the weights: at equal names and seeds, networks of equal architecture have equal weights.
+        absent: Keys that the published config leaves out, so that the class's default applies.
     """
 
     kind: str
@@ -32,19 +32,19 @@ class NetworkSpec:
 
     @property
     def library(self) -> str:
-        """The package that the class is from."""
+        """Package of the class."""
         return "transformers" if self.kind in CONFIGS else "diffusers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerSpec:
-    """A tokenizer of a checkpoint.
+    """Description of a tokenizer.
 
     Args:
         kind: Name of its class in transformers.
         vocabulary: Number of tokens.
-        pad: The padding token.
-        length: Most tokens of a prompt.
+        pad: Padding token.
+        length: Maximum tokens of a prompt.
     """
 
     kind: Literal["CLIPTokenizer", "T5TokenizerFast"]
@@ -55,14 +55,14 @@ class TokenizerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSpec:
-    """A diffusers directory.
+    """Description of a diffusers directory.
 
     Args:
         pipeline: Name of the pipeline's class.
-        scheduler: Config of the scheduler, `_class_name` included.
-        networks: By name of their folder; None is a part that the pipeline can do without, and does.
-        tokenizers: By name of their folder, as above.
-        flags: What else model_index.json says.
+        scheduler: Config of the scheduler, including `_class_name`.
+        networks: Networks by name of their folder; None for an optional part that is absent.
+        tokenizers: Tokenizers by name of their folder; None for one that is absent.
+        flags: Other entries of model_index.json.
     """
 
     pipeline: str
@@ -72,7 +72,7 @@ class CheckpointSpec:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def index(self) -> dict[str, Any]:
-        """The contents of model_index.json, the version of diffusers apart."""
+        """The contents of model_index.json, without the version of diffusers."""
         parts: dict[str, Any] = {"scheduler": ["diffusers", self.scheduler["_class_name"]]}
         for name, network in self.networks.items():
             parts[name] = [None, None] if network is None else [network.library, network.kind]

@@ -1,4 +1,4 @@
-"""Every random-weight checkpoint that can be made, by name."""
+"""The random-weight checkpoints that can be made."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     **sd3.CHECKPOINTS,
     **flux.CHECKPOINTS,
 }
-"""Every checkpoint that can be made. Those named tiny have dimensions that no published model has."""
+"""Checkpoints by name. Those named tiny have dimensions that no published model has."""
 
 
 def make_checkpoint(size: str, out: Path, *, seed: int = 0, dtype: str = "float32") -> Path:
     """Write a diffusers checkpoint with random weights.
 
     Args:
-        size: One of `CHECKPOINTS`.
+        size: A key of `CHECKPOINTS`.
         out: Directory to make.
-        seed: Of the weights. At equal seeds, checkpoints of one latent space have one VAE.
+        seed: Seed of the weights. At equal seeds, checkpoints of one latent space have the same VAE.
         dtype: `float32`, or `float16` for half the disk.
     """
     write_checkpoint(CHECKPOINTS[size], out, seed=seed, dtype=dtype)

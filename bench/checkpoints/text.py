@@ -1,6 +1,6 @@
 """The text encoders and their tokenizers.
 
-CLIP's configs name the tokens 0, 2 and 1 as first, last and padding, which they are not: so do the published ones.
+Like the published ones, CLIP's configs name the tokens 0, 2 and 1 as first, last and padding, although they are not.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CLIP_L_SIZES: Mapping[str, int] = {
     "num_attention_heads": 12,
     "projection_dim": 768,
 }
-"""Of the published CLIP ViT-L's text tower."""
+"""Sizes of the published CLIP ViT-L's text encoder."""
 
 
 def clip_l(kind: str = "CLIPTextModel") -> NetworkSpec:
-    """CLIP ViT-L's text tower in small: the same weights in both classes, the projection apart."""
+    """A small version of CLIP ViT-L's text encoder: the same weights in both classes, except for the projection."""
     return _clip(
         "clip-l",
         kind,
@@ -54,7 +54,7 @@ def clip_l(kind: str = "CLIPTextModel") -> NetworkSpec:
 
 
 def clip_g() -> NetworkSpec:
-    """OpenCLIP ViT-bigG's text tower in small."""
+    """A small version of OpenCLIP ViT-bigG's text encoder."""
     return _clip(
         "clip-g",
         "CLIPTextModelWithProjection",
@@ -68,7 +68,7 @@ def clip_g() -> NetworkSpec:
 
 
 def clip_h() -> NetworkSpec:
-    """OpenCLIP ViT-H's text tower in small, published without its last layer."""
+    """A small version of OpenCLIP ViT-H's text encoder, which is published without its last layer."""
     return _clip(
         "clip-h",
         "CLIPTextModel",
@@ -85,7 +85,7 @@ T5_DIM = 92
 
 
 def t5() -> NetworkSpec:
-    """T5 v1.1's encoder in small; like the published one, it has room for more tokens than its tokenizer has."""
+    """A small version of T5 v1.1's encoder; like the published one, its vocabulary is larger than its tokenizer's."""
     return NetworkSpec(
         kind="T5EncoderModel",
         weights="t5",

@@ -1,4 +1,4 @@
-"""Tokenizers of any size in the files that the published ones have."""
+"""Tokenizers of any vocabulary size, in the file formats of the published ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
 
 
 def write_clip_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
-    """A byte-level BPE tokenizer in CLIP's files, its merges being pairs of letters in order."""
+    """A byte-level BPE tokenizer in CLIP's files; its merges are pairs of letters in order."""
     codes = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     letters = [chr(code) for code in codes] + [chr(256 + n) for n in range(256 - len(codes))]
     tokens = letters + [letter + "</w>" for letter in letters]
@@ -41,7 +41,7 @@ def write_clip_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
 
 
 def write_t5_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
-    """A unigram tokenizer in T5's files: characters, and pairs of small letters that are likelier than two letters."""
+    """A unigram tokenizer in T5's files: characters, and pairs of lower-case letters that score above two letters."""
     from tokenizers import Tokenizer as Fast
     from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
@@ -72,5 +72,5 @@ def write_t5_tokenizer(folder: Path, spec: TokenizerSpec) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write `value` with two spaces of indent."""
+    """Write `value` as JSON with an indent of two spaces."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

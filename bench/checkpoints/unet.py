@@ -1,4 +1,4 @@
-"""The small UNet that several families' random checkpoints vary."""
+"""The small UNet on which random checkpoints of several families are based."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The VAEs: one a latent space, shared by every checkpoint of that space.
+"""The VAEs: one per latent space, shared by all checkpoints of that space.
 
-KL_SD and KL_SDXL have the same architecture, shapes and names, and so have KL_SD3 and KL_FLUX: only the weights and
-the affine tell them apart, as with the published ones.
+KL_SD and KL_SDXL have the same architecture, shapes and names, as do KL_SD3 and KL_FLUX: only weights and affine
+differ, as with the published ones.
 """
 
 from __future__ import annotations

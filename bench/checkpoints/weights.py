@@ -1,4 +1,4 @@
-"""Random weights by which every input of a network matters."""
+"""Random weights with which every input of a network affects its output."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 def fill(module: torch.nn.Module, name: str, *, seed: int, dtype: torch.dtype) -> None:
-    """Give every parameter of `module` random values of `dtype`, those that a new network keeps at zero included.
+    """Give every parameter of `module` random values of `dtype`, including those that a new network sets to zero.
 
-    Matrices and kernels have the spread 1/sqrt(fan-in), with which the text moves the latents about as far as the
-    noise does and the steps do not amplify rounding errors; biases have 0.1, scales of norms 1 +- 0.1. A parameter's
-    values depend on `seed`, `name` and the parameter's own name alone, so that networks of equal architecture and
-    name are equal whatever stands beside them.
+    Matrices and kernels have a deviation of 1/sqrt(fan-in): the text then moves the latents about as far as the noise
+    does, and the steps do not amplify rounding errors. Biases have a deviation of 0.1, scales of norms are 1 +- 0.1. A
+    parameter's values depend only on `seed`, `name` and the parameter's name, so networks of equal architecture and
+    name are equal in every checkpoint.
 
     Args:
-        module: May be on the meta device: its parameters are replaced, one at a time. What is tied stays tied.
-        name: Of the weights.
-        seed: Of the checkpoint.
-        dtype: Of the parameters afterwards.
+        module: Network, also on the meta device: its parameters are replaced one at a time. Tied ones stay tied.
+        name: Name of the weights.
+        seed: Seed of the checkpoint.
+        dtype: Dtype of the new parameters.
     """
     import torch
 
@@ -32,7 +32,7 @@ def fill(module: torch.nn.Module, name: str, *, seed: int, dtype: torch.dtype) -
         if id(parameter) in filled:
             setattr(module.get_submodule(owner), leaf, filled[id(parameter)])
             continue
-        # transformers' plain CLIP text model has no `text_model` inside, the one with a projection has
+        # transformers' CLIP text model with a projection nests `text_model`, the plain one does not
         stem = key.removeprefix("text_model.")
         generator = torch.Generator().manual_seed(crc32(f"{seed}/{name}/{stem}".encode()))
         values = torch.randn(parameter.shape, generator=generator)

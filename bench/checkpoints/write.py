@@ -1,4 +1,4 @@
-"""Writing a checkpoint."""
+"""Writing a checkpoint from its description."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from latentlink.bench.checkpoints.weights import fill
 
 
 def write_checkpoint(checkpoint: CheckpointSpec, out: Path, *, seed: int, dtype: str) -> None:
-    """Write a diffusers directory, one network after the other: no more than one is ever in memory.
+    """Write a diffusers directory, one network after the other, so that only one is in memory.
 
     Args:
-        checkpoint: What to write.
+        checkpoint: Description of the checkpoint.
         out: Directory to make.
-        seed: Of the weights.
-        dtype: Of the weights: `float32`, or `float16` for half the disk.
+        seed: Seed of the weights.
+        dtype: Dtype of the weights: `float32`, or `float16` for half the disk space.
     """
     import diffusers
 
@@ -30,21 +30,21 @@ def write_checkpoint(checkpoint: CheckpointSpec, out: Path, *, seed: int, dtype:
             write_tokenizer(out / name, tokenizer)
     (out / "scheduler").mkdir()
     write_json(out / "scheduler" / "scheduler_config.json", checkpoint.scheduler)
-    # the pipelines ask for the version: some correct the configs of old ones
+    # pipelines read the version: some correct the configs of old ones
     write_json(out / "model_index.json", {**checkpoint.index(), "_diffusers_version": diffusers.__version__})
 
 
 def _write_network(network: NetworkSpec, folder: Path, *, seed: int, dtype: str) -> None:
     import torch
 
-    # On the meta device nothing is initialised twice; only buffers that are stored have to be computed.
+    # The meta device avoids initialising weights that are replaced; only stored buffers have to be computed.
     with torch.device("meta"):
         module = _make_network(network)
     if set(module.state_dict()) - {name for name, _ in module.named_parameters(remove_duplicate=False)}:
         module = _make_network(network)
     fill(module, network.weights, seed=seed, dtype=getattr(torch, dtype))
     if network.kind == "CLIPTextModel":
-        # as published files name them; transformers 5 would leave the beginning out, and not everybody reads that
+        # as in published files; transformers 5 would leave out the prefix, which not all readers support
         named = {f"text_model.{name}": tensor for name, tensor in module.state_dict().items()}
         module.save_pretrained(folder, state_dict=named)
     else:

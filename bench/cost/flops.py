@@ -1,6 +1,6 @@
-"""Floating-point operations of one run of a graph, counted from its shapes: what products need, whoever computes them.
+"""Floating-point operations of one run of a graph, counted from the shapes of its products.
 
-A multiply-add is two operations. Only products are counted, as only they meet the peak that they are compared with.
+A multiply-add counts as two operations. Only products are counted, as they are compared with the peak of products.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 NodeShapes: TypeAlias = list[list[int]]
-"""Of a node's inputs, and of its first output at the end."""
+"""Shapes of a node's inputs, then of its first output."""
 
 
 def _conv(node: ir.Node, shapes: NodeShapes) -> int:
@@ -47,7 +47,7 @@ PRODUCTS: Mapping[str, Callable[[Any, NodeShapes], int]] = {
     "Gemm": _gemm,
     "MultiHeadAttention": _attention,
 }
-"""What is counted, by operator; attention that is written out is counted as the last."""
+"""Operations by operator; attention in separate nodes is counted as `MultiHeadAttention`."""
 
 UNCOUNTED = frozenset(
     {
@@ -55,21 +55,21 @@ UNCOUNTED = frozenset(
         *("Attention", "GroupQueryAttention", "DeformConv", "LSTM", "GRU", "RNN", "If", "Loop", "Scan"),
     }
 )
-"""Operators that hold products which would be missed."""
+"""Operators with products that would be missed."""
 
 
 def count_flops(path: Path, sizes: Mapping[str, int]) -> Counter[str]:
     """Operations of one run of an exported graph.
 
     Args:
-        path: ONNX; its weights are not read.
-        sizes: Of the graph's free dimensions, by name.
+        path: ONNX file; its weights are not read.
+        sizes: Sizes of the graph's free dimensions, by name.
 
     Returns:
-        Operations by operator, a key of `PRODUCTS`; their sum is that of the run.
+        Operations by operator, a key of `PRODUCTS`; their sum is the total of a run.
 
     Raises:
-        UsageError: A product's sizes are not known, or an operator is not counted.
+        UsageError: Sizes of a product are unknown, or an operator cannot be counted.
     """
     import onnx_ir as ir
 

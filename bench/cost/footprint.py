@@ -14,10 +14,10 @@ from pathlib import Path
 
 
 def footprint(project: Path) -> tuple[int, Counter[str]]:
-    """Install `project` into a fresh environment without pip.
+    """Install `project` into a new environment without pip.
 
     Returns:
-        Bytes in all, and bytes of every top-level entry of site-packages.
+        Total bytes, and bytes of every top-level entry of site-packages.
     """
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=False)

@@ -1,4 +1,4 @@
-"""A function run in a process of its own: a GPU that failed, or memory that was kept, does not reach the next."""
+"""Running a function in its own process: a failed GPU or memory still in use does not affect the next run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LIMIT = 3600.0
-"""Seconds after which a process counts as hanging."""
+"""Seconds after which a process is considered to hang."""
 
 ENDING = 60.0
-"""Seconds that a process has to end when it has answered."""
+"""Seconds in which a process has to end after its answer."""
 
 
 class ProcessFailed(LatentLinkError):
@@ -27,10 +27,10 @@ def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.
     """Run a function in a new process.
 
     Args:
-        function: Of a module; what it takes and returns can be pickled.
+        function: Function at the top level of a module; its arguments and result can be pickled.
 
     Raises:
-        ProcessFailed: With the name of the error it raised and its message, or how its process ended.
+        ProcessFailed: The function raised, with its error's name and message, or the process died or hung.
     """
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

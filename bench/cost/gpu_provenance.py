@@ -1,4 +1,4 @@
-"""What figures of a GPU must be read with: the GPU, its driver and clocks, every package, the commit, the command."""
+"""Provenance of GPU figures: the GPU, its driver and clocks, every package, the commit, the command."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ QUERY = (
     "clocks.applications.graphics",
     "clocks_event_reasons.active",
 )
-"""Fields of `nvidia-smi --query-gpu`. One that it does not know is left out."""
+"""Fields of `nvidia-smi --query-gpu`. Unknown ones are left out."""
 
 
 def provenance_of_gpu(machine: Machine) -> dict[str, Any]:
-    """Where, when and with what figures were made.
+    """Where, when and with which software figures were measured.
 
     Args:
-        machine: This one, with a GPU.
+        machine: This machine, with a GPU.
     """
     gpu = machine.gpus[0]
     return {
@@ -64,13 +64,13 @@ def provenance_of_gpu(machine: Machine) -> dict[str, Any]:
 
 
 def clocks() -> dict[str, str]:
-    """The first visible GPU's `QUERY`, as nvidia-smi says it; empty where there is no nvidia-smi."""
+    """Values of `QUERY` for the first visible GPU, as nvidia-smi reports them; empty without nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return {}
     device = (os.environ.get("CUDA_VISIBLE_DEVICES") or "0").split(",")[0]
     found = {}
-    for field in QUERY:  # one by one: it refuses all where it does not know one
+    for field in QUERY:  # one by one: it refuses all if it does not know one
         command = [program, f"--query-gpu={field}", "--format=csv,noheader", f"--id={device}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         if done.returncode == 0:
@@ -85,7 +85,7 @@ def packages() -> Mapping[str, str]:
 
 
 def _commit() -> str | None:
-    """Of the working tree that this file is in, `+changes` where it was edited; None where it is in none."""
+    """Commit of the working tree of this file, with `+changes` if it was edited; None outside a working tree."""
     folder = Path(__file__).resolve().parent
 
     def git(*words: str) -> str | None:

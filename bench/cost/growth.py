@@ -25,7 +25,7 @@ from latentlink.bench.cost.measure import provenance
 from latentlink.files import atomic_file
 
 KIND = "latentlink.bench.growth"
-"""What a file of results says it is."""
+"""Value of `kind` in a file of results."""
 
 COMMAND = ("python", "-m", "latentlink.bench.cost.growth")
 
@@ -34,24 +34,24 @@ AXES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "batch": ("pictures at once", ("step_s", "vae_decoder_s", "total_s", "peak_gb")),
     "steps": ("steps", ("total_s", "peak_gb")),
 }
-"""What grows, and the figures that are told of it."""
+"""Axes along which cost grows, with their figures."""
 
 HEADINGS = {"step_s": "s a step", "vae_decoder_s": "VAE, s", "total_s": "picture, s", "peak_gb": "peak memory, GB"}
 
 
 def measure_one(bundle: str, target: str, size: int, batch: int, steps: int, warm: int) -> dict[str, float]:
-    """Seconds of a warm call and the process's peak memory, in a process that has done nothing else.
+    """Seconds of a warm call and peak memory of the process, which must have done nothing else.
 
     Args:
-        bundle: As for `latentlink.load`.
-        target: As for `latentlink.load`.
-        size: Pixels of both sides.
-        batch: Pictures at once.
+        bundle: See `latentlink.load`.
+        target: See `latentlink.load`.
+        size: Picture width and height in pixels.
+        batch: Number of pictures at once.
         steps: Denoising steps.
-        warm: Calls that are timed after one that is not.
+        warm: Number of timed calls, after one that is not timed.
 
     Returns:
-        `step_s`, `vae_decoder_s`, `total_s`: medians; `peak_gb`: resident, 10^9 bytes.
+        `step_s`, `vae_decoder_s`, `total_s`: medians; `peak_gb`: resident memory in 10^9 bytes.
     """
     found: dict[str, list[float]] = {"step_s": [], "vae_decoder_s": [], "total_s": []}
     with latentlink.load(bundle, target=target) as pipe:
@@ -75,11 +75,11 @@ def measure_one(bundle: str, target: str, size: int, batch: int, steps: int, war
 
 
 def exponent(values: Sequence[float], figures: Sequence[float]) -> float:
-    """Of the power law nearest to `figures` over `values`: the slope of a line through their logarithms.
+    """Exponent of the power law that fits `figures` over `values`: the slope of a line through their logarithms.
 
     Args:
         values: At least two, above 0.
-        figures: As many, above 0.
+        figures: One for each value, above 0.
     """
     return float(np.polyfit(np.log(values), np.log(figures), 1)[0])
 
@@ -95,20 +95,20 @@ def measure_growth(
     warm: int = 1,
     on_progress: Callable[[int, int, str], object] = lambda done, count, what: None,
 ) -> dict[str, Any]:
-    """Measure along each axis, the others at their base: one picture of `base` pixels, the least of `steps`.
+    """Measure along each axis, with the others at their base: one picture of side `base`, the fewest steps.
 
     Args:
-        bundle: As for `latentlink.load`.
-        sizes: Sides of pictures.
-        batches: Pictures at once.
-        steps: Denoising steps.
-        base: Side of pictures on the other axes.
-        target: As for `latentlink.load`.
-        warm: Calls that are timed.
+        bundle: See `latentlink.load`.
+        sizes: Picture sides in pixels.
+        batches: Numbers of pictures at once.
+        steps: Numbers of denoising steps.
+        base: Picture side in pixels on the other axes.
+        target: See `latentlink.load`.
+        warm: Number of timed calls.
         on_progress: Called with (done, count, what) before each process.
 
     Returns:
-        `axes`: for each its rows (value and figures) and exponents by figure.
+        `axes`: for each axis its rows (value and figures), and exponents by figure.
 
     Raises:
         ProcessFailed: A process failed.
@@ -136,7 +136,7 @@ def measure_growth(
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Tables of what `measure_growth` returns, one an axis; the last row is the exponent."""
+    """Tables of the result of `measure_growth`, one per axis; the last row is the exponent."""
     parts = []
     for axis, (title, names) in AXES.items():
         rows = results["axes"][axis]["rows"]
@@ -165,12 +165,12 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int
 @click.command()
 @click.argument("bundle")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--sizes", default="256,384,512,768,1024", show_default=True, callback=_numbers, help="Pixels of a side.")
+@click.option("--sizes", default="256,384,512,768,1024", show_default=True, callback=_numbers, help="Picture sides.")
 @click.option("--batches", default="1,2,4,8", show_default=True, callback=_numbers, help="Pictures at once.")
 @click.option("--steps", default="2,4,8", show_default=True, callback=_numbers, help="Denoising steps.")
-@click.option("--base", default=512, show_default=True, help="Pixels of a side where something else grows.")
+@click.option("--base", default=512, show_default=True, help="Picture side on the other axes, in pixels.")
 @click.option("--target", default="auto", show_default=True)
-@click.option("--warm", default=1, show_default=True, help="Calls that are timed, after one that is not.")
+@click.option("--warm", default=1, show_default=True, help="Timed calls, after one that is not timed.")
 def main(
     bundle: str,
     out: Path,

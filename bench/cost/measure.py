@@ -1,4 +1,4 @@
-"""What a bundle costs on this machine: start-up, seconds by stage, memory, and Python's share of a step."""
+"""The cost of a bundle on this machine: start-up, seconds by stage, memory, and Python's share of a step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGES = ("text_encoder", "denoiser", "vae_decoder", "total")
 REFUSALS: Mapping[int, type[LatentLinkError]] = {
     kind.status: kind for kind in (UsageError, LinkError, BundleError, PreflightError)
 }
-"""By the exit status of a process that draws, the error that ended it."""
+"""By exit status of a drawing process, the error that ended it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +47,17 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleCost:
-    """What `measure_bundle` found.
+    """The result of `measure_bundle`.
 
     Args:
         import_seconds: `import latentlink` in a fresh interpreter.
         cold_seconds: `latentlink generate`, from the start of its process to its end.
-        cold_megabytes: The same process's peak resident memory, in 10^6 bytes.
+        cold_megabytes: Peak resident memory of the same process, in 10^6 bytes.
         stages: Seconds by stage with the bundle open.
-        row_seconds: One row of the sampler's table, all in.
-        python_share: Part of a row that is not spent inside the engine, 0 to 1.
+        row_seconds: Seconds of one row of the sampler's table, everything included.
+        python_share: Share of a row that is not spent inside the engine, 0 to 1.
         provenance: Machine and versions.
-        engines: Which engine ran each component, and which were skipped and why.
+        engines: The engine of each component, and the engines that were skipped, with reasons.
     """
 
     import_seconds: Spread
@@ -80,23 +80,23 @@ def measure_bundle(
     engine_memory: int | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> BundleCost:
-    """Measure a bundle, cold runs in processes of their own and warm ones in this.
+    """Measure a bundle: cold runs in their own processes, warm runs in this one.
 
     Args:
-        bundle: As for `latentlink.load`.
-        prompt: What to draw.
+        bundle: See `latentlink.load`.
+        prompt: Prompt to draw.
         settings: Further arguments of `Pipeline.generate`.
-        repeats: Counted runs of each kind; one more warm run is not counted.
-        target: As for `latentlink.load`.
-        engine_memory: As for `latentlink.load`.
+        repeats: Number of counted runs of each kind; one more warm run is not counted.
+        target: See `latentlink.load`.
+        engine_memory: See `latentlink.load`.
         on_progress: Called with (done, count, what) before each run.
 
     Raises:
-        UsageError: A setting is not what `Pipeline.generate` takes, or as `latentlink.load`.
-        LinkError, BundleError, PreflightError: As `latentlink.load`.
-        LatentLinkError: A process that draws failed otherwise.
+        UsageError: `Pipeline.generate` refuses a setting, or see `latentlink.load`.
+        LinkError, BundleError, PreflightError: See `latentlink.load`.
+        LatentLinkError: A drawing process failed otherwise.
     """
-    # refused before processes are started for it
+    # refuse before any process is started
     decide(bundle, target=target)
     count = 3 * repeats + 1
 
@@ -118,7 +118,7 @@ def measure_bundle(
         rows: list[int] = []
         for number in range(repeats + 1):
             report(2 * repeats + number, "warm")
-            # without guards, as bundles of random weights are measured too
+            # without guards, as bundles with random weights are measured too
             result = pipe.generate(
                 prompt, seed=number, guard="off", on_step=lambda at: rows.append(at.rows), **settings
             )
@@ -137,7 +137,7 @@ def measure_bundle(
 
 
 def provenance() -> Mapping[str, str]:
-    """What a figure must be read with."""
+    """Machine and versions of a figure."""
     import numpy
     import onnxruntime
 
@@ -170,10 +170,10 @@ def _words(name: str, value: Any) -> list[str]:
 
 
 def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float, float]:
-    """Wall seconds and peak resident 10^6 bytes of a whole `latentlink generate`.
+    """Seconds and peak resident memory (10^6 bytes) of a whole `latentlink generate`.
 
     Raises:
-        UsageError, LinkError, BundleError, PreflightError: It was refused, with its own sentence.
+        UsageError, LinkError, BundleError, PreflightError: It was refused, with its message.
         LatentLinkError: It failed otherwise.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+") as errors:
@@ -188,7 +188,7 @@ def _cold(bundle: str, prompt: str, settings: Mapping[str, Any]) -> tuple[float,
         if process.returncode:
             errors.seek(0)
             lines = errors.read().strip().splitlines()
-            reason = lines[-1].removeprefix("latentlink: ") if lines else "it said nothing"
+            reason = lines[-1].removeprefix("latentlink: ") if lines else "no output"
             if (kind := REFUSALS.get(process.returncode)) is not None:
                 raise kind(reason)
             raise LatentLinkError(f"latentlink generate ended with exit status {process.returncode}: {reason}")

@@ -1,1 +1,1 @@
-"""Everything that is to be measured on a GPU, in one command."""
+"""All checks and measurements that need a GPU, in one command."""

@@ -1,9 +1,9 @@
-"""All that takes an NVIDIA GPU to be seen: checks of every target, and a table of speeds beside diffusers.
+"""Checks and measurements that need an NVIDIA GPU: checks of every target, and speeds compared with diffusers.
 
 python -m latentlink.bench.gpu OUT.json [--checks-only | --speed-only] [--targets tensorrt-rtx,ort-cuda] [--quick]
 
-It takes what is installed: targets whose packages are missing are listed as not run, with the reason. OUT.json is
-written anew after every finding, so that a run that is cut short leaves what it had found.
+It uses what is installed: targets whose packages are missing are listed as not run, with the reason. OUT.json is
+rewritten after every finding, so that an interrupted run leaves its findings.
 """
 
 from __future__ import annotations
@@ -38,19 +38,21 @@ messages = Console(stderr=True)
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--checks-only", is_flag=True, help="No speeds.")
-@click.option("--speed-only", is_flag=True, help="No checks.")
-@click.option("--targets", help=f"Separated by commas; they have to run.  [default: what is here of {GPU_TARGETS}]")
-@click.option("--quick", is_flag=True, help="One demo model, one size, few runs: to see whether it works.")
-@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Keeps checkpoints, exports, bundles.")
+@click.option("--checks-only", is_flag=True, help="Do not measure speeds.")
+@click.option("--speed-only", is_flag=True, help="Do not run checks.")
+@click.option(
+    "--targets", help=f"Comma-separated; these have to run.  [default: installed ones of {', '.join(GPU_TARGETS)}]"
+)
+@click.option("--quick", is_flag=True, help="One demo model, one size, few runs: a quick test.")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Folder for files to keep.")
 def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, quick: bool, work: Path | None) -> None:
-    """Check and measure every GPU target, write what was found to OUT and print it.
+    """Check and measure every GPU target, write the findings to OUT and print them.
 
-    Ends with 0 where all that ran passed, 1 where something failed, and 5 where there is no GPU, no target ran, or not
-    every one that was asked for.
+    The exit status is 0 if everything that ran passed, 1 if something failed, and 5 if there is no GPU or no target, or
+    not every named one, could run.
     """
     if checks_only and speed_only:
-        raise click.UsageError("--checks-only and --speed-only leave nothing to do; expected one of them.")
+        raise click.UsageError("--checks-only and --speed-only exclude each other; expected at most one.")
     required = _parse_targets(targets)
     try:
         machine = with_gpu(this_machine())
@@ -73,10 +75,10 @@ def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, qu
 
 
 def with_gpu(machine: Machine) -> Machine:
-    """The machine, if it has a GPU.
+    """Return the machine if it has a GPU.
 
     Raises:
-        PreflightError: It has none.
+        PreflightError: It has no GPU.
     """
     if not machine.gpus:
         raise PreflightError(
@@ -99,13 +101,13 @@ def run(
     """Check and measure.
 
     Args:
-        machine: With a GPU.
-        material: Where checkpoints, exports and bundles come from.
-        out: Report to write after every finding.
-        required: Targets that have to run; empty for all that can.
-        checks: Whether to check.
-        speeds: Whether to measure.
-        quick: Whether to do the least of both.
+        machine: Machine with a GPU.
+        material: Source of checkpoints, exports and bundles.
+        out: Report file, rewritten after every finding.
+        required: Targets that have to run; empty for all that can run.
+        checks: Whether to run checks.
+        speeds: Whether to measure speeds.
+        quick: Whether to run the minimum of both.
     """
     targets = required or GPU_TARGETS
     report = GpuReport(provenance=provenance_of_gpu(machine), targets=tuple(required))
@@ -143,7 +145,7 @@ def run(
 
 
 def _parse_targets(targets: str | None) -> tuple[str, ...]:
-    """Targets by name, once each."""
+    """Names of targets, each once."""
     names = tuple(dict.fromkeys(name.strip() for name in targets.split(","))) if targets is not None else ()
     if unknown := [name for name in names if name not in GPU_TARGETS]:
         raise click.UsageError(f"{unknown[0]!r} is no target for GPUs; expected some of {', '.join(GPU_TARGETS)}.")
@@ -151,7 +153,7 @@ def _parse_targets(targets: str | None) -> tuple[str, ...]:
 
 
 def _print_finding(finding: Check | Speed) -> None:
-    """One line, as it is found."""
+    """Print one line per finding."""
     if isinstance(finding, Check):
         title = f"{finding.target} {finding.precision}, {finding.name}"
     else:

@@ -1,4 +1,4 @@
-"""The checks of `bench.gpu`: each holds a target to one promise, on the demo models, and returns what it measured."""
+"""The checks of `bench.gpu`: each tests one property of a target on the demo models and returns its measurements."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from latentlink.runtime.probing.verify import verify
 from latentlink.runtime.sessions import OPENERS
 
 LEAST_PSNR = 35.0
-"""dB of every picture against the one of the CPU in float32."""
+"""Minimum PSNR of every picture against the CPU's in float32, in dB."""
 
 MOST_BYTES = 1024
-"""Largest copy between host and device that a step may need: a row of coefficients, times the batch."""
+"""Maximum size of a copy between host and device in a step, in bytes: a row of coefficients, times the batch."""
 
 RUNS = 5
-"""Runs of an engine beside its CUDA graph: the first is plain, the second is captured, the others are replayed."""
+"""Runs of an engine with CUDA graphs: the first is plain, the second is captured, the others are replayed."""
 
 MOST_GROWTH = 1.05
-"""Times the device memory of all engines at once that engines in turns may take: demo engines are smaller than what
-the driver itself takes, and that varies."""
+"""Maximum ratio of device memory with engines in turns to all engines at once: demo engines are smaller than the
+driver's own memory, which varies."""
 
 
 def missing_reason(target: str, machine: Machine) -> str:
-    """Why a target cannot be built and run on a machine with a GPU; empty where it can."""
+    """Why a target cannot be built and run on a machine with a GPU; empty if it can."""
     needed = TARGETS[target]
     for package in (*needed.packages, *needed.beside):
         if machine.version(package) is None:
@@ -54,7 +54,7 @@ def missing_reason(target: str, machine: Machine) -> str:
 
 
 def build(subject: Subject) -> Figures:
-    """The bundles that the others need; the one with other weights is built where it is checked."""
+    """The bundles for the other checks can be built; the refittable one is built in its check."""
     began = perf_counter()
     made = [subject.bundle(model) for model in subject.models]
     files = [file for folder in made for file in folder.rglob("*") if file.is_file()]
@@ -62,7 +62,7 @@ def build(subject: Subject) -> Figures:
 
 
 def pictures(subject: Subject) -> Figures:
-    """The same prompts and seeds give the pictures that the CPU draws in float32."""
+    """The same prompts and seeds give the same pictures as on the CPU in float32."""
     found = []
     for model in subject.models:
         wanted = open_and_draw(model, "ort-cpu", subject)
@@ -75,7 +75,7 @@ def pictures(subject: Subject) -> Figures:
 
 
 def probes(subject: Subject) -> Figures:
-    """Every engine computes what its probes say."""
+    """Every engine agrees with its probes."""
     figures: dict[str, float | str] = {}
     wrong = []
     for model in subject.models:
@@ -93,13 +93,13 @@ def probes(subject: Subject) -> Figures:
 
 
 def placement(subject: Subject) -> Figures:
-    """Where an engine is of several pieces, its nodes run on the GPU."""
+    """If an engine consists of several nodes, they run on the GPU."""
     found: Counter[str] = Counter()
     for _, path, _ in engines(subject.bundle()):
         with open_engine(subject.target, path) as session:
             found.update(session.placement())
     if not found:
-        raise CheckNotRun(f"An engine for {subject.target} is one piece.")
+        raise CheckNotRun(f"An engine for {subject.target} is a single unit.")
     figures = {f"{provider} nodes": float(count) for provider, count in found.most_common()}
     if TARGETS[subject.target].gpu and set(found) <= {CPU}:
         raise CheckFailed(f"All {found.total()} nodes run on the CPU.", figures)
@@ -107,7 +107,7 @@ def placement(subject: Subject) -> Figures:
 
 
 def graphs(subject: Subject) -> Figures:
-    """Replaying a CUDA graph gives the bits of a plain run, for every component."""
+    """For every component, replaying a CUDA graph gives exactly the result of a plain run."""
     if subject.target in PROVIDERS and not PROVIDERS[subject.target].graphs:
         raise CheckNotRun(f"No CUDA graphs are captured for {subject.target}.")
     figures: dict[str, float | str] = {"components": 0.0}
@@ -128,7 +128,7 @@ def graphs(subject: Subject) -> Figures:
 
 
 def refit(subject: Subject) -> Figures:
-    """Weights replaced by others change the output, and replaced by their own give the first output's bits."""
+    """Other weights change the output, and the original weights restore it exactly."""
     if "refit" not in TARGETS[subject.target].options:
         raise CheckNotRun(f"Weights of an open engine for {subject.target} cannot be replaced.")
     figures: dict[str, float | str] = {"components": 0.0}
@@ -155,12 +155,12 @@ def refit(subject: Subject) -> Figures:
 
 
 def copies(subject: Subject) -> Figures:
-    """What a longer run copies between host and device beyond a shorter one is a row of numbers a step."""
+    """Each further step copies no more than a row of numbers between host and device."""
     figures: dict[str, float | str] = {}
     lacking = []
     with latentlink.load(subject.bundle(), target=subject.target) as pipe:
         short, long = (partial(draw, pipe, replace(subject, pictures=1, steps=steps)) for steps in (4, 8))
-        long()  # what happens once, such as capturing graphs, happens now
+        long()  # so that one-time work, such as capturing graphs, is done
         for name, trace in TRACES.items():
             try:
                 fewer, more = trace(short), trace(long)
@@ -189,7 +189,7 @@ def copies(subject: Subject) -> Figures:
 
 
 def memory(subject: Subject) -> Figures:
-    """Engines that take turns on the GPU draw the same pictures in less memory."""
+    """Engines that take turns on the GPU draw the same pictures with less memory."""
     bundle = subject.bundle()
     sizes = [path.parent for _, path, _ in engines(bundle)]
     largest = max(sum(file.stat().st_size for file in folder.iterdir()) for folder in sizes)
@@ -216,11 +216,11 @@ CHECKS: Mapping[str, Callable[[Subject], Figures]] = {
     "copies": copies,
     "memory": memory,
 }
-"""In the order they run; where the first does not pass, the others are not run."""
+"""Checks in the order they run; if the first does not pass, the others are not run."""
 
 
 def run_check(name: str, subject: Subject) -> Check:
-    """One check; whatever goes wrong is its verdict."""
+    """Run one check; any error becomes its verdict."""
     head = _head(name, subject)
     try:
         return replace(head, verdict="passed", figures=CHECKS[name](subject))
@@ -235,11 +235,11 @@ def run_check(name: str, subject: Subject) -> Check:
 
 
 def run_checks(subjects: Sequence[Subject], machine: Machine) -> Iterator[Check]:
-    """Every check of every subject, each in a process of its own.
+    """Run every check of every subject, each in its own process.
 
     Args:
-        subjects: In this order.
-        machine: With a GPU.
+        subjects: Subjects, in order.
+        machine: Machine with a GPU.
     """
     for subject in subjects:
         why_not = missing_reason(subject.target, machine)
@@ -261,12 +261,12 @@ def _head(name: str, subject: Subject) -> Check:
 
 
 def _equal(one: Arrays, other: Arrays) -> bool:
-    """Whether the bits are equal."""
+    """Whether all arrays are equal bit by bit."""
     return all(array.tobytes() == other[name].tobytes() for name, array in one.items())
 
 
 def _peak(bundle: Path, subject: Subject, engine_memory: int | None) -> tuple[int, list[NDArray[np.uint8]]]:
-    """Device memory that opening and drawing take, and what is drawn."""
+    """Peak device memory of opening and drawing, and the pictures."""
     made: list[NDArray[np.uint8]] = []
     settings = {} if engine_memory is None else {"engine_memory": engine_memory}
     peak = DeviceMemory().peak(lambda: made.extend(open_and_draw(bundle, subject.target, subject, **settings)))
@@ -274,7 +274,7 @@ def _peak(bundle: Path, subject: Subject, engine_memory: int | None) -> tuple[in
 
 
 def _activations(bundle: Path, component_name: str, target: str) -> int:
-    """Bytes that a component's activations take on its probes, where engines share them; 0 where they do not."""
+    """Bytes of a component's activations on its probes if engines share them; 0 if they do not."""
     from latentlink.runtime.sessions.gpu.cuda import this_gpu
 
     for component, path, inputs in engines(bundle):
@@ -284,6 +284,6 @@ def _activations(bundle: Path, component_name: str, target: str) -> int:
                     runner(session)(arrays)
                 try:
                     return this_gpu().activations(0)[1]
-                except PreflightError:  # no cuda-python, so that no session went through it
+                except PreflightError:  # there is no cuda-python, so no session used it
                     return 0
     return 0

@@ -1,4 +1,4 @@
-"""diffusers on a GPU, in float16: as it is, and with torch.compile, as its own documentation advises."""
+"""diffusers on a GPU in float16: eager, and with torch.compile as its documentation advises."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ GUIDANCE = 7.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """One generation.
+    """Times of one generation.
 
     Args:
-        step: Seconds a denoising step.
+        step: Seconds per denoising step.
         total: Seconds from the prompts to the pictures.
     """
 
@@ -32,9 +32,9 @@ class DiffusersSystem:
     """A pipeline of diffusers.
 
     Args:
-        pipeline: On the GPU.
-        work: What it makes.
-        steps: Denoising steps, two or more.
+        pipeline: Pipeline on the GPU.
+        work: Model and size.
+        steps: Denoising steps, at least 2.
     """
 
     def __init__(self, pipeline: Any, work: SizedModel, steps: int) -> None:
@@ -43,13 +43,13 @@ class DiffusersSystem:
         self._steps = steps
 
     def run(self, seed: int) -> Timing:
-        """Make the pictures once. A step is timed from the end of the first to the end of the last."""
+        """Draw once. Steps are timed from the end of the first to the end of the last."""
         import torch
 
         marks = []
 
         def mark(pipeline: Any, step: int, timestep: Any, state: dict[str, Any]) -> dict[str, Any]:
-            if step in (0, self._steps - 1):  # waiting after every step would slow it down
+            if step in (0, self._steps - 1):  # waiting after every step would slow it
                 torch.cuda.synchronize()
                 marks.append(perf_counter())
             return state
@@ -71,7 +71,7 @@ class DiffusersSystem:
 
 
 def open_eager(checkpoint: Path, work: SizedModel, steps: int) -> DiffusersSystem:
-    """The pipeline as it is, its networks' weights laid out for convolutions (channels last).
+    """Open the eager pipeline, with its weights in the layout for convolutions (channels last).
 
     Raises:
         PreflightError: torch is not installed, or has no CUDA.
@@ -93,13 +93,13 @@ def open_eager(checkpoint: Path, work: SizedModel, steps: int) -> DiffusersSyste
 
 
 def compile_denoiser(other: DiffusersSystem, work: SizedModel, steps: int, mode: str) -> DiffusersSystem:
-    """The same weights, the denoiser compiled, and the decoder where it stays in float16.
+    """The same weights with a compiled denoiser, and a compiled decoder if it stays in float16.
 
     Args:
-        other: The pipeline as it is.
-        work: What it makes.
+        other: The eager pipeline.
+        work: Model and size.
         steps: Denoising steps.
-        mode: Of torch.compile: `max-autotune`, ...
+        mode: Mode of torch.compile: `max-autotune`, ...
     """
     import torch
 

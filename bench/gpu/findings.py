@@ -1,4 +1,4 @@
-"""What `bench.gpu` found, as plain data: verdicts, figures, and the exit status that follows."""
+"""The findings of `bench.gpu` as plain data: verdicts, figures, and the resulting exit status."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from latentlink.errors import ExitStatus
 
 Verdict: TypeAlias = Literal["passed", "failed", "not run"]
 Figures: TypeAlias = Mapping[str, float | str]
-"""By a name that ends in its unit: `worst_db`, `peak_mb`."""
+"""Figures by a name that ends with the unit: `worst_db`, `peak_mb`."""
 
 OURS = "latentlink"
-"""First word of what LatentLink's own sides are called."""
+"""First word of the names of LatentLink's sides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class Check:
         name: A key of `latentlink.bench.gpu.checks.CHECKS`.
         target: A key of `latentlink.engine.targets.table.TARGETS`.
         precision: `fp32` or `fp16`.
-        verdict: What became of it.
-        reason: Why it did not pass; empty where it did.
-        figures: What was measured.
+        verdict: Verdict of the check.
+        reason: Why it did not pass; empty if it did.
+        figures: Measurements.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizedModel:
-    """What is measured: one model at one size.
+    """One model at one size, the unit of speed measurements.
 
     Args:
         model: A key of `latentlink.bench.checkpoints.table.CHECKPOINTS`.
-        width: Pixels.
-        height: Pixels.
-        batch: Pictures; with guidance the denoiser runs on twice as many.
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        batch: Number of pictures; with guidance the denoiser runs on twice as many rows.
     """
 
     model: str
@@ -61,18 +61,18 @@ class SizedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """How fast one system does a piece of work.
+    """Speed of one system for one model and size.
 
     Args:
-        work: What it does.
+        work: Model and size.
         side: `latentlink tensorrt-rtx`, `diffusers eager`, ...
-        verdict: `passed` where it was measured.
-        reason: Why it was not.
-        step: Seconds a denoising step.
+        verdict: `passed` if it was measured.
+        reason: Why it was not measured.
+        step: Seconds per denoising step.
         total: Seconds from the prompts to the pictures.
-        tflop: 10^12 operations a step, see `latentlink.bench.cost.flops`.
-        share: Of the machine's measured matrix-product peak that a step reaches, 0 to 1.
-        peak_mb: Device memory that it took at most, 10^6 bytes, where that was measured.
+        tflop: 10^12 operations per step, see `latentlink.bench.cost.flops`.
+        share: Share of the machine's measured matrix-product peak that a step reaches, 0 to 1.
+        peak_mb: Peak device memory in 10^6 bytes, if measured.
     """
 
     work: SizedModel
@@ -91,8 +91,8 @@ class Peak:
     """The machine's matrix-product peak.
 
     Args:
-        tflops: 10^12 operations a second.
-        how: What was run.
+        tflops: 10^12 operations per second.
+        how: What was run to measure it.
     """
 
     tflops: float
@@ -101,14 +101,14 @@ class Peak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuReport:
-    """All of a run.
+    """All findings of a run.
 
     Args:
         provenance: Machine and versions, see `latentlink.bench.cost.gpu_provenance`.
-        targets: Those that were asked for by name; they have to run.
-        checks: In the order they ran.
-        speeds: Likewise.
-        peak: Or None where no speed was measured.
+        targets: Targets that were named; they have to run.
+        checks: Checks, in the order they ran.
+        speeds: Speeds, in the order they were measured.
+        peak: Matrix-product peak; None if no speed was measured.
     """
 
     provenance: Mapping[str, Any]
@@ -119,14 +119,14 @@ class GpuReport:
 
     @property
     def ran(self) -> set[str]:
-        """Targets that something ran on."""
+        """Targets on which something ran."""
         checked = {check.target for check in self.checks if check.verdict != "not run"}
         sides = [speed.side.split() for speed in self.speeds if speed.verdict != "not run"]
         return checked | {side[1] for side in sides if side[0] == OURS}
 
     @property
     def status(self) -> ExitStatus:
-        """`FAILED` where something failed, `ENGINE_NOT_VALID_HERE` where no target or not every asked one ran."""
+        """`FAILED` if something failed, `ENGINE_NOT_VALID_HERE` if no target, or not every named one, ran."""
         if "failed" in {*(check.verdict for check in self.checks), *(speed.verdict for speed in self.speeds)}:
             return ExitStatus.FAILED
         if not self.ran or not self.ran >= {*self.targets}:
@@ -134,7 +134,7 @@ class GpuReport:
         return ExitStatus.DONE
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, which have no infinity: a PSNR of equal pictures is the text `inf`."""
+        """The report as JSON values, which have no infinity: the PSNR of equal pictures is the text `inf`."""
         return {
             "status": int(self.status),
             "provenance": dict(self.provenance),
@@ -153,10 +153,10 @@ def _plain(value: float | str) -> float | str:
 
 
 def speedup(speeds: tuple[Speed, ...], speed: Speed, than: str) -> float | None:
-    """How many times as fast a side does a step as another that took turns with it, and so stands after it.
+    """Speed of a side's step relative to another side that took turns with it, and so comes after it.
 
     Returns:
-        None where one of them was not measured.
+        The ratio; None if one of them was not measured.
     """
     after = speeds[speeds.index(speed) :]
     other = next((one for one in after if one.side == than and one.work == speed.work), None)

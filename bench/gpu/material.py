@@ -1,4 +1,4 @@
-"""What `bench.gpu` works on: checkpoints, exports and bundles, each made once, by the commands that users type."""
+"""Inputs of `bench.gpu`: checkpoints, exports and bundles, each made once, by the commands that users type."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from latentlink.runtime.bundle_names import SHIPPED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A folder of them. What is there already is taken as it is.
+    """A folder of checkpoints, exports and bundles. Existing ones are reused.
 
     Args:
-        folder: Made where it is not there.
-        keep: Whether large bundles stay when they were measured.
+        folder: Folder; made if it does not exist.
+        keep: Whether to keep large bundles after measuring.
     """
 
     folder: Path
     keep: bool = False
 
     def checkpoint(self, model: str) -> Path:
-        """A demo model's, or one of `random_checkpoint.CHECKPOINTS` with random weights, float16."""
+        """Checkpoint of a demo model, or one of `bench.checkpoints.CHECKPOINTS` with random weights in float16."""
         if model in SHIPPED:
             return Path(str(resources.files("latentlink.demo"))) / "checkpoints" / model
         out = self.folder / "checkpoints" / model
@@ -40,7 +40,7 @@ class Material:
         return out
 
     def export(self, model: str) -> Path:
-        """A demo model's in float32, another's in float16.
+        """Export of a demo model in float32, or of another model in float16.
 
         Raises:
             LatentLinkError: The command failed.
@@ -50,11 +50,11 @@ class Material:
         return _run_once(out, ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
 
     def bundle(self, model: str, target: str, precision: str, *, refit: bool = False) -> Path:
-        """Of a demo model, for its own size.
+        """Bundle of a demo model, for its own size.
 
         Args:
             model: One of `SHIPPED`.
-            target: To build for.
+            target: Target to build for.
             precision: `fp32` or `fp16`.
             refit: Whether its weights can be replaced.
 
@@ -67,7 +67,7 @@ class Material:
         return _run_once(out, [*command, *(["--refit"] if refit else [])])
 
     def bundle_of(self, work: SizedModel, target: str) -> Path:
-        """For one size and batch alone, in fp16.
+        """Bundle for one size and batch only, in fp16.
 
         Raises:
             PreflightError: The target cannot be built here.
@@ -78,20 +78,20 @@ class Material:
         return _run_once(out, ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
 
     def drop(self, bundle: Path) -> None:
-        """Give the disk space of a bundle back, unless what is here is kept."""
+        """Delete a bundle, unless bundles are kept."""
         if not self.keep:
             shutil.rmtree(bundle, ignore_errors=True)
 
 
 def _run_once(out: Path, arguments: Sequence[str]) -> Path:
-    """`out`, made by a command of LatentLink's where it is not there; such a command writes all or nothing."""
+    """Run a `latentlink` command that makes `out`, unless it exists; the commands write all or nothing."""
     if (out / "manifest.json").exists():
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "latentlink", *arguments]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        last = " ".join(done.stderr.strip().splitlines()[-3:]) or "it said nothing"
+        last = " ".join(done.stderr.strip().splitlines()[-3:]) or "no output"
         kind = PreflightError if done.returncode == ExitStatus.ENGINE_NOT_VALID_HERE else LatentLinkError
         raise kind(f"latentlink {' '.join(arguments)} ended with {done.returncode}: {last}")
     return out

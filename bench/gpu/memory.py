@@ -1,4 +1,4 @@
-"""Device memory in use, asked of the driver while something runs: all of it, whoever took it."""
+"""Device memory in use by all processes, polled from the driver while something runs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from latentlink.engine.targets.machine import LIBRARIES
 from latentlink.errors import PreflightError
 
 PERIOD = 0.001
-"""Seconds between two looks."""
+"""Seconds between two readings."""
 
 
 class DeviceMemory:
     """Memory of the first GPU (CUDA Driver API: cuMemGetInfo).
 
     Args:
-        library: The driver's; None loads it.
+        library: Library of the driver; None to load it.
 
     Raises:
-        PreflightError: There is no driver, or it refused.
+        PreflightError: There is no driver, or a call failed.
     """
 
     def __init__(self, library: Any = None) -> None:
@@ -31,18 +31,18 @@ class DeviceMemory:
         device = ctypes.c_int()
         self._call("cuInit", 0)
         self._call("cuDeviceGet", ctypes.byref(device), 0)
-        # the context that the CUDA runtime and everything above it use
+        # the context that the CUDA runtime and libraries above it use
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(self._context), device)
 
     def used(self) -> int:
-        """Bytes in use, those of other processes too."""
+        """Bytes in use, including those of other processes."""
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         self._call("cuCtxSetCurrent", self._context)
         self._call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
         return total.value - free.value
 
     def peak(self, run: Callable[[], object]) -> int:
-        """Bytes in use at most while `run` runs, beyond those that were before. What is there for less than
+        """Peak of the bytes in use during `run`, beyond those in use before. Allocations that are shorter than
         `PERIOD` may be missed."""
         before = most = self.used()
         done = Event()
@@ -62,9 +62,9 @@ class DeviceMemory:
         return max(most, self.used()) - before
 
     def _call(self, name: str, *arguments: Any) -> None:
-        """Every call returns 0 where it went well."""
+        """Call a function of the driver; a result other than 0 is an error."""
         if error := getattr(self._library, name)(*arguments):
-            raise PreflightError(f"The NVIDIA driver's {name} failed with {error}; expected device memory to look at.")
+            raise PreflightError(f"The NVIDIA driver's {name} failed with {error}; it is needed to read device memory.")
 
 
 def _driver() -> ctypes.CDLL:
@@ -73,4 +73,4 @@ def _driver() -> ctypes.CDLL:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise PreflightError("There is no NVIDIA driver; expected one, to look at device memory.")
+    raise PreflightError("There is no NVIDIA driver; it is needed to read device memory.")

@@ -1,4 +1,4 @@
-"""The matrix-product peak that this GPU reaches: one large product in float16, in its fastest of several runs."""
+"""The matrix-product peak of this GPU: one large product in float16, the fastest of several runs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from latentlink.ports import Port
 from latentlink.runtime.sessions import open_session
 
 SIDE = 8192
-"""Of the square matrices: 1.1 TFLOP, 134 MB each."""
+"""Side of the square matrices: 134 MB each, 1.1 TFLOP per product."""
 
 RUNS = 30
 
 
 def matrix_product_peak(targets: Sequence[str]) -> Peak:
-    """Of torch, or, where it has no CUDA, of the first target that can.
+    """The peak with torch, or without CUDA in torch, with the first target that can measure it.
 
     Args:
-        targets: That can be built and run here.
+        targets: Targets that can be built and run here.
 
     Raises:
-        PreflightError: None of them can.
+        PreflightError: None of them can measure it.
     """
     refused = []
     for how in (by_torch, *(_by(target) for target in targets)):
@@ -42,11 +42,11 @@ def matrix_product_peak(targets: Sequence[str]) -> Peak:
 
 
 def by_torch() -> Peak:
-    """Of `torch.mm`.
+    """The peak of `torch.mm`.
 
     Raises:
         ImportError: There is no torch.
-        PreflightError: It has no CUDA.
+        PreflightError: torch has no CUDA.
     """
     import torch
 
@@ -65,10 +65,10 @@ def by_torch() -> Peak:
 
 
 def by_engine(target: str) -> Peak:
-    """Of an engine of one node.
+    """The peak of an engine with one node.
 
     Raises:
-        LatentLinkError: It cannot be built or run.
+        LatentLinkError: The engine cannot be built or run.
     """
     ports = product_ports()
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def by_engine(target: str) -> Peak:
 
 
 def product_ports() -> list[Port]:
-    """Two matrices to multiply, and their product. They are called texts, as engines only have ports that link."""
+    """Ports of two matrices and their product. Their kind is text, as engines only have ports of known kinds."""
     return [
         Port(
             kind="text",
@@ -118,7 +118,7 @@ def product_ports() -> list[Port]:
 
 
 def write_product(path: Path, ports: Sequence[Port]) -> None:
-    """Write an ONNX graph of one MatMul: two inputs and the product, as the ports say."""
+    """Write an ONNX graph with one MatMul: two inputs and the product, named by the ports."""
     import onnx_ir as ir
 
     a, b, product = (

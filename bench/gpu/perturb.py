@@ -1,4 +1,4 @@
-"""The same graph with other weights: what an engine is refitted to, and back from."""
+"""A graph with perturbed weights, for checking refits."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 
 NOISE = 0.02
-"""Standard deviation of what every weight is multiplied by, around 1."""
+"""Standard deviation of the factor of every weight, around 1."""
 
 
 def write_perturbed(source: Path, out: Path, *, seed: int = 0) -> int:
-    """Write a graph whose every weight is multiplied by a random number of its own.
+    """Write a graph with every weight multiplied by its own random number.
 
-    A weight is a floating-point initialiser of more than one element; what `Resize` reads is a size, and stays.
+    A weight is a floating-point initialiser with more than one element; inputs of `Resize` are sizes and stay.
 
     Args:
-        source: ONNX.
-        out: ONNX to write, in another folder, its weights beside it in `out` + `.data`; its folder exists.
-        seed: Of the random numbers.
+        source: ONNX file.
+        out: ONNX file to write, in another, existing folder; its weights go to `out` + `.data`.
+        seed: Seed of the random numbers.
 
     Returns:
-        Weights that changed.
+        Number of changed weights.
     """
     import onnx_ir as ir
 

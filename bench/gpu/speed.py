@@ -1,4 +1,4 @@
-"""Speed at true size with random weights: every target beside diffusers, in one process, their runs interleaved."""
+"""Speed at true size with random weights: every target and diffusers in one process, with interleaved runs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WORKS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much is done of each piece of work.
+    """Effort of each measurement.
 
     Args:
-        steps: Denoising steps of a generation, two or more.
-        rounds: Counted generations of every side.
-        mode: Of torch.compile.
+        steps: Denoising steps of a generation, at least 2.
+        rounds: Number of counted generations of every side.
+        mode: Mode of torch.compile.
     """
 
     steps: int = 20
@@ -43,19 +43,19 @@ class Effort:
 
 
 class System(Protocol):
-    """A system that is ready to do a piece of work."""
+    """A system that is ready to draw."""
 
     def run(self, seed: int) -> Timing:
-        """Do it once."""
+        """Draw once."""
         ...
 
 
 class OurSystem:
-    """A bundle of one target, open.
+    """LatentLink with an open bundle for one target.
 
     Args:
-        pipe: The bundle.
-        work: What it makes.
+        pipe: The open bundle.
+        work: Model and size.
         steps: Denoising steps.
     """
 
@@ -65,8 +65,7 @@ class OurSystem:
         self._steps = steps
 
     def run(self, seed: int) -> Timing:
-        """Make the pictures once. The steps are timed with all that is around them: the upload of the noise, the copy
-        of the latents back."""
+        """Draw once. The time of steps includes the upload of the noise and the copy of the latents back."""
         timings = self._pipe.generate(
             PROMPT,
             seed=seed,
@@ -83,15 +82,15 @@ class OurSystem:
 
 @dataclass(slots=True, kw_only=True)
 class Measurement:
-    """A side and what was measured of it so far.
+    """A side and its measurements so far.
 
     Args:
-        name: Of the side.
-        side: Ready, or None where it is not.
-        reason: Why it is not.
-        failed: Whether that is a fault of what is measured.
-        peak_mb: Device memory that getting ready took, its first generation included.
-        times: Of the counted generations.
+        name: Name of the side.
+        side: The system, or None if it is not ready.
+        reason: Why it is not ready.
+        failed: Whether that counts as a failure of LatentLink.
+        peak_mb: Peak device memory of getting ready, including the first generations.
+        times: Times of the counted generations.
     """
 
     name: str
@@ -102,7 +101,7 @@ class Measurement:
     times: list[Timing] = field(default_factory=list)
 
     def get_ready(self, make: Callable[[], System]) -> None:
-        """Make the side, and let it warm up: CUDA graphs are captured in its second run."""
+        """Open the side and warm it up: CUDA graphs are captured in the second run."""
 
         def ready() -> None:
             side = make()
@@ -114,25 +113,25 @@ class Measurement:
             self.peak_mb = DeviceMemory().peak(ready) / 1e6
 
     def run(self, seed: int) -> None:
-        """Do the work once and note its times, if the side is ready."""
+        """Draw once and record the times, if the side is ready."""
         if self.side is not None:
             with self._recording_failure():
                 self.times.append(self.side.run(seed))
 
     @contextmanager
     def _recording_failure(self) -> Iterator[None]:
-        """Keep what goes wrong as the reason, and the others running."""
+        """Record an error as the reason, so that other sides go on."""
         try:
             yield
-        except Exception as error:  # torch.compile without a compiler, for one: every library has errors of its own
+        except Exception as error:  # every library has its own errors, such as torch.compile without a compiler
             message = str(error) if isinstance(error, LatentLinkError) else f"{type(error).__name__}: {error}"
             self.reason = " ".join(message.split())[:500]
-            # that another system fails, or that all do not fit the memory together, is no fault of what is measured
+            # a failure of another system, or too little memory for all of them, is not a failure of LatentLink
             self.failed = self.name.startswith(OURS) and not isinstance(error, MemoryError)
             self.side, self.times = None, []
 
     def speed(self, work: SizedModel) -> Speed:
-        """What was found."""
+        """The speed, or why it was not measured."""
         head = Speed(work=work, side=self.name, verdict="not run", reason=self.reason)
         if not self.times:
             return replace(head, verdict="failed" if self.failed else "not run")
@@ -147,26 +146,26 @@ class Measurement:
 
 
 def interleave(sides: Sequence[Measurement], rounds: int) -> None:
-    """Let every side that is ready run in turn, `rounds` times: what changes with time changes for all."""
+    """Run every ready side in turn, `rounds` times, so that changes over time affect all."""
     for number in range(rounds):
         for measuring in sides:
             measuring.run(number)
 
 
 def measure_systems(work: SizedModel, targets: Mapping[str, Path], checkpoint: Path, effort: Effort) -> list[Speed]:
-    """All sides on one piece of work. A target is open alone, beside diffusers, which runs in turn with each.
+    """Measure all sides for one model and size. Only one target is open at a time, in turns with diffusers.
 
     Args:
-        work: What they do.
-        targets: Bundle of each target.
-        checkpoint: That they were made from.
-        effort: How much.
+        work: Model and size.
+        targets: Bundle by target.
+        checkpoint: Checkpoint that they were made from.
+        effort: Effort of the measurement.
     """
     plain, fast = Measurement(name=EAGER), Measurement(name=COMPILED)
     plain.get_ready(lambda: open_eager(checkpoint, work, effort.steps))
     if isinstance(plain.side, DiffusersSystem):
         fast.get_ready(partial(compile_denoiser, plain.side, work, effort.steps, effort.mode))
-        fast.peak_mb = None  # it shares its weights with the other
+        fast.peak_mb = None  # it shares weights with the eager pipeline
     else:
         fast.reason = plain.reason
     found = []
@@ -187,11 +186,11 @@ def _open(stack: ExitStack, bundle: Path, target: str, work: SizedModel, steps: 
 
 
 def tflop_of(work: SizedModel, export: Path) -> float:
-    """10^12 operations of one denoising step with guidance, by the exported graph.
+    """10^12 operations of one denoising step with guidance, from the exported graph.
 
     Args:
-        work: Its size and batch.
-        export: Of its model.
+        work: Size and batch.
+        export: Export of the model.
     """
     source = Bundle.open(export)
     fixed = {name: (size, size, size) for name, size in (("width", work.width), ("height", work.height))}
@@ -204,14 +203,14 @@ def tflop_of(work: SizedModel, export: Path) -> float:
 def run_speeds(
     works: Sequence[SizedModel], targets: Mapping[str, str], material: Material, effort: Effort, peak: float | None
 ) -> Iterator[Speed]:
-    """Every piece of work, each in a process of its own.
+    """Measure every model and size, each in its own process.
 
     Args:
-        works: In this order.
-        targets: Why each cannot be built and run here; empty where it can.
-        material: Where checkpoints, exports and bundles come from.
-        effort: How much.
-        peak: The matrix-product peak in TFLOP/s, if it is known.
+        works: Models and sizes, in order.
+        targets: By target, why it cannot be built and run here; empty if it can.
+        material: Source of checkpoints, exports and bundles.
+        effort: Effort of the measurements.
+        peak: Matrix-product peak in TFLOP/s, if known.
     """
     for work in works:
         try:

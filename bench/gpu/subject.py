@@ -1,4 +1,4 @@
-"""What the checks of `bench.gpu` are about, and how they open its engines and draw with it."""
+"""The subject of the checks of `bench.gpu`, and how they open its engines and draw with it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from latentlink.runtime.sessions import OPENERS
 PRECISIONS = ("fp32", "fp16")
 
 SAMPLER = "ddim"
-"""Draws no noise after the first, so that a step needs nothing of the host but its row."""
+"""A sampler without noise after the first, so that a step needs only its row from the host."""
 
 
 class CheckNotRun(LatentLinkError):
-    """The target has nothing that this check could check, or the machine nothing to check it with."""
+    """The check does not apply to the target, or the machine lacks the means for it."""
 
 
 class CheckFailed(LatentLinkError):
-    """A promise was not kept.
+    """A check failed.
 
     Args:
         reason: What was found and what was expected.
-        figures: What was measured.
+        figures: Measurements.
     """
 
     def __init__(self, reason: str, figures: Figures) -> None:
@@ -46,14 +46,14 @@ class CheckFailed(LatentLinkError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is checked.
+    """A target in a precision, with the models that are checked.
 
     Args:
-        material: Where bundles come from.
+        material: Source of bundles.
         target: One of `OPENERS`.
         precision: One of `PRECISIONS`.
-        models: Demo models; the first has all checks, the others those of pictures and probes.
-        pictures: Pictures a model.
+        models: Demo models; the first gets all checks, the others those of pictures and probes.
+        pictures: Pictures per model.
         steps: Denoising steps of a picture.
     """
 
@@ -65,13 +65,13 @@ class Subject:
     steps: int = 20
 
     def bundle(self, model: str = "demo", *, refit: bool = False) -> Path:
-        """Of a model, for the target in the precision."""
+        """Bundle of a model, for the target in the precision."""
         return self.material.bundle(model, self.target, self.precision, refit=refit)
 
 
 @contextmanager
 def open_engine(target: str, path: Path, **switches: bool) -> Iterator[Any]:
-    """An engine alone, with switches that only engines on a GPU have."""
+    """Open an engine alone, with switches that only GPU engines have."""
     session = import_module(OPENERS[target]).open_session(path, target, None, False, **switches)
     try:
         yield session
@@ -88,13 +88,13 @@ def engines(root: Path) -> Iterator[tuple[str, Path, list[Arrays]]]:
 
 
 def open_and_draw(bundle: str | Path, target: str, subject: Subject, **settings: Any) -> list[NDArray[np.uint8]]:
-    """A picture a caption."""
+    """Open a bundle and draw one picture per caption."""
     with latentlink.load(bundle, target=target, **settings) as pipe:
         return draw(pipe, subject)
 
 
 def draw(pipe: latentlink.Pipeline, subject: Subject) -> list[NDArray[np.uint8]]:
-    """The same with an open bundle: uint8 `[H, W, 3]` each."""
+    """Draw one picture per caption with an open bundle: uint8 `[H, W, 3]` each."""
     made = []
     for seed, scene in enumerate(held_out()[: subject.pictures]):
         made += pipe.generate(scene.caption, seed=seed, steps=subject.steps, sampler=SAMPLER).images

@@ -1,4 +1,4 @@
-"""The report as people read it."""
+"""The report as tables for people."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.table import Table
 from latentlink.bench.gpu.findings import Check, GpuReport, Speed, speedup
 
 EAGER, COMPILED = "diffusers eager", "diffusers torch.compile"
-"""What the others' sides are called."""
+"""Names of the other systems' sides."""
 
 FIGURES = 3
-"""Figures of a check that are shown; the file has them all."""
+"""Number of figures shown for a check; the file has all of them."""
 
 
 def show(report: GpuReport, console: Console) -> None:
-    """Print tables of checks and speeds, and a line for every reason why something did not pass."""
+    """Print tables of checks and speeds, and a line for every reason for not passing."""
     for table in (_checks(report), _speeds(report)):
         if table.row_count:
             console.print(table)
@@ -45,7 +45,7 @@ def _number(value: float | str) -> str:
 
 
 def _speeds(report: GpuReport) -> Table:
-    """A row for each system, under the work that they all do."""
+    """A row for each system, below the model and size."""
     table = Table(box=None, pad_edge=False)
     table.add_column("", no_wrap=True)
     for name in ("ms a step", "of peak", "end to end", "x eager", "x compiled", "peak memory"):
@@ -71,7 +71,7 @@ def _times(report: GpuReport, speed: Speed) -> Iterator[str]:
 
 
 def _reasons(report: GpuReport) -> Iterator[str]:
-    """Equal reasons once."""
+    """Lines of reasons; equal reasons are merged."""
     if report.peak is not None:
         yield f"Matrix products reach {report.peak.tflops:.4g} TFLOP/s here: {report.peak.how}."
     titles_by_reason: dict[tuple[str, str], list[str]] = {}

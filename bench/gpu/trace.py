@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 from latentlink.errors import PreflightError
 
 Copies: TypeAlias = Counter[tuple[str, int]]
-"""How many there were, by kind (`HostToDevice`, `DeviceToHost`) and size in bytes."""
+"""Number of copies by kind (`HostToDevice`, `DeviceToHost`) and size in bytes."""
 
 KINDS: Mapping[str, str] = {"Memcpy HtoD": "HostToDevice", "Memcpy DtoH": "DeviceToHost"}
-"""Kinds by how CUPTI's names of copies begin: `Memcpy HtoD (Pinned -> Device)`."""
+"""Kinds by the beginning of CUPTI's names of copies: `Memcpy HtoD (Pinned -> Device)`."""
 
 
 def runtime_copies(run: Callable[[], object]) -> Copies:
-    """Copies that the runtime itself enqueues; nothing for sessions that do not go through its `Cuda`.
+    """Copies that the runtime itself enqueues; empty for sessions that do not use its `Cuda`.
 
     Raises:
         PreflightError: cuda-python is not installed.
@@ -36,7 +36,7 @@ def runtime_copies(run: Callable[[], object]) -> Copies:
 
 
 def profiler_copies(run: Callable[[], object]) -> Copies:
-    """Copies of the whole process, whoever enqueues them, as CUPTI sees them through torch's profiler.
+    """All copies of the process, as CUPTI reports them through torch's profiler.
 
     Raises:
         PreflightError: There is no torch with CUDA.
@@ -58,7 +58,7 @@ def profiler_copies(run: Callable[[], object]) -> Copies:
 
 
 def copies_in(events: Iterable[Mapping[str, Any]]) -> Copies:
-    """Copies among the events of a Chrome trace of torch's profiler."""
+    """Copies in the events of a Chrome trace of torch's profiler."""
     found: Copies = Counter()
     for event in events:
         if event.get("cat") == "gpu_memcpy":
@@ -69,4 +69,4 @@ def copies_in(events: Iterable[Mapping[str, Any]]) -> Copies:
 
 
 TRACES: Mapping[str, Callable[[Callable[[], object]], Copies]] = {"own": runtime_copies, "cupti": profiler_copies}
-"""By the first word of the figures that they give."""
+"""Traces by the first word of their figures' names."""

@@ -1,4 +1,4 @@
-"""One generation, as plain data that both systems can be asked for."""
+"""One generation as plain data, for both systems."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Case:
     """One generation.
 
     Args:
-        sampler: Name of a sampler.
-        seed: Of the noise of the whole batch.
-        guidance: Scale; 1 or less is no guidance.
-        width: In pixels.
-        height: In pixels.
-        steps: Denoising steps, of which `strength` and the two shares below leave a part.
-        num_images: Pictures a prompt.
-        prompts: One batch.
-        negative_prompt: For all prompts, or None.
-        kind: What it starts from: noise, a picture, or a picture and a mask.
-        strength: Of a start from a picture, 0 to 1.
-        denoising_start: Share of the way that the latents to start from have come, or None to start from a picture.
-        denoising_end: Share of the way to stop at, or None for all of it.
-        guidance_interval: Ratios of noise to signal between which it is applied, or None for everywhere.
-        step_cache: What the deep layers make is made on every so many steps; 1 is always.
+        sampler: Name of the sampler.
+        seed: Seed of the noise of the whole batch.
+        guidance: Guidance scale; 1 or less means no guidance.
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        steps: Denoising steps of the whole schedule; `strength` and the two shares below select a part of it.
+        num_images: Pictures per prompt.
+        prompts: Prompts of one batch.
+        negative_prompt: Negative prompt for all prompts, or None.
+        kind: Start from noise, from a picture, or from a picture and a mask.
+        strength: Strength of a start from a picture, 0 to 1.
+        denoising_start: Share of the schedule that is already done for the start latents; None to start from a picture.
+        denoising_end: Share of the schedule at which to stop; None for all of it.
+        guidance_interval: Noise-to-signal ratios between which guidance is applied; None for everywhere.
+        step_cache: The deep layers run on every so many steps; 1 means always.
     """
 
     sampler: str
@@ -53,13 +53,13 @@ class Case:
 
     def __post_init__(self) -> None:
         if self.kind == "text2img" and not (self.strength is None and self.denoising_start is None):
-            raise UsageError("A start from noise was given a strength or a denoising_start; expected neither.")
+            raise UsageError("Received a strength or a denoising_start with a start from noise; expected neither.")
         if self.kind != "text2img" and (self.strength is None) is (self.denoising_start is None):
             raise UsageError("A start from a picture or from latents takes either a strength or a denoising_start.")
 
 
 def start_picture(width: int, height: int) -> Image.Image:
-    """A picture to start from, 8-bit RGB: two ramps, crossed by waves that are not symmetric in any way."""
+    """A start picture, 8-bit RGB: two ramps crossed by asymmetric waves."""
     y, x = np.mgrid[0:height, 0:width]
     red, green = 255 * x / (width - 1), 255 * y / (height - 1)
     blue = 127.5 + 127.5 * np.sin(x / 5 + y * y / 300)
@@ -67,7 +67,7 @@ def start_picture(width: int, height: int) -> Image.Image:
 
 
 def start_mask(width: int, height: int) -> Image.Image:
-    """A mask, 8-bit grey: a rectangle off the grid of latents, with greys to both sides of the middle along its rim."""
+    """A mask, 8-bit grey: a rectangle off the latent grid, with greys above and below the middle along its edge."""
     mask = np.zeros((height, width), np.uint8)
     left, top = width // 3 - 3, height // 4 + 2
     mask[top - 2 : top + height // 2 + 5, left - 2 : left + width // 2 + 3] = 100

@@ -1,4 +1,4 @@
-"""LatentLink beside diffusers: the same checkpoint, seed, prompt and sampler, compared in latents and pictures.
+"""LatentLink compared with diffusers: same checkpoint, seed, prompt and sampler, compared in latents and pictures.
 
 python -m latentlink.bench.parity.compare CHECKPOINT BUNDLE [--seeds 10] [--steps 20]
 
@@ -24,19 +24,19 @@ from latentlink.runtime.pipeline import Result
 from latentlink.runtime.request.latents import Latents
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS
 
-# float32 on both sides: what is left is the order of sums, amplified by the steps. A picture is rounded to 8 bits,
-# where a difference of one level in one value of 400 already costs 74 dB, and one in every value 48 dB.
+# Both sides compute in float32: what remains is the order of sums, amplified by the steps. Pictures are rounded to
+# 8 bits, where a difference of one level in one value of 400 already means 74 dB, and in every value 48 dB.
 MAX_RELATIVE = 1e-3
 MIN_PSNR = 45.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far two generations are apart.
+    """Difference between two generations.
 
     Args:
         relative: Norm of the latents' difference over the norm of diffusers' latents.
-        psnr: Of the worst picture, dB.
+        psnr: PSNR of the worst picture in dB.
     """
 
     relative: float
@@ -44,7 +44,7 @@ class Difference:
 
     @property
     def holds(self) -> bool:
-        """Whether both are within tolerance."""
+        """Whether both figures are within tolerance."""
         return self.relative <= MAX_RELATIVE and self.psnr >= MIN_PSNR
 
     def __str__(self) -> str:
@@ -53,13 +53,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResultPair:
-    """What both systems made of one case."""
+    """Results of both systems for one case."""
 
     theirs: Reference
     ours: Result
 
     def agreement(self) -> Difference:
-        """How far they are apart."""
+        """The difference between them."""
         reference = self.theirs.latents
         pairs = zip(self.theirs.pictures, self.ours.images, strict=True)
         return Difference(
@@ -74,7 +74,7 @@ class BothSystems:
     Args:
         checkpoint: A diffusers directory.
         bundle: The bundle made from it.
-        vae: Another bundle to take both halves of the VAE from.
+        vae: Another bundle that provides both halves of the VAE.
     """
 
     def __init__(self, checkpoint: str | Path, bundle: str | Path, *, vae: str | Path | None = None) -> None:
@@ -86,10 +86,10 @@ class BothSystems:
         """Run a case on both.
 
         Args:
-            case: What to make.
-            after: What to go on from, each system from its own latents, where `case.denoising_start` is given.
+            case: The generation.
+            after: Results to continue from, each system from its own latents, if `case.denoising_start` is given.
         """
-        given = case.kind != "text2img" and after is None
+        has_picture = case.kind != "text2img" and after is None
         ours = self.ours.generate(
             case.prompts,
             negative_prompt=case.negative_prompt,
@@ -102,7 +102,7 @@ class BothSystems:
             sampler=case.sampler,
             width=case.width,
             height=case.height,
-            init_image=start_picture(case.width, case.height) if given else None,
+            init_image=start_picture(case.width, case.height) if has_picture else None,
             mask_image=start_mask(case.width, case.height) if case.kind == "inpaint" else None,
             init_latents=None if after is None else _without_level(after.ours.latents, case.sampler),
             strength=case.strength,
@@ -119,10 +119,10 @@ class BothSystems:
 
 
 def _without_level(latents: Latents, sampler: str) -> Latents:
-    """Latents for the next run.
+    """Latents for the next run, without their level if the sampler makes two calls a step.
 
-    diffusers begins the second run of a two-call sampler a step before the level of the latents. That is refused where
-    the level is known; to compare with what diffusers does, it is not.
+    diffusers starts the second run of such a sampler a step before the level of the latents. The runtime refuses that
+    if the level is known, so it is removed here for the comparison.
     """
     calls = (SAMPLERS[sampler] if sampler in SAMPLERS else FLOW_SAMPLERS[sampler]).calls
     return replace(latents, level=None) if calls == 2 else latents
@@ -136,7 +136,7 @@ def cases(
     steps: int,
     prompts: Sequence[str] = ("a red circle on a blue background",),
 ) -> Iterator[Case]:
-    """Every sampler with every seed, guidance off and 5, one picture and three, every size; a prompt a seed in turn."""
+    """Every sampler, seed and size, with guidance off and 5, and one and three pictures; prompts alternate by seed."""
     for sampler, seed, guidance, count, (width, height) in product(samplers, seeds, (1.0, 5.0), (1, 3), sizes):
         yield Case(
             sampler=sampler,
@@ -151,16 +151,16 @@ def cases(
 
 
 def format_psnr(decibels: float) -> str:
-    """A PSNR as people read it."""
+    """Format a PSNR."""
     return "equal" if decibels == float("inf") else f"{decibels:.1f} dB"
 
 
 def table(columns: Sequence[str], rows: Mapping[tuple[str, ...], Sequence[Difference]]) -> str:
-    """The worst of every row, in Markdown.
+    """The worst figures of every row, in Markdown.
 
     Args:
-        columns: Titles of what a row is about.
-        rows: By row, as many words as `columns`.
+        columns: Titles of the columns that identify a row.
+        rows: Differences by row; a row has as many words as `columns`.
     """
     lines = [
         f"| {' | '.join(columns)} | cases | worst latents | worst picture |",
@@ -181,7 +181,7 @@ def table(columns: Sequence[str], rows: Mapping[tuple[str, ...], Sequence[Differ
 @click.option("--width", type=int)
 @click.option("--height", type=int)
 def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None, height: int | None) -> None:
-    """Print the worst agreement of every sampler; ends with 1 where one is out of tolerance."""
+    """Print the worst difference of every sampler; the exit status is 1 if one is out of tolerance."""
     sides = BothSystems(checkpoint, bundle)
     schedulers = FLOW_SCHEDULERS if sides.theirs.flow else SCHEDULERS
     sampling = sides.ours.manifest.sampling

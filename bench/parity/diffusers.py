@@ -34,17 +34,17 @@ _THIRD = {
 }
 _FLUX = {"text2img": "FluxPipeline", "img2img": "FluxImg2ImgPipeline", "inpaint": "FluxInpaintPipeline"}
 
-# The pipeline of latent consistency models runs no scheduler but its own; the plain one tells the network its guidance
-# too, and is the one with start pictures whose strength means the same as elsewhere.
+# The pipeline of latent consistency models only runs its own scheduler; the plain pipeline also passes guidance to the
+# network, and its start pictures use strength as other pipelines do.
 PIPELINES: Mapping[str, Mapping[str, str]] = {
     kind: kinds for kinds in (_FIRST, _XL, _THIRD, _FLUX) for kind in kinds.values()
 } | {"LatentConsistencyModelPipeline": _FIRST}
-"""For the pipeline class that a checkpoint names, the class of the same family for each kind of case."""
+"""By pipeline class of a checkpoint, the class of the same family for each kind of case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
-    """What diffusers made.
+    """The result of diffusers.
 
     Args:
         latents: float32 `[B, C, h, w]`, unpacked.
@@ -56,7 +56,7 @@ class Reference:
 
 
 class Diffusers:
-    """A checkpoint opened by diffusers, in float32; without network.
+    """A checkpoint opened by diffusers in float32, offline.
 
     Args:
         checkpoint: A diffusers directory.
@@ -73,11 +73,11 @@ class Diffusers:
         return str(self._index["scheduler"][1]).startswith("FlowMatch")
 
     def run(self, case: Case, *, latents: NDArray[np.float32] | None = None) -> Reference:
-        """Run a case; the same noise as `torch.Generator("cpu")` gives everywhere.
+        """Run a case with the noise of `torch.Generator("cpu")`.
 
         Args:
             case: What to make.
-            latents: To start from, where `case.denoising_start` is given.
+            latents: Start latents, if `case.denoising_start` is given.
         """
         import torch
 
@@ -87,7 +87,7 @@ class Diffusers:
         if latents is not None:
             arguments["image"] = torch.from_numpy(latents)
         if getattr(pipeline, "transformer", None) and pipeline.transformer.config.get("guidance_embeds") is False:
-            # what its model card asks for; the pipeline's own default is that of the guided model
+            # as its model card says; the pipeline's default is that of the guided model
             arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
         within, reused = GuidanceWithin(pipeline, case.guidance_interval), DeepLayerReuse(pipeline, case.step_cache)
@@ -101,17 +101,17 @@ class Diffusers:
         return Reference(latents=made.numpy(), pictures=(pictures * 255).round().astype(np.uint8))
 
     def own_error(self, case: Case) -> float:
-        """How far diffusers is from itself where the start noise is rounded differently, the larger of two draws.
+        """How far diffusers differs from itself if the start noise is rounded differently; the larger of two draws.
 
         A solver that is unstable at so few steps amplifies the last bit of a float32 number; no two programs, and no
         two numbers of threads, then agree better than this.
 
         Args:
-            case: A start from noise.
+            case: A case that starts from noise.
 
         Returns:
-            Norm of the latents' difference over the norm of the latents, where every number of the noise is multiplied
-            by 1 + 6e-8 * a standard normal number.
+            Norm of the latents' difference over the norm of the latents, with every number of the noise multiplied by
+            1 + 6e-8 * a standard normal number.
         """
         import torch
 
@@ -150,7 +150,7 @@ class Diffusers:
 
 
 class _OwnStepCount:
-    """FLUX's pipelines count the calls of a scheduler in the place of its steps to find where to start."""
+    """Makes FLUX's pipelines find their start by steps; they count the calls of the scheduler instead."""
 
     def __init__(self, pipeline: Any, steps: int) -> None:
         self._pipeline = pipeline

@@ -1,7 +1,7 @@
-"""Guidance within an interval of noise levels, in a pipeline of diffusers: the plain reference for ours.
+"""Guidance within an interval of noise levels in a pipeline of diffusers: the reference for ours.
 
-Its loop stays as it is. Outside of the interval the network is run on the prompts' half of the batch alone, and what it
-predicts stands for both halves, so that `uncond + w * (cond - uncond)` is the prediction for the prompts.
+Its loop is unchanged. Outside the interval the network runs only on the prompts' half of the batch, and its prediction
+is used for both halves, so that `uncond + w * (cond - uncond)` is the prediction for the prompts.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 
 class GuidanceWithin:
-    """A pipeline whose guidance is applied where `low < sigma <= high`; a context manager that puts things back.
+    """Applies a pipeline's guidance only where `low < sigma <= high`; a context manager that restores the pipeline.
 
     Args:
-        pipeline: Of diffusers, guided by halves of the batch.
-        interval: (low, high), ratios of noise to signal; None changes nothing.
+        pipeline: Pipeline of diffusers with guidance by halves of the batch.
+        interval: (low, high), noise-to-signal ratios; None changes nothing.
 
     Attributes:
-        calls: For every call of the network, whether it was guided.
+        calls: For every call of the network, whether guidance was applied.
     """
 
     def __init__(self, pipeline: Any, interval: tuple[float, float] | None) -> None:
@@ -51,7 +51,7 @@ class GuidanceWithin:
         return tuple(torch.cat([one, one]) for one in found)
 
     def _sigma(self, timestep: float) -> float:
-        """The noise level that the network is told, read from the training schedule."""
+        """The noise level of a timestep, from the training schedule."""
         kept = getattr(self._scheduler, "alphas_cumprod", None)
         if str(self._scheduler.config.get("prediction_type", "")).startswith("flow") or kept is None:
             share = timestep / self._scheduler.config.num_train_timesteps
@@ -61,7 +61,7 @@ class GuidanceWithin:
 
 
 def _second_half(arguments: Any, rows: int) -> Any:
-    """The same arguments with the second half of every tensor of that many rows."""
+    """The arguments, with the second half of every tensor that has `rows` rows."""
     import torch
 
     if isinstance(arguments, dict):

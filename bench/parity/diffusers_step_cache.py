@@ -1,7 +1,7 @@
-"""The step cache in a pipeline of diffusers: the plain reference for ours.
+"""The step cache in a pipeline of diffusers: the reference for ours.
 
-Its loop stays as it is, and the whole network runs on every step. On those between, what the deep layers made is
-replaced by what they made on the last whole one.
+Its loop is unchanged, and the whole network runs on every step. On shallow steps, the output of the deep layers is
+replaced by that of the last whole step.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 
 class DeepLayerReuse:
-    """A pipeline whose deep layers count on every n-th call alone; a context manager that puts things back.
+    """Uses a pipeline's deep layers only on every n-th call; a context manager that restores the pipeline.
 
     Args:
-        pipeline: Of diffusers, with a UNet; its scheduler makes one call a step.
-        every: n; 1 changes nothing.
-        layers: Layers of the last block upwards that always count.
+        pipeline: Pipeline of diffusers with a UNet; its scheduler makes one call per step.
+        every: The number n; 1 changes nothing.
+        layers: Layers of the last up block that always run.
     """
 
     def __init__(self, pipeline: Any, every: int, layers: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The scheduler of diffusers that each sampler equals."""
+"""The scheduler of diffusers that equals each sampler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "lcm": ("LCMScheduler", {}),
     "tcd": ("TCDScheduler", {}),
 }
-"""diffusers' class for each sampler, and the options that make it that sampler."""
+"""By sampler, diffusers' class and the options with which it is that sampler."""
 
 _FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 FLOW_SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -35,7 +35,7 @@ FLOW_SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def scheduler_for(sampler: str, config: Mapping[str, Any]) -> Any:
-    """The scheduler of diffusers that `sampler` equals, made from a checkpoint's scheduler config."""
+    """The scheduler of diffusers that equals `sampler`, made from a checkpoint's scheduler config."""
     import diffusers
 
     if not str(config["_class_name"]).startswith("FlowMatch"):
@@ -51,9 +51,9 @@ def scheduler_for(sampler: str, config: Mapping[str, Any]) -> Any:
 
 
 def _for_flow_pipelines(kind: Any) -> Any:
-    """The scheduler class `kind` with the two methods that pipelines of flow models call as FlowMatchEuler has them.
+    """The scheduler class `kind` with FlowMatchEuler's interface of the two methods that flow pipelines call.
 
-    Some pipelines pass the levels and a shift whether the class takes them or not, and noise a picture by
+    Some pipelines pass noise levels and a shift even if the class does not accept them, and add noise to a picture with
     `scale_noise`, which only the FlowMatch classes have.
     """
     from diffusers import FlowMatchEulerDiscreteScheduler
@@ -74,7 +74,7 @@ def _for_flow_pipelines(kind: Any) -> Any:
             return
         kind.set_timesteps(self, steps, device=device)
         if sigmas is not None:
-            # the class knows static shifts of its own levels only: these are FlowMatchEuler's, each but the first twice
+            # the class only shifts its own levels, statically: use FlowMatchEuler's, each but the first twice
             euler = FlowMatchEulerDiscreteScheduler.from_config(self.config)
             euler.set_timesteps(sigmas=sigmas, device=device, mu=mu)
             self.timesteps, self.sigmas = _twice(euler.timesteps), _twice(euler.sigmas[:-1], end=euler.sigmas[-1:])

@@ -1,1 +1,1 @@
-"""Questions that were settled by measurement, each a command."""
+"""Studies: questions that measurements answer, each a command."""

@@ -1,9 +1,9 @@
-"""What bundles of a demo model draw beside the first of them: quantised ones beside float32, say.
+"""Bundles of a demo model compared with a reference bundle, such as quantised ones with float32.
 
 python -m latentlink.bench.studies.accuracy REFERENCE BUNDLE ... [--steps 25] [--guidance 5]
 
-A bundle is `BUNDLE[@TARGET][+step_cache=N]`. Every held-out caption is drawn by each at equal seeds,
-bundles in turns within a batch, so that a busy machine slows all of them.
+A bundle is `BUNDLE[@TARGET][+step_cache=N]`. Each draws every held-out caption at equal seeds; bundles take turns
+within a batch, so that load affects all of them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Pictures = Sequence[NDArray[np.uint8]]
 
 
 def count_right(pictures: Pictures, scenes: Sequence[Scene]) -> tuple[int, int]:
-    """How many pictures have the colours that were asked for, and how many the shape."""
+    """Number of pictures with the caption's colours, and with its shape."""
     verdicts = [check(picture, scene) for picture, scene in zip(pictures, scenes, strict=True)]
     return sum(verdict.right for verdict in verdicts), sum(verdict.right_shape for verdict in verdicts)
 
 
 def psnr_beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
-    """PSNR beside the reference's, dB: of the middle one, and of the worst."""
+    """PSNR against the reference's pictures in dB: median and worst."""
     found = [psnr(one, other) for one, other in zip(reference, pictures, strict=True)]
     return median(found), min(found)
 
@@ -47,7 +47,7 @@ def psnr_beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
 @click.option("--steps", default=25, show_default=True, help="Denoising steps.")
 @click.option("--guidance", default=5.0, show_default=True, help="Classifier-free guidance.")
 def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) -> None:
-    """Print a row a bundle."""
+    """Print a row per bundle."""
     scenes = held_out()
     pictures_by_bundle: list[list[NDArray[np.uint8]]] = [[] for _ in (reference, *bundles)]
     seconds: list[list[float]] = [[] for _ in pictures_by_bundle]
@@ -75,7 +75,7 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
         entry = pipe.manifest.components["denoiser"].engines[0]
         folder = str(Path(entry.path).parent)
         size = sum(file.size for path, file in pipe.manifest.files.items() if path.startswith(f"{folder}/"))
-        # the first batch makes memory ready
+        # the first batch also allocates memory
         faster = median(a / b for a, b in zip(seconds[0][1:], times[1:], strict=True))
         click.echo(
             f"| {name}, {entry.precision} | {colours} | {shapes} | {apart} | {size / 1e6:.2f} MB "

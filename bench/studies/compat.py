@@ -1,4 +1,4 @@
-"""Every denoiser's latents through every decoder, directly and by transfer: what fits, and how the rest looks."""
+"""Every denoiser's latents through every decoder, directly and by transfer: which pairs fit, and how others look."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from latentlink.runtime.loading import open_component
 Picture = NDArray[np.uint8]
 
 BLANK = 246
-"""Grey of a cell that has no picture."""
+"""Grey level of a cell without a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Halves:
-    """A bundle's VAE, its engines linked to nothing.
+    """A bundle's VAE, with unlinked engines.
 
     Args:
-        name: The bundle's.
-        decoder: Reads latents, whatever they mean.
-        encoder: None where the bundle has none.
+        name: Name of the bundle.
+        decoder: Engine that decodes latents of any space.
+        encoder: Engine of the encoder; None if the bundle has none.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Halves:
     encoder: Engine | None
 
     def decode(self, latents: NDArray[np.floating]) -> Picture | None:
-        """z `[1, C, h, w]` to a picture `[H, W, 3]`, without asking whose latents they are: the failure to be shown.
+        """Decode z `[1, C, h, w]` to a picture `[H, W, 3]`, whatever its space, to show the failure.
 
-        None where the decoder reads another number of channels.
+        None if the decoder reads another number of channels.
         """
         reads, writes = self.decoder.session.inputs[0], self.decoder.session.outputs[0]
         if reads.size("c") != latents.shape[1]:
@@ -53,7 +53,7 @@ class Halves:
         return made
 
     def again(self, picture: Picture) -> Picture | None:
-        """Encode a picture and decode it: what a transfer to this bundle makes of it, resized where it does not fit."""
+        """Encode a picture and decode it, as a transfer to this bundle does; resized if it does not fit."""
         if self.encoder is None:
             return None
         session, writes = self.encoder.session, self.encoder.session.outputs[0]
@@ -77,14 +77,14 @@ class Pairing:
     Args:
         denoiser: Bundle of the denoiser.
         decoder: Bundle of the decoder.
-        prompt: What was drawn.
-        verdict: `own`, `accepted` or `refused`: what the linker says to the two.
+        prompt: Prompt of the picture.
+        verdict: Verdict of the linker: `own`, `accepted` or `refused`.
         reason: Why it refused.
-        decoder_decision: What was decided of the decoder, where it was accepted.
-        direct: The latents through the decoder, forced where it was refused; None where the shapes do not fit.
-        direct_psnr: dB against the right picture.
-        transfer: The picture after a transfer; None where the decoder's bundle has no encoder, or it is the own one.
-        transfer_psnr: dB against the right picture.
+        decoder_decision: Decision of the loader on the decoder, if accepted.
+        direct: The latents through the decoder, forced if refused; None if the shapes do not fit.
+        direct_psnr: PSNR of `direct` against the right picture in dB.
+        transfer: The picture after a transfer; None for the own decoder, or if the decoder's bundle has no encoder.
+        transfer_psnr: PSNR of `transfer` against the right picture in dB.
     """
 
     denoiser: str
@@ -99,7 +99,7 @@ class Pairing:
     decoder_decision: Decision | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """All but the pictures; PSNR is null where there is none, or where the pictures are equal."""
+        """All but the pictures; a PSNR is null if there is none, or if the pictures are equal."""
         numbers = {"direct_psnr": self.direct_psnr, "transfer_psnr": self.transfer_psnr}
         return {
             "denoiser": self.denoiser,
@@ -120,14 +120,14 @@ def matrix(
     steps: int | None = None,
     on_open: Callable[[str, Sequence[Decision]], None] | None = None,
 ) -> Iterator[Pairing]:
-    """Try every pair, one denoiser after the other; only one whole pipeline is open at a time.
+    """Try every pair, one denoiser after the other, with one open pipeline at a time.
 
     Args:
-        bundles: Names or folders; one without a denoiser is a column only.
-        prompts: What every denoiser draws.
-        seed: Of every picture.
-        steps: Of every picture; None takes each bundle's own.
-        on_open: Called with the name of each bundle that draws, and what the loader decided.
+        bundles: Names or folders; a bundle without a denoiser only adds a column.
+        prompts: Prompts that every denoiser draws.
+        seed: Seed of every picture.
+        steps: Denoising steps; None for each bundle's default.
+        on_open: Called with the name of each bundle that draws, and the loader's decisions.
 
     Raises:
         UsageError: None of them has a denoiser, or one has no decoder.
@@ -175,7 +175,7 @@ def _halves(name: str, stack: ExitStack) -> Halves:
 
 
 def _verdict(denoiser: str, decoder: str) -> tuple[str, str, Decision | None]:
-    """What `load` says to this pair, probes included."""
+    """Verdict of `load` on a pair, probes included; why it refused, or its decision on the decoder."""
     if denoiser == decoder:
         return "own", "", None
     try:
@@ -212,14 +212,14 @@ def _pairing(
 
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
-    """The picture at another size, by Lanczos's filter."""
+    """The picture at another size, with a Lanczos filter."""
     if picture.shape[:2] == (height, width):
         return picture
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def sheet(pairings: Sequence[Pairing], *, side: int = 128) -> Image.Image:
-    """The pairings as a grid: a row a picture, a column a decoder, directly and then by transfer."""
+    """The pairings as a grid: a row per picture, a column per decoder, first directly, then by transfer."""
     decoders = list(dict.fromkeys(pairing.decoder for pairing in pairings))
     rows: dict[tuple[str, str], list[Pairing]] = {}
     for pairing in pairings:

@@ -1,4 +1,4 @@
-"""Held-out captions as both models draw them: `python -m latentlink.bench.studies.contact_sheet OUT.png`."""
+"""Held-out captions drawn by both models: `python -m latentlink.bench.studies.contact_sheet OUT.png`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS, SEEDS = 8, 2
 
 
 def contact_sheet(out: Path) -> None:
-    """Write the sheet: a row for each of the first held-out captions, `SEEDS` columns for each model.
+    """Write the sheet: a row for each of the first held-out captions, and `SEEDS` columns for each model.
 
     Args:
         out: PNG file to write.

@@ -1,4 +1,4 @@
-"""Right, wrong and corrupted decoders in the place of demo decoders, and what probes measure of each."""
+"""Trials of right, wrong and corrupted decoders in place of a model's own, with what probes measure of each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from latentlink.runtime.loading import open_component
 from latentlink.runtime.probing import Candidate, judge, load_probes, runner
 
 PICTURES = 20
-"""Held-out captions that demo draws to look at a decoder with."""
+"""Number of held-out captions that demo draws to judge a decoder."""
 
 
 RANDOM = {"sd": "tiny-sd1", "sdxl": "tiny-sdxl", "sd3": "tiny-sd3", "flux1": "tiny-flux-dev"}
@@ -49,14 +49,14 @@ CORRUPTIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderTrial:
-    """One decoder in the place of another.
+    """One decoder in place of another.
 
     Args:
-        host: Whose latents it is given.
-        decoder: What it is.
-        right: Whether it truly reads them.
-        symbols: Whether its symbols are the host's.
-        candidate: What the probes measured; None where the shapes differ.
+        host: Model whose latents it decodes.
+        decoder: Description of the decoder.
+        right: Whether it truly reads these latents.
+        symbols: Whether its symbols equal the host's.
+        candidate: Measurements by the probes.
     """
 
     host: str
@@ -67,19 +67,19 @@ class DecoderTrial:
 
     @property
     def admitted(self) -> bool:
-        """What `load` says: symbols first, then the probes."""
+        """Whether `load` admits it: symbols first, then the probes."""
         return self.symbols and self.candidate.accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corruption:
-    """A corruption of demo's own decoder, its symbols unchanged.
+    """A corruption of demo's own decoder, with unchanged symbols.
 
     Args:
         kind: `scaling`, `shift`, `channels` or `weights`.
-        psnr_loss: dB that reconstructions of new pictures lose.
-        picture_psnr: dB of its pictures against the right decoder's, on latents that demo drew.
-        candidate: What the probes measured.
+        psnr_loss: Loss of PSNR in reconstructions of new pictures, in dB.
+        picture_psnr: PSNR of its pictures against the right decoder's, on latents drawn by demo, in dB.
+        candidate: Measurements by the probes.
     """
 
     kind: str
@@ -89,10 +89,10 @@ class Corruption:
 
 
 def decoder_trials(folder: Path) -> Iterator[DecoderTrial]:
-    """Right and wrong decoders of the demo models and of random ones of every known space.
+    """Right and wrong decoders of the demo models and of random models of every known space.
 
     Args:
-        folder: For the bundles that it takes.
+        folder: Folder for the bundles that are made.
     """
     demo, other = bundle_path("demo"), bundle_path("demo-b")
     own = Bundle.open(demo)
@@ -123,7 +123,7 @@ def decoder_trials(folder: Path) -> Iterator[DecoderTrial]:
 
 
 def _random(folder: Path) -> Iterator[DecoderTrial]:
-    """Random VAEs of the known spaces: every one under its own symbol, and under that of all others of its shape."""
+    """Random VAEs of the known spaces, each under its own symbol and under those of all others of its shape."""
     bundles = {
         space: _vae(make_checkpoint(kind, folder / kind) / "vae", folder / f"vae-{space}", space)
         for space, kind in RANDOM.items()
@@ -145,7 +145,7 @@ def _random(folder: Path) -> Iterator[DecoderTrial]:
 
 
 def _half(out: Path) -> Path:
-    """A copy of demo's VAE that says it fits float16, which it does."""
+    """A copy of demo's VAE whose config states that it fits float16, which is true."""
     shutil.copytree(checkpoint("demo") / "vae", out)
     config = json.loads((out / "config.json").read_text(encoding="utf-8")) | {"force_upcast": False}
     (out / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -153,7 +153,7 @@ def _half(out: Path) -> Path:
 
 
 def _vae(source: Path, out: Path, space: str | Path, dtype: str = "float32") -> Path:
-    """Export and build a VAE alone, in a known space or in that of a bundle."""
+    """Export and build a VAE alone, in a known space or in a bundle's."""
     named = Bundle.open(space).manifest.spaces[0] if isinstance(space, Path) else space
     exported = out.with_name(f"{out.name}-exported")
     export_checkpoint(source, exported, options=ExportOptions(space=named, dtype=dtype))
@@ -162,7 +162,7 @@ def _vae(source: Path, out: Path, space: str | Path, dtype: str = "float32") -> 
 
 
 def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> DecoderTrial:
-    """Run a decoder on the host's golden latents, whatever its symbols say."""
+    """Run a decoder on the host's golden latents, whatever its symbols."""
     found = open_component(path, "vae_decoder")
     bundle = Bundle.open(host_path)
     entry = bundle.manifest.components["vae_decoder"]
@@ -194,8 +194,8 @@ def corruption_trials(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrup
     """Random corruptions of demo's decoder, a quarter of each kind.
 
     Args:
-        folder: For the engines.
-        count: How many.
+        folder: Folder for the engines.
+        count: Number of corruptions.
     """
     rng = np.random.default_rng(4)
     demo = bundle_path("demo")
@@ -240,7 +240,7 @@ def corruption_trials(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corrup
 
 
 def _other_order(rng: np.random.Generator, channels: int) -> NDArray[np.int64]:
-    """An order of the channels that is not theirs."""
+    """A random order of the channels other than the original."""
     while True:
         order = rng.permutation(channels)
         if (order != np.arange(channels)).any():

@@ -1,6 +1,6 @@
-"""Which decoders are admitted, and why: measures the tables and the picture of docs/compatibility.md.
+"""Which decoders are admitted, and why: makes the tables and the picture of docs/compatibility.md.
 
-`python -m latentlink.bench.studies.decoders docs` writes docs/compatibility.md between its marks, and
+`python -m latentlink.bench.studies.decoders docs` writes docs/compatibility.md between its markers, and
 docs/pictures/compatibility.png; it takes some minutes.
 """
 
@@ -73,7 +73,7 @@ def _gain(candidate: Candidate) -> str:
 
 
 def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> None:
-    """Every decoder by what it explains and what a correction would gain, with the limits."""
+    """Plot every decoder by what it explains and what a correction would gain, with the limits."""
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""What the trained models are worth, in figures: `python -m latentlink.bench.studies.demo_models OUT.json`."""
+"""Quality figures of the trained models: `python -m latentlink.bench.studies.demo_models OUT.json`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load_pipel
 from latentlink.engine.quality import psnr
 
 SEED = 0
-"""Of the noise of the first caption; none of it was chosen for its pictures."""
+"""Seed of the noise of the first caption; it was not chosen for its pictures."""
 
 
 def measure_models() -> dict[str, Any]:
-    """Sample every held-out caption with both models, look at the pictures, and compare the two VAEs.
+    """Sample every held-out caption with both models, check the pictures, and compare the two VAEs.
 
     Returns:
-        For each model: accuracies over the 88 captions, the captions that went wrong, dB of reconstruction in
-        both styles, deviations of latents, raw and scaled. For each direction between the two: dB, against
-        the right picture, of the forced decode and of the transfer by decoding and encoding.
+        For each model: accuracies over the 88 captions, the wrong captions, PSNR of reconstruction in both styles,
+        deviations of raw and scaled latents. For each direction between the two: PSNR against the right picture of the
+        forced decode and of the transfer by decoding and encoding. All PSNRs are in dB.
     """
     captions = [scene.caption for scene in held_out()]
     pipelines = {name: load_pipeline(checkpoint(name)) for name in NAMES}
@@ -51,7 +51,7 @@ def measure_models() -> dict[str, Any]:
 
 
 def accuracy(pictures: NDArray[np.uint8]) -> dict[str, Any]:
-    """How many pictures of the held-out captions, `[88, 64, 64, 3]`, show what they should."""
+    """Accuracy of pictures of the held-out captions, `[88, 64, 64, 3]`."""
     verdicts = [check(picture, scene) for picture, scene in zip(pictures, held_out(), strict=True)]
     return {
         "right": sum(verdict.right for verdict in verdicts),
@@ -63,7 +63,7 @@ def accuracy(pictures: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def reconstruction(pipeline: StableDiffusionPipeline) -> dict[str, Any]:
-    """dB of encoding and decoding new pictures in each style, and the deviation of their latents."""
+    """PSNR of encoding and decoding new pictures in each style in dB, and the deviation of their latents."""
     scenes, vae = held_out(), pipeline.vae
     found: dict[str, Any] = {"scaling_factor": vae.config.scaling_factor}
     for style in STYLES:

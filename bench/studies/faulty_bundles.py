@@ -1,4 +1,4 @@
-"""Copies of bundles with something wrong in them, as a careless or a dishonest person would make them."""
+"""Copies of bundles with faults, as a careless or a dishonest person would make them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from latentlink.ports import Port, latent_port
 from latentlink.spaces import LatentSpace, digest
 
 SHORT = 8
-"""Elements below which a constant of a graph is no weight."""
+"""Constants of a graph with fewer elements are not weights."""
 
 Edit = Callable[[onnx.ModelProto], None]
-"""Changes an engine in place."""
+"""Edits an engine's graph in place."""
 
 
 def copy_bundle(
     source: Path, out: Path, edits: Mapping[str, Edit], change: Callable[[Manifest], Manifest] = lambda m: m
 ) -> Path:
-    """Copy a bundle of ONNX engines, edit some of them, and hash everything anew: it looks as if it had been built.
+    """Copy a bundle of ONNX engines, edit some of them, and hash everything again: it looks like a build.
 
     Args:
-        source: A bundle.
+        source: Bundle to copy.
         out: Folder to make.
-        edits: By component.
-        change: Of the manifest.
+        edits: Edits by component.
+        change: Change of the manifest.
 
     Returns:
         `out`.
@@ -53,7 +53,7 @@ def copy_bundle(
 
 
 def disguise(engine: EngineEntry, **changes: Any) -> EngineEntry:
-    """An engine's record with other values, and a fingerprint that agrees with them."""
+    """An engine's entry with other values, and a fingerprint that agrees with them."""
     changed = replace(engine, **changes)
     facts = {key: fact for key, fact in engine.fingerprint.items() if key not in ("digest", "limits")}
     facts |= {"precision": changed.precision}
@@ -61,7 +61,7 @@ def disguise(engine: EngineEntry, **changes: Any) -> EngineEntry:
 
 
 def rename_tensors(names: Mapping[str, str]) -> Edit:
-    """Gives tensors other names: other symbols."""
+    """Renames tensors, which changes symbols."""
 
     def edit(model: onnx.ModelProto) -> None:
         for value in (*model.graph.input, *model.graph.output):
@@ -74,7 +74,7 @@ def rename_tensors(names: Mapping[str, str]) -> Edit:
 
 
 def forge_symbols(source: Path, out: Path, component: str, host: Bundle) -> Path:
-    """A copy of a bundle whose component carries the symbols of `host`'s, in its engines and in its manifest."""
+    """A copy of a bundle whose component has the symbols of `host`, in its engines and in its manifest."""
     theirs, ours = Bundle.open(source).manifest.components[component], host.manifest.components[component]
     names = {
         a.tensor: b.tensor
@@ -84,7 +84,7 @@ def forge_symbols(source: Path, out: Path, component: str, host: Bundle) -> Path
 
 
 def rename_space(source: Path, out: Path, component: str, space: LatentSpace) -> Path:
-    """A copy of a bundle whose component says of its latents that they are of `space`."""
+    """A copy of a bundle whose component states `space` for its latents."""
     entry = Bundle.open(source).manifest.components[component]
     names = {
         port.tensor: latent_port(space, port.dtype).at(port.slot).tensor if port.kind == "latent" else port.tensor
@@ -110,7 +110,7 @@ def _named(ports: tuple[Port, ...], names: Mapping[str, str]) -> tuple[Port, ...
 
 
 def affine_input(tensor: str, factor: Any, shift: Any) -> Edit:
-    """Multiplies what an engine reads as `tensor` and adds to it; numbers, or arrays `[1, C, 1, 1]`."""
+    """Scales and shifts an engine's input `tensor`, by numbers or arrays `[1, C, 1, 1]`."""
 
     def edit(model: onnx.ModelProto) -> None:
         _behind(model, tensor, f"{tensor}.moved")
@@ -128,7 +128,7 @@ def affine_input(tensor: str, factor: Any, shift: Any) -> Edit:
 
 
 def permuted_input(tensor: str, order: NDArray[np.int64]) -> Edit:
-    """Gives an engine the channels of `tensor` in another order."""
+    """Permutes the channels of an engine's input `tensor`."""
 
     def edit(model: onnx.ModelProto) -> None:
         _behind(model, tensor, f"{tensor}.permuted")
@@ -142,7 +142,7 @@ def permuted_input(tensor: str, order: NDArray[np.int64]) -> Edit:
 
 
 def noisy_weights(share: float, seed: int) -> Edit:
-    """Adds noise to every weight, its deviation a share of the weights' own."""
+    """Adds noise to every weight, with a deviation that is a share of the weights' own."""
 
     def edit(model: onnx.ModelProto) -> None:
         rng = np.random.default_rng(seed)
@@ -161,7 +161,7 @@ def change_weights(
     change: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     chosen: Callable[[onnx.TensorProto], bool] = lambda tensor: True,
 ) -> None:
-    """Change every weight that is chosen; short tensors are not weights but scales, exponents and the like."""
+    """Change every chosen weight; short tensors are not weights but scales, exponents and the like."""
     for tensor in model.graph.initializer:
         array = onnx.numpy_helper.to_array(tensor)
         if array.dtype == np.float32 and array.size >= SHORT and chosen(tensor):
@@ -169,7 +169,7 @@ def change_weights(
 
 
 def named_weights(part: str, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Edit:
-    """Change every float32 tensor whose name holds `part`."""
+    """Changes every float32 tensor whose name contains `part`."""
 
     def edit(model: onnx.ModelProto) -> None:
         chosen = [one for one in model.graph.initializer if part in one.name and one.data_type == 1]
@@ -182,7 +182,7 @@ def named_weights(part: str, change: Callable[[NDArray[np.float32]], NDArray[np.
 
 
 def nan_first(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The array with its first element not a number."""
+    """The array with NaN as its first element."""
     array.reshape(-1)[0] = np.nan
     return array
 
@@ -193,9 +193,9 @@ def times(factor: float) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def overflow(model: onnx.ModelProto) -> None:
-    """Take the first convolution's output through half precision at a size that it does not hold.
+    """Scale the first convolution's output beyond the range of half precision.
 
-    What overflows there is infinite, and NaN after the next normalisation, as in a VAE that was trained in float32.
+    Overflowing values become infinite, and NaN after the next normalisation, as in a VAE that was trained in float32.
     """
     nodes = list(model.graph.node)
     at = next(number for number, node in enumerate(nodes) if node.op_type == "Conv")
@@ -212,7 +212,7 @@ def overflow(model: onnx.ModelProto) -> None:
 
 
 def white_noise(model: onnx.ModelProto) -> None:
-    """Put noise in the place of what is rounded to the picture, as memory that was never written would be."""
+    """Replace the output before rounding by noise, like memory that was never written."""
     last = model.graph.node[-1]
     noise = onnx.helper.make_node("RandomUniformLike", [last.input[0]], ["noise"], low=0.0, high=255.0, seed=1.0)
     last.input[0] = "noise"
@@ -222,13 +222,13 @@ def white_noise(model: onnx.ModelProto) -> None:
 
 
 def _behind(model: onnx.ModelProto, tensor: str, other: str) -> None:
-    """Let all nodes read `other` in the place of `tensor`."""
+    """Make all nodes read `other` instead of `tensor`."""
     for node in model.graph.node:
         node.input[:] = [other if name == tensor else name for name in node.input]
 
 
 def _first(model: onnx.ModelProto, *nodes: onnx.NodeProto) -> None:
-    """Put nodes before all others."""
+    """Insert nodes before all others."""
     after = [*model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *after])

@@ -1,4 +1,4 @@
-"""A labelled grid of small pictures, as one picture."""
+"""A labelled grid of small pictures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ GAP = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridCell:
-    """One picture of a grid.
+    """One cell of a grid.
 
     Args:
         picture: uint8 sRGB `[H, W, 3]`.
-        note: A line under it; may be empty.
+        note: Line below the picture; may be empty.
     """
 
     picture: NDArray[np.uint8]
@@ -29,11 +29,11 @@ class GridCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridRow:
-    """One line of a grid.
+    """One row of a grid.
 
     Args:
-        label: Words to the left of it.
-        cells: As many as the grid has columns.
+        label: Text on the left.
+        cells: One cell for each column.
     """
 
     label: str
@@ -41,13 +41,13 @@ class GridRow:
 
 
 def grid(columns: Sequence[str], rows: Sequence[GridRow], *, side: int = 128, label_width: int = 230) -> Image.Image:
-    """Lay pictures out under column titles and beside row labels.
+    """Arrange pictures below column titles and beside row labels.
 
     Args:
-        columns: A title for each column.
-        rows: Each with one cell a column.
-        side: Side of a shown picture in pixels; enlarged without smoothing, so that a pixel stays one.
-        label_width: Width of the labels' column in pixels.
+        columns: Title of each column.
+        rows: Rows with one cell for each column.
+        side: Side of a picture in the grid, in pixels; pictures are enlarged without smoothing.
+        label_width: Width of the label column in pixels.
 
     Raises:
         ValueError: A row has more or fewer cells than there are columns.

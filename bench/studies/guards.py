@@ -1,8 +1,8 @@
-"""The guards on honest generations, where none may be refused, and on engines with a fault put in.
+"""The guards on honest generations, none of which may be refused, and on engines with injected faults.
 
 python -m latentlink.bench.studies.guards [--count 500] [--json FILE]
 
-docs/guards.md shows what it prints.
+docs/guards.md shows its output.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from latentlink.runtime import Latents, Pipeline, bundle_path
 from latentlink.runtime.probing.verify import verify
 
 TRIES = 8
-"""Pictures that every fault is tried with."""
+"""Number of pictures for each fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOutcome:
-    """What became of one fault.
+    """Outcome of one fault.
 
     Args:
-        fault: What was put in.
-        tried: Pictures.
-        caught: Of those, refused by a guard.
-        stages: Where, without repetition.
-        message: What the guard said of the first.
-        psnr: Of the pictures that were not refused against the right decoder's, in dB, the worst; None where there is
-            none, or no picture was asked for.
-        probed: Whether `verify` refused the engine; None where the fault is in the latents.
+        fault: Name of the fault.
+        tried: Number of pictures.
+        caught: Number of pictures that a guard refused.
+        stages: Stages at which they were refused, without repetition.
+        message: Message of the guard for the first.
+        psnr: Worst PSNR of the pictures that were not refused, against the right decoder's, in dB; None if there are
+            none, or no pictures were drawn.
+        probed: Whether `verify` refused the engine; None if the fault is in the latents.
     """
 
     fault: str
@@ -65,7 +65,7 @@ class FaultOutcome:
 
 
 def faults(on_progress: Callable[[str], object]) -> list[FaultOutcome]:
-    """Put every fault in and look what the guards say."""
+    """Inject every fault and record the guards' verdicts."""
     captions = [scene.caption for scene in held_out()][:TRIES]
     rng = np.random.default_rng(SEED)
     drawings = [random_drawing(rng) for _ in range(TRIES)]
@@ -157,7 +157,7 @@ FAULTS: Sequence[tuple[str, str, Edit]] = (
     ("zeroed biases of vae_decoder", "vae_decoder", named_weights("bias", np.zeros_like)),
     ("zeroed weights of vae_decoder's last layer", "vae_decoder", named_weights("decoder.conv_out", np.zeros_like)),
 )
-"""What each is called, where it is put in, and how."""
+"""Name of each fault, its component, and the edit that injects it."""
 
 
 def honest_table(seen: HonestRuns) -> str:
@@ -192,10 +192,10 @@ def fault_table(found: Sequence[FaultOutcome]) -> str:
 
 @click.command()
 @click.option("--count", type=click.IntRange(0), default=500, show_default=True, help="Honest generations.")
-@click.option("--seed", type=int, default=SEED, show_default=True, help="Of the first honest generation.")
+@click.option("--seed", type=int, default=SEED, show_default=True, help="Seed of the first honest generation.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
 def main(count: int, seed: int, json_file: Path | None) -> None:
-    """Print both tables; ends with 1 where an honest generation was refused."""
+    """Print both tables; the exit status is 1 if an honest generation was refused."""
     with click.progressbar(length=count, label="honest") as bar:
         seen = run_honest(count, seed, lambda done: bar.update(done - bar.pos))
     click.echo(honest_table(seen))

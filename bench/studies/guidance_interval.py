@@ -1,9 +1,9 @@
-"""What guidance within an interval of noise levels saves and costs, on a demo model.
+"""Savings and cost of guidance within an interval of noise levels, on a demo model.
 
 python -m latentlink.bench.studies.guidance_interval [--model demo] [--interval LOW HIGH ...] [--seed 0]
 
-Every held-out caption is drawn with each interval at equal seeds. Seconds are those of the denoiser's calls, intervals
-in turns within a batch, so that a busy machine slows all of them.
+Every held-out caption is drawn with each interval at equal seeds. Seconds are those of the denoiser's calls; intervals
+take turns within a batch, so that load affects all of them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from latentlink.runtime.denoising import guided_rows
 
 BATCH = 8
 INTERVALS = ((0.28, 5.42), (0.0, 5.42), (0.28, inf), (0.5, 3.0), (1.0, inf))
-"""Of the paper for SD-XL first, then each of its ends alone, a narrower one, and the noisy half."""
+"""The paper's interval for SD-XL first, then each of its ends alone, a narrower one, and the noisy half."""
 
 
 @dataclass(slots=True, kw_only=True)
 class IntervalResult:
-    """What one interval made of all captions.
+    """Results of one interval for all captions.
 
     Args:
         pictures: uint8 `[H, W, 3]`, in the captions' order.
-        seconds: Of calls outside (False) and inside (True).
-        run: Seconds inside the engine, a number a batch.
+        seconds: Seconds of calls outside (False) and inside (True) the interval.
+        run: Seconds inside the engine, one value per batch.
     """
 
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class IntervalResult:
 def draw_batch(
     pipe: Pipeline, interval: tuple[float, float] | None, captions: Sequence[str], seed: int, into: IntervalResult
 ) -> None:
-    """Draw one batch, and note the time of each call."""
+    """Draw one batch and record the time of each call."""
     ends = [perf_counter()]
     result = pipe.generate(
         captions,
@@ -59,7 +59,7 @@ def draw_batch(
     )
     rows = guided_rows(pipe.linked.denoiser, result.request, result.request.table()).tolist()
     calls = [after - before for before, after in pairwise(ends)]
-    # the first one also holds what comes before the loop
+    # the first call also includes the time before the loop
     for guided, seconds in list(zip(rows, calls, strict=True))[1:]:
         into.seconds[guided].append(seconds)
     into.pictures += [np.asarray(image) for image in result.images]
@@ -67,7 +67,7 @@ def draw_batch(
 
 
 def report(results: dict[str, IntervalResult]) -> list[dict[str, Any]]:
-    """A row an interval; the first one is guidance everywhere."""
+    """A row per interval; the first one has guidance everywhere."""
     whole, *_ = results.values()
     rows = []
     for name, one in results.items():
@@ -111,7 +111,7 @@ def table(rows: Sequence[dict[str, Any]], captions: int) -> str:
 @click.command()
 @click.option("--model", default="demo", show_default=True, type=click.Choice(["demo", "demo-b"]))
 @click.option("--interval", "intervals", type=(float, float), multiple=True, default=INTERVALS, show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Of the first caption; each after it takes one more.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the first caption; it increases by one for each.")
 def main(model: str, intervals: tuple[tuple[float, float], ...], seed: int) -> None:
     """Print the table."""
     captions = [scene.caption for scene in held_out()]

@@ -25,7 +25,7 @@ TOGETHER = 5
 
 
 SEED = 1_000_000
-"""Of the first honest generation: none that calibration used."""
+"""Seed of the first honest generation; calibration used none of them."""
 
 
 Settings = Mapping[str, Any]
@@ -59,15 +59,15 @@ IMAGE: Sequence[Settings] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HonestRuns:
-    """What honest generations were like.
+    """Statistics of honest generations.
 
     Args:
-        counts: Generations by kind and model.
-        refused: What a guard said of one; expected to be empty.
-        deviation: Least and greatest of the pictures, in 8-bit levels.
-        roughness: Least and greatest of the pictures.
-        rms: Least and greatest root mean square of the clean latents, of runs of 10 steps and more.
-        rms_few: The same of runs of fewer steps.
+        counts: Number of generations by kind.
+        refused: Messages of refusals by a guard; expected to be empty.
+        deviation: Smallest and largest deviation of the pictures, in 8-bit levels.
+        roughness: Smallest and largest roughness of the pictures.
+        rms: Smallest and largest root mean square of the clean latents, for runs of 10 or more steps.
+        rms_few: The same for runs of fewer steps.
     """
 
     counts: Mapping[str, int]
@@ -79,7 +79,7 @@ class HonestRuns:
 
 
 class HonestTally:
-    """Statistics of honest generations as they are made."""
+    """Collects statistics of honest generations."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -89,7 +89,7 @@ class HonestTally:
         self.rms: dict[bool, list[float]] = {True: [], False: []}
 
     def run(self, kind: str, pipe: Pipeline, prompts: Sequence[str], settings: Settings) -> Latents | None:
-        """Generate with guards; None where one refused."""
+        """Generate with guards; None if one refused."""
         self.counts[kind] = self.counts.get(kind, 0) + len(prompts)
         try:
             made = pipe.generate(list(prompts), **settings)
@@ -105,7 +105,7 @@ class HonestTally:
         return made.latents
 
     def result(self) -> HonestRuns:
-        """What was seen."""
+        """The statistics so far."""
         return HonestRuns(
             counts=self.counts,
             refused=self.refused,
@@ -117,7 +117,7 @@ class HonestTally:
 
 
 def run_honest(count: int, seed: int, on_progress: Callable[[int], object]) -> HonestRuns:
-    """Generate `count` pictures of held-out captions with both demo models, of every kind in turn."""
+    """Generate `count` pictures of held-out captions with both demo models, alternating between kinds."""
     tally = HonestTally()
     rng = np.random.default_rng(seed)
     captions = cycle([scene.caption for scene in held_out()])
@@ -161,7 +161,7 @@ def random_drawing(rng: np.random.Generator) -> Image.Image:
 
 
 def _odd_picture(rng: np.random.Generator) -> Image.Image:
-    """Pictures that the models would never draw: one colour, noise, stripes, a ramp."""
+    """A picture that the models would never draw: one colour, noise, stripes or a ramp."""
     kind = int(rng.integers(4))
     if kind == 0:
         return Image.new("RGB", (64, 64), tuple(int(value) for value in rng.integers(0, 256, 3)))

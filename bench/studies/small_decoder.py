@@ -1,7 +1,7 @@
-"""What a smaller decoder saves and costs: `python -m latentlink.bench.studies.small_decoder [--decoder demo-tiny]`.
+"""Savings and cost of a smaller decoder: `python -m latentlink.bench.studies.small_decoder [--decoder demo-tiny]`.
 
-The held-out captions, drawn once and decoded by demo's own decoder and by the other; and the time of decoding one
-picture, the two in turns.
+The held-out captions are drawn once and decoded by demo's own decoder and by the other one. The time of decoding one
+picture is measured with the two in turns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RUNS = 7
 
 
 def seconds(pipe: Pipeline, side: int) -> tuple[float, float]:
-    """Median time of one picture of `side` pixels a side, by the own decoder and by the other."""
+    """Median seconds to decode one picture of `side` pixels a side, with the own decoder and with the other one."""
     cells = side // pipe.space.downscale
     array = np.random.default_rng(0).standard_normal((1, pipe.space.channels, cells, cells), np.float32)
     latents = Latents(array=array, space=pipe.space)
@@ -58,7 +58,7 @@ def pictures_of(pipe: Pipeline) -> tuple[list[NDArray[np.uint8]], list[NDArray[n
 @click.command()
 @click.option("--decoder", default="demo-tiny", show_default=True, help="Bundle of the other decoder.")
 def main(decoder: str) -> None:
-    """Print both."""
+    """Print times and quality of both decoders."""
     with latentlink.load("demo", previews=decoder) as pipe:
         for side in SIDES:
             own, other = seconds(pipe, side)

@@ -1,7 +1,7 @@
-"""Large pictures in several passes against one: `python -m latentlink.bench.studies.tiled OUT.png` prints the tables.
+"""Large pictures in several passes and in one: `python -m latentlink.bench.studies.tiled OUT.png` prints the tables.
 
-OUT.png shows a picture decoded whole, decoded in passes, their difference ten times as strong, and the same
-difference for tiles decoded each alone.
+OUT.png shows a picture decoded whole, decoded in passes, their difference times ten, and the same difference for tiles
+that are each decoded alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Picture = NDArray[np.uint8]
 
 SIDES = (256, 512)
 SHARES = (1 / 2, 1 / 4)
-"""Budgets over the peak of one pass over the whole picture."""
+"""Budgets as shares of the peak of one pass over the whole picture."""
 
 PROMPTS = {
     "generated, flat": "a red circle on a blue background",
@@ -42,13 +42,13 @@ DRAWN = {"drawn, flat": "flat", "drawn, outlined": "outlined"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeRun:
-    """One decode in a process of its own.
+    """One decode in its own process.
 
     Args:
         picture: uint8 `[H, W, 3]`.
-        passes: It took.
-        megabytes: Peak resident memory above the level before, in 10^6 bytes; finding out what fits included.
-        seconds: Likewise.
+        passes: Number of passes.
+        megabytes: Peak resident memory above the level before, in 10^6 bytes, including the search for what fits.
+        seconds: Seconds of decoding, including that search.
     """
 
     picture: Picture
@@ -58,7 +58,7 @@ class DecodeRun:
 
 
 def print_line(line: str) -> None:
-    """One line of the tables, at once."""
+    """Print one line of the tables immediately."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -76,7 +76,7 @@ def latents_of(bundle: str, side: int) -> Mapping[str, latentlink.Latents]:
 
 
 def decode_and_measure(bundle: str, array: NDArray[np.floating], memory: int | None) -> DecodeRun:
-    """Decode, in this process, which should be a fresh one: memory that was freed before would not be seen."""
+    """Decode in this process, which must be a new one: reused memory would not show."""
     with latentlink.load(bundle, vae_memory=memory, threads=1) as pipe:
         latents = latentlink.Latents(array=array, space=pipe.space)
         pictures: list[Picture] = []
@@ -95,21 +95,21 @@ def decode_and_measure(bundle: str, array: NDArray[np.floating], memory: int | N
 
 
 def plain(length: int, canvas: int) -> Axis:
-    """Tiles of the whole canvas, each decoded alone, that share a quarter of a side: what others do."""
+    """Tiles of the size of the canvas, decoded separately, that overlap by a quarter of a side, as in other systems."""
     count = -(-(length - canvas // 4) // (canvas - canvas // 4))
     starts = tuple(number * (length - canvas) // (count - 1) for number in range(count))
     return Axis(length=length, tile=canvas, starts=starts, together=1)
 
 
 def through(decode: Callable[[Array], Picture], array: Array, canvas: int, how: Callable[[int, int], Axis]) -> Picture:
-    """A latent `[1, C, h, w]` decoded in canvases of that side, in latent elements."""
+    """Decode a latent `[1, C, h, w]` in canvases with sides of `canvas` latent elements."""
     mosaic = Mosaic(rows=how(array.shape[2], canvas), columns=how(array.shape[3], canvas))
     made = in_passes(lambda parts: decode(np.moveaxis(parts[0], -1, 0)[None]), [np.moveaxis(array[0], 0, -1)], mosaic)
     return np.rint(made).clip(0, 255).astype(np.uint8)
 
 
 def budgets(bundle: str) -> None:
-    """Print what budgets give: passes, peak memory, seconds and PSNR against the whole decode."""
+    """Print passes, peak memory, seconds and PSNR against the whole decode, by budget."""
     print_line(f"\n### {bundle}, by budget\n")
     print_line("| picture | side | budget MB | passes | peak MB | seconds | PSNR dB |\n|---|--:|--:|--:|--:|--:|--:|")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -127,7 +127,7 @@ def budgets(bundle: str) -> None:
 
 
 def tilings(bundle: str) -> list[GridRow]:
-    """Print what mosaics and plain tiles give on canvases of equal size.
+    """Compare mosaics and plain tiles on canvases of equal size, and print the table.
 
     Returns:
         Rows of the picture, for canvases of half the side.

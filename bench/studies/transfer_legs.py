@@ -1,8 +1,8 @@
-"""Transfer from demo to demo-b and back: the picture after each leg, beside the wrong decoder's picture.
+"""Transfer from demo to demo-b and back: the picture after each leg, compared with the wrong decoder's picture.
 
 python -m latentlink.bench.studies.transfer_legs [--pictures 64] [--json] [--sheet OUT.png]
 
-Ends with 1 where a leg is not at least 10 dB better than the wrong decoder. docs/transfer.md holds its output.
+The exit status is 1 if a leg is not at least 10 dB better than the wrong decoder. docs/transfer.md holds its output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Pictures = Sequence[NDArray[np.uint8]]
 
 AHEAD = 10.0
-"""dB that every leg has to be better than the forced decode, in every picture."""
+"""Required gain of every leg over the forced decode, in every picture, in dB."""
 
 FORCED = "forced: demo-b decodes demo's latents"
 LEGS = ("after leg 1: demo-b decodes", "after leg 2: back in demo")
@@ -40,12 +40,12 @@ SAMPLER, STEPS, SEED = "dpmpp_2m", 20, 0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TransferLegs:
-    """What was drawn and how far it is from demo's own pictures.
+    """The pictures and their PSNR against demo's own.
 
     Args:
-        captions: One a picture.
-        pictures: uint8 RGB `[H, W, 3]` of every caption, by the names above.
-        psnrs: dB of every caption against demo's own picture, by the same names, that one apart.
+        captions: Caption of each picture.
+        pictures: uint8 RGB `[H, W, 3]` for every caption, by the names above.
+        psnrs: PSNR in dB of every caption against demo's own picture, by the other names.
     """
 
     captions: tuple[str, ...]
@@ -53,12 +53,12 @@ class TransferLegs:
     psnrs: Mapping[str, tuple[float, ...]]
 
     def ahead(self, leg: str) -> float:
-        """dB that a leg is better than the forced decode, in the picture where that is least."""
+        """Smallest gain of a leg over the forced decode among the pictures, in dB."""
         return min(ours - forced for ours, forced in zip(self.psnrs[leg], self.psnrs[FORCED], strict=True))
 
 
 def measure_legs(captions: Sequence[str], *, steps: int = STEPS) -> TransferLegs:
-    """Draw captions with demo, move the latents to demo-b and back, and decode them in every way."""
+    """Draw captions with demo, transfer the latents to demo-b and back, and decode them in every way."""
     with latentlink.load("demo") as demo, latentlink.load("demo-b") as other:
         made = demo.generate(list(captions), seed=SEED, steps=steps, sampler=SAMPLER)
         there = transfer(made.latents, source=demo, destination=other).latents
@@ -68,7 +68,7 @@ def measure_legs(captions: Sequence[str], *, steps: int = STEPS) -> TransferLegs
             OWN: made.images,
             LEGS[0]: other.decode(there),
             LEGS[1]: demo.decode(back),
-            # what the pipeline refuses to do
+            # the pipeline refuses this
             FORCED: other.vae.halves.decode(made.latents.array),
             REFINED: refined,
         }
@@ -125,9 +125,9 @@ def _refined(captions: Sequence[str], demo: Pipeline, other: Pipeline, steps: in
 @click.option("--pictures", type=click.IntRange(1, 88), default=64, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print every picture's figures as JSON.")
 @click.option("--sheet", "out", type=click.Path(path_type=Path), help="Write the first pictures in a grid.")
-@click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Of the grid.")
+@click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Rows of the grid.")
 def main(pictures: int, as_json: bool, out: Path | None, rows: int) -> None:
-    """Print how far the pictures of held-out captions are from demo's own after each leg."""
+    """Print the PSNR of held-out captions' pictures against demo's own after each leg."""
     legs = measure_legs([scene.caption for scene in held_out()[:pictures]])
     if out is not None:
         sheet(legs, rows).save(out, optimize=True)

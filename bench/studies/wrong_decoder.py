@@ -1,4 +1,4 @@
-"""Latents of `demo` through the right decoder, through the wrong one, and moved over by way of a picture.
+"""Latents of `demo` through the right decoder, through the wrong one, and transferred through a picture.
 
 `python -m latentlink.bench.studies.wrong_decoder OUT.png`
 """

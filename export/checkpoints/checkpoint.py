@@ -1,4 +1,4 @@
-"""A checkpoint: what it holds, and the evidence it gives about itself, whatever form it comes in."""
+"""A checkpoint in any form: its parts, and the evidence it gives about itself."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from latentlink.export.checkpoints.single_file.source import SingleFile
 
 
 class Source(Protocol):
-    """One form that checkpoints come in."""
+    """One form of checkpoints."""
 
     @property
     def classes(self) -> Mapping[str, str]:
-        """Class name of every part that is there."""
+        """Class name of every part that is present."""
 
     @property
     def index(self) -> Mapping[str, Any]:
-        """What `model_index.json` says besides the classes, such as `force_zeros_for_empty_prompt`."""
+        """The other entries of `model_index.json`, such as `force_zeros_for_empty_prompt`."""
 
     @property
     def absent(self) -> frozenset[str]:
-        """Components that cannot be made of it and that a pipeline can do without."""
+        """Components that cannot be made from it and that a pipeline can do without."""
 
     def config(self, part: str) -> Mapping[str, Any]:
-        """The config of a part, class defaults not filled in."""
+        """The config of a part, without class defaults."""
 
     def network(self, part: str, cls: Any) -> Any:
         """A part as a `cls` in float32 and eval mode."""
@@ -47,9 +47,9 @@ class Checkpoint:
 
     Args:
         root: The directory or file.
-        name: What it is called: of a file or directory its name, of a model of the Hub its id.
-        source: Reads it.
-        commit: Of a model of the Hub, the commit that was got.
+        name: Name of the file or directory, or id of the model of the Hub.
+        source: Reader for its form.
+        commit: Commit of a model of the Hub.
     """
 
     root: Path
@@ -59,14 +59,14 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: str | Path, options: ExportOptions) -> Checkpoint:
-        """Read what a checkpoint holds; weights are not read yet.
+        """Read the contents of a checkpoint; weights are not read yet.
 
         Args:
             path: A file or directory, or an id `org/name` of the Hub where no such path exists.
-            options: What the user answers where the checkpoint does not say it: prediction type, tokenizers.
+            options: Answers for what the checkpoint does not say: prediction type, tokenizers.
 
         Raises:
-            CheckpointError: There is no checkpoint at `path`, or it does not say enough about itself.
+            CheckpointError: There is no checkpoint at `path`, or its evidence does not suffice.
         """
         root, name, commit = Path(path), None, None
         if not root.exists() and is_hub_id(str(path)):
@@ -100,29 +100,29 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
-        """The checkpoint's name as a name of the vocabulary: lower case, words joined by '-'."""
+        """The checkpoint's name as a valid name of a space or bundle: lower case, words joined by '-'."""
         bare = self.name.split("/")[-1].removesuffix(".safetensors")
         return re.sub(r"[^a-z0-9]+", "-", bare.lower()).strip("-")[:48].strip("-") or "model"
 
     @property
     def classes(self) -> Mapping[str, str]:
-        """Class name of every part, parts named as in `model_index.json`, absent parts left out."""
+        """Class name of every part that is present, by its name in `model_index.json`."""
         return self.source.classes
 
     @property
     def index(self) -> Mapping[str, Any]:
-        """What `model_index.json` says besides the classes, or of a single file, the family's published one does."""
+        """The other entries of `model_index.json`; for a single file, those of the family's published one."""
         return self.source.index
 
     @property
     def absent(self) -> frozenset[str]:
-        """Components that cannot be made of it and that a pipeline can do without."""
+        """Components that cannot be made from it and that a pipeline can do without."""
         return self.source.absent
 
     def config(self, part: str) -> Mapping[str, Any]:
-        """The config of a part as the checkpoint states it, class defaults not filled in.
+        """The config of a part as the checkpoint states it, without class defaults.
 
-        Of a single file it says what shapes, keys and the user's answers are evidence for.
+        For a single file it is inferred from shapes, keys and the user's answers.
 
         Raises:
             CheckpointError: The part is missing or its config cannot be read.
@@ -130,19 +130,19 @@ class Checkpoint:
         return self.source.config(part)
 
     def network(self, part: str, cls: Any) -> Any:
-        """A part in float32 and eval mode, every weight of it from the checkpoint.
+        """A part in float32 and eval mode, with all its weights from the checkpoint.
 
         Args:
-            part: Its name as in `model_index.json`.
-            cls: Its class, of diffusers or transformers.
+            part: Name of the part in `model_index.json`.
+            cls: Class of diffusers or transformers.
 
         Raises:
-            CheckpointError: The part is missing, or its weights are not those of `cls`.
+            CheckpointError: The part is missing, or its weights do not fit `cls`.
         """
         return self.source.network(part, cls)
 
     def folder(self, part: str) -> Path:
-        """The folder with the files of a tokenizer. It stays as long as the checkpoint object does.
+        """The folder with the files of a tokenizer; it exists as long as the checkpoint object.
 
         Raises:
             CheckpointError: There is none.
@@ -151,7 +151,7 @@ class Checkpoint:
 
 
 def _needless(source: Source, options: ExportOptions) -> str | None:
-    """The option that answers a question which a VAE alone does not raise."""
+    """An option that was given but does not apply to a VAE alone; None if there is none."""
     if {*source.classes} != {"vae"}:
         return None
     if options.prediction is not None:

@@ -1,4 +1,4 @@
-"""What a user may ask of an export, whatever the family."""
+"""Options of an export, for all families."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class ExportOptions:
     """Resolved options of an export.
 
     Args:
-        dtype: What the components compute in: `float32`, `float16` or `bfloat16`.
-        io_dtype: What crosses between engines: `float32`, or `float16` to save memory.
-        space: Latent space, or its name: a known one or a new one; None to decide from evidence.
+        dtype: Compute dtype of the components: `float32`, `float16` or `bfloat16`.
+        io_dtype: Dtype of tensors that pass between engines: `float32`, or `float16` to save memory.
+        space: Latent space, or the name of a known or a new one; None to decide from evidence.
         prediction: What the denoiser predicts, one of `PREDICTIONS`, or None to decide from evidence.
-        tokenizer: Folder with the tokenizers of a checkpoint that holds none, or None.
-        clip_skip: Layers of the CLIP text encoders that are left out at the end, beyond what the family leaves out.
-        without: Parts to leave out, such as a large text encoder that the family can do without.
-        wide: Parts that are exported in float32 too where they compute in half precision: the runtime takes that
-            engine where the other one overflowed.
-        step_cache: Layers of a UNet's last block in a shallow denoiser that runs on steps which read what the deep
-            layers made before; None for no such denoiser.
+        tokenizer: Folder of tokenizers, for a checkpoint that holds none; or None.
+        clip_skip: Last layers of the CLIP text encoders to skip, in addition to those that the family skips.
+        without: Components to leave out, such as a large text encoder that the family can do without.
+        wide: Components that are exported in float32 as well where they compute in half precision: the runtime uses
+            that engine if the other one overflows.
+        step_cache: Layers of the UNet's last block in the shallow denoiser, which reuses the deep layers' output of an
+            earlier step; None for no shallow denoiser.
 
     Raises:
-        UsageError: `prediction` is none of `PREDICTIONS`, or `clip_skip` or `step_cache` is no number of layers.
+        UsageError: `prediction` is not in `PREDICTIONS`, or `clip_skip` or `step_cache` is not a number of layers.
     """
 
     dtype: str = "float32"

@@ -1,4 +1,4 @@
-"""One component on its way to ONNX: a torch module with the ports its tensors become."""
+"""A component before it is written to ONNX: a torch module and the ports that its tensors become."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Tokenizer:
     """How prompts become a text encoder's token ids.
 
     Args:
-        text: The content of a `tokenizer.json` as the `tokenizers` library reads it.
-        max_length: Tokens the encoder reads, start and end included.
+        text: Content of a `tokenizer.json`, the format of the `tokenizers` library.
+        max_length: Number of tokens the encoder reads, start and end included.
         start_id: First token of every prompt.
         end_id: Last token of every prompt.
-        pad_id: What fills up to `max_length`.
-        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+        pad_id: Token that pads up to `max_length`.
+        overflow: How longer prompts are handled, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Tokenizer:
 
     @property
     def sha256(self) -> str:
-        """Of the text as UTF-8."""
+        """Digest of the text as UTF-8."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
@@ -57,13 +57,13 @@ class Component:
         name: `text_encoder`, `text_encoder_2`, `denoiser`, `vae_decoder`, `vae_encoder`.
         module: float32, in eval mode; `forward` takes the inputs in order and returns the outputs in order.
         inputs: Ports of `forward`'s arguments, with free dimensions by name.
-        outputs: Ports of what it returns.
+        outputs: Ports of its return values.
         vocabulary: Number of token ids, for a component that reads tokens.
         tokenizer: For a component that reads tokens.
         spaces: Latent spaces that the ports name.
         embeddings: Text embeddings that the ports name.
-        overflows: Why the core must not compute in float16, where its numbers may pass 65,504; it is float32 then.
-        shallow: Of a denoiser that writes a feature, the component that reads it, around the same weights.
+        overflows: Why the core must not compute in float16, if its numbers may pass 65,504; it then uses float32.
+        shallow: For a denoiser that writes a feature: the component that reads it, around the same weights.
     """
 
     name: str
@@ -78,11 +78,11 @@ class Component:
     shallow: Component | None = None
 
     def computes_in(self, dtype: str) -> str:
-        """What the core computes in where an export asks for `dtype`."""
+        """Compute dtype of the core in an export to `dtype`."""
         return "float32" if self.overflows and dtype == "float16" else dtype
 
     def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
-        """Inputs to trace and to compare with: the ports' shapes at `sizes`, values of the range they have in use."""
+        """Inputs to trace and compare with: the ports' shapes at `sizes`, values in their usual range."""
         generator = torch.Generator().manual_seed(seed)
         return tuple(self.example_of(port, sizes, generator) for port in self.inputs)
 
@@ -100,7 +100,7 @@ class Component:
         if port.kind == "condition":
             return torch.randint(1, 64, shape, generator=generator).float()
         if port.kind == "coefficients":
-            # a step in mid-course: every column counts, and each picture of the batch has another row
+            # a step in the middle of sampling: every column matters, and each picture of the batch has its own row
             row = [501.0, 0.9, 1.1, -0.7, 0.8, 0.6, -0.3, 0.2, -0.1, 0.05, 0.4, 0.15, 0.3, 0.5, 0.6]
             return torch.tensor(row) + 0.01 * torch.arange(shape[0])[:, None]
         return torch.randn(shape, generator=generator).to(DTYPES[port.dtype])

@@ -1,4 +1,4 @@
-"""torch module to ONNX file: the tensors get their mangled names, the weights go straight to disk."""
+"""torch module to ONNX file: tensors get their ports' names, and weights go straight to disk."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def write_onnx(
     memory, so the peak is the module, not two of it.
 
     Args:
-        module: In eval mode.
-        example: One tensor for each of `inputs`; free dimensions larger than 1, so that none is specialised.
+        module: Module in eval mode.
+        example: One tensor for each of `inputs`; free dimensions are above 1, so that none is specialised.
         inputs: Ports of the arguments.
-        outputs: Ports of what the module returns.
-        path: Where the model goes; its folder exists.
+        outputs: Ports of the module's return values.
+        path: File to write, in an existing folder.
     """
     free = tuple({axis: dim for axis, dim in enumerate(port.shape) if isinstance(dim, str)} for port in inputs)
-    # a plain graph keeps its own opset, and what is traced around it takes that
+    # a plain graph keeps its opset, and what is traced around it uses the same
     plain = plain_graph(module)
     opset = OPSET if plain is None else plain.opset
     with _quiet(), _without_gc(), torch.no_grad():
@@ -105,8 +105,8 @@ def _strip_notes(model: ir.Model) -> None:
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Look for no reference cycles meanwhile: tracing makes millions of small objects, and a fifth of its time went
-    into looking through them. Tensors do not wait for that, so the peak is the same.
+    """Disable the search for reference cycles: tracing makes millions of small objects, and a fifth of its time went
+    into that search. Tensors are freed without it, so the memory peak is the same.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -119,7 +119,7 @@ def _without_gc() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks about torchvision and axis names from the user."""
+    """Suppress the exporter's remarks about torchvision and axis names."""
     loggers = [logging.getLogger("torch.onnx"), logging.getLogger("onnxscript"), logging.getLogger("onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

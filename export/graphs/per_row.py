@@ -1,7 +1,7 @@
 """A scalar input of a plain graph becomes one value a row of the batch.
 
-Optimum exports a UNet with a scalar timestep: all pictures of a batch are at the same one. In a step they need
-not be. The network itself has a timestep a picture; the first thing it does with a scalar is to repeat it.
+Optimum exports a UNet with a scalar timestep, the same for all pictures of a batch. In a step, each picture may have
+its own. The network itself computes with one timestep per picture; it begins by repeating a scalar.
 
 Requires: between the scalar and the repeating `Expand`, nothing but changes of shape and dtype.
 Ensures: whoever read the repeated scalar reads the given vector, cast as the scalar was.
@@ -20,22 +20,22 @@ _RESHAPING = ("Identity", "Reshape", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A value that is the scalar still, and the dtypes it was cast to on the way."""
+    """A value that is still the scalar, and the dtypes it was cast to on the way."""
 
     value: ir.Value
     casts: tuple[int, ...] = ()
 
 
 def per_row(scalar: ir.Value, rows: ir.Value, *, title: str) -> None:
-    """Let everything that reads `scalar` repeated read `rows` instead, in place.
+    """Replace the repeated `scalar` by `rows`, in place.
 
     Args:
         scalar: Input of the plain graph, of rank 0.
-        rows: What takes its place, one value a row: `[N]`.
-        title: The graph, for messages.
+        rows: Replacement, one value a row: `[N]`.
+        title: Name of the graph, for messages.
 
     Raises:
-        CheckpointError: The graph computes with the scalar before it repeats it.
+        CheckpointError: The graph computes with the scalar before repeating it.
     """
     open_places = [_Place(scalar)]
     repeats: list[tuple[ir.Node, tuple[int, ...]]] = []
@@ -50,8 +50,8 @@ def per_row(scalar: ir.Value, rows: ir.Value, *, title: str) -> None:
                 open_places.append(_Place(node.outputs[0], (*place.casts, node.attributes["to"].as_int())))
             else:
                 raise CheckpointError(
-                    f"{title} computes {node.op_type} from the scalar input {scalar.name!r} before it repeats it for "
-                    "every picture; expected a graph in which each picture can have its own.",
+                    f"{title} computes {node.op_type} from the scalar input {scalar.name!r} before repeating it for "
+                    "every picture; expected a graph in which each picture can have its own value.",
                     remedy="Export it again with a timestep of shape [batch], or with a current Optimum.",
                 )
     for number, (node, casts) in enumerate(repeats):

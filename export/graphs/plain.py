@@ -12,8 +12,8 @@ import onnx_ir as ir
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.errors import BundleError, CheckpointError
 
-# What torch's exporter writes natively. An older graph would need its operators rewritten before anything
-# could be put around it; Optimum has written 18 by default since 2025.
+# The versions that torch's exporter writes natively. Operators of older graphs would have to be rewritten before
+# anything can be traced around them; Optimum has written 18 by default since 2025.
 OPSETS = range(18, 24)
 
 DTYPES: Mapping[ir.DataType, str] = {
@@ -22,7 +22,7 @@ DTYPES: Mapping[ir.DataType, str] = {
     ir.DataType.INT32: "int32",
     ir.DataType.INT64: "int64",
 }
-"""Tensors that ONNX Runtime's CPU kernels compute with, by the manifest's names."""
+"""Tensor types that ONNX Runtime's CPU kernels support, with their names in the manifest."""
 
 EXPORT_AGAIN = "Export it again: optimum-cli export onnx --model CHECKPOINT --opset 18 DIRECTORY."
 
@@ -33,7 +33,7 @@ class PlainTensor:
 
     Args:
         dtype: One of the values of `DTYPES`.
-        shape: Sizes; a free dimension is None, whatever the file calls it.
+        shape: Size of each dimension; None for a free one, whatever its name in the file.
     """
 
     dtype: str
@@ -42,14 +42,14 @@ class PlainTensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainGraph:
-    """What the file says of itself; its weights are not read.
+    """Signature of an ONNX file; its weights are not read.
 
     Args:
         path: The file.
-        opset: Version of the standard operators, one of `OPSETS`.
-        dtype: What its weights are kept in: `float32` or `float16`.
-        inputs: By name, in order.
-        outputs: By name, in order.
+        opset: Version of the standard operator set, one of `OPSETS`.
+        dtype: Dtype of its weights: `float32` or `float16`.
+        inputs: Inputs by name, in order.
+        outputs: Outputs by name, in order.
     """
 
     path: Path
@@ -68,8 +68,8 @@ class PlainGraph:
         """Read the signature of an ONNX file.
 
         Raises:
-            CheckpointError: It is missing, is no ONNX file, keeps weights outside its folder, or uses operators
-                or dtypes that cannot be imported.
+            CheckpointError: The file is missing, is not ONNX, keeps weights outside its folder, or uses operators or
+                dtypes that cannot be imported.
         """
         title = f"{path.parent.name}/{path.name}"
         if not path.is_file():
@@ -102,22 +102,22 @@ class PlainGraph:
 
 
 def load_onnx(path: Path) -> ir.Model:
-    """The graph of a file; its weights stay on disk until they are used.
+    """The graph of an ONNX file; weights stay on disk until they are used.
 
     Raises:
-        CheckpointError: It is no ONNX file.
+        CheckpointError: The file is not ONNX.
     """
     try:
         return ir.load(path)
-    except Exception as error:  # protobuf, onnx-ir and the file system each have their own
+    except Exception as error:  # protobuf, onnx-ir and the file system raise errors without a common base
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{str(path)!r} is no ONNX file: {reason.rstrip('.')}.", remedy="Get the file again."
+            f"{str(path)!r} is not an ONNX file: {reason.rstrip('.')}.", remedy="Get the file again."
         ) from None
 
 
 def _check_weights_are_beside(path: Path, title: str) -> None:
-    """Refuse a file whose weights are elsewhere: what it names would be copied into the export."""
+    """Refuse a file whose weights are in another folder: any file it names would be copied into the export."""
     try:
         locations = external_locations(path)
     except BundleError as error:
@@ -135,7 +135,7 @@ def _check_weights_are_beside(path: Path, title: str) -> None:
 
 
 def _bulk(weights: Mapping[str, ir.Value]) -> ir.DataType:
-    """The float type that most of the weights have: a float16 export keeps a few float32 constants."""
+    """The float type of most weights: a float16 export keeps a few float32 constants."""
     sizes: Counter[ir.DataType] = Counter()
     for value in weights.values():
         if value.const_value is not None and value.const_value.dtype.is_floating_point():

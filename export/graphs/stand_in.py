@@ -1,4 +1,4 @@
-"""A torch module that stands for a plain ONNX graph: recipes call it as the network that the graph came from.
+"""A torch module that stands in for a plain ONNX graph: recipes call it like the network it was exported from.
 
 In torch it runs the graph with ONNX Runtime, which gives the reference that the finished component is compared
 with. While it is traced for export it leaves one node, which `latentlink.export.graphs.surgery` replaces by the graph.
@@ -29,17 +29,17 @@ OutputShapes: TypeAlias = Callable[[Mapping[str, Tensor]], Mapping[str, Sequence
 
 
 class NotInGraph(CheckpointError, AttributeError):
-    """A recipe reads a part of a network that its graph does not expose. `hasattr` sees that there is none."""
+    """A recipe reads an attribute of a network that its graph does not expose; `hasattr` is false for it."""
 
 
 class StandIn(nn.Module):
-    """A plain graph that is called like the network it came from.
+    """A plain graph that is called like the network it was exported from.
 
     Args:
         graph: The graph.
         arguments: The graph's input names in the order of the network's positional arguments.
-        shapes: Shapes of the outputs that a recipe may read; what the graph lacks of them is left out.
-        returns: What `forward` returns, from the outputs by name.
+        shapes: Shapes of the outputs that a recipe may read; those that the graph lacks are ignored.
+        returns: Return value of `forward`, from the outputs by name.
         config: The network's config, as recipes read it.
     """
 
@@ -61,12 +61,12 @@ class StandIn(nn.Module):
         self.weights: Mapping[str, Tensor] = {}
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The graph's weights, where they were given; as a part of a larger module it has none."""
+        """The graph's weights, if set; as part of a larger module, none."""
         return super().state_dict(*args, **kwargs) if args or kwargs else self.weights
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the graph keeps its weights in."""
+        """Dtype of the graph's weights."""
         return DTYPES[self.graph.dtype]
 
     def __getattr__(self, name: str) -> Any:
@@ -80,10 +80,10 @@ class StandIn(nn.Module):
             ) from None
 
     def forward(self, *positional: Any, **named: Any) -> Any:
-        """Run the graph. Arguments are the network's; each goes to the graph's input of its name, cast to its dtype.
+        """Run the graph with the network's arguments; each goes to the input of its name, cast to that input's dtype.
 
         Raises:
-            CheckpointError: The graph has another set of inputs than the arguments given.
+            CheckpointError: The graph's inputs differ from the arguments.
         """
         inputs = self._inputs(dict(zip(self.arguments, positional, strict=False)) | named)
         shapes = {name: list(shape) for name, shape in self.shapes(inputs).items() if name in self.graph.outputs}
@@ -91,8 +91,8 @@ class StandIn(nn.Module):
         return self.returns(dict(zip(shapes, results, strict=True)))
 
     def _inputs(self, arguments: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The tensors among the arguments, in the order of the graph's inputs. What is no tensor is an option of
-        the network; what it was set to when the graph was exported shows in the graph's outputs."""
+        """The tensors among the arguments, in the order of the graph's inputs. Other arguments are options of the
+        network; their values were fixed when the graph was exported, and show in its outputs."""
         tensors: dict[str, Tensor] = {}
         for name, value in arguments.items():
             nested = value if isinstance(value, dict) else {name: value}
@@ -100,7 +100,7 @@ class StandIn(nn.Module):
         if set(tensors) != set(self.graph.inputs):
             raise CheckpointError(
                 f"{self.graph.title} reads {', '.join(sorted(self.graph.inputs))}, "
-                f"but a model of its family is given {', '.join(sorted(tensors))}.",
+                f"but a model of its family reads {', '.join(sorted(tensors))}.",
                 remedy="Export it again with a current Optimum, or name the right --family.",
             )
         return {name: tensors[name].to(DTYPES[tensor.dtype]) for name, tensor in self.graph.inputs.items()}
@@ -121,7 +121,7 @@ class StandIn(nn.Module):
 
 
 def plain_graph(module: nn.Module) -> PlainGraph | None:
-    """The plain graph that a component is made around, or None where it is made of a torch network."""
+    """The plain graph inside a component; None if it is made from a torch network."""
     return next((part.graph for part in module.modules() if isinstance(part, StandIn)), None)
 
 
@@ -130,12 +130,12 @@ def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Seq
 
     Args:
         graph: The graph.
-        feeds: Its inputs by name. An input that the graph declares as a scalar may be given with one value a
-            row: the rows are then run one at a time.
-        outputs: Names of the outputs wanted.
+        feeds: Its inputs by name. An input that the graph declares as a scalar may have one value a row: the rows
+            are then run one at a time.
+        outputs: Names of the outputs to compute.
 
     Returns:
-        The outputs in order, rows together again.
+        The outputs in order, rows concatenated.
 
     Raises:
         CheckpointError: ONNX Runtime cannot run it at these sizes.
@@ -148,7 +148,7 @@ def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Seq
         session = ort.InferenceSession(graph.path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own have no common base
         raise CheckpointError(
-            f"ONNX Runtime does not open {graph.title}: {_reason(error)}.",
+            f"ONNX Runtime cannot open {graph.title}: {_reason(error)}.",
             remedy="Export it again with Optimum's --dynamo.",
         ) from None
     try:
@@ -157,7 +157,7 @@ def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Seq
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds.items())
         raise CheckpointError(
             f"{graph.title} does not run with {shapes}: {_reason(error)}.",
-            remedy="Where it runs at the size it was exported with, that size is fixed inside: export it again with "
+            remedy="If it runs at the size it was exported with, that size is fixed inside it: export it again with "
             "Optimum's --dynamo.",
         ) from None
 

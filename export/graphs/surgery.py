@@ -1,8 +1,8 @@
-"""Graph surgery: the nodes that stand for plain graphs are replaced by the graphs themselves.
+"""Graph surgery: stand-in nodes are replaced by the plain graphs they stand for.
 
 Requires: a model as `torch.onnx.export` wrote it around `StandIn` modules, of the opset of the plain graphs.
-Ensures: no `latentlink::Plain` node is left; the plain graphs' values are named `FOLDER.NAME`, so that none of
-them clashes; outputs that nobody reads are gone with what computed them; weights are still those on disk.
+Ensures: no `latentlink::Plain` node is left; the plain graphs' values are named `FOLDER.NAME`, so that names do not
+clash; outputs that nothing reads are removed with the nodes that compute them; weights still refer to files on disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def splice(model: ir.Model) -> None:
     """Replace every stand-in node, in place.
 
     Raises:
-        CheckpointError: A plain graph is too old, or computes from a scalar what the step has one of a picture.
+        CheckpointError: A plain graph is not an ONNX file, or computes with a scalar that the step has per picture.
     """
     places = [node for node in model.graph if node.domain == DOMAIN and node.op_type == OPERATOR]
     if not places:
@@ -30,7 +30,7 @@ def splice(model: ir.Model) -> None:
     for place in places:
         path = place.attributes["path"].as_string()
         if path in seen:
-            raise RuntimeError(f"{path} is called twice in one component: its weights would be there twice")
+            raise RuntimeError(f"{path} is called twice in one component: its weights would be stored twice")
         seen.add(path)
         _inline(model, place, load_onnx(Path(path)), Path(path))
     model.opset_imports.pop(DOMAIN, None)
@@ -39,13 +39,13 @@ def splice(model: ir.Model) -> None:
 
 def _inline(model: ir.Model, place: ir.Node, plain: ir.Model, path: Path) -> None:
     if plain.opset_imports[""] != model.opset_imports[""]:
-        raise RuntimeError(f"{path} has opset {plain.opset_imports['']}, what is around it {model.opset_imports['']}")
+        raise RuntimeError(f"{path} has opset {plain.opset_imports['']}, the graph around it {model.opset_imports['']}")
     title = f"{path.parent.name}/{path.name}"
     replacements = dict(zip(place.attributes["inputs"].as_strings(), place.inputs, strict=True))
     for value in [value for value in plain.graph.inputs if not value.is_initializer()]:
         replacement = replacements[value.name or ""]
         if replacement is None:
-            raise RuntimeError(f"{title} is given no {value.name}")
+            raise RuntimeError(f"{title} gets no {value.name}")
         if _rank(value) == 0 and _rank(replacement) == 1:
             per_row(value, replacement, title=title)
         else:
@@ -71,8 +71,8 @@ def _rank(value: ir.Value) -> int | None:
 
 
 def _rename(graph: ir.Graph, prefix: str) -> None:
-    """Prefix every name, subgraphs included, and forget the shapes of what is computed: they may name a free
-    dimension differently than the graph around, or say 1 where a row a picture is read now."""
+    """Prefix every name, subgraphs included, and drop the shapes of computed values: they may name a free dimension
+    differently from the graph around, or state 1 where there is now one row per picture."""
     for value in list(graph.initializers.values()):
         value.name = prefix + (value.name or "")
     for node in ir.traversal.RecursiveGraphIterator(graph):

@@ -1,4 +1,4 @@
-"""The base of every component's module: what it computes in, apart from what crosses its ports."""
+"""The base of every component's module: its compute dtype is separate from the dtypes of its ports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class TypedModule(nn.Module):
-    """A module around a `core` whose compute dtype can be changed after reference outputs were taken in float32.
+    """A module around a `core` whose compute dtype can be changed once reference outputs are computed in float32.
 
     Args:
-        core: The network. It receives and returns `compute_dtype`; the wrapper casts at its ports.
+        core: The network. It receives and returns tensors of `compute_dtype`; the wrapper casts at its ports.
     """
 
     def __init__(self, core: nn.Module) -> None:
@@ -31,18 +31,18 @@ class TypedModule(nn.Module):
         return self
 
     def release(self) -> None:
-        """Let go of the core and its weights; the module cannot run any more."""
+        """Free the core and its weights; the module cannot run any more."""
         self.core = nn.Identity()
         free_memory()
 
     def run(self, tensor: Tensor, *others: Tensor) -> Tensor:
-        """The core in its dtype, the result in float32. `others` are passed as they are."""
+        """Run the core in its dtype and return float32. `others` are passed unchanged."""
         result: Tensor = self.core(tensor.to(self.compute_dtype), *others)
         return result.float()
 
 
 def free_memory() -> None:
-    """Give back to the system what is no longer used: glibc keeps freed weights for later, gigabytes of them."""
+    """Return unused memory to the system: glibc keeps gigabytes of freed weights for later use."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -1,4 +1,4 @@
-"""The parts of a model as modules to trace: text encoders, the step, the halves of a VAE."""
+"""The parts of a model as modules for tracing: text encoders, the step, the halves of a VAE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A denoiser network as a component: the step around it, and the ports that follow from what it reads."""
+"""A denoiser network as a component: the step around it, and the ports for its inputs."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def denoiser_component(
     repaints: bool = False,
     tokens: Mapping[str, str] | None = None,
 ) -> Component:
-    """The component.
+    """Make the denoiser's component.
 
     Args:
         predict: `(latent, timestep, *texts, *conditions[, w]) -> prediction`, see `Step`.
-        options: Of the export.
-        space: What it reads and writes.
-        texts: What it reads of text encoders.
-        guidance: A key of `latentlink.ports.GUIDANCE`, or None for a network that is not guided.
-        conditions: What else it is told, and how many numbers each takes.
-        repaints: Whether the network itself reads a mask and the picture around it (`2C + 1` input channels). Others
-            have the picture blended in at every step.
-        tokens: For an embedding's name, the name of its free dimension of tokens, where it is not `S`.
+        options: Options of the export.
+        space: Latent space that it reads and writes.
+        texts: Text embeddings that it reads.
+        guidance: A key of `latentlink.ports.GUIDANCE`, or None for a network without guidance.
+        conditions: Names of further conditions that it reads, each with its number of values.
+        repaints: Whether the network itself reads a mask and the picture around it (`2C + 1` input channels). For other
+            networks the picture is blended in at every step.
+        tokens: By name of an embedding, the name of its free token dimension if that is not `S`.
     """
     latent = latent_port(space, options.io_dtype)
     rows = "N" if guidance == "cfg" else "B"
     around = (latent.at("masked"),) if repaints else (latent.at("init"), latent.at("initnoise"))
 
     def ports_for(embeddings: Sequence[TextEmbedding], *features: Port) -> tuple[Port, ...]:
-        """Inputs of a network that reads these texts, and features before them."""
+        """Input ports of a network that reads these embeddings, with features before them."""
         return (
             latent.at("x"),
             *(latent.at(f"history{age}") for age in range(1, HISTORY + 1)),

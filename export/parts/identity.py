@@ -1,4 +1,4 @@
-"""Which latent space and which text embedding a checkpoint has: decided from evidence, never by default."""
+"""Latent space and text embeddings of a checkpoint: decided from evidence, never by default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 def weights_sha256(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, shapes and values in name order, values rounded to float16.
 
-    The rounding makes a float32 checkpoint and the float16 file saved from it the same weights.
+    Rounding makes the digests of a float32 checkpoint and of its float16 copy equal.
     """
     whole = hashlib.sha256()
     for name in sorted(state):
@@ -37,12 +37,12 @@ def latent_space(
     """Decide the latent space of a VAE.
 
     Args:
-        config: The VAE's config as it stands in the checkpoint, class defaults not filled in.
-        vae_state: Its weights.
-        candidate: The known space whose architecture this is, where the rest of the checkpoint agrees.
-        option: What the user said: with `--space` a known space or a name for a space of its own, with `--space-of` a
-            space.
-        label: Name for a space of its own where the user gave none.
+        config: The VAE's config as stated in the checkpoint, without class defaults.
+        vae_state: The VAE's weights.
+        candidate: Known space of this architecture, if the rest of the checkpoint agrees with it.
+        option: The user's option, if any: a known space or a name for a space of its own (`--space`), or a space
+            (`--space-of`).
+        label: Name for a space of its own, if the user gave none.
 
     Raises:
         CheckpointError: The evidence contradicts itself or does not suffice.
@@ -68,15 +68,15 @@ def latent_space(
 
 
 def distilled_space(*, channels: int, downscale: int, option: str | LatentSpace | None) -> LatentSpace:
-    """The space of a VAE that was distilled from another: nothing of its own tells it, so the user has to.
+    """The space of a VAE that was distilled from another: its own files do not tell it, so the user has to name it.
 
     Args:
-        channels: Of its latent.
-        downscale: Pixels a latent element.
-        option: As for `latent_space`.
+        channels: Channels of its latent.
+        downscale: Pixels per latent element along one side.
+        option: See `latent_space`.
 
     Raises:
-        CheckpointError: The user said nothing, or what does not fit.
+        CheckpointError: The user named no space, or one that does not fit.
     """
     choice = _named_space(option)
     if choice is not None:
@@ -98,7 +98,7 @@ def distilled_space(*, channels: int, downscale: int, option: str | LatentSpace 
 
 
 def _named_space(option: str | LatentSpace | None) -> LatentSpace | None:
-    """The space that the user gave or named, None where that is a new name or nothing."""
+    """The space that the user gave or named; None for a new name or no option."""
     return KNOWN_SPACES.get(option) if isinstance(option, str) else option
 
 
@@ -119,13 +119,13 @@ def _fitting(channels: int, downscale: int) -> list[LatentSpace]:
 
 
 def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Channels of a VAE's latent, and pixels a latent element along one side.
+    """Channels of a VAE's latent, and pixels per latent element along one side.
 
     Args:
-        config: As it stands in the checkpoint.
+        config: Config of the VAE as stated in the checkpoint.
 
     Raises:
-        CheckpointError: It says no such numbers.
+        CheckpointError: The config does not state valid numbers.
     """
     widths = config.get("block_out_channels")
     channels = config.get("latent_channels", 4)
@@ -139,10 +139,10 @@ def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def check_vae_config(config: Mapping[str, Any]) -> None:
-    """Refuse a VAE's config whose latent cannot be described, before a network is made of it.
+    """Refuse a VAE's config whose latent cannot be described, before a network is made from it.
 
     Raises:
-        CheckpointError: A number of its layout or of its affine is none, or lists do not have one for each channel.
+        CheckpointError: A value of its layout or affine is not a number, or a list does not have one per channel.
     """
     channels, _ = vae_layout(config)
     for key in ("scaling_factor", "shift_factor"):
@@ -151,7 +151,7 @@ def check_vae_config(config: Mapping[str, Any]) -> None:
     for key in ("latents_mean", "latents_std"):
         value = config.get(key)
         if value and not (isinstance(value, list | tuple) and len(value) == channels and all(map(_is_number, value))):
-            raise _malformed(key, value, f"{channels} numbers, one a channel")
+            raise _malformed(key, value, f"{channels} numbers, one per channel")
 
 
 def _is_size(value: object) -> bool:
@@ -169,7 +169,7 @@ def _malformed(key: str, value: object, expected: str) -> CheckpointError:
 
 
 def _affine_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The numbers of the affine that a VAE's config states, as `LatentSpace` names them."""
+    """The affine that a VAE's config states, by the names of `LatentSpace`."""
     stated: dict[str, Any] = {}
     for key, name in (("scaling_factor", "scaling"), ("shift_factor", "shift")):
         if (value := config.get(key)) is not None:
@@ -185,7 +185,7 @@ def _contradicts(space: LatentSpace, stated: Mapping[str, Any]) -> bool:
 
 
 def _question(channels: int, downscale: int) -> CheckpointError:
-    """Which of the known spaces that have such latents?"""
+    """The error that asks which of the known spaces with such latents it is."""
     fitting = _fitting(channels, downscale)
     unsaid = "The VAE's config states no scaling_factor, and the rest of the checkpoint does not say its latent space; "
     if not fitting:
@@ -205,7 +205,7 @@ def _question(channels: int, downscale: int) -> CheckpointError:
 def text_embedding(
     *, name: str | None, width: int, output: str, state: Mapping[str, Tensor], label: str
 ) -> TextEmbedding:
-    """The embedding a text encoder writes: a well-known one by `name`, else one identified by its weights."""
+    """The embedding that a text encoder writes: a published one by `name`, else one identified by its weights."""
     if name is not None:
         return TextEmbedding(name=name, width=width, output=output)
     return TextEmbedding(name=label, width=width, output=output, weights=weights_sha256(state))

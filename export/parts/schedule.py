@@ -10,8 +10,8 @@ from latentlink.export.parts.solver import solver
 
 FLOW = "flow_prediction"
 
-# What the samplers read. A key that the config leaves out stays out: diffusers then takes the default of
-# whichever scheduler class is used, and so do the samplers.
+# Keys that the samplers read. A key that the config leaves out stays out: diffusers then uses the default of the
+# scheduler's class, and so do the samplers.
 KEYS = (
     "num_train_timesteps",
     "beta_start",
@@ -30,7 +30,7 @@ KEYS = (
     "use_beta_sigmas",
 )
 
-# The same of a model that predicts flows. Recipes add what only the pipeline knows: token_side and sigma_grid.
+# The same for models that predict flows. Recipes add token_side and sigma_grid, which only the pipeline knows.
 FLOW_KEYS = (
     "num_train_timesteps",
     "shift",
@@ -46,10 +46,10 @@ FLOW_KEYS = (
     "use_beta_sigmas",
 )
 
-# Classes that know no other prediction, and therefore do not say it in their config.
+# Classes that only predict flows, and therefore do not state it in their config.
 FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
-# What no table of coefficients has, and why.
+# Settings that a table of coefficients cannot express, and why.
 REFUSED = {
     "clip_sample": "which depends on the picture",
     "thresholding": "which depends on the picture",
@@ -57,12 +57,12 @@ REFUSED = {
     "stochastic_sampling": "which no sampler does",
 }
 
-# Levels that do not follow from the rest of the config.
+# Noise levels that do not follow from the rest of the config.
 OTHER_LEVELS = ("trained_betas", "sigma_min", "sigma_max")
 
 
 def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`schedule` of the manifest: what the samplers read of a scheduler config.
+    """The manifest's `schedule`: the part of a scheduler config that samplers read.
 
     Args:
         config: `scheduler_config.json`.
@@ -72,14 +72,14 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
         "flow_prediction".
 
     Raises:
-        CheckpointError: The config asks for something that depends on the data, or that no sampler does.
+        CheckpointError: The config sets something that depends on the data, or that no sampler supports.
     """
     kind = str(config.get("_class_name"))
     if kind.startswith("EDM"):
         raise CheckpointError(
             f"The checkpoint's scheduler is {kind}, which preconditions the network's input and output by sigma_data; "
             "expected a model that predicts epsilon, v, the picture or a flow.",
-            remedy="No sampler here can run such a model.",
+            remedy="No sampler supports such a model.",
         )
     for key, why in REFUSED.items():
         if config.get(key):
@@ -91,7 +91,7 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in OTHER_LEVELS:
         if config.get(key) is not None:
             raise CheckpointError(
-                f"The checkpoint's scheduler has {key} of its own; expected levels that follow from beta_start, "
+                f"The checkpoint's scheduler sets {key}; expected noise levels that follow from beta_start, "
                 "beta_end and beta_schedule, or from shift."
             )
     if not _predicts_flow(config):
@@ -102,22 +102,22 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
                 remedy="Correct scheduler/scheduler_config.json.",
             )
         return {key: config[key] for key in KEYS if config.get(key) is not None}
-    # Classes that are made for other models too say "flow_shift".
+    # Classes that also support other models name it "flow_shift".
     stated = {**config, "shift": config.get("flow_shift", config.get("shift"))}
     return {"prediction_type": FLOW, **{key: stated[key] for key in FLOW_KEYS if stated.get(key) is not None}}
 
 
 def default_sampler(config: Mapping[str, Any], otherwise: str) -> str:
-    """The sampler that the scheduler is, or `otherwise` where no sampler is of its class.
+    """The sampler that equals the scheduler, or `otherwise` if none equals its class.
 
     Raises:
-        CheckpointError: The class is there, but not with all of its settings.
+        CheckpointError: A sampler equals the class, but not with these settings.
     """
     return solver(config, flow=_predicts_flow(config)) or otherwise
 
 
 def replaced_scheduler_note(config: Mapping[str, Any], chosen: str) -> str | None:
-    """What to say where `chosen` takes the place of a scheduler that no sampler is; None where it does not."""
+    """Note that `chosen` replaces a scheduler that no sampler equals; None if one equals it."""
     if solver(config, flow=_predicts_flow(config)) is not None:
         return None
     kind = config.get("_class_name") or "scheduler without a class"

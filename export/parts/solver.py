@@ -1,4 +1,4 @@
-"""Which sampler a checkpoint's scheduler is: its class, and the settings of that class that change what is computed."""
+"""The sampler that equals a checkpoint's scheduler: by its class, and the settings that change its results."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from latentlink.errors import CheckpointError
 
 Allowed = Mapping[str, tuple[object, ...]]
-"""For a setting, the values with which the sampler here computes the same; the first one is the class's default."""
+"""By setting, the values with which the sampler computes the same; the first one is the class's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerRow:
-    """What a scheduler class of diffusers is here.
+    """The sampler that equals a scheduler class of diffusers.
 
     Args:
-        sampler: Its name.
-        allowed: Of settings that change the update.
-        class_defaults: Defaults of the class that are not among those values.
-        at_sigma_min: As `allowed`, where `final_sigmas_type` is "sigma_min"; ending at zero overrides them.
-        algorithms: Other samplers that the class is by its `algorithm_type`, with a noise schedule.
-        flow: Whether a sampler of that name fits models of flows.
-        noise: Whether one fits models with a noise schedule.
+        sampler: Name of the sampler.
+        allowed: Allowed values of settings that change the update.
+        class_defaults: Defaults of the class that are not among the allowed values.
+        at_sigma_min: More of `allowed` if `final_sigmas_type` is "sigma_min"; ending at zero overrides these settings.
+        algorithms: Other samplers that it equals, by `algorithm_type`, with a noise schedule.
+        flow: Whether the sampler supports flow models.
+        noise: Whether the sampler supports models with a noise schedule.
     """
 
     sampler: str
@@ -36,7 +36,7 @@ class SchedulerRow:
     noise: bool = True
 
 
-# The classes take each other's names for their own defaults.
+# The classes map each other's values to their own defaults.
 _MIDPOINT = ("midpoint", "logrho", "bh1", "bh2")
 _NOT_LEARNED = (None, "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log")
 _DPM: Allowed = {
@@ -99,14 +99,14 @@ SOLVERS: Mapping[str, SchedulerRow] = {
 
 
 def solver(config: Mapping[str, Any], *, flow: bool) -> str | None:
-    """The sampler that a checkpoint's scheduler is, or None where no sampler is its class.
+    """The sampler that equals a checkpoint's scheduler; None if no sampler equals its class.
 
     Args:
         config: `scheduler_config.json`.
         flow: Whether the model predicts flows.
 
     Raises:
-        CheckpointError: The class is there, but not with this setting.
+        CheckpointError: A sampler equals the class, but not with this setting.
     """
     kind = str(config.get("_class_name"))
     found = SOLVERS.get(kind)

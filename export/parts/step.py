@@ -12,7 +12,7 @@ from latentlink.ports import COEFFICIENTS, HISTORY, Port
 
 
 class Step(TypedModule):
-    """One row of any sampler's table, per picture of the batch.
+    """One row of a sampler's table for each picture of the batch.
 
     With the columns of `COEFFICIENTS` and `m` the guided prediction of the model:
 
@@ -20,16 +20,16 @@ class Step(TypedModule):
         D  = p*y + q*m(c_in*y, t)
         x' = a*y + own*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
 
-    Classifier-free guidance is `m = uncond + w * (cond - uncond)` (Ho and Salimans, 2022). It runs only where the text
-    has two rows a picture (`[2B, S, D]`, unconditional first); with one row a picture (`[B, S, D]`) the same graph does
+    Classifier-free guidance is `m = uncond + w * (cond - uncond)` (Ho and Salimans, 2022). It runs only if the text has
+    two rows per picture (`[2B, S, D]`, unconditional first); with one row per picture (`[B, S, D]`) the same graph does
     half of the work, and `w` has no effect.
 
     Args:
         predict: The denoiser, `(latent [N, C, h, w], timestep float32 [N], *conditioning) -> [N, C, h, w]`. The
-            conditioning is: what the feature, text and condition ports carry, in their order, and w where it is
-            embedded. One that also returns a feature, `[N, C', h, w]`, has it written.
-        ports: Of the inputs, in the order of `forward`'s arguments.
-        interface_dtype: What crosses between engines. The step's own arithmetic is float32.
+            conditioning is the tensors of the feature, text and condition ports, in their order, then w if it is
+            embedded. If it also returns a feature, `[N, C', h, w]`, that becomes an output.
+        ports: Input ports, in the order of `forward`'s arguments.
+        interface_dtype: Dtype of tensors that pass between engines. The step's own arithmetic is float32.
     """
 
     def __init__(self, predict: nn.Module, ports: Sequence[Port], interface_dtype: torch.dtype) -> None:
@@ -41,19 +41,19 @@ class Step(TypedModule):
         """Run the step.
 
         Args:
-            tensors: What the ports say: latents interface dtype `[B, C, h, w]`, the mask float32 `[B, 1, h, w]`,
+            tensors: One per port: latents interface dtype `[B, C, h, w]`, the mask float32 `[B, 1, h, w]`,
                 features and text interface dtype `[N, C', h, w]` and `[N, S, D]`, conditions float32 `[N, k]`, guidance
                 float32 `[B]`, coefficients float32 `[B, 15]`.
 
         Returns:
-            x' and D, both of the latents' shape and dtype, and the feature where the denoiser returns one.
+            x' and D, both of the latents' shape and dtype, and the feature if the denoiser returns one.
         """
         predicted = self.core(*self.before(*tensors))
         prediction, *features = predicted if isinstance(predicted, tuple) else (predicted,)
         return (*self.after(prediction, *tensors), *(feature.to(self.interface_dtype) for feature in features))
 
     def before(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """What the model reads, a row a prediction: latent, feature and text in the core's dtype, all else float32."""
+        """The model's inputs, one row per prediction; latent, feature and text in the core's dtype, others float32."""
         inputs = dict(zip(self.roles, tensors, strict=True))
         column = self._columns(inputs)
         y = column["c_in"] * self._blended(inputs, column)
@@ -65,8 +65,8 @@ class Step(TypedModule):
             tensor if role.startswith("condition") else tensor.to(self.compute_dtype) for role, tensor in prompts
         ]
         if "cfg" in inputs:
-            # Row n of what they carry belongs to picture n mod B. Gathers leave B and the rows independent free
-            # dimensions for the exporter, where chunk or repeat would tie them.
+            # Row n of these tensors belongs to picture n mod B. With gathers, B and the rows are independent free
+            # dimensions for the exporter; chunk or repeat would tie them.
             batch, rows = y.shape[0], prompts[0][1].shape[0]
             picture = torch.arange(rows, device=y.device) % torch.full((1,), batch, device=y.device)
             y, timestep = y[picture], timestep[picture]
@@ -75,7 +75,7 @@ class Step(TypedModule):
         return (y.to(self.compute_dtype), timestep, *conditioning)
 
     def after(self, prediction: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        """x' and D from the model's prediction, one row for each of `before`'s."""
+        """x' and D from the model's prediction, which has one row for each row of `before`."""
         inputs = dict(zip(self.roles, tensors, strict=True))
         column = self._columns(inputs)
         x, y = inputs["x"].float(), self._blended(inputs, column)
@@ -98,7 +98,7 @@ class Step(TypedModule):
         }
 
     def _blended(self, inputs: dict[str, Tensor], column: dict[str, Tensor]) -> Tensor:
-        """y: x where the mask says repaint, the picture at this row's noise level where it says keep."""
+        """y: x where the mask is 1 (repaint), the picture at this row's noise level where it is 0 (keep)."""
         x = inputs["x"].float()
         if "init" not in inputs:
             return x
@@ -107,7 +107,7 @@ class Step(TypedModule):
 
 
 def _role(port: Port) -> str:
-    """What a port is to the step: its slot, its kind, or the kind of guidance."""
+    """Role of a port in the step: its slot, its kind, or the kind of guidance."""
     if port.kind in ("text", "condition"):
         return port.tensor
     return {"latent": port.slot, "guidance": port.name}.get(port.kind, port.kind)

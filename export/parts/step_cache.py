@@ -1,8 +1,8 @@
-"""A UNet cut in two for the step cache: the whole network, which also writes its deep feature, and the shallow rest.
+"""A UNet cut in two for the step cache: the whole network, which also writes its deep feature, and the shallow network.
 
-Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free): what the deep layers make changes little from step
-to step. The feature is what enters the last layers of the last block upwards; what comes before them in the shallow
-network are the first layers, whose outputs they read too.
+Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free): the output of the deep layers changes little from
+step to step. The feature is the input of the last layers of the last up block. The shallow network consists of these
+layers and of the first layers, whose outputs they also read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from latentlink.spaces import LatentSpace, TextEmbedding, digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UNetCut:
-    """Where a UNet is cut.
+    """The place where a UNet is cut.
 
     Args:
         predict: The network as `Step` calls it; it has `unet`.
-        layers: Layers of the last block upwards that the shallow network keeps.
+        layers: Layers of the last up block that the shallow network keeps.
         deep: The module that writes the feature.
-        feature: Its port: `[N, C, h, w]`, one row a prediction.
+        feature: Port of the feature: `[N, C, h, w]`, one row per prediction.
         texts: The embeddings that the shallow network reads.
     """
 
@@ -42,23 +42,23 @@ class UNetCut:
 def cut_unet(
     predict: nn.Module, layers: int, *, space: LatentSpace, texts: Sequence[TextEmbedding], rows: str, dtype: str
 ) -> UNetCut:
-    """Find the place.
+    """Find the place of the cut.
 
     Args:
         predict: `(latent, timestep, *texts, *others) -> prediction`, with the UNet as `unet`.
-        layers: Layers of the last block upwards that the shallow network keeps, from 1.
-        space: That the UNet reads and writes.
-        texts: That it reads.
+        layers: Layers of the last up block that the shallow network keeps, at least 1.
+        space: Latent space that the UNet reads and writes.
+        texts: Text embeddings that it reads.
         rows: Name of the free dimension of predictions.
-        dtype: What the feature crosses between engines in.
+        dtype: Dtype of the feature between engines.
 
     Raises:
-        UsageError: The network is no UNet, or its last block has too few layers.
+        UsageError: The network is not a UNet, or its last block has too few layers.
     """
     blocks = getattr(getattr(predict, "unet", None), "up_blocks", None)
     if blocks is None:
         raise UsageError(
-            "A step cache keeps what the deep layers of a UNet make, and this denoiser is none.",
+            "A step cache reuses the output of a UNet's deep layers, but this denoiser is not a UNet.",
             remedy="Leave --step-cache out.",
         )
     unet: Any = predict.unet
@@ -66,14 +66,14 @@ def cut_unet(
     most = len(last.resnets) - 1
     if not 1 <= layers <= most:
         raise UsageError(
-            f"The shallow network was asked to keep {layers} layers of the last block, which has {most + 1}; "
+            f"Received {layers} layers of the last block for the shallow network; the block has {most + 1}, "
             f"expected 1 to {most}."
         )
     attentions = getattr(last, "attentions", None) or last.resnets
     first = unet.down_blocks[0]
     reads = getattr(last, "has_cross_attention", False) or (layers > 1 and getattr(first, "has_cross_attention", False))
     identity = {"weights": weights_sha256(unet.state_dict()), "layers": layers}
-    # the last layers read it beside an output of the first ones
+    # the last layers read it joined with an output of the first ones
     channels = last.resnets[-layers].conv1.in_channels - _joined_channels(unet, layers)
     return UNetCut(
         predict=predict,
@@ -85,7 +85,7 @@ def cut_unet(
 
 
 def _joined_channels(unet: Any, layers: int) -> int:
-    """Channels of the first layers' output that is joined with the feature."""
+    """Channels of the first layers' output, which is joined with the feature."""
     return int(unet.conv_in.out_channels if layers == 1 else unet.down_blocks[0].resnets[layers - 2].conv2.out_channels)
 
 
@@ -111,10 +111,10 @@ class WholeUNet(nn.Module):
 class ShallowUNet(nn.Module):
     """The shallow network: `(latent, timestep, feature, *texts, *others) -> prediction`.
 
-    In torch the deep layers run, and what they make is replaced; tracing leaves out what nothing reads.
+    In torch the deep layers run and their output is replaced; tracing drops what nothing reads.
 
     Args:
-        at: Where the network is cut.
+        at: The place of the cut.
         texts: The embeddings that the whole network reads.
     """
 
@@ -125,7 +125,7 @@ class ShallowUNet(nn.Module):
 
     def forward(self, latent: Tensor, timestep: Tensor, feature: Tensor, *others: Tensor) -> Tensor:
         remaining = iter(others)
-        rows = latent.shape[0]  # len() would be a number, and fix it in the trace
+        rows = latent.shape[0]  # len() would be a plain number, which the trace would fix
         texts = [
             next(remaining) if width is None else latent.new_zeros(1, 1, width).expand(rows, 1, width)
             for width in self.unread
@@ -137,7 +137,7 @@ class ShallowUNet(nn.Module):
 
 @contextmanager
 def _output_hook(module: nn.Module, substitute: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """What the module returns goes through `substitute`, until the block ends."""
+    """Pass the module's output through `substitute` within the block."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
         return (substitute(output[0]), *output[1:]) if isinstance(output, tuple) else substitute(output)

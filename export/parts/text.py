@@ -1,4 +1,4 @@
-"""Text encoders as typed components: token ids to the hidden states and pooled vectors that denoisers read."""
+"""Text encoders as typed components: from token ids to the hidden states and pooled vectors that denoisers read."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PublishedEncoder:
     """A published text encoder.
 
     Args:
-        name: As in its embeddings' symbols.
-        config: What its config must say for it to be that one.
+        name: Name in its embeddings' symbols.
+        config: Values by which its config is recognised.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Hidden:
     """Hidden states of every token.
 
     Args:
-        skip: Layers left out at the end: 0 is the last one.
+        skip: Last layers to skip; 0 is the last layer's output.
         norm: Whether the final layer norm follows.
     """
 
@@ -57,10 +57,10 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """One vector a prompt, that of its end token.
+    """One vector per prompt, that of its end token.
 
     Args:
-        projected: Whether the model's projection follows: another embedding, though it may be as wide.
+        projected: Whether the model's projection follows; that is another embedding, even if it is as wide.
     """
 
     projected: bool = True
@@ -81,16 +81,16 @@ def text_encoder_component(
     tokenizer: Tokenizer,
     options: ExportOptions,
 ) -> Component:
-    """A text encoder as a component; the embeddings it writes are `Component.embeddings`, in the order of `outputs`.
+    """Make a text encoder's component. `Component.embeddings` are the embeddings it writes, in the order of `outputs`.
 
     Args:
-        checkpoint: Where it lies.
+        checkpoint: Checkpoint that holds it.
         part: `text_encoder_component`, `text_encoder_2`, ...
-        network: Its class of transformers.
-        known: The published encoder that it may be.
-        outputs: What the family's denoiser reads of it.
-        tokenizer: Its own.
-        options: Of the export.
+        network: Class of transformers.
+        known: Published encoder that it is compared with.
+        outputs: Outputs that the family's denoiser reads.
+        tokenizer: Tokenizer of the encoder.
+        options: Options of the export.
     """
     model = checkpoint.network(part, network)
     config = model.config.to_dict()
@@ -118,7 +118,7 @@ def text_encoder_component(
 
 
 def embedding_of(component: Component, output: str) -> TextEmbedding:
-    """The embedding of that output."""
+    """The embedding of an output."""
     return next(embedding for embedding in component.embeddings if embedding.output == output)
 
 

@@ -13,9 +13,9 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> To
     """A CLIP tokenizer, from `tokenizer.json` or from `vocab.json` and `merges.txt`.
 
     Args:
-        folder: Where its files are.
-        max_length: Tokens the encoder reads, start and end included.
-        overflow: What becomes of a longer prompt, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+        folder: Folder of its files.
+        max_length: Number of tokens the encoder reads, start and end included.
+        overflow: How longer prompts are handled, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
 
     Raises:
         CheckpointError: There is no tokenizer in `folder`.
@@ -37,7 +37,7 @@ def t5_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     """A T5 tokenizer, from `tokenizer.json`.
 
     Raises:
-        CheckpointError: There is none in `folder`.
+        CheckpointError: There is no tokenizer in `folder`.
     """
     from transformers import T5TokenizerFast
 

@@ -1,4 +1,4 @@
-"""UNet denoisers as the step calls them: conditioning that a graph can compute is computed in the graph."""
+"""UNet denoisers with the step's interface: conditioning that a graph can compute is computed in the graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentlink.export.parts.identity import vae_layout
 
 
 class TextUNet(nn.Module):
-    """A UNet that reads one text: `(latent, timestep, text[, w])`.
+    """A UNet that reads one text embedding: `(latent, timestep, text[, w])`.
 
     Args:
         unet: `UNet2DConditionModel`.
@@ -37,15 +37,15 @@ class TextUNet(nn.Module):
 
 
 class SizedUNet(nn.Module):
-    """A UNet that is told of sizes (Podell et al., 2023): `(latent, timestep, *texts, pooled, *conditions[, w])`.
+    """A UNet with size conditioning (Podell et al., 2023): `(latent, timestep, *texts, pooled, *conditions[, w])`.
 
-    Texts are joined along their width. A size of 0 in a condition stands for the picture's own.
+    Texts are concatenated along their width. A size of 0 in a condition means the size of the picture.
 
     Args:
         unet: `UNet2DConditionModel` with `addition_embed_type` "text_time".
-        texts: Number of texts before the pooled one.
+        texts: Number of text embeddings before the pooled one.
         sizes: For each condition, whether it is a size.
-        downscale: Pixels a latent element.
+        downscale: Pixels per latent element along one side.
     """
 
     def __init__(self, unet: Any, *, texts: int, sizes: tuple[bool, ...], downscale: int) -> None:
@@ -66,7 +66,7 @@ class SizedUNet(nn.Module):
             timestep,
             encoder_hidden_states=torch.cat(texts, dim=-1),
             timestep_cond=guidance_embedding(self.unet, embedded),
-            # the network joins both, and what it makes of the ids is float32 whatever it computes in
+            # the network concatenates both, and its embedding of the ids is always float32
             added_cond_kwargs={"text_embeds": pooled.float(), "time_ids": torch.cat(ids, dim=1)},
             return_dict=False,
         )[0]
@@ -74,7 +74,7 @@ class SizedUNet(nn.Module):
 
 
 def guidance_embedding(unet: Any, embedded: tuple[Tensor, ...] | list[Tensor]) -> Tensor | None:
-    """What a guidance-distilled UNet reads of w (float32 `[N]`): sines and cosines of `1000 * (w - 1)`, `[N, D]`.
+    """The guidance input of a distilled UNet, from w (float32 `[N]`): sines and cosines of `1000 * (w - 1)`, `[N, D]`.
 
     Luo et al. 2023 (Latent Consistency Models), section 4.2; the frequencies are those of timesteps.
     """
@@ -84,19 +84,19 @@ def guidance_embedding(unet: Any, embedded: tuple[Tensor, ...] | list[Tensor]) -
     frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
     angles = 1000.0 * (embedded[0] - 1)[:, None] * frequencies[None]
     embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
-    # an odd D has a zero at the end, as in diffusers
+    # an odd D is padded with a zero at the end, as in diffusers
     return nn.functional.pad(embedding, (0, unet.config.time_cond_proj_dim % 2)).to(unet.dtype)
 
 
 def unet_config(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, Any]:
-    """The config of a UNet that is told nothing but texts, and sizes where its family has them.
+    """The config of a UNet that is conditioned on nothing but texts, and on sizes if its family has them.
 
     Args:
-        checkpoint: With the parts `unet` and `vae`.
-        repaints: Whether it may read a mask and the picture around it beside the latent.
+        checkpoint: Checkpoint with the parts `unet` and `vae`.
+        repaints: Whether it may also read a mask and the picture around it.
 
     Raises:
-        CheckpointError: It reads something else too.
+        CheckpointError: The UNet reads something else too.
     """
     config = checkpoint.config("unet")
     channels, _ = vae_layout(checkpoint.config("vae"))
@@ -104,29 +104,29 @@ def unet_config(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str
     if repaints:
         expected += f", or {2 * channels + 1}, with a mask and the picture around it"
     if found != channels and not (repaints and reads_mask(config, channels)):
-        beside = {2 * channels: ", as one that edits a picture does", channels + 1: ", as one that is told depth does"}
+        beside = {2 * channels: ", as for editing pictures", channels + 1: ", as for a depth condition"}
         raise CheckpointError(
             f"The checkpoint's UNet reads {found!r} channels{beside.get(found, '')}; expected {expected}.",
-            remedy="No recipe has ports for what this network reads beside the latent.",
+            remedy="No recipe has ports for the other inputs of this network.",
         )
     for key in ("class_embed_type", "num_class_embeds"):
         if config.get(key) is not None:
             raise CheckpointError(
-                f"The checkpoint's UNet has {key} {config[key]!r}; expected a network that is told no class.",
+                f"The checkpoint's UNet has {key} {config[key]!r}; expected a network without class conditioning.",
                 remedy="No recipe has a port for the class.",
             )
     return config
 
 
 def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
-    """Height and width, in latent elements, of the pictures that a UNet was trained with.
+    """Height and width, in latent elements, at which a UNet was trained.
 
     Args:
-        config: The UNet's; `sample_size` is one number, or height and width.
-        default: The family's, where the config says nothing.
+        config: Config of the UNet; `sample_size` is one number, or height and width.
+        default: The family's value, if the config states none.
 
     Raises:
-        CheckpointError: `sample_size` is neither.
+        CheckpointError: `sample_size` is neither of these.
     """
     value = config.get("sample_size") or default
     sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
@@ -139,5 +139,5 @@ def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
 
 
 def reads_mask(config: Mapping[str, Any], channels: int) -> bool:
-    """Whether a UNet reads a mask and the picture around it beside the latent: `2C + 1` input channels."""
+    """Whether a UNet also reads a mask and the picture around it: `2C + 1` input channels."""
     return bool(config.get("in_channels", channels) == 2 * channels + 1)

@@ -1,4 +1,4 @@
-"""The two halves of a VAE as typed components: affine, 8-bit rounding and posterior sampling are in the graph."""
+"""The two halves of a VAE as typed components, with affine, 8-bit rounding and posterior sampling in the graph."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from latentlink.export.parts.identity import check_vae_config, latent_space
 from latentlink.ports import image_port, latent_port, mask_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
-# force_upcast is true by class default, so the configs of these say it without meaning it.
+# force_upcast is true by class default, so configs of these spaces state it although float16 is fine.
 FITS_FLOAT16 = ("sd",)
 
-# Of these it is known what does not fit.
+# Known reasons why float16 does not suffice.
 OVERFLOWS = {KNOWN_SPACES["sdxl"]: "activations of the published one pass 65,504, the largest float16"}
 
 
@@ -25,7 +25,7 @@ class Affine(nn.Module):
     """The affine between the denoiser's latent z and the VAE's raw latent r: `r = z / scaling * std + mean + shift`.
 
     Args:
-        space: Has those numbers.
+        space: Latent space with these numbers.
     """
 
     gain: Tensor
@@ -40,20 +40,20 @@ class Affine(nn.Module):
         self.register_buffer("offset", (mean + space.shift).float()[None, :, None, None], persistent=False)
 
     def to_raw(self, z: Tensor) -> Tensor:
-        """z to r, float32 `[B, C, h, w]`."""
+        """From z to r, float32 `[B, C, h, w]`."""
         return z * self.gain + self.offset
 
     def from_raw(self, r: Tensor) -> Tensor:
-        """r to z, float32 `[B, C, h, w]`."""
+        """From r to z, float32 `[B, C, h, w]`."""
         return (r - self.offset) / self.gain
 
 
 class VaeDecoder(TypedModule):
-    """Latents to 8-bit pictures.
+    """From latents to 8-bit pictures.
 
     Args:
-        decode: The VAE's decoder, raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
-        affine: From the denoiser's latent to the raw one.
+        decode: The VAE's decoder, from the raw latent `[B, C, h, w]` to the picture `[B, 3, H, W]` in -1..1.
+        affine: Affine from the denoiser's latent to the raw one.
     """
 
     def __init__(self, decode: nn.Module, affine: Affine) -> None:
@@ -61,19 +61,19 @@ class VaeDecoder(TypedModule):
         self.affine = affine
 
     def forward(self, latent: Tensor) -> Tensor:
-        """z `[B, C, h, w]` to uint8 RGB `[B, H, W, 3]`, rounded half to even as diffusers does in numpy."""
+        """From z `[B, C, h, w]` to uint8 RGB `[B, H, W, 3]`, rounded half to even as diffusers does in numpy."""
         picture = self.run(self.affine.to_raw(latent.float()))
         levels = torch.round(((picture * 0.5 + 0.5).clamp(0, 1)) * 255)
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
 class VaeEncoder(TypedModule):
-    """8-bit pictures to latents, sampled from the posterior.
+    """From 8-bit pictures to latents, sampled from the posterior.
 
     Args:
-        moments: The VAE's encoder, picture `[B, 3, H, W]` in -1..1 to mean and log-variance `[B, 2C, h, w]`.
-        affine: Between the denoiser's latent and the raw one.
-        interface_dtype: What crosses between engines.
+        moments: The VAE's encoder, from the picture `[B, 3, H, W]` in -1..1 to mean and log-variance `[B, 2C, h, w]`.
+        affine: Affine between the denoiser's latent and the raw one.
+        interface_dtype: Dtype of tensors that pass between engines.
     """
 
     def __init__(self, moments: nn.Module, affine: Affine, interface_dtype: torch.dtype) -> None:
@@ -86,13 +86,13 @@ class VaeEncoder(TypedModule):
 
         Args:
             image: uint8 RGB `[B, H, W, 3]`.
-            mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden (mid-grey, which no 8-bit value is).
+            mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden: replaced by mid-grey, which is no 8-bit value.
             noise: Standard normal `[B, C, h, w]`; zeros give the posterior's mode.
 
         Returns:
             z `[B, C, h, w]`, interface dtype.
         """
-        # the cast comes first: TensorRT reads 8-bit inputs only to cast them
+        # the cast comes first: TensorRT supports 8-bit inputs only for casts
         picture = (image.float().permute(0, 3, 1, 2) / 255 * 2 - 1) * (1 - mask)
         mean, log_variance = self.run(picture).chunk(2, dim=1)
         raw = mean + torch.exp(0.5 * log_variance.clamp(-30, 20)) * noise.float()
@@ -100,7 +100,7 @@ class VaeEncoder(TypedModule):
 
 
 class RawDecode(nn.Module):
-    """The decoding half of an `AutoencoderKL`: raw latent `[B, C, h, w]` to picture `[B, 3, H, W]`."""
+    """The decoding half of an `AutoencoderKL`: from the raw latent `[B, C, h, w]` to the picture `[B, 3, H, W]`."""
 
     def __init__(self, vae: Any) -> None:
         super().__init__()
@@ -127,8 +127,8 @@ class RawMoments(nn.Module):
 def vae_components(vae: Any, space: LatentSpace, options: ExportOptions) -> Iterator[Component]:
     """Encoder and decoder of an `AutoencoderKL`.
 
-    One that may overflow float16 says so with `force_upcast`, or does not deny it; it is then exported in float32
-    where the rest computes in float16.
+    One that may overflow in float16 states `force_upcast`, or does not deny it; it is then exported in float32 while
+    the other components compute in float16.
     """
     may = bool(vae.config.force_upcast) and space.name not in FITS_FLOAT16
     yield from halves_as_components(
@@ -150,15 +150,15 @@ def halves_as_components(
     options: ExportOptions,
     overflows: str = "",
 ) -> Iterator[Component]:
-    """Encoder and decoder as components, their ports in `space`, in this order: the one's latents probe the other.
+    """Encoder and decoder as components with ports in `space`, in this order: the encoder's latents probe the decoder.
 
     Args:
-        decode: Raw latent `[B, C, h, w]` to picture `[B, 3, H, W]` in -1..1.
-        moments: Picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`.
-        affine: Between the latent of `space` and the raw one.
-        space: What the ports carry.
-        options: Of the export.
-        overflows: Why they must not compute in float16; empty where they may.
+        decode: From the raw latent `[B, C, h, w]` to the picture `[B, 3, H, W]` in -1..1.
+        moments: From the picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`.
+        affine: Affine between the latent of `space` and the raw one.
+        space: Latent space of the ports.
+        options: Options of the export.
+        overflows: Why they must not compute in float16; empty if they may.
     """
     latent = latent_port(space, options.io_dtype)
     yield Component(
@@ -180,7 +180,7 @@ def halves_as_components(
 
 
 def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
-    # diffusers notes which values of a config are its class's defaults
+    # diffusers records which values of a config are class defaults
     unsaid = "force_upcast" in config.get("_use_default_values", ())
     reason = "its config does not say that it fits float16" if unsaid else "its config sets force_upcast"
     return f"{reason}, and {OVERFLOWS[space]}" if space in OVERFLOWS else f"{reason}, so float16 may overflow"
@@ -189,12 +189,12 @@ def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
 def load_vae(
     checkpoint: Checkpoint, options: ExportOptions, *, candidate: LatentSpace | None
 ) -> tuple[Any, LatentSpace]:
-    """A checkpoint's `AutoencoderKL` and the space it defines.
+    """Load a checkpoint's `AutoencoderKL` and decide its latent space.
 
     Args:
-        checkpoint: Where it lies.
-        options: Of the export; the user may have named the space.
-        candidate: The known space that the rest of the checkpoint speaks for, if any.
+        checkpoint: Checkpoint that holds it.
+        options: Options of the export; the user may have named the space.
+        candidate: Known space that the rest of the checkpoint indicates, if any.
 
     Raises:
         CheckpointError: The VAE cannot be read, or the evidence for its space does not suffice.
@@ -214,5 +214,5 @@ def load_vae(
 
 
 def _has_published_size(config: Mapping[str, Any]) -> bool:
-    """Whether the VAE has the widths of every published one of its class."""
+    """Whether the VAE has the widths of the published VAEs of its class."""
     return list(config.get("block_out_channels", ())) == [128, 256, 512, 512]

@@ -1,4 +1,4 @@
-"""Recipes: one small file a family, each a value of this table. A family exists nowhere else."""
+"""Recipes: one small file per family, each a value of this table. Families are named nowhere else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
         found = ", ".join(f"{part}={cls}" for part, cls in checkpoint.classes.items()) or "nothing"
         raise CheckpointError(
             f"No recipe reads this checkpoint: it holds {found}; families known: {', '.join(RECIPES)}.",
-            remedy="docs/adding-a-family.md tells how to write one.",
+            remedy="docs/adding-a-family.md explains how to write one.",
         )
     if family not in RECIPES:
         raise CheckpointError(f"Unknown family {family!r}; expected auto or one of: {', '.join(RECIPES)}.")

@@ -1,7 +1,7 @@
 """FLUX.1 dev and schnell (Black Forest Labs, 2024): a flow-matching transformer over packed latents.
 
-Packing into tokens, their rotary positions and the embedding of guidance are inside the denoiser's graph; what crosses
-its ports is the latent as the VAE has it.
+Packing into tokens, rotary positions and the embedding of guidance are inside the denoiser's graph; its ports carry the
+latent in the VAE's shape.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The manifest's `sampling`: those of dev where guidance is embedded, else of schnell."""
+    """The manifest's `sampling`: the defaults of dev if guidance is embedded, else those of schnell."""
     multiple = vae_layout(checkpoint.config("vae"))[1] * PATCH
     guided = _has_guidance(checkpoint)
     scheduler = checkpoint.config("scheduler")
@@ -66,7 +66,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """The five components. Each is loaded when it is asked for."""
+    """The five components, each loaded on demand."""
     from diffusers import FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel
 
@@ -113,7 +113,7 @@ def _has_guidance(checkpoint: Checkpoint) -> bool:
 
 
 class PackedTransformer(nn.Module):
-    """`(latent [B, C, h, w], timestep [B], text [B, S, D], pooled [B, P][, w [B]])` to the velocity `[B, C, h, w]`."""
+    """From `(latent [B, C, h, w], timestep [B], text [B, S, D], pooled [B, P][, w [B]])` to velocity `[B, C, h, w]`."""
 
     def __init__(self, transformer: Any) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class PackedTransformer(nn.Module):
         x = torch.arange(columns, dtype=torch.float32)[None].expand(rows, columns).reshape(-1)
         velocity: Tensor = self.transformer(
             hidden_states=tokens,
-            # the network multiplies by 1000 again
+            # the network multiplies by 1000
             timestep=timestep / 1000,
             guidance=guidance[0] if guidance else None,
             pooled_projections=pooled,

@@ -33,11 +33,11 @@ SPACE = KNOWN_SPACES["sd"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFamily:
-    """What makes a checkpoint one of a published family, as far as configs can tell.
+    """Values by which a checkpoint of a published family is recognised, as far as configs can tell.
 
     Args:
-        encoder: Its text encoder.
-        unet: What the UNet's config says.
+        encoder: Its published text encoder.
+        unet: Values of the UNet's config.
     """
 
     encoder: PublishedEncoder
@@ -45,17 +45,17 @@ class PublishedFamily:
 
 
 def fits(checkpoint: Checkpoint) -> bool:
-    """Whether the parts are these, and no more than these."""
+    """Whether the parts are exactly these."""
     parts = {part: checkpoint.classes.get(part) for part in CLASSES}
     return parts == CLASSES and "text_encoder_2" not in checkpoint.classes
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The manifest's `sampling`: the family's defaults, and the size the UNet was trained at."""
+    """The manifest's `sampling`: the family's defaults, and the UNet's training size."""
     unet, scheduler = unet_config(checkpoint), checkpoint.config("scheduler")
     _, factor = vae_layout(checkpoint.config("vae"))
     height, width = trained_size(unet, 64)
-    # A consistency model either reads its guidance or has it in its weights.
+    # A consistency model either reads guidance as an input or has it in its weights.
     guided = unet.get("time_cond_proj_dim") is not None
     distilled = guided or scheduler.get("_class_name") == "LCMScheduler"
     return {
@@ -70,7 +70,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions, published: PublishedFamily) -> Iterator[Component]:
-    """The four components. Each is loaded when it is asked for."""
+    """The four components, each loaded on demand."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 

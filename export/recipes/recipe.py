@@ -1,4 +1,4 @@
-"""What a recipe is: how one family becomes components."""
+"""A recipe: how the checkpoints of one family become components."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.graphs import Component
 
 VAE_HALVES = ("vae_encoder", "vae_decoder")
-"""Its halves, which bundles can share."""
+"""The halves of a VAE, which bundles can share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one family becomes components.
+    """How the checkpoints of one family become components.
 
     Args:
-        title: What the family is, for people.
+        title: Name of the family in messages.
         matches: Whether a checkpoint is of this family.
-        components: The components, made one at a time so that only one is in memory.
-        sampling: `sampling` of the manifest: training schedule and defaults.
-        names: Names of all components in order. A text encoder that a checkpoint lacks is left out.
-        optional: Components that a user may leave out: halves of a VAE, which bundles can share, and what the network
-            can do without.
-        clip_skip: Layers of its CLIP text encoders that the family itself leaves out at the end; None where its
-            denoiser reads no hidden states of CLIP.
+        components: Makes the components one at a time, so that only one is in memory.
+        sampling: Makes the manifest's `sampling`: training schedule and defaults.
+        names: Names of all components, in order. A text encoder that a checkpoint lacks is left out.
+        optional: Components that a user may leave out: halves of a VAE, which bundles can share, and inputs that the
+            network can do without.
+        clip_skip: Last layers of its CLIP text encoders that the family itself skips; None if its denoiser reads no
+            hidden states of CLIP.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Recipe:
     clip_skip: int | None = None
 
     def present(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
-        """The components that are there and wanted, in order."""
+        """The components that the checkpoint holds and the user wants, in order."""
         return tuple(
             name
             for name in self.names
@@ -49,9 +49,9 @@ class Recipe:
         )
 
     def probed(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
-        """The components that probes are made for: those of `present`, and a VAE's halves that were left out.
+        """The components that probes are made for: those of `present`, and halves of a VAE that were left out.
 
-        A half from elsewhere can so be compared with what this denoiser's own would have done.
+        With these probes a half from another bundle can be compared with the denoiser's own.
         """
         left_out = (name for name in VAE_HALVES if name in options.without and name not in checkpoint.absent)
         return (*self.present(checkpoint, options), *left_out)
@@ -60,12 +60,12 @@ class Recipe:
         """Refuse options that this family or checkpoint cannot follow, before any work is done.
 
         Raises:
-            UsageError: A part cannot be left out or is no half of the VAE to be kept wide, nothing would be left, there
-                are not so many layers to leave out, or there is no UNet for a step cache.
+            UsageError: A component cannot be left out or kept wide, none would be left, `clip_skip` is too large
+                or does not apply, or there is no UNet for a step cache.
         """
         for part in options.wide:
             if part not in VAE_HALVES or part in options.without:
-                raise UsageError(f"{part!r} cannot be kept in float32 too; expected {' or '.join(VAE_HALVES)}.")
+                raise UsageError(f"{part!r} cannot also be exported in float32; expected {' or '.join(VAE_HALVES)}.")
         for part in options.without:
             if part not in self.optional:
                 raise UsageError(f"{part!r} cannot be left out; of {self.title} these can: {', '.join(self.optional)}.")
@@ -76,7 +76,7 @@ class Recipe:
             )
         if options.step_cache is not None and "unet" not in checkpoint.classes:
             raise UsageError(
-                f"A step cache keeps what the deep layers of a UNet make, and {self.title} has none.",
+                f"A step cache reuses the output of a UNet's deep layers, but {self.title} has no UNet.",
                 remedy="Leave --step-cache out.",
             )
         if options.clip_skip == 0:

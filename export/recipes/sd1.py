@@ -16,7 +16,7 @@ PUBLISHED = latent_diffusion.PublishedFamily(
 
 
 def matches(checkpoint: Checkpoint) -> bool:
-    """Whether the parts are Stable Diffusion's and the UNet projects by convolutions, as the first version does."""
+    """Whether the parts are Stable Diffusion's and the UNet has convolutional projections, as in version 1."""
     return latent_diffusion.fits(checkpoint) and not checkpoint.config("unet").get("use_linear_projection")
 
 

@@ -1,6 +1,6 @@
 """Stable Diffusion 2.x (epsilon or v-prediction) and its inpainting models: OpenCLIP-H, cross attention 1024 wide.
 
-The checkpoints' text encoder has 23 of OpenCLIP-H's 24 layers, so its last one is the penultimate one of training.
+The checkpoints' text encoder has 23 of OpenCLIP-H's 24 layers, so its last layer is the penultimate one of training.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PUBLISHED = latent_diffusion.PublishedFamily(
 
 
 def matches(checkpoint: Checkpoint) -> bool:
-    """Whether the parts are Stable Diffusion's and the UNet projects linearly."""
+    """Whether the parts are Stable Diffusion's and the UNet has linear projections."""
     return latent_diffusion.fits(checkpoint) and bool(checkpoint.config("unet").get("use_linear_projection"))
 
 

@@ -1,7 +1,7 @@
 """Stable Diffusion 3 and 3.5 (Esser et al., 2024): a flow-matching transformer that reads two CLIPs and T5.
 
-The network can do without T5, the largest part by far: where the checkpoint has none, or the user leaves
-`text_encoder_3` out, zeros stand in its place, as in diffusers.
+The network can do without T5, the largest part by far: if the checkpoint has none, or the user leaves out
+`text_encoder_3`, zeros take its place, as in diffusers.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """The components. Each is loaded when it is asked for."""
+    """The components, each loaded on demand."""
     from diffusers import SD3Transformer2DModel
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
@@ -117,17 +117,17 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
 
 
 class JointTransformer(nn.Module):
-    """`(latent, timestep, clip_l, clip_g[, t5], pooled_l, pooled_g)`: the texts are padded and joined in here."""
+    """`(latent, timestep, clip_l, clip_g[, t5], pooled_l, pooled_g)` to the prediction; pads and joins the texts."""
 
     def __init__(self, transformer: Any, *, t5: bool) -> None:
         super().__init__()
         self.transformer, self.t5 = transformer, t5
-        # Its own crop starts at (most - side) // 2, which the exporter rewrites into the floor of a negative number,
-        # and ONNX cuts that off towards zero instead.
+        # Its own crop starts at (most - side) // 2, which the exporter rewrites as the floor of a negative number, but
+        # ONNX rounds that towards zero.
         transformer.pos_embed.cropped_pos_embed = self._positions
 
     def _positions(self, height: int, width: int) -> Tensor:
-        """The middle of the position table, for latents of that size: `[1, tokens, D]`."""
+        """The middle of the position table for latents of this size: `[1, tokens, D]`."""
         embed = self.transformer.pos_embed
         most = embed.pos_embed_max_size
         table = embed.pos_embed.reshape(most, most, -1)
@@ -151,7 +151,7 @@ class JointTransformer(nn.Module):
 
 
 def _middle(count: int, most: int) -> Tensor:
-    """The `count` numbers in the middle of 0 to `most`."""
+    """The middle `count` of the numbers from 0 to `most`."""
     return torch.arange(count) + (most - torch.full((1,), count)) // 2
 
 

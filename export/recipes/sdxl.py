@@ -38,11 +38,11 @@ CLASSES = {
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 
-# Height and width, or 0 for the picture's own; top and left.
+# Height and width, where 0 is the picture's own; top and left.
 CONDITIONS = {"original_size": [0, 0], "crop": [0, 0], "target_size": [0, 0]}
 SIZES = (True, False, True)
 
-# Steps and guidance. Models that were distilled to sample from the last timestep are told by their scheduler's class.
+# Steps and guidance. Models distilled to sample from the last timestep are recognised by their scheduler's class.
 DEFAULT = (50, 5.0)
 TRAILING = {"EulerAncestralDiscreteScheduler": (1, 0.0), "EulerDiscreteScheduler": (4, 0.0)}
 
@@ -79,9 +79,9 @@ def sampling(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, A
 def _steps_and_guidance(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -> tuple[int, float]:
     kind = str(scheduler.get("_class_name"))
     if kind == "LCMScheduler":
-        # a consistency model either reads its guidance or has it in its weights
+        # a consistency model either reads guidance as an input or has it in its weights
         return 4, 1.0 if unet.get("time_cond_proj_dim") is None else 8.0
-    # Others that start from pure noise are sampled so because of what they predict or were trained down to.
+    # Other models start from pure noise because of their prediction type or a training down to zero SNR.
     whole = scheduler.get("prediction_type") == "v_prediction" or scheduler.get("rescale_betas_zero_snr")
     if whole or scheduler.get("timestep_spacing") != "trailing":
         return DEFAULT
@@ -89,7 +89,7 @@ def _steps_and_guidance(unet: Mapping[str, Any], scheduler: Mapping[str, Any]) -
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """The five components. Each is loaded when it is asked for."""
+    """The five components, each loaded on demand."""
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 

@@ -1,4 +1,4 @@
-"""The Stable Diffusion XL refiner: one text encoder, told how good the picture should look (Podell et al., 2023)."""
+"""The Stable Diffusion XL refiner: one text encoder, conditioned on an aesthetic score (Podell et al., 2023)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES = {
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder_2", "denoiser")
 UNET = {"cross_attention_dim": 1280, "block_out_channels": [384, 768, 1536, 1536]}
 
-# Each with the unconditional rows' own where those differ.
+# Each with the value for unconditional rows, where that differs.
 CONDITIONS: Mapping[str, list[list[float] | None]] = {
     "original_size": [[0, 0], None],
     "crop": [[0, 0], None],
@@ -41,7 +41,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """The four components. Each is loaded when it is asked for."""
+    """The four components, each loaded on demand."""
     from diffusers import UNet2DConditionModel
 
     unet = unet_config(checkpoint, repaints=False)

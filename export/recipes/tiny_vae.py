@@ -1,4 +1,4 @@
-"""A tiny VAE that was distilled from another and takes its halves' places (TAESD, Boer Bohan, 2023)."""
+"""A tiny VAE that was distilled from another VAE and replaces it (TAESD, Boer Bohan, 2023)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from latentlink.export.recipes.vae import NAMES, SIDE, sampling_of_sizes
 
 CLASSES = {"vae": "AutoencoderTiny"}
 
-# diffusers' defaults of what a config leaves out.
+# diffusers' defaults for values that a config leaves out.
 WIDTHS, ENCODER_BLOCKS, DECODER_BLOCKS = [64] * 4, [1, 3, 3, 3], [3, 3, 3, 1]
 
 STEP = "upsampling_scaling_factor"
 
 NO_VARIANCE = -30.0
-"""Log-variance of what is no posterior but one latent: noise of deviation 1 becomes 3e-7."""
+"""Log-variance of a single latent instead of a posterior: noise of deviation 1 becomes 3e-7."""
 
 
 class TinyDecode(nn.Module):
@@ -53,13 +53,13 @@ class TinyMoments(nn.Module):
 
 
 def tiny_vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Channels of a tiny VAE's latent, and pixels a latent element along one side.
+    """Channels of a tiny VAE's latent, and pixels per latent element along one side.
 
     Args:
-        config: As it stands in the checkpoint.
+        config: Config of the VAE as stated in the checkpoint.
 
     Raises:
-        CheckpointError: It says no such numbers, or its halves differ in them.
+        CheckpointError: The config does not state valid numbers, or those of its halves differ.
     """
     encoder = _levels(config, "encoder_block_out_channels", "num_encoder_blocks", ENCODER_BLOCKS)
     decoder = _levels(config, "decoder_block_out_channels", "num_decoder_blocks", DECODER_BLOCKS)
@@ -74,7 +74,7 @@ def tiny_vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _levels(config: Mapping[str, Any], widths: str, blocks: str, default: list[int]) -> int:
-    """Levels of one half, each of which has a width and a number of blocks."""
+    """Number of levels of one half; each has a width and a number of blocks."""
     wide, deep = config.get(widths, WIDTHS), config.get(blocks, default)
     lists = isinstance(wide, list) and isinstance(deep, list) and len(wide) == len(deep) > 0
     if not lists or not all(type(n) is int and n >= 0 for n in (*wide, *deep)) or 0 in wide:
@@ -90,10 +90,10 @@ def _size(config: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def own_affine(config: Mapping[str, Any]) -> tuple[float, float]:
-    """Scaling and shift of the tiny VAE's own raw latent, 1 and 0 in all that are published.
+    """Scaling and shift of the tiny VAE's raw latent, 1 and 0 in all published ones.
 
     Raises:
-        CheckpointError: They are no numbers that can scale and shift.
+        CheckpointError: The values are not numbers, or the scaling is not positive and finite.
     """
     scaling, shift = config.get("scaling_factor", 1.0), config.get("shift_factor")
     shift = 0.0 if shift is None else shift
@@ -112,12 +112,12 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
-    """The manifest's `sampling`, of which a VAE has only its sizes."""
+    """The manifest's `sampling`; a VAE has only sizes."""
     return sampling_of_sizes(SIDE, tiny_vae_layout(checkpoint.config("vae"))[1])
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """Decoder and encoder. Their ports carry the space that the VAE was distilled in."""
+    """Decoder and encoder. Their ports carry the latent space of the VAE that this one was distilled from."""
     from diffusers import AutoencoderTiny
 
     config = checkpoint.config("vae")
@@ -125,7 +125,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     scaling, shift = own_affine(config)
     space = distilled_space(channels=channels, downscale=downscale, option=options.space)
     vae = checkpoint.network("vae", AutoencoderTiny)
-    # The space's own affine is of the VAE it was distilled from, whose raw latent this one never sees.
+    # The affine of the space belongs to the VAE it was distilled from, whose raw latent this one never reads.
     affine = Affine(replace(space, scaling=scaling, shift=shift, mean=None, std=None))
     yield from halves_as_components(TinyDecode(vae), TinyMoments(vae), affine, space=space, options=options)
 

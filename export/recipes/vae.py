@@ -1,4 +1,4 @@
-"""A VAE by itself, for its decoder to take another's place: `load(BUNDLE, replace={"vae_decoder": THIS})`."""
+"""A VAE alone, whose decoder can replace another one: `load(BUNDLE, replace={"vae_decoder": THIS})`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
 
 
 def sampling_of_sizes(side: int, factor: int) -> Mapping[str, Any]:
-    """A `sampling` of which a VAE has only its sizes.
+    """The manifest's `sampling` for a VAE, which has only sizes.
 
     Args:
-        side: Of the pictures it was trained on, in pixels.
-        factor: Pixels a latent element.
+        side: Picture side in training, in pixels.
+        factor: Pixels per latent element along one side.
     """
     side = max(side // factor, 1) * factor
     return {
@@ -47,7 +47,7 @@ def sampling_of_sizes(side: int, factor: int) -> Mapping[str, Any]:
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
-    """Decoder and encoder. No other part speaks for a known space, so the user or the config has to."""
+    """Decoder and encoder. No other part indicates a known space, so the user or the config has to name it."""
     vae, space = load_vae(checkpoint, options, candidate=None)
     yield from vae_components(vae, space, options)
 

@@ -1,4 +1,4 @@
-"""A model of the Hugging Face Hub as a local directory: from the cache, else downloaded. Never its pickles."""
+"""A model of the Hugging Face Hub as a local directory, from the cache or downloaded; pickles are never fetched."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from latentlink.errors import CheckpointError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
-# A checkpoint's parts and a network that is published alone. Single files at the top, often several of the whole
-# model's size, are not fetched with them.
+# The parts of a checkpoint, and a network that is published alone. Single files at the top, often several copies of
+# the whole model, are not fetched.
 FILES = ("*.json", "*.txt", "*.model", "*/*.safetensors", "diffusion_pytorch_model*.safetensors")
 
-# The same weights again in another precision, and other weights: fetched only where there are no plain ones.
+# The same weights in another precision, and other weights: fetched only if there are no plain ones.
 VARIANTS = ("*.fp16*", "*.bf16*", "*.fp32*", "*.ema*", "*.non_ema*")
 
 
@@ -24,15 +24,15 @@ def is_hub_id(text: str) -> bool:
 
 
 def snapshot(hub_id: str) -> Path:
-    """The directory of a model's newest commit: the cached one when offline.
+    """The directory of a model's newest commit, or of the cached one when offline.
 
     Args:
         hub_id: `org/name`.
 
     Raises:
-        CheckpointError: It is neither cached nor reachable.
+        CheckpointError: The model is neither cached nor reachable.
     """
-    # HTTPError is that of whichever client the library is built on: it is there, and not in its types
+    # HTTPError belongs to the HTTP client that the library uses; it is exported, but missing from the type stubs
     from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
 
     try:
@@ -45,7 +45,7 @@ def snapshot(hub_id: str) -> Path:
     except (OSError, ValueError) as error:
         reason = f"the download failed: {error}"
     raise CheckpointError(
-        f"There is no path {hub_id!r}, and no model of that id of the Hugging Face Hub was got: {reason}.",
+        f"There is no path {hub_id!r}, and no model with that id could be fetched from the Hugging Face Hub: {reason}.",
         remedy=f"Check the name; for a model that needs a login, fetch it first with: hf download {hub_id}",
     )
 
@@ -57,18 +57,18 @@ def _fetch(hub_id: str, without: Sequence[str]) -> Path:
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(FILES), ignore_patterns=list(without)))
     except IncompleteSnapshotError as partial:
-        # offline, and some of the model's files were never fetched: whoever needs one of them will say so
+        # offline, and some files of the model were never fetched: what needs one of them will report it
         return Path(partial.snapshot_path)
 
 
 def _lacks_weights(root: Path) -> bool:
-    """Whether some network of a snapshot has a config and no weights."""
+    """Whether a network of a snapshot has a config but no weights."""
     folders = [path.parent for path in (*root.glob("config.json"), *root.glob("*/config.json"))]
     return any(not [*folder.glob("*.safetensors")] for folder in folders)
 
 
 def cached(hub_ids: Sequence[str]) -> Path | None:
-    """The local cache's directory of the first of `hub_ids` that is in it. Nothing is downloaded."""
+    """Directory of the first of `hub_ids` in the local cache; None if none is there. Nothing is downloaded."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import IncompleteSnapshotError, LocalEntryNotFoundError
 

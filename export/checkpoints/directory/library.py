@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def library_of(folder: Path) -> str | None:
-    """The library a local model belongs to, such as `diffusers` or `transformers`, or None where none is seen."""
+    """The library that a local model belongs to, such as `diffusers` or `transformers`; None if unknown."""
     try:
         from optimum.exporters.tasks import TasksManager
 
         return str(TasksManager.infer_library_from_model(str(folder)))
-    except (ImportError, ValueError, OSError):  # it only words a refusal, and must not replace it
+    except (ImportError, ValueError, OSError):  # this is only for an error message, and must not replace it
         return None

@@ -1,4 +1,4 @@
-"""One network of a checkpoint, from safetensors only: a checkpoint is data, so pickled weights are not read."""
+"""Loading one network of a checkpoint, from safetensors only: pickled weights are not read, as they can run code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load_network(network: Any, folder: Path) -> Any:
 
     Args:
         network: A class of diffusers or transformers with `from_pretrained`.
-        folder: Its folder of the checkpoint.
+        folder: Folder of the network in the checkpoint.
 
     Raises:
         CheckpointError: There are no safetensors weights that fit its config.
@@ -40,7 +40,7 @@ def load_network(network: Any, folder: Path) -> Any:
             f"{str(folder)!r} holds no {network.__name__} with safetensors weights: {reason[:300].rstrip('.')}.",
             remedy="Get the folder again; pickled weights (.bin, .ckpt) are not read, convert them first.",
         ) from None
-    # what a file lacks, the libraries fill with random numbers
+    # the libraries fill missing weights with random numbers
     missing = sorted(found["missing_keys"])
     if missing:
         raise CheckpointError(

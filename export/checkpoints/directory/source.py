@@ -1,4 +1,4 @@
-"""A diffusers directory: a folder a part, or one network alone."""
+"""A diffusers directory: one folder per part, or one network alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latentlink.export.checkpoints.directory.tokenizer_folders import find_token
 
 PART = re.compile(r"[a-z][a-z0-9_]*")
 
-# Networks that are published alone, and the part they are.
+# Classes of networks that are published alone, and the name of the part.
 ALONE = {"AutoencoderKL": "vae", "AutoencoderTiny": "vae"}
 
 
@@ -25,11 +25,11 @@ class DiffusersDirectory:
 
     Args:
         root: The directory.
-        classes: Class name of every part, absent parts left out.
-        index: What `model_index.json` says besides them.
-        alone: The part that the directory itself is, where it holds no `model_index.json`.
-        prediction: Prediction type as the user gave it.
-        tokenizer: Where the user says that the tokenizers are.
+        classes: Class name of every part that is present.
+        index: The other entries of `model_index.json`.
+        alone: Part that the directory itself is, if it holds no `model_index.json`.
+        prediction: Prediction type named by the user, if any.
+        tokenizer: Folder of tokenizers named by the user, if any.
     """
 
     root: Path
@@ -49,7 +49,7 @@ class DiffusersDirectory:
             tokenizer: Folder of tokenizers named by the user, if any.
 
         Raises:
-            CheckpointError: It is no diffusers directory.
+            CheckpointError: The directory is not in diffusers' layout.
         """
         if (root / "model_index.json").is_file():
             index = read_json(root / "model_index.json")
@@ -64,7 +64,7 @@ class DiffusersDirectory:
             name = read_json(root / "config.json").get("_class_name")
             if name in ALONE:
                 return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
-            # a large library, for nothing but this message
+            # imports a large library, which only this message needs
             from latentlink.export.checkpoints.directory.library import library_of
 
             what = f"a model of {library_of(root) or 'an unknown library'}" if name is None else f"one {name}"
@@ -80,14 +80,14 @@ class DiffusersDirectory:
 
     @property
     def absent(self) -> frozenset[str]:
-        """None: every part that it names must be there."""
+        """Empty: every part in `model_index.json` must be present."""
         return frozenset()
 
     def config(self, part: str) -> Mapping[str, Any]:
         """`config.json` (or `scheduler_config.json`) of a part.
 
         Raises:
-            CheckpointError: It is missing or cannot be read, or contradicts what the user said.
+            CheckpointError: The file is missing, cannot be read, or contradicts the user's option.
         """
         if part != "scheduler":
             return read_json(self._part(part) / "config.json")
@@ -117,10 +117,10 @@ class DiffusersDirectory:
         return load_network(cls, self._part(part))
 
     def folder(self, part: str) -> Path:
-        """The folder of a tokenizer: the checkpoint's, or the one that the user named.
+        """The folder of a tokenizer: the one named by the user, else the checkpoint's.
 
         Raises:
-            CheckpointError: It is missing.
+            CheckpointError: The folder is missing.
         """
         if self.tokenizer is not None:
             return find_tokenizer(self.tokenizer, part, kind_of_class(self.classes.get(part, "")))

@@ -1,4 +1,4 @@
-"""Where the tokenizers of a checkpoint are that holds none: a folder the user names, or the Hub's local cache."""
+"""Tokenizers for checkpoints that hold none: from a folder that the user names, or from the Hub's local cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.hub import cached
 
-# The published tokenizers of each kind; any one of a kind has the same vocabulary.
+# The published tokenizers of each kind; all of one kind have the same vocabulary.
 PUBLISHED: Mapping[str, tuple[str, ...]] = {
     "CLIP": (
         "openai/clip-vit-large-patch14",
@@ -20,30 +20,28 @@ PUBLISHED: Mapping[str, tuple[str, ...]] = {
     "T5": ("google/t5-v1_1-xxl", "google/t5-v1_1-xl", "google/t5-v1_1-base"),
 }
 
-# The files that make a folder a tokenizer's; `tokenizer.json` is of either kind.
+# The files by which a tokenizer's folder is recognised; `tokenizer.json` may be of either kind.
 FILES: Mapping[str, tuple[str, ...]] = {"CLIP": ("vocab.json", "merges.txt"), "T5": ("spiece.model",)}
 MODELS = {"BPE": "CLIP", "Unigram": "T5"}
 
-# What CLIPTokenizer pads with where its config names nothing.
+# Padding token of CLIPTokenizer if its config names none.
 CLIP_PAD = "<|endoftext|>"
 
 
 def kind_of_class(name: str) -> str:
-    """`CLIP` or `T5`, of the name of a tokenizer's class.
+    """`CLIP` or `T5`, from the name of a tokenizer's class.
 
     Raises:
-        CheckpointError: It is neither.
+        CheckpointError: The class is neither.
     """
     for kind in FILES:
         if name.startswith(kind):
             return kind
-    raise CheckpointError(
-        f"{name or 'Nothing'!r} is no tokenizer that is read here; expected one of: {', '.join(FILES)}."
-    )
+    raise CheckpointError(f"{name or 'Nothing'!r} is not a supported tokenizer; expected one of: {', '.join(FILES)}.")
 
 
 def kind_of_folder(folder: Path) -> str | None:
-    """`CLIP`, `T5`, or None where the folder holds no tokenizer of these."""
+    """`CLIP`, `T5`, or None if the folder holds no such tokenizer."""
     for kind, names in FILES.items():
         if all((folder / name).is_file() for name in names):
             return kind
@@ -58,12 +56,12 @@ def find_tokenizer(where: Path, part: str, kind: str) -> Path:
     """The tokenizer for a part in a folder of tokenizer files, or in a checkpoint's directory.
 
     Args:
-        where: The folder that the user named.
-        part: `tokenizer`, `tokenizer_2`, ...: a sub-folder of that name is taken first.
+        where: Folder named by the user.
+        part: `tokenizer`, `tokenizer_2`, ...: a sub-folder of that name has priority.
         kind: `CLIP` or `T5`.
 
     Raises:
-        CheckpointError: There is none of that kind.
+        CheckpointError: There is no tokenizer of that kind.
     """
     for folder in (where / part, *sorted(where.glob("tokenizer*/")), where):
         if kind_of_folder(folder) == kind:
@@ -76,7 +74,7 @@ def find_tokenizer(where: Path, part: str, kind: str) -> Path:
 
 
 def cached_tokenizer(part: str, kind: str) -> Path:
-    """The published tokenizer of a kind from the Hub's local cache.
+    """A published tokenizer of a kind, from the Hub's local cache.
 
     Raises:
         CheckpointError: None of that kind is in the cache.
@@ -93,7 +91,7 @@ def cached_tokenizer(part: str, kind: str) -> Path:
 
 
 def pad_token(folder: Path) -> str:
-    """What a CLIP tokenizer pads with, by its config."""
+    """Padding token of a CLIP tokenizer, from its config."""
     for text in _texts(folder):
         token = text.get("pad_token")
         if isinstance(token, dict):
@@ -104,7 +102,7 @@ def pad_token(folder: Path) -> str:
 
 
 def with_pad_token(folder: Path, token: str, into: Path) -> Path:
-    """A CLIP tokenizer's files copied to `into`, padding with `token`. Weights beside them are not copied."""
+    """Copy a CLIP tokenizer's files to `into`, with `token` for padding. Weights in the same folder are not copied."""
     for name in (*FILES["CLIP"], "tokenizer.json", *CONFIGS):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, into / name)

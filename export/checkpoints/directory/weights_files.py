@@ -1,4 +1,4 @@
-"""Which weights of a network's folder are read: safetensors only, whole or in shards, in the best precision there."""
+"""The weights files of a network's folder: safetensors only, whole or in shards, in the highest precision."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from latentlink.errors import CheckpointError
 
 STEMS = ("diffusion_pytorch_model", "model")
 
-# Precisions of the same weights, the best first. Other variants (ema, non_ema) are other weights: nobody chooses
-# between them in silence.
+# Precisions of the same weights, the highest first. Other variants (ema, non_ema) are other weights: the user has to
+# choose between them.
 VARIANTS = (None, "fp32", "fp16", "bf16")
 
 
 def weights_variant(folder: Path) -> str | None:
-    """The `variant` of diffusers and transformers to read, None for the plain files.
+    """The `variant` to load with diffusers or transformers; None for the plain files.
 
     Raises:
-        CheckpointError: There are no such files, or an index names shards elsewhere or of another kind.
+        CheckpointError: There are no such files, or an index names shards in another folder or format.
     """
     for variant in VARIANTS:
         for stem in STEMS:
@@ -31,15 +31,15 @@ def weights_variant(folder: Path) -> str | None:
                 return variant
     found = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix != ".json")) or "none"
     raise CheckpointError(
-        f"{str(folder)!r} holds no weights that are read here; expected {STEMS[0]}.safetensors or "
+        f"{str(folder)!r} holds no supported weights; expected {STEMS[0]}.safetensors or "
         f"{STEMS[1]}.safetensors, plain, fp16 or bf16, but the files are: {found[:200]}.",
-        remedy="Pickled weights (.bin, .ckpt) are not read: convert them first. Of ema and non_ema, rename the one "
-        "that is meant.",
+        remedy="Pickled weights (.bin, .ckpt) are not read: convert them first. If there are ema and non_ema weights, "
+        "rename the ones to use.",
     )
 
 
 def _check_shards(index: Path) -> None:
-    """Every shard is a safetensors file beside its index: a name like `../x` or `x.bin` is not followed."""
+    """Check that every shard is a safetensors file beside its index; names such as `../x` or `x.bin` are refused."""
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

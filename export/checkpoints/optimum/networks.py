@@ -1,4 +1,4 @@
-"""The networks of a pipeline as Optimum exports them: names of their tensors, free dimensions, shapes of results.
+"""The networks of a pipeline as Optimum exports them: tensor names, free dimensions, output shapes.
 
 Names and free dimensions are those of optimum-onnx 0.1 (`optimum/exporters/onnx/model_configs.py`). That package
 pins an old transformers, so its configs are written down here instead of imported.
@@ -24,11 +24,11 @@ class PlainNetwork:
     """One class of diffusers or transformers as Optimum exports it.
 
     Args:
-        inputs: Names in the order of the class's positional arguments; each with its dimensions that must be free.
-        shapes: Shapes of the outputs from the class's config and the inputs.
-        returns: What the class returns, from its config and the outputs.
-        result: The output without which the graph is of no use.
-        attributes: Parts that a recipe looks for, or prepares for its own tracing; in a graph they are done.
+        inputs: Input names in the order of the class's positional arguments, each with its required free dimensions.
+        shapes: Output shapes, from the class's config and the inputs.
+        returns: Return value of the class, from its config and the outputs.
+        result: Output that must be present.
+        attributes: Attributes that a recipe tests for or modifies before tracing; in a graph they have no effect.
     """
 
     inputs: Mapping[str, tuple[int, ...]]
@@ -41,7 +41,7 @@ class PlainNetwork:
         """The graph as a module that is called like the class.
 
         Raises:
-            CheckpointError: The graph has other tensors than Optimum gives it, or fixed sizes.
+            CheckpointError: The graph's tensors differ from Optimum's, or sizes are fixed.
         """
         check_inputs(graph, self.inputs)
         if self.result not in graph.outputs:
@@ -64,12 +64,12 @@ def check_inputs(graph: PlainGraph, known: Mapping[str, tuple[int, ...]]) -> Non
     """Refuse a graph with inputs of other names, fixed sizes, or an integer timestep.
 
     Raises:
-        CheckpointError: As said.
+        CheckpointError: The graph has such inputs.
     """
     unknown = [name for name in graph.inputs if name not in known]
     if unknown:
         raise CheckpointError(
-            f"{graph.title} reads {', '.join(unknown)}, which an export of Optimum has not; it has {', '.join(known)}.",
+            f"{graph.title} reads {', '.join(unknown)}; an export by Optimum reads {', '.join(known)}.",
             remedy=EXPORT_AGAIN,
         )
     for name, tensor in graph.inputs.items():
@@ -83,18 +83,18 @@ def check_inputs(graph: PlainGraph, known: Mapping[str, tuple[int, ...]]) -> Non
     timestep = graph.inputs.get("timestep")
     if timestep is not None and not timestep.dtype.startswith("float"):
         raise CheckpointError(
-            f"{graph.title} reads the timestep as {timestep.dtype}; expected a float: samplers have timesteps between "
-            "the whole ones.",
+            f"{graph.title} reads the timestep as {timestep.dtype}; expected a float: samplers use fractional "
+            "timesteps.",
             remedy="Export it again with a current Optimum.",
         )
 
 
 class HiddenStates(Sequence[Tensor]):
-    """`hidden_states` of a text encoder: of layers 0 (the embeddings) to the last, those that the graph writes.
+    """`hidden_states` of a text encoder: layers 0 (the embeddings) to the last, as far as the graph writes them.
 
     Args:
         outputs: The graph's outputs.
-        layers: Layers of the network.
+        layers: Number of layers of the network.
     """
 
     def __init__(self, outputs: Mapping[str, Tensor], layers: int) -> None:
@@ -151,7 +151,7 @@ def _t5_returns(config: Any, outputs: Mapping[str, Tensor]) -> Any:
 
 
 def _spatial(result: str, source: str) -> NetworkShapes:
-    """A prediction of the size of its latent, with the channels that the config says."""
+    """A prediction with the latent's size and the config's output channels."""
 
     def shapes(config: Any, inputs: Mapping[str, Tensor]) -> dict[str, list[TracedDim]]:
         rows, _, height, width = inputs[source].shape
@@ -225,4 +225,4 @@ NETWORKS: Mapping[str, PlainNetwork] = {
         result="out_hidden_states",
     ),
 }
-"""By class name. A pipeline's VAE is two graphs, see `latentlink.export.checkpoints.optimum.vae`."""
+"""Networks by class name. A pipeline's VAE is two graphs, see `latentlink.export.checkpoints.optimum.vae`."""

@@ -1,11 +1,11 @@
-"""A directory that Optimum exported, read as a checkpoint: recipes make their components around its plain graphs.
+"""A directory exported by Optimum, read as a checkpoint: recipes make components around its plain graphs.
 
 Layout (optimum-onnx 0.1): `model_index.json` as diffusers writes it, `text_encoder[_2,_3]/`, `unet/` or
-`transformer/`, `vae_decoder/` and, if pictures are to be encoded, `vae_encoder/`, each with `model.onnx` and
+`transformer/`, `vae_decoder/` and, to encode pictures, `vae_encoder/`, each with `model.onnx` and
 `config.json`; `tokenizer[_2,_3]/` and `scheduler/` as in a checkpoint.
 
-A recipe asks for networks and gets modules that stand for the graphs, so nothing in it knows of this file. What a
-graph cannot answer is refused: what is inside it, and whose weights it has, see `PlainWeights`.
+A recipe asks for networks and gets stand-in modules for the graphs, so it needs no code for this form. Questions that a
+graph cannot answer are refused: its inner layers, and the identity of its weights, see `PlainWeights`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DENOISERS = ("unet", "transformer")
 
 
 def is_optimum_directory(path: Path) -> bool:
-    """Whether this is Optimum's layout: an index, and a denoiser's graph where a checkpoint has its weights."""
+    """Whether this is Optimum's layout: an index, and a denoiser with a graph instead of weights."""
     return (path / "model_index.json").is_file() and any(
         (path / part / FILE).is_file() and not any((path / part).glob("*.safetensors")) for part in DENOISERS
     )
@@ -38,11 +38,11 @@ def is_optimum_directory(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimumDirectory:
-    """Plain graphs with the configs of the networks they came from: one form that checkpoints come in.
+    """Plain graphs with the configs of their networks: one form of checkpoints.
 
     Args:
         root: The directory.
-        directory: What it has in common with a diffusers directory: index, configs, tokenizers, scheduler.
+        directory: The parts shared with a diffusers directory: index, configs, tokenizers, scheduler.
         dtype: Compute dtype of the export; graphs stay in the dtype that they have, so the two must agree.
         names_space: Whether the user named the latent space, which a graph cannot tell.
     """
@@ -84,19 +84,19 @@ class OptimumDirectory:
 
     @property
     def index(self) -> Mapping[str, Any]:
-        """What `model_index.json` says besides the classes."""
+        """The other entries of `model_index.json`."""
         return self.directory.index
 
     @property
     def absent(self) -> frozenset[str]:
-        """Components that the directory can do without and does."""
+        """Optional components that the directory does not hold."""
         return frozenset() if (self.root / "vae_encoder").is_dir() else frozenset({"vae_encoder"})
 
     def config(self, part: str) -> Mapping[str, Any]:
-        """The config of a part; of the VAE, that of its decoder.
+        """The config of a part; for the VAE, that of its decoder.
 
         Raises:
-            CheckpointError: It is missing or cannot be read.
+            CheckpointError: The config is missing or cannot be read.
         """
         return read_json(self.root / "vae_decoder" / "config.json") if part == "vae" else self.directory.config(part)
 
@@ -104,21 +104,21 @@ class OptimumDirectory:
         """The folder of a tokenizer.
 
         Raises:
-            CheckpointError: It is missing.
+            CheckpointError: The folder is missing.
         """
         return self.directory.folder(part)
 
     def network(self, part: str, cls: Any) -> Any:
-        """A module that stands for the part's graph, and is called like a `cls`.
+        """A stand-in module for the part's graph that is called like a `cls`.
 
         Raises:
-            CheckpointError: The part is missing, or its graph is not one that can be imported.
+            CheckpointError: The part is missing, or its graph cannot be imported.
         """
         if part == "vae":
             return self._vae(cls)
         if cls.__name__ not in NETWORKS:
             raise CheckpointError(
-                f"{part} is a {cls.__name__}; of Optimum's graphs these are read: {', '.join(NETWORKS)}.",
+                f"{part} is a {cls.__name__}; Optimum's graphs are supported for: {', '.join(NETWORKS)}.",
                 remedy="Export from the checkpoint's own weights instead.",
             )
         graph = self._graph(part)
@@ -133,14 +133,14 @@ class OptimumDirectory:
         refusal = None
         if encoder is None:
             refusal = CheckpointError(
-                "The directory has no vae_encoder, whose weights tell a latent space of its own from others.",
+                "The directory has no vae_encoder, whose weights would identify a latent space of its own.",
                 remedy="Name a known space with --space, or export the encoder too.",
             )
         elif not self.names_space:
             refusal = CheckpointError(
-                "The directory's configs do not say which latent space it is of the known ones, and in an ONNX graph "
-                "the VAE's weights no longer have the names and values that would tell it.",
-                remedy="Which is it? Say so with --space: a known one, or a name for a space of its own.",
+                "The directory's configs do not say which known latent space this is, and in an ONNX graph the VAE's "
+                "weights no longer have the names and values that would identify it.",
+                remedy="Name it with --space: a known space, or a name for a space of its own.",
             )
         weights = PlainWeights((encoder or decoder).path, prefix="encoder.", refusal=refusal)
         reads = None if encoder is None else encoder_of(encoder, config)
@@ -148,20 +148,19 @@ class OptimumDirectory:
 
     def _graph(self, folder: str) -> PlainGraph:
         graph = PlainGraph.read(self.root / folder / FILE)
-        # A recipe decides by --dtype whether a VAE overflows, so a float16 one must be announced; one that was kept in
-        # float32 for that reason is as it should be.
+        # A recipe decides by --dtype whether a VAE overflows, so a float16 VAE needs --dtype float16; one that was kept
+        # in float32 because of overflows is fine with either.
         wide = folder.startswith("vae") and graph.dtype == "float32"
         if self.dtype != graph.dtype and not wide:
             raise CheckpointError(
-                f"{graph.title} is in {graph.dtype}, but --dtype is {self.dtype}; a graph stays in the dtype that it "
-                "has.",
-                remedy=f"Say --dtype {graph.dtype}, or export again with Optimum's --dtype.",
+                f"{graph.title} is in {graph.dtype}, but --dtype is {self.dtype}; a graph keeps its dtype.",
+                remedy=f"Give --dtype {graph.dtype}, or export again with Optimum's --dtype.",
             )
         return graph
 
 
 def _config(kind: Any, stated: Mapping[str, Any], graph: PlainGraph) -> Any:
-    """The config with the class's defaults, as a network of that class has it. No memory is taken for weights."""
+    """The config with the class's defaults, as a network of that class has it; no memory is allocated for weights."""
     values = {key: value for key, value in stated.items() if not key.startswith("_")}
     try:
         with torch.device("meta"):
@@ -170,6 +169,6 @@ def _config(kind: Any, stated: Mapping[str, Any], graph: PlainGraph) -> Any:
             return kind.from_config(values).config
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
-            f"{graph.path.parent.name}/config.json is no config of a {kind.__name__}: {error}.",
+            f"{graph.path.parent.name}/config.json is not a config of a {kind.__name__}: {error}.",
             remedy="Get the whole directory again.",
         ) from None

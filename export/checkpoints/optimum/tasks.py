@@ -1,9 +1,9 @@
 """The task of a pipeline, as Optimum knows it.
 
-This is the part of Optimum's inference that fits. Its task of a local directory is not implemented there, so the
-task comes from the pipeline's class. Families, latent spaces and prediction types it does not know at all. Its dummy
-inputs are made at one square size, with values of no use to a denoiser (a timestep below the number of norm groups),
-so components are compared on their ports' own examples; the tests make plain graphs with Optimum's.
+This is the part of Optimum's inference that is used here. Optimum cannot infer the task of a local directory, so the
+task comes from the pipeline's class. It knows no families, latent spaces or prediction types. Its dummy inputs have one
+square size and values that do not suit a denoiser (a timestep below the number of norm groups), so components are
+compared on examples made from their ports; the tests make plain graphs with Optimum's.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SERVES: Mapping[str, tuple[str, ...]] = {
     "image-to-image": ("image-to-image", "inpainting"),
     "inpainting": ("inpainting",),
 }
-"""Tasks that the components of a checkpoint can do, by the task of its own pipeline."""
+"""Tasks that a checkpoint's components can do, by the task of its own pipeline."""
 
 
 def task_of(pipeline: str) -> str | None:
-    """The task of a pipeline class of diffusers, such as `text-to-image`, or None where Optimum knows none."""
+    """The task of a pipeline class of diffusers, such as `text-to-image`; None if Optimum knows none."""
     import diffusers
     from optimum.exporters.tasks import TasksManager
 
@@ -37,11 +37,11 @@ def check_task(folder: Path, task: str) -> None:
     """Refuse a task that the checkpoint in a folder is not made for.
 
     Args:
-        folder: A diffusers directory; anything else says nothing of its task, and passes.
+        folder: A diffusers directory; anything else states no task and is accepted.
         task: One of the keys of `SERVES`.
 
     Raises:
-        CheckpointError: The checkpoint's pipeline is for something else.
+        CheckpointError: The checkpoint's pipeline is for another task.
     """
     index = folder / "model_index.json"
     if not index.is_file():
@@ -50,8 +50,8 @@ def check_task(folder: Path, task: str) -> None:
     own = task_of(pipeline)
     served = SERVES.get(own or "", ())
     if task not in served:
-        does = f"does {', '.join(served)}" if served else "is of no task that Optimum knows"
+        does = f"does {', '.join(served)}" if served else "has no task that Optimum knows"
         raise CheckpointError(
-            f"The checkpoint {str(folder)!r} is a {pipeline}, which {does}; --task {task} was asked for.",
-            remedy="Leave --task out, or get a checkpoint made for it.",
+            f"The checkpoint {str(folder)!r} is a {pipeline}, which {does}; received --task {task}.",
+            remedy="Leave --task out, or use a checkpoint made for it.",
         )

@@ -19,10 +19,10 @@ class VaeStandIn(nn.Module):
     """An `AutoencoderKL` whose halves are plain graphs, each with its quantisation convolution inside.
 
     Args:
-        decoder: Raw latent to picture.
-        encoder: Picture to the posterior's mean and log-variance, or None where the directory has none.
+        decoder: From the raw latent to the picture.
+        encoder: From the picture to the posterior's mean and log-variance; None if the directory has no encoder.
         config: The VAE's config.
-        weights: The encoder's weights, which tell a latent space of its own from others.
+        weights: The encoder's weights, which identify a latent space of its own.
     """
 
     quant_conv = None
@@ -34,7 +34,7 @@ class VaeStandIn(nn.Module):
         self._weights = weights
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The encoder's weights under `encoder.`; as a part of a larger module it has none."""
+        """The encoder's weights under `encoder.`; as part of a larger module, none."""
         return super().state_dict(*args, **kwargs) if args or kwargs else self._weights
 
 
@@ -42,7 +42,7 @@ def decoder_of(graph: PlainGraph, config: Any) -> StandIn:
     """`latent_sample -> sample`, raw latents to pictures in -1..1.
 
     Raises:
-        CheckpointError: The graph has other tensors, or fixed sizes.
+        CheckpointError: The graph has other tensors or fixed sizes.
     """
     factor = _factor(config)
     return _half(
@@ -58,11 +58,11 @@ def encoder_of(graph: PlainGraph, config: Any) -> StandIn:
     """`sample -> latent_parameters`, pictures in -1..1 to the posterior's mean and log-variance.
 
     Raises:
-        CheckpointError: The graph has other tensors, or fixed sizes, or draws the sample itself.
+        CheckpointError: The graph has other tensors or fixed sizes, or draws the sample itself.
     """
     if "latent_sample" in graph.outputs:
         raise CheckpointError(
-            f"{graph.title} writes latent_sample, a latent that it has drawn already, with noise that no seed reaches; "
+            f"{graph.title} writes latent_sample, a latent sampled inside the graph, with noise that no seed controls; "
             "expected latent_parameters, the posterior's mean and log-variance.",
             remedy="Export it again with Optimum 1.23 or later, or remove the folder to import without an encoder.",
         )

@@ -1,4 +1,4 @@
-"""The weights of a plain graph by name, read when they are asked for."""
+"""The weights of a plain graph by name, read on demand."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
 
 class PlainWeights(Mapping[str, Tensor]):
-    """Float weights of a graph, as a `state_dict` has them.
+    """Float weights of a graph, as in a `state_dict`.
 
-    Exporters rename, transpose and fold weights, so their digest is that of the graph and not of the checkpoint
-    that it came from: the same model exported by torch is another space to the linker.
+    Exporters rename, transpose and fold weights, so the digest identifies the graph and not the checkpoint it was
+    exported from: to the linker, the same model exported with torch has another space.
 
     Args:
         path: The ONNX file.
-        prefix: Of every name.
-        refusal: Raised instead where the weights must not decide.
+        prefix: Prefix of every name.
+        refusal: Error to raise when weights are read, if they must not decide the space.
     """
 
     def __init__(self, path: Path, *, prefix: str = "", refusal: CheckpointError | None = None) -> None:
@@ -46,7 +46,7 @@ class PlainWeights(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         with warnings.catch_warnings():
-            # the file is mapped read-only, and nothing here writes to it
+            # the file is mapped read-only, and nothing writes to it
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             return torch.from_numpy(self._values[name].numpy())
 

@@ -1,1 +1,1 @@
-"""Single `.safetensors` files in the layouts that models are published in before anybody converts them."""
+"""Single `.safetensors` files in the layouts that models were first published in."""

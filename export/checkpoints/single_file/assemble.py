@@ -1,4 +1,4 @@
-"""A network from a config and a state dict: every weight of it is there, has its shape, and comes from the file."""
+"""A network from a config and a state dict: every weight is present, has the right shape, and comes from the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.layout import ConvertedState
 
-# What weights are stored in. Others are quantised: they mean nothing without scales that no class here reads.
+# Dtypes of weights. Others are quantised, and mean nothing without scales, which no class here reads.
 REAL = (
     torch.float64,
     torch.float32,
@@ -25,13 +25,13 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
     """Make a network in float32 and eval mode.
 
     Args:
-        cls: Its class, of diffusers or transformers.
-        config: What the class is made with.
-        convert: The network without weights to its state dict.
+        cls: Class of diffusers or transformers.
+        config: Arguments of the class, or of its config class.
+        convert: Makes the state dict from the network without weights.
         where: The part and its file, for errors.
 
     Raises:
-        CheckpointError: The weights are not those of such a network, whole and no more.
+        CheckpointError: Weights of such a network are missing, left over or of another shape or kind.
     """
     from accelerate import init_empty_weights
 
@@ -46,7 +46,7 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
     except (ValueError, TypeError, IndexError, RuntimeError, AttributeError, ZeroDivisionError) as error:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise CheckpointError(
-            f"{where} is no {cls.__name__} that can be made: {reason}.",
+            f"{where} cannot be read as a {cls.__name__}: {reason}.",
             remedy="Get the file again, or give a diffusers directory.",
         ) from None
     state = converted.state
@@ -54,7 +54,7 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
     _refuse(where, "lacks weights,", sorted(wanted.keys() - state.keys()), "Get the whole file again.")
     _refuse(
         where,
-        f"holds what {cls.__name__} has no place for,",
+        f"holds tensors that {cls.__name__} does not have,",
         sorted({*converted.unused, *(state.keys() - wanted.keys())}),
         "Give a file of the plain model: without adapters, and not quantised.",
     )
@@ -65,8 +65,8 @@ def assemble(cls: Any, config: dict[str, Any], convert: Callable[[Any], Converte
     ]
     _refuse(where, "has tensors of other shapes,", shapes, "Get the file again.")
     quantised = [f"{name} ({tensor.dtype})" for name, tensor in state.items() if tensor.dtype not in REAL]
-    _refuse(where, "has weights that are no plain numbers,", quantised, "Give a file that is not quantised.")
-    # one at a time, so that a half-precision file and its float32 weights are never both whole in memory
+    _refuse(where, "has quantised weights,", quantised, "Give a file that is not quantised.")
+    # one at a time, so that half-precision weights and their float32 copies are never all in memory together
     weights = {name: state.pop(name).to(torch.float32) for name in [*state]}
     network.load_state_dict(weights, assign=True)
     return network.float().eval()

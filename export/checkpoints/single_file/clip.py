@@ -14,15 +14,15 @@ from latentlink.export.checkpoints.single_file.layout import ConvertedState, Lay
 # Every published CLIP text encoder has heads of 64 channels.
 HEAD_WIDTH = 64
 
-# As in the published configs. The end token is the highest id, which is how CLIP finds it; transformers does the same
-# where its config has this id.
+# As in the published configs. The end token has the highest id, by which CLIP finds it; transformers does the same if
+# its config states this id.
 START_ID, HIGHEST_ID = 0, 2
 
-# OpenCLIP-H has 24 layers, of which Stable Diffusion 2 runs 23: the last one is in the file and is never used.
+# OpenCLIP-H has 24 layers, of which Stable Diffusion 2 runs 23: the last one is in the file, but unused.
 OPEN_CLIP_H_LAYERS = 23
 OPEN_CLIP_H_WIDTH = 1024
 
-# What the files hold besides the text encoder's weights.
+# Tensors in the files that are no weights of the text encoder.
 BOOKKEEPING = ("position_ids", "logit_scale", "attn_mask")
 
 
@@ -45,7 +45,7 @@ def _config(shapes: PartShapes, *, tokens: str, positions: str, inner: str, laye
 
 
 def _root(shapes: PartShapes) -> str:
-    """Where transformers' names begin: early files leave `text_model.` out."""
+    """Prefix of transformers' names: early files leave out `text_model.`."""
     return "text_model." if f"text_model.{TOKENS}" in shapes else ""
 
 
@@ -66,7 +66,7 @@ def _transformers_config(shapes: PartShapes, act: str) -> dict[str, Any]:
 
 
 def clip_l_config(shapes: PartShapes) -> dict[str, Any]:
-    """OpenAI's CLIP-L, which was trained with the quick approximation of GELU."""
+    """OpenAI's CLIP-L, trained with the quick approximation of GELU."""
     return _transformers_config(shapes, "quick_gelu")
 
 
@@ -90,7 +90,7 @@ def open_clip_config(shapes: PartShapes) -> dict[str, Any]:
 
 
 def _for_network(state: State, network: Any) -> State:
-    """In the names of the class at hand: some releases of transformers nest a CLIP text model, some do not."""
+    """The state in the class's names: some releases of transformers nest a CLIP text model, others do not."""
     bare = {
         name.removeprefix("text_model."): tensor for name, tensor in state.items() if not name.endswith(BOOKKEEPING)
     }
@@ -109,7 +109,7 @@ def convert_clip(state: State, config: Mapping[str, Any], network: Any) -> Conve
 
 
 def convert_unprojected_clip(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
-    """CLIP-L of Stable Diffusion 3: its pooled output is used unprojected, so its projection is the identity."""
+    """CLIP-L of Stable Diffusion 3: its pooled output is used without projection, so the projection is the identity."""
     identity = torch.eye(config["hidden_size"])
     return ConvertedState(state=_for_network({**state, "text_projection.weight": identity}, network))
 

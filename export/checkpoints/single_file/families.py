@@ -1,4 +1,4 @@
-"""The models that are published as single files: where their parts are, and what no tensor of them shows."""
+"""The families that are published as single files."""
 
 from __future__ import annotations
 

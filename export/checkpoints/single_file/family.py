@@ -1,4 +1,4 @@
-"""What is known of a family of single files beside its tensors: where its parts are, and how it was trained."""
+"""Description of a family of single files: where its parts are, and what its tensors do not show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from latentlink.export.checkpoints.single_file.layout import Layout
 
-# Predictions that a training can have had; a family of the last kind is not asked about it.
+# Prediction types of trained models. For flows the user is not asked, as their families have no other.
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
@@ -17,12 +17,12 @@ FLOW = "flow"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A part of a model, and where in a file it may be.
+    """A part of a model and its possible places in a file.
 
     Args:
-        part: Its name as in `model_index.json`.
-        cls: Its class.
-        places: Prefixes of its tensors' names, each with the layout they are in.
+        part: Name of the part in `model_index.json`.
+        cls: Name of its class.
+        places: Possible prefixes of its tensors' names, each with the layout.
     """
 
     part: str
@@ -32,11 +32,11 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingDefaults:
-    """How the published models of a family with one prediction type were trained.
+    """Training settings of a family's published models, for one prediction type.
 
     Args:
-        scheduler: Their `scheduler_config.json`, prediction type left out.
-        sample_size: Their denoiser's, in latent elements a side.
+        scheduler: Their `scheduler_config.json` without the prediction type.
+        sample_size: Their denoiser's `sample_size`, in latent elements a side.
     """
 
     scheduler: Mapping[str, Any]
@@ -48,16 +48,16 @@ class Family:
     """A family of models.
 
     Args:
-        title: What it is called, for people.
-        denoiser: Where the denoiser is.
-        fits: Values that the denoiser's config has in this family and in no other of the same layout.
-        text_encoders: Where the text encoders are.
-        tokenizers: Class and padding token by part; None where the tokenizer's own is right.
-        training: By prediction type.
-        usual_prediction: The prediction type of all published models that do not say otherwise, None where it has to be asked.
-        reads: Key of the denoiser's config: the text encoders whose widths make it up.
-        index: What the published `model_index.json` says besides the classes, where a recipe reads it.
-        latent_channels: Key of the denoiser's config, and how many of it a channel of the VAE's latent takes.
+        title: Name of the family in messages.
+        denoiser: Places of the denoiser.
+        fits: Values of the denoiser's config that distinguish this family from others of the same layout.
+        text_encoders: Places of the text encoders.
+        tokenizers: Class and padding token by part; None for the tokenizer's own padding token.
+        training: Training settings by prediction type.
+        usual_prediction: Prediction type of published models that do not state one; None if the user has to be asked.
+        reads: By key of the denoiser's config, the text encoders whose widths add up to its value.
+        index: Other entries of the published `model_index.json` that a recipe reads.
+        latent_channels: Key of the denoiser's channels in its config, and how many make up one latent channel.
     """
 
     title: str

@@ -1,7 +1,7 @@
 """The transformer of FLUX.1 in Black Forest Labs' layout.
 
-diffusers' own conversion (`convert_flux_transformer_checkpoint_to_diffusers`) splits the fused layers at the published
-width, 3072, whatever the file's is; this one reads the widths off the shapes, and equals it at the published ones.
+diffusers' own conversion (`convert_flux_transformer_checkpoint_to_diffusers`) always splits the fused layers at the
+published width, 3072; this one takes the widths from the shapes, and gives the same result at the published width.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
-# Channels of a head that carry the image's index, row and column. Shapes show their sum only.
+# Channels of a head for the image's index, row and column. Shapes show only their sum.
 ROTARY = (16, 56, 56)
 
 MLP_RATIO = 4
@@ -87,7 +87,7 @@ def flux_config(shapes: PartShapes) -> dict[str, Any]:
 
 
 def convert_flux(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
-    """The transformer's tensors in diffusers' names: fused layers split, shift and scale of the last norm exchanged."""
+    """The transformer's tensors in diffusers' names: fused layers split, shift and scale of the last norm swapped."""
     width = config["num_attention_heads"] * config["attention_head_dim"]
     converted: State = {}
     unused = []

@@ -1,4 +1,4 @@
-"""A safetensors file: names and shapes first, tensors when they are asked for. Nothing is ever unpickled."""
+"""A safetensors file: names and shapes first, tensors on demand. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from latentlink.errors import CheckpointError
 
-# Where the parts of a whole model are, and names that say something about it: a network that stands in a file without a
-# prefix owns none of these.
+# Prefixes of the parts of a whole model, and tensors whose names mark properties of it: a network that is in a file
+# without a prefix owns none of these.
 PART_PREFIXES = (
     "model.diffusion_model.",
     "model_ema.",
@@ -28,7 +28,7 @@ MARKERS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartShapes:
-    """Shapes of the tensors of one part, the part's prefix left out.
+    """Tensor shapes of one part, by name without the part's prefix.
 
     Args:
         where: The part and its file, for errors.
@@ -45,7 +45,7 @@ class PartShapes:
         """The shape of a tensor with `dims` dimensions.
 
         Raises:
-            CheckpointError: There is no such tensor, or it has another number of dimensions or a dimension of 0.
+            CheckpointError: The tensor is missing, has another number of dimensions, or a dimension of 0.
         """
         shape = self.table.get(name)
         if shape is None:
@@ -58,10 +58,10 @@ class PartShapes:
         return shape
 
     def count(self, prefix: str) -> int:
-        """How many numbered children there are: names that begin `prefix0.`, `prefix1.` and so on.
+        """Number of numbered children: names that begin with `prefix0.`, `prefix1.` and so on.
 
         Raises:
-            CheckpointError: The numbers leave one out.
+            CheckpointError: A number is missing.
         """
         number = re.compile(re.escape(prefix) + r"(\d{1,4})\.")
         found = {int(match.group(1)) for match in map(number.match, self.table) if match}
@@ -73,12 +73,12 @@ class PartShapes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorFile:
-    """A safetensors file whose header was read and found to agree with its size.
+    """A safetensors file whose header agrees with its size.
 
     Args:
         path: The file.
         shapes: Shape of every tensor by name.
-        metadata: The header's own entries, such as those of the modelspec.
+        metadata: Metadata entries of the header, such as those of the modelspec.
     """
 
     path: Path
@@ -90,7 +90,7 @@ class TensorFile:
         """Read the header of a file.
 
         Raises:
-            CheckpointError: It is no safetensors file: truncated, pickled, or with a header that lies.
+            CheckpointError: The file is not safetensors: truncated, pickled, or with a wrong header.
         """
         try:
             with safe_open(path, framework="pt") as file:
@@ -104,17 +104,17 @@ class TensorFile:
         return cls(path=path, shapes=shapes, metadata=metadata)
 
     def under(self, prefix: str, part: str) -> PartShapes:
-        """Shapes of the tensors whose names begin with `prefix`; of `""`, those of a network without a prefix."""
+        """Shapes of the tensors whose names begin with `prefix`; for `""`, those of a network without a prefix."""
         return PartShapes(
             where=f"The {part} in {str(self.path)!r}",
             table={name.removeprefix(prefix): self.shapes[name] for name in self._names(prefix)},
         )
 
     def read(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors that `under` tells the shapes of, in the file's dtypes.
+        """The tensors whose shapes `under` returns, in the file's dtypes.
 
         Raises:
-            CheckpointError: The file has changed since it was opened, or has tensors that torch cannot hold.
+            CheckpointError: The file has changed since it was opened, or torch cannot hold its tensors.
         """
         try:
             with safe_open(self.path, framework="pt") as file:

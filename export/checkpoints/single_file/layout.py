@@ -1,4 +1,4 @@
-"""How one kind of network is stored in single files: a config from shapes, and names as diffusers has them."""
+"""How one kind of network is stored in single files: the config from shapes, and the conversion to diffusers' names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ConvertedState:
     """A state dict in diffusers' or transformers' names.
 
     Args:
-        state: What the network loads.
-        unused: Names of the file's tensors that went nowhere.
+        state: State dict that the network loads.
+        unused: Names of the file's tensors that were not used.
     """
 
     state: State
@@ -31,10 +31,10 @@ class Layout:
     """One kind of network in one way of storing it.
 
     Args:
-        evidence: Name of a tensor, the part's prefix left out, that nothing else has.
-        config: The config that shapes are evidence for, in the keys of diffusers or transformers. What shapes
-            cannot show is the published value where all published models of the kind have the same, else left out.
-        convert: Tensors, config and the network without weights to the network's own names.
+        evidence: Name, without the part's prefix, of a tensor that only this layout has.
+        config: Infers the config from shapes, in the keys of diffusers or transformers. A value that shapes cannot show
+            is the one that all published models share, else left out.
+        convert: Converts tensors to the network's names, given the config and the network without weights.
     """
 
     evidence: str
@@ -43,6 +43,6 @@ class Layout:
 
 
 def unused_names(state: State, converted: State) -> tuple[str, ...]:
-    """Names of tensors of `state` that no tensor of `converted` is, or is a view of from the start."""
+    """Names in `state` of tensors that share their storage's start with no tensor of `converted`."""
     kept = {tensor.data_ptr() for tensor in converted.values()}
     return tuple(name for name, tensor in state.items() if tensor.data_ptr() not in kept)

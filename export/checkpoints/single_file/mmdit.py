@@ -10,7 +10,7 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
 
-# Every published model of the kind has heads of 64 channels.
+# Every published model of this kind has heads of 64 channels.
 HEAD_WIDTH = 64
 
 
@@ -48,7 +48,7 @@ def convert_mmdit(state: State, config: Mapping[str, Any], network: Any) -> Conv
     from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 
     left = dict(state)
-    # it takes what it uses out of the dictionary it is given
+    # it removes what it uses from its argument
     converted = convert_sd3_transformer_checkpoint_to_diffusers(left)
     return ConvertedState(state=converted, unused=tuple(left))
 

@@ -1,4 +1,7 @@
-"""What a single file's denoiser predicts: by evidence, by the user's word, else by asking. `global_step` is neither."""
+"""Prediction type of a single file's denoiser: by evidence or the user's option, else refused with a question.
+
+The tensor `global_step` is no evidence.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,29 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.family import FLOW, Family
 from latentlink.export.checkpoints.single_file.header import TensorFile
 
-# A tensor of this name is the custom of v-prediction finetunes; the second says that they were trained down to a
+# By convention, v-prediction finetunes hold a tensor with the first name; the second marks training down to a
 # signal-to-noise ratio of zero (https://arxiv.org/abs/2305.08891).
 V_PREDICTION = "v_pred"
 ZERO_SNR = "ztsnr"
 
-# Preconditioning of https://arxiv.org/abs/2206.00364, which no sampler here has.
+# Preconditioning of https://arxiv.org/abs/2206.00364, which no sampler here supports.
 EDM = ("edm_mean", "edm_vpred.sigma_max")
 
-# https://github.com/Stability-AI/ModelSpec: what tools write into the header.
+# https://github.com/Stability-AI/ModelSpec: metadata that tools write into the header.
 METADATA = "modelspec.prediction_type"
 METADATA_VALUES = {"epsilon": "epsilon", "v": "v_prediction"}
 
 
 def find_prediction(file: TensorFile, family: Family, override: str | None) -> str:
-    """The prediction type of a file's denoiser: a key of `family.training`.
+    """Prediction type of a file's denoiser: a key of `family.training`.
 
     Args:
         file: The file.
-        family: What it was recognised as.
-        override: What the user said with `--prediction`.
+        family: The family it was recognised as.
+        override: Value of the user's `--prediction`, if any.
 
     Raises:
-        CheckpointError: The evidence contradicts itself or the user, or does not suffice.
+        CheckpointError: The evidence contradicts itself or the user's option, or does not suffice.
     """
     for name in EDM:
         if name in file.shapes:
@@ -73,7 +76,7 @@ def find_prediction(file: TensorFile, family: Family, override: str | None) -> s
 
 
 def zero_snr(file: TensorFile) -> bool:
-    """Whether the noise levels go up to a signal-to-noise ratio of zero."""
+    """Whether the model was trained down to a signal-to-noise ratio of zero."""
     return ZERO_SNR in file.shapes
 
 

@@ -1,4 +1,4 @@
-"""What a single file holds, by the names and shapes of its tensors."""
+"""Recognising the contents of a single file by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latentlink.export.checkpoints.single_file.family import Family, Slot
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.layout import Layout
 
-# Files that people mistake for models: part of a tensor's name, and what has such.
+# Files that are mistaken for models: part of a tensor's name, and what has such tensors.
 OTHERS: Mapping[str, str] = {
     "lora_": "a LoRA",
     ".lora_A.": "a LoRA",
@@ -28,13 +28,13 @@ OTHERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPart:
-    """A part that a file holds.
+    """A part of a model in a file.
 
     Args:
-        cls: Its class.
-        prefix: What its tensors' names begin with.
-        layout: The layout they are in.
-        config: Its config, from shapes.
+        cls: Name of its class.
+        prefix: Prefix of its tensors' names.
+        layout: Layout of its tensors.
+        config: Config inferred from shapes.
     """
 
     cls: str
@@ -45,11 +45,11 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a file holds.
+    """Contents of a file.
 
     Args:
-        family: The family, or None of a VAE alone.
-        parts: Every part found, by its name as in `model_index.json`.
+        family: The family; None for a VAE alone.
+        parts: Every part found, by its name in `model_index.json`.
     """
 
     family: Family | None
@@ -60,7 +60,7 @@ def recognise(file: TensorFile) -> Contents:
     """Find the parts of a model in a file.
 
     Raises:
-        CheckpointError: It is none of the models known, or its parts do not fit together.
+        CheckpointError: The model is unknown, or its parts do not fit together.
     """
     known = []
     for family in FAMILIES:
@@ -77,7 +77,7 @@ def recognise(file: TensorFile) -> Contents:
         known.append((family, denoiser))
     if known:
         raise CheckpointError(
-            f"The denoiser in {str(file.path)!r} is of no family that is read as a single file: it has "
+            f"The denoiser in {str(file.path)!r} is of no family that is supported as a single file: it has "
             f"{_values(known[0][1].config, {k: v for family, _ in known for k, v in family.fits.items()})}; known are "
             + "; ".join(f"{family.title} ({_values(family.fits, family.fits)})" for family, _ in known)
             + ".",
@@ -109,11 +109,11 @@ def _guess(file: TensorFile) -> str:
         if any(needle in name for name in file.shapes):
             return what
     examples = ", ".join(repr(name) for name in sorted(file.shapes)[:3])
-    return f"tensors of no layout that is known here, such as {examples}" if examples else "no tensors"
+    return f"tensors of an unknown layout, such as {examples}" if examples else "no tensors"
 
 
 def _check_widths(file: TensorFile, family: Family, parts: Mapping[str, StoredPart]) -> None:
-    """Refuse parts that cannot have been trained together."""
+    """Refuse parts whose widths do not fit together."""
     for what, expected, actual in _pairs(family, parts):
         if expected != actual:
             raise CheckpointError(

@@ -1,4 +1,4 @@
-"""A single file as a checkpoint: configs from evidence, networks converted, tokenizers from elsewhere."""
+"""A single file as a checkpoint: configs from evidence, converted networks, tokenizers from another place."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class SingleFile:
     """A single file.
 
     Args:
-        file: Its header.
-        contents: What it holds.
-        prediction: What its denoiser predicts, or None of a VAE alone.
-        tokenizer: Where the user says that the tokenizers are.
+        file: Header of the file.
+        contents: Parts that it holds.
+        prediction: Prediction type of its denoiser; None for a VAE alone.
+        tokenizer: Folder of tokenizers named by the user, if any.
     """
 
     file: TensorFile
@@ -42,12 +42,12 @@ class SingleFile:
 
     @property
     def absent(self) -> frozenset[str]:
-        """None: every part that it names must be there."""
+        """Empty: every part that the family needs must be present."""
         return frozenset()
 
     @classmethod
     def open(cls, path: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> SingleFile:
-        """Find out what a file holds.
+        """Recognise the contents of a file.
 
         Args:
             path: The file.
@@ -55,7 +55,7 @@ class SingleFile:
             tokenizer: Folder of tokenizers named by the user, if any.
 
         Raises:
-            CheckpointError: It is no safetensors file, none of the models known, or does not say enough about itself.
+            CheckpointError: The file is not safetensors, its model is unknown, or its evidence does not suffice.
         """
         file = TensorFile.open(path)
         contents = recognise(file)
@@ -64,7 +64,7 @@ class SingleFile:
 
     @property
     def classes(self) -> Mapping[str, str]:
-        """Class name of every part, those of the family's scheduler and tokenizers too."""
+        """Class name of every part, including the family's scheduler and tokenizers."""
         classes = {part: found.cls for part, found in self.contents.parts.items()}
         if (family := self.contents.family) is not None:
             classes |= {part: cls for part, (cls, _) in family.tokenizers.items()}
@@ -73,14 +73,14 @@ class SingleFile:
 
     @property
     def index(self) -> Mapping[str, Any]:
-        """What the family's published `model_index.json` says besides the classes."""
+        """The other entries of the family's published `model_index.json`."""
         return {} if self.contents.family is None else self.contents.family.index
 
     def config(self, part: str) -> Mapping[str, Any]:
-        """What shapes, keys and the user's answers say about a part.
+        """The config of a part, inferred from shapes, keys and the user's options.
 
         Raises:
-            CheckpointError: The file does not hold it.
+            CheckpointError: The file does not hold the part.
         """
         family = self.contents.family
         if part == "scheduler" and family is not None:
@@ -95,7 +95,7 @@ class SingleFile:
         """A part as a `cls` in float32 and eval mode.
 
         Raises:
-            CheckpointError: The file does not hold it, or not as a `cls`.
+            CheckpointError: The file does not hold the part, or not as a `cls`.
         """
         found = self._found(part)
         return assemble(
@@ -106,7 +106,7 @@ class SingleFile:
         )
 
     def folder(self, part: str) -> Path:
-        """A folder with the files of a tokenizer: from where the user says, else from the Hub's local cache.
+        """A folder with the files of a tokenizer: the user's, else one from the Hub's local cache.
 
         Raises:
             CheckpointError: There is none.
@@ -119,7 +119,7 @@ class SingleFile:
         folder = find_tokenizer(self.tokenizer, part, kind) if self.tokenizer else cached_tokenizer(part, kind)
         if pad is None or pad_token(folder) == pad:
             return folder
-        # one vocabulary serves several encoders, which were trained with different padding
+        # several encoders share a vocabulary, but were trained with different padding tokens
         self._scratch.append(TemporaryDirectory(prefix="latentlink-"))
         return with_pad_token(folder, pad, Path(self._scratch[-1].name))
 
@@ -129,7 +129,7 @@ class SingleFile:
         if predicts != FLOW:
             config["prediction_type"] = predicts
         if zero_snr(self.file):
-            # sampling has to begin at the last timestep then, which leading spacing leaves out
+            # sampling must then begin at the last timestep, which leading spacing leaves out
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config
 

@@ -13,7 +13,7 @@ BLOCK = "encoder.block.0.layer."
 
 
 def t5_config(shapes: PartShapes) -> dict[str, Any]:
-    """The config of a T5EncoderModel of version 1.1, whose feed-forward is gated."""
+    """The config of a T5EncoderModel of version 1.1, which has a gated feed-forward layer."""
     vocabulary, width = shapes.of("shared.weight", 2)
     buckets, heads = shapes.of(f"{BLOCK}0.SelfAttention.relative_attention_bias.weight", 2)
     inner = shapes.of(f"{BLOCK}0.SelfAttention.q.weight", 2)[0]
@@ -33,8 +33,8 @@ def t5_config(shapes: PartShapes) -> dict[str, Any]:
 
 
 def convert_t5(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
-    """A T5 encoder: its names are transformers', the embedding under both of its names."""
-    # the older encoders' files keep the embedding once
+    """A T5 encoder in transformers' names, with the embedding under both of its names."""
+    # some files hold the embedding once
     return ConvertedState(state={"encoder.embed_tokens.weight": state["shared.weight"], **state})
 
 

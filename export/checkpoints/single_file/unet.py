@@ -11,11 +11,11 @@ from latentlink.export.checkpoints.single_file.layout import ConvertedState, Lay
 
 LDM_PREFIX = "model.diffusion_model."
 
-# Heads are not in shapes. UNets that project with convolutions were trained with 8 heads a block, those that project
-# linearly with heads of 64 channels (the published training configs of Stable Diffusion 1, 2 and XL).
+# Shapes do not show heads. UNets with convolutional projections were trained with 8 heads a block, those with linear
+# projections with heads of 64 channels (the published training configs of Stable Diffusion 1, 2 and XL).
 HEADS, HEAD_WIDTH = 8, 64
 
-# Sinusoids a size id becomes, in every published UNet that reads size ids.
+# Width of the sinusoidal embedding of a size id, in every published UNet that reads size ids.
 SIZE_EMBEDDING = 256
 
 
@@ -35,7 +35,7 @@ def ldm_unet_config(shapes: PartShapes) -> dict[str, Any]:
         raise CheckpointError(
             f"{shapes.where} has no attention to text; expected some in its middle and in its levels."
         )
-    # a level without attention has no depth; diffusers takes the last level's for the middle
+    # a level without attention has no depth; diffusers uses the last level's depth for the middle block
     depths = [depth or 1 for _, _, depth in levels]
     depths[-1] = levels[-1][2] or mid
     prefix = f"input_blocks.{1 + last_with_attention * (levels[0][1] + 1)}.1."
@@ -61,7 +61,7 @@ def ldm_unet_config(shapes: PartShapes) -> dict[str, Any]:
 
 
 def _levels(shapes: PartShapes) -> list[tuple[int, int, int]]:
-    """(width, layers, transformer depth or 0) of each level of the way down."""
+    """(width, layers, transformer depth or 0) of each level of the downward path."""
     levels: list[list[tuple[int, int]]] = [[]]
     for number in range(1, shapes.count("input_blocks.")):
         block = f"input_blocks.{number}"

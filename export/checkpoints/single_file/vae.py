@@ -1,6 +1,6 @@
 """VAEs in the layout of CompVis' latent-diffusion, and diffusers' own where a VAE is a file by itself.
 
-The affine (scaling, shift, mean, std) is in no tensor of these files, so no config made here states it.
+The affine (scaling, shift, mean, std) is in no tensor of these files, so the configs made here do not state it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State, unused_names
 
-# What a VAE's file holds besides its networks: the loss of its training, a moving average.
+# Prefixes of the VAE's networks. A file may also hold the training loss and a moving average.
 NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 
-# Names of attention that diffusers had before 0.18; published files still have them.
+# Attention names in diffusers before 0.18; published files still use them.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -32,7 +32,7 @@ def diffusers_vae_config(shapes: PartShapes) -> dict[str, Any]:
 def _config(shapes: PartShapes, down: str, resnets: str, attention: str) -> dict[str, Any]:
     if any(name.startswith("bn.") for name in shapes.table):
         raise CheckpointError(
-            f"{shapes.where} keeps mean and variance of its latents as a batch norm (FLUX.2's VAE does); expected a "
+            f"{shapes.where} stores mean and variance of its latents as a batch norm, as FLUX.2's VAE does; expected a "
             "VAE whose affine is a scaling and a shift.",
         )
     levels = shapes.count(down)
@@ -41,7 +41,7 @@ def _config(shapes: PartShapes, down: str, resnets: str, attention: str) -> dict
     if moments != 2 * latent:
         raise CheckpointError(
             f"{shapes.where} encodes to {moments} channels and decodes from {latent}; expected mean and log-variance, "
-            "twice as many to encode to.",
+            "twice as many channels to encode to.",
             remedy="Only VAEs with a Gaussian posterior are read (AutoencoderKL).",
         )
     return {
@@ -63,7 +63,7 @@ def _networks(state: State) -> State:
 
 
 def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
-    """A VAE's tensors from the original names to diffusers'."""
+    """A VAE's tensors, converted from the original names to diffusers'."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
     kept = _networks(state)
@@ -72,7 +72,7 @@ def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> Co
 
 
 def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
-    """A VAE's tensors in diffusers' names, old ones renamed."""
+    """A VAE's tensors in diffusers' names, with old names renamed."""
     converted = {}
     for name, tensor in _networks(state).items():
         head, dot, tail = name.rpartition(".")

@@ -40,7 +40,7 @@ def test_a_side_of_ours_is_a_bundle_a_target_and_settings(text: str, expected: O
         ("sd15+step_cache=0", r"step_cache is '0' in .*; expected a whole number of at least 1"),
         ("sd15+step_cache=two", "step_cache is 'two'"),
         ("sd15+step_cache=2@ort-cpu", "step_cache is '2@ort-cpu'"),
-        ("sd15+step_cache=2+step_cache=3", "says step_cache twice; expected it once"),
+        ("sd15+step_cache=2+step_cache=3", "sets step_cache twice; expected once"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_with_how_to_write_it(text: str, message: str) -> None:
@@ -68,7 +68,7 @@ def test_titles_name_the_target_and_what_else_tells_sides_apart(asked: Sequence[
 @pytest.mark.parametrize(
     ("asked", "kind", "message"),
     [
-        (["demo", "demo@auto"], UsageError, "demo on target auto is asked for twice"),
+        (["demo", "demo@auto"], UsageError, "demo on target auto is given twice"),
         (["demo-tiny"], UsageError, "demo-tiny has no denoiser; expected a bundle that draws pictures"),
         (["no-such-bundle"], UsageError, "'no-such-bundle' does not exist; expected the folder of a bundle"),
         (["demo@openvino-cpu"], PreflightError, "demo has no openvino-cpu engine"),

@@ -26,5 +26,5 @@ def test_what_generate_refuses_is_refused_in_its_words(setting: str, value: int 
 
 def test_a_process_that_fails_without_a_word_is_told_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    with pytest.raises(LatentLinkError, match="latentlink generate ended with exit status 1: it said nothing"):
+    with pytest.raises(LatentLinkError, match="latentlink generate ended with exit status 1: no output"):
         measure._cold("demo", "a red circle", {})

@@ -43,7 +43,7 @@ def test_without_a_gpu_it_ends_with_5_and_one_sentence_before_anything_is_built(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--checks-only", "--speed-only"], "leave nothing to do"),
+        (["--checks-only", "--speed-only"], "exclude each other"),
         (["--targets", "tensorrt,ort-cpu"], "'ort-cpu' is no target for GPUs; expected some of tensorrt, tensorrt-rtx"),
         (["--targets", ""], "'' is no target"),
     ],

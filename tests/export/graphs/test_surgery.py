@@ -156,7 +156,7 @@ def test_a_graph_that_is_called_twice_is_no_component(graph: PlainGraph, tmp_pat
 
 
 def test_inputs_that_the_graph_does_not_have_are_refused(graph: PlainGraph) -> None:
-    with pytest.raises(CheckpointError, match=r"reads timestep, x, but a model of its family is given text, x"):
+    with pytest.raises(CheckpointError, match=r"reads timestep, x, but a model of its family reads text, x"):
         stand_in(graph)(torch.randn(1, 3, 2, 2), text=torch.zeros(1))
 
 

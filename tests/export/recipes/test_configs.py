@@ -81,12 +81,16 @@ def test_a_size_that_is_none_is_refused(changed: Changed, size: object) -> None:
 @pytest.mark.parametrize(
     ("size", "config", "found"),
     [
-        ("tiny-sd1", {"in_channels": 8}, "reads 8 channels, as one that edits a picture does; expected 4, .* or 9"),
-        ("tiny-sd2", {"in_channels": 5}, "reads 5 channels, as one that is told depth does; expected 4"),
+        ("tiny-sd1", {"in_channels": 8}, "reads 8 channels, as for editing pictures; expected 4, .* or 9"),
+        ("tiny-sd2", {"in_channels": 5}, "reads 5 channels, as for a depth condition; expected 4"),
         ("tiny-sdxl", {"in_channels": 7}, "reads 7 channels; expected 4"),
         ("tiny-sdxl-refiner", {"in_channels": 9}, "reads 9 channels; expected 4, those of the VAE's latent\\."),
-        ("tiny-sd1", {"class_embed_type": "timestep"}, "class_embed_type 'timestep'; expected .* told no class"),
-        ("tiny-sd1", {"num_class_embeds": 1000}, "num_class_embeds 1000; expected .* told no class"),
+        (
+            "tiny-sd1",
+            {"class_embed_type": "timestep"},
+            "class_embed_type 'timestep'; expected .* without class",
+        ),
+        ("tiny-sd1", {"num_class_embeds": 1000}, "num_class_embeds 1000; expected .* without class"),
     ],
 )
 def test_a_unet_that_reads_what_no_port_carries_is_refused(

@@ -59,7 +59,7 @@ def test_a_model_cached_in_part_says_what_it_lacks(tiny: Path, cache: Callable[[
     snapshot = cache("some-org/partial", tiny)
     (snapshot / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     checkpoint = Checkpoint.open("some-org/partial", PLAIN)
-    with pytest.raises(CheckpointError, match="holds no weights that are read here"):
+    with pytest.raises(CheckpointError, match="holds no supported weights"):
         checkpoint.network("unet", UNet2DConditionModel)
 
 

@@ -122,7 +122,7 @@ def test_a_checkpoint_with_weights_is_not_taken_for_graphs(tiny: Path, tiny_onnx
 
 
 def test_a_space_of_its_own_needs_a_name_from_the_user(tiny_onnx: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"Say so with --space"):
+    with pytest.raises(CheckpointError, match=r"Name it with --space"):
         export_checkpoint(tiny_onnx, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -160,7 +160,7 @@ def test_a_missing_file_is_named(copy: Path, missing: str) -> None:
 
 def test_a_config_of_another_class_is_refused(copy: Path) -> None:
     (copy / "unet" / "config.json").write_text('{"block_out_channels": [4], "down_block_types": ["NoBlock"]}')
-    with pytest.raises(CheckpointError, match=r"unet/config\.json is no config of a UNet2DConditionModel"):
+    with pytest.raises(CheckpointError, match=r"unet/config\.json is not a config of a UNet2DConditionModel"):
         read(copy, "unet")
 
 
@@ -198,12 +198,12 @@ def old_operators(model: onnx.ModelProto) -> None:
     [
         ("unet", fixed, r"reads sample of shape \[2, 4, free, free\]; expected free dimensions \[0, 2, 3\]"),
         ("unet", whole_timesteps, "timestep as int64; expected a float"),
-        ("unet", other_input, r"reads mid_block, which an export of Optimum has not"),
+        ("unet", other_input, r"reads mid_block; an export by Optimum reads"),
         ("unet", other_output, "writes result; expected out_sample"),
         ("unet", old_operators, "opset 14; expected 18"),
         ("vae_decoder", fixed, r"reads latent_sample of shape \[2"),
         ("vae_decoder", other_output, "writes result; expected sample"),
-        ("vae_encoder", sampled, "writes latent_sample, a latent that it has drawn already"),
+        ("vae_encoder", sampled, "writes latent_sample, a latent sampled inside the graph"),
         ("vae_encoder", other_output, "writes result; expected latent_parameters"),
         ("text_encoder", fixed, r"reads input_ids of shape \[2, free\]"),
     ],
