@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from latentlink.calibration.quality import Pictures
+from latentlink.calibration.picture_quality import PictureBatch
 from latentlink.engine.quality import Quality
 from latentlink.runtime import Pipeline
 from latentlink.runtime.sessions import Session
@@ -25,7 +25,7 @@ class Judge:
     """
 
     prompts: tuple[str, ...]
-    right: Callable[[int, Pictures], bool]
+    right: Callable[[int, PictureBatch], bool]
 
     def count(self, pipe: Pipeline, *, steps: int | None, session: Session | None = None, step_cache: int = 1) -> int:
         """How many pictures show their prompts; picture n takes the noise of seed n.

@@ -14,7 +14,7 @@ from latentlink.calibration.balance import balances_of
 from latentlink.calibration.layers import layers_of
 from latentlink.calibration.observers import Histogram
 from latentlink.calibration.recording import Recording
-from latentlink.calibration.taps import Runner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
+from latentlink.calibration.taps import GraphRunner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
 from latentlink.files import atomic_file
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ DONE = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Observed:
+class Observations:
     """What the activations of a denoiser's layers are like.
 
     Args:
@@ -48,7 +48,7 @@ def observe(
     *,
     threads: int | None = None,
     on_done: Callable[[str, int, int], object] = lambda phase, done, total: None,
-) -> Observed:
+) -> Observations:
     """Run the recorded steps twice.
 
     Args:
@@ -62,12 +62,14 @@ def observe(
     total = sum(1 for _ in recording.samples())
     taps = taps_of(layers_of(load()), outputs=True)
 
-    def opened(add: Callable[[ir.Model], None]) -> Runner:
+    def opened(add: Callable[[ir.Model], None]) -> GraphRunner:
         model = load()
         add(model)
-        return Runner(model, source, threads)
+        return GraphRunner(model, source, threads)
 
-    def passed(phase: str, path: Path, run: Callable[[], Runner], state: dict[str, NDArray[Any]], see: _See) -> None:
+    def passed(
+        phase: str, path: Path, run: Callable[[], GraphRunner], state: dict[str, NDArray[Any]], see: _See
+    ) -> None:
         """One pass from where the state is."""
         begin = int(state.get(DONE, 0))
         if begin >= total:
@@ -113,10 +115,10 @@ def observe(
         counts,
         lambda runner, sample, number: see_samples(runner, sample, number, histograms),
     )
-    return Observed(balances=balances, histograms=histograms)
+    return Observations(balances=balances, histograms=histograms)
 
 
-_See = Callable[[Runner, Mapping[str, NDArray[Any]], int], None]
+_See = Callable[[GraphRunner, Mapping[str, NDArray[Any]], int], None]
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

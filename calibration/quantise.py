@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
 from latentlink.calibration.layers import layers_of
-from latentlink.calibration.observe import Observed, observe
+from latentlink.calibration.observe import Observations, observe
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.calibration.options import Asked, float32_denoiser, opened_export
+from latentlink.calibration.picture_quality import pictures_of, quality_of
 from latentlink.calibration.qdq import quantise
-from latentlink.calibration.quality import pictures_of, quality_of
+from latentlink.calibration.quantise_options import CalibrationOptions, float32_denoiser, open_float32_export
 from latentlink.calibration.recording import Recording, runs_of
-from latentlink.calibration.sensitivity import Cost, add_twins, costs_of, keep_list, step_quality
-from latentlink.calibration.taps import Runner
+from latentlink.calibration.sensitivity import LayerCost, add_twins, costs_of, keep_list, step_quality
+from latentlink.calibration.taps import GraphRunner
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders import Options
+from latentlink.engine.builders import BuildOptions
 from latentlink.engine.bundle import Bundle, EngineEntry, Manifest, is_bundle, write_bundle
-from latentlink.engine.quality import Quality
-from latentlink.engine.quality.agreement import agreement
+from latentlink.engine.quality import Quality, measure_agreement
 from latentlink.errors import BuildError
 from latentlink.files import replacing_directory
 from latentlink.runtime import Pipeline, load
@@ -50,12 +49,12 @@ MOST_KEPT = 0.25
 EVERY = 4
 """Of the recorded steps, those on which the layers are compared: the fourth, and so on."""
 
-Told = Callable[[str, int, int], object]
+OnPhase = Callable[[str, int, int], object]
 """Called with what is done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
+class CalibrationResult:
     """What became of it.
 
     Args:
@@ -68,7 +67,7 @@ class Calibrated:
 
     manifest: Manifest
     quality: Quality
-    costs: tuple[Cost, ...]
+    costs: tuple[LayerCost, ...]
     kept: frozenset[str]
     step_snr: float
 
@@ -76,11 +75,11 @@ class Calibrated:
 def calibrate_export(
     exported: str | Path,
     out: str | Path,
-    asked: Asked,
+    options: CalibrationOptions,
     *,
     target: Format | None = None,
-    told: Told = lambda phase, done, total: None,
-) -> Calibrated:
+    on_phase: OnPhase = lambda phase, done, total: None,
+) -> CalibrationResult:
     """Quantise the denoiser of an export.
 
     What was recorded and observed lies beside `out` until it is done, so that the same call goes on where an
@@ -99,18 +98,23 @@ def calibrate_export(
         BundleError: It is damaged.
         BuildError: The quantised denoiser does not reach the gate.
     """
-    source = opened_export(exported, out)
+    source = open_float32_export(exported, out)
     path = Path(out).absolute()
     key: dict[str, Any] = {"files": {name: file.sha256 for name, file in source.manifest.files.items()}}
-    key |= {"asked": [asked.prompts, asked.count, asked.steps, asked.seed]}
+    key |= {"asked": [options.prompts, options.count, options.steps, options.seed]}
     work = path.with_name(f".{path.name}.calibration-{digest(key)}")
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "reference").exists():
-        told("building the reference", 0, 1)
-        build_bundle(exported, work / "reference", options=Options(precision="fp32"))
-    with load(work / "reference", target="ort-cpu", threads=asked.threads, verify=False) as pipe:
-        done = _Work(
-            source=source, pipe=pipe, work=work, asked=asked, told=told, target=target or FORMATS[asked.precision]
+        on_phase("building the reference", 0, 1)
+        build_bundle(exported, work / "reference", options=BuildOptions(precision="fp32"))
+    with load(work / "reference", target="ort-cpu", threads=options.threads, verify=False) as pipe:
+        done = _Calibration(
+            source=source,
+            pipe=pipe,
+            work=work,
+            options=options,
+            on_phase=on_phase,
+            target=target or FORMATS[options.precision],
         )
         found = done.write(path)
     shutil.rmtree(work)
@@ -118,7 +122,7 @@ def calibrate_export(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class _Calibration:
     """A calibration under way; the arguments are those of `calibrate_export`.
 
     Args:
@@ -129,8 +133,8 @@ class _Work:
     source: Bundle
     pipe: Pipeline
     work: Path
-    asked: Asked
-    told: Told
+    options: CalibrationOptions
+    on_phase: OnPhase
     target: Format
 
     @property
@@ -144,43 +148,43 @@ class _Work:
 
         return ir.load(self.source.file(self.entry.path))
 
-    def write(self, out: Path) -> Calibrated:
+    def write(self, out: Path) -> CalibrationResult:
         """All of it."""
-        asked = self.asked
-        recording = Recording(self.work, runs_of(self.pipe, asked.count))
+        options = self.options
+        recording = Recording(self.work, runs_of(self.pipe, options.count))
         recording.record(
             self.pipe,
-            asked.prompts,
-            steps=asked.steps,
-            seed=asked.seed,
-            on_done=lambda done, total: self.told("generating", done, total),
+            options.prompts,
+            steps=options.steps,
+            seed=options.seed,
+            on_done=lambda done, total: self.on_phase("generating", done, total),
         )
         observed = observe(
             self.load,
             self.source.file(self.entry.path),
             recording,
             self.work,
-            threads=asked.threads,
-            on_done=lambda phase, done, total: self.told(f"observing {phase}", done, total),
+            threads=options.threads,
+            on_done=lambda phase, done, total: self.on_phase(f"observing {phase}", done, total),
         )
         scales = {
-            name: OBSERVERS[asked.observer](histogram, self.target) for name, histogram in observed.histograms.items()
+            name: OBSERVERS[options.observer](histogram, self.target) for name, histogram in observed.histograms.items()
         }
         costs = self._costs(recording, observed, scales)
         kept, step_snr = self._kept(recording, observed, scales, costs)
         graph = self._quantised(observed, scales, kept, self.work / "model.onnx")
         quality = self._quality(graph)
-        if missed := quality.missed():
+        if missed := quality.shortfall_summary():
             worst = ", ".join(f"{cost.layer} ({cost.operator}, {cost.sqnr:.1f} dB)" for cost in costs[:5])
             raise BuildError(
-                f"The denoiser in {asked.precision} does not reach the gate: {missed}. The layers that lose most: "
+                f"The denoiser in {options.precision} does not reach the gate: {missed}. The layers that lose most: "
                 f"{worst}.",
                 remedy="Calibrate with more prompts (--count), another --observer or the other precision.",
             )
         manifest = self._export(out, graph, quality, recording)
-        return Calibrated(manifest=manifest, quality=quality, costs=costs, kept=kept, step_snr=step_snr)
+        return CalibrationResult(manifest=manifest, quality=quality, costs=costs, kept=kept, step_snr=step_snr)
 
-    def _costs(self, recording: Recording, observed: Observed, scales: dict[str, float]) -> tuple[Cost, ...]:
+    def _costs(self, recording: Recording, observed: Observations, scales: dict[str, float]) -> tuple[LayerCost, ...]:
         import onnx_ir as ir
 
         model = self.load()
@@ -189,22 +193,22 @@ class _Work:
         add_twins(model, layers, scales, self.target)
         path = self.work / "twins.onnx"
         ir.save(model, path, external_data=f"{path.name}.data")
-        runner = Runner(path, path, self.asked.threads)
+        runner = GraphRunner(path, path, self.options.threads)
         samples, runs = list(recording.samples(every=EVERY)), []
         for sample in samples:
             runs.append(runner(sample))
-            self.told("comparing layers", len(runs), len(samples))
+            self.on_phase("comparing layers", len(runs), len(samples))
         _remove(path)
         return costs_of(layers, runs)
 
     def _kept(
-        self, recording: Recording, observed: Observed, scales: dict[str, float], costs: Sequence[Cost]
+        self, recording: Recording, observed: Observations, scales: dict[str, float], costs: Sequence[LayerCost]
     ) -> tuple[frozenset[str], float]:
         wanted = self._denoised(self.source.file(self.entry.path), recording)
         path = self.work / "kept.onnx"
 
         def quality(kept: frozenset[str]) -> float:
-            self.told("choosing layers", len(kept), len(costs))
+            self.on_phase("choosing layers", len(kept), len(costs))
             return step_quality(wanted, self._denoised(self._quantised(observed, scales, kept, path), recording))
 
         found = keep_list(costs, LEAST_STEP_SNR, quality, most=MOST_KEPT)
@@ -215,10 +219,10 @@ class _Work:
         """What a graph makes of some of the recorded steps: D, as the sampler goes on with it."""
         ports = self.source.manifest.components["denoiser"].outputs
         output = next(port.tensor for port in ports if port.kind == "latent" and port.slot == "denoised")
-        run = Runner(graph, graph, self.asked.threads)
+        run = GraphRunner(graph, graph, self.options.threads)
         return [run(sample)[output] for sample in recording.samples(every=EVERY)]
 
-    def _quantised(self, observed: Observed, scales: dict[str, float], kept: frozenset[str], path: Path) -> Path:
+    def _quantised(self, observed: Observations, scales: dict[str, float], kept: frozenset[str], path: Path) -> Path:
         import onnx_ir as ir
 
         model = self.load()
@@ -230,18 +234,18 @@ class _Work:
         return path
 
     def _quality(self, graph: Path) -> Quality:
-        prompts = [self.asked.prompts[-1 - number % len(self.asked.prompts)] for number in range(PICTURES)]
-        seed = self.asked.seed + GATE_SEED
-        self.told("comparing pictures", 0, 2)
-        reference = pictures_of(self.pipe, prompts, seed=seed, steps=self.asked.steps)
-        self.told("comparing pictures", 1, 2)
-        session = open_session(graph, "ort-cpu", threads=self.asked.threads)
-        steps = self.asked.steps
+        prompts = [self.options.prompts[-1 - number % len(self.options.prompts)] for number in range(PICTURES)]
+        seed = self.options.seed + GATE_SEED
+        self.on_phase("comparing pictures", 0, 2)
+        reference = pictures_of(self.pipe, prompts, seed=seed, steps=self.options.steps)
+        self.on_phase("comparing pictures", 1, 2)
+        session = open_session(graph, "ort-cpu", threads=self.options.threads)
+        steps = self.options.steps
         quality = quality_of(reference, pictures_of(self.pipe, prompts, seed=seed, steps=steps, session=session))
-        if (judge := self.asked.judge) is not None:
-            self.told("judging pictures", 0, 2)
+        if (judge := self.options.judge) is not None:
+            self.on_phase("judging pictures", 0, 2)
             before = judge.count(self.pipe, steps=steps)
-            self.told("judging pictures", 1, 2)
+            self.on_phase("judging pictures", 1, 2)
             after = judge.count(self.pipe, steps=steps, session=session)
             quality = judge.added(quality, reference=before, right=after)
         session.close()
@@ -254,12 +258,12 @@ class _Work:
         pairs = zip(
             self._denoised(graph, recording), self._denoised(self.source.file(self.entry.path), recording), strict=True
         )
-        parity = agreement(pairs, self.target.precision).to_json("float32 onnx")
+        parity = measure_agreement(pairs, self.target.precision).to_json("float32 onnx")
         with replacing_directory(out, is_ours=is_bundle) as folder:
             for name in before.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.source.file(name), folder / name)
-            place = folder / "engines" / "denoiser" / f"onnx-{self.asked.precision}" / "model.onnx"
+            place = folder / "engines" / "denoiser" / f"onnx-{self.options.precision}" / "model.onnx"
             place.parent.mkdir(parents=True, exist_ok=True)
             for file in (graph, graph.with_name(f"{graph.name}.data")):
                 shutil.move(file, place.with_name(file.name))

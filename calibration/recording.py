@@ -43,7 +43,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class GenerationRun:
     """One run of the generate loop, for a batch of prompts.
 
     Args:
@@ -59,7 +59,7 @@ class Run:
     guidance: float = 1.0
 
 
-def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
+def runs_of(pipe: Pipeline, count: int) -> tuple[GenerationRun, ...]:
     """What is run: `count` pictures from text; then some with less and more guidance, from pictures, and around a mask.
 
     Args:
@@ -69,7 +69,7 @@ def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
     size = pipe.sampling.width * pipe.sampling.height // pipe.space.downscale**2
     batch = BATCH if size < LARGE else 1
     runs = [
-        Run(number=number, kind="text", generations=range(first, min(first + batch, count)))
+        GenerationRun(number=number, kind="text", generations=range(first, min(first + batch, count)))
         for number, first in enumerate(range(0, count, batch))
     ]
     first = runs[0].generations
@@ -77,7 +77,7 @@ def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
     if any(engine.component == "vae_encoder" for engine in pipe.engines):
         more += [("img2img", 1.0), ("inpaint", 1.0)]
     runs += [
-        Run(number=len(runs) + number, kind=kind, generations=first, guidance=factor)
+        GenerationRun(number=len(runs) + number, kind=kind, generations=first, guidance=factor)
         for number, (kind, factor) in enumerate(more)
     ]
     return tuple(runs)
@@ -106,7 +106,7 @@ class Recorder:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Kept:
+class _RunRecord:
     """What is kept of a run."""
 
     samples: list[Arrays] = field(default_factory=list)
@@ -121,7 +121,7 @@ class Recording:
         runs: See `runs_of`.
     """
 
-    def __init__(self, folder: Path, runs: Sequence[Run]) -> None:
+    def __init__(self, folder: Path, runs: Sequence[GenerationRun]) -> None:
         self.folder = folder
         self.runs = tuple(runs)
 
@@ -177,7 +177,7 @@ class Recording:
         found = [_load(self._path(run)) for run in self.runs if run.kind == "text"]
         return ranges_of(np.concatenate([one["statistics"] for one in found], axis=1), found[0]["levels"])
 
-    def _start(self, run: Run, pipe: Pipeline) -> dict[str, Any]:
+    def _start(self, run: GenerationRun, pipe: Pipeline) -> dict[str, Any]:
         """Pictures of the first run, and a mask that paints their left half."""
         from PIL import Image
 
@@ -188,15 +188,15 @@ class Recording:
         mask[:, : mask.shape[1] // 2] = 255
         return {"init_image": pictures, "mask_image": Image.fromarray(mask)}
 
-    def _path(self, run: Run) -> Path:
+    def _path(self, run: GenerationRun) -> Path:
         return self.folder / f"run-{run.number:05d}.safetensors"
 
 
 def _recorded(
-    pipe: Pipeline, prompts: Sequence[str], run: Run, given: Mapping[str, Any], steps: int | None, seed: int
+    pipe: Pipeline, prompts: Sequence[str], run: GenerationRun, given: Mapping[str, Any], steps: int | None, seed: int
 ) -> dict[str, NDArray[Any]]:
     finite = Guard.of("on", ())
-    kept = _Kept()
+    kept = _RunRecord()
     first = run.number == 0
     recorders: list[Recorder] = []
 

@@ -26,7 +26,7 @@ NOISE, SIGNAL = "_noise", "_signal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class LayerCost:
     """What quantising one layer costs.
 
     Args:
@@ -85,7 +85,7 @@ def add_twins(model: ir.Model, layers: Sequence[Layer], scales: Mapping[str, flo
             model.graph.outputs.append(value)
 
 
-def costs_of(layers: Sequence[Layer], runs: Sequence[Arrays]) -> tuple[Cost, ...]:
+def costs_of(layers: Sequence[Layer], runs: Sequence[Arrays]) -> tuple[LayerCost, ...]:
     """What every layer costs, the worst first.
 
     Args:
@@ -97,7 +97,7 @@ def costs_of(layers: Sequence[Layer], runs: Sequence[Arrays]) -> tuple[Cost, ...
         noise, signal = (sum(float(run[f"{layer.name}{suffix}"]) for run in runs) for suffix in (NOISE, SIGNAL))
         sqnr = decibel(signal, noise)
         found.append(
-            Cost(
+            LayerCost(
                 layer=layer.name,
                 operator=layer.node.op_type,
                 sqnr=round(sqnr, 2) if math.isfinite(sqnr) else 200.0 if sqnr > 0 else -200.0,
@@ -108,7 +108,7 @@ def costs_of(layers: Sequence[Layer], runs: Sequence[Arrays]) -> tuple[Cost, ...
 
 
 def keep_list(
-    costs: Sequence[Cost], needed: float, quality: Callable[[frozenset[str]], float], *, most: float
+    costs: Sequence[LayerCost], needed: float, quality: Callable[[frozenset[str]], float], *, most: float
 ) -> tuple[frozenset[str], float]:
     """The shortest head of the ranking that has to stay in float32 for the step to be good enough.
 

@@ -105,7 +105,7 @@ def tap_samples(model: ir.Model, taps: Sequence[Tap], factors: Mapping[str, NDAr
         _append(model, f"{tap.value}_sample", *nodes, size, share, stride, start, sample)
 
 
-class Runner:
+class GraphRunner:
     """A graph opened to be run on recorded inputs, a session that keeps no memory between runs.
 
     Args:
@@ -141,7 +141,7 @@ class Runner:
         return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-def see_maxima(run: Runner, inputs: Arrays, maxima: dict[str, NDArray[np.float32]]) -> None:
+def see_maxima(run: GraphRunner, inputs: Arrays, maxima: dict[str, NDArray[np.float32]]) -> None:
     """Take one run's maxima into account: `maxima` by value, `[C]`, in place."""
     for name, array in run(inputs).items():
         value = name.removesuffix("_maxima")
@@ -149,7 +149,7 @@ def see_maxima(run: Runner, inputs: Arrays, maxima: dict[str, NDArray[np.float32
             maxima[value] = np.maximum(maxima[value], array) if value in maxima else array
 
 
-def see_samples(run: Runner, inputs: Arrays, offset: int, histograms: Mapping[str, Histogram]) -> None:
+def see_samples(run: GraphRunner, inputs: Arrays, offset: int, histograms: Mapping[str, Histogram]) -> None:
     """Count one run's samples."""
     for name, array in run({**inputs, OFFSET: np.array([offset], np.int64)}).items():
         value = name.removesuffix("_sample")

@@ -18,6 +18,7 @@ from latentlink.engine.bundle import (
     TokenizerEntry,
     is_bundle,
     write_bundle,
+    write_probes,
 )
 from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints.checkpoint import Checkpoint
@@ -122,7 +123,7 @@ def export_checkpoint(
             for part, made_of, cases in parts:
                 probes[part.name] = f"probes/{part.name}.safetensors"
                 (folder / probes[part.name]).parent.mkdir(exist_ok=True)
-                made_of.save(folder / probes[part.name])
+                write_probes(folder / probes[part.name], made_of)
                 if name not in names:
                     continue
                 entries[part.name], parity = _write(part, made_of, cases, folder, options)
@@ -242,7 +243,7 @@ def _compared(name: str, path: Path, cases: Sequence[Case], probes: Probes, prec
     parity = compare(path, cases, probes, precision)
     if not parity.passed:
         raise CheckpointError(
-            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.said()}.",
+            f"{name} does not compute in ONNX what it computes in torch: {parity.agreement.summary()}.",
             remedy="Export with --dtype float32; if that fails too, it is a fault of the exporter: report it.",
         )
     return parity

@@ -134,7 +134,7 @@ def refit(subject: Subject) -> Figures:
     for component, path, inputs in engines(subject.bundle(refit=True)):
         with TemporaryDirectory() as folder, opened(subject.target, path) as session:
             scratch = Path(folder)
-            graph = next(graphs_of(source, component, subject.precision, scratch / "own", lambda name, report: None))
+            graph = next(graphs_of(source, component, subject.precision, scratch / "own"))
             other = scratch / "other" / graph.path.name
             other.parent.mkdir()
             write_perturbed(graph.path, other)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from latentlink.engine.builders.job import Job, OnPhase, Options, Range
+from latentlink.engine.builders.job import BuildOptions, Job, OnPhase
 from latentlink.engine.builders.table import BUILDERS, Opener, open_on_cpu
 
 __all__ = [
     # what is built, and how
     "Job",
     "OnPhase",
-    "Options",
-    "Range",
+    "BuildOptions",
     # by target
     "BUILDERS",
     "Opener",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle import Arrays, Fact, Run
+from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.passes.openvino_passes import PASSES, angles, keep_types
 from latentlink.engine.targets import TARGETS
 from latentlink.engine.targets.openvino_engine import LOWERED, OpenVinoEngine
@@ -107,7 +107,7 @@ def _names(model: Any) -> list[str]:
     return [value.get_any_name() for value in (*model.inputs, *model.outputs)]
 
 
-def open_engine(path: Path) -> Run:
+def open_engine(path: Path) -> RunEngine:
     """Open an engine as the runtime does, to run its probes.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle import Arrays, Fact, Run
+from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError
 
@@ -100,7 +100,7 @@ def _optimise(model: ir.Model, job: Job) -> None:
         )
 
 
-def open_engine(path: Path) -> Run:
+def open_engine(path: Path) -> RunEngine:
     """Open an ONNX file as the runtime does, to run its probes.
 
     Raises:

@@ -72,7 +72,7 @@ def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
             remedy = "Try smaller sizes or another precision; if it should work, report it."
             if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
                 remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
-            raise BuildError(f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.", remedy=remedy)
+            raise BuildError(f"{_title(trt, job)} cannot compile {job.component}: {log.summary()}.", remedy=remedy)
     return plan
 
 
@@ -114,7 +114,7 @@ def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:
         error = parser.get_error(number)
         listed.append(f"node {error.node_name()!r} ({error.node_operator()}): {' '.join(error.desc().split())}")
     raise BuildError(
-        f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(listed) or log.said()}.",
+        f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(listed) or log.summary()}.",
         remedy="Export it again with this version of latentlink, or build it for another target.",
     )
 

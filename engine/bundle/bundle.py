@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
-from latentlink.engine.bundle.checks import REMEDY
-from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, FileEntry, Manifest
+from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, Manifest
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.engine.bundle.paths import MANIFEST
+from latentlink.engine.bundle.record_checks import REMEDY
 from latentlink.engine.bundle.tree import (
+    FileEntry,
     OnProgress,
     Tree,
     check_regular,

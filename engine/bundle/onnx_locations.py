@@ -12,7 +12,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from latentlink.engine.bundle.checks import REMEDY
+from latentlink.engine.bundle.record_checks import REMEDY
 from latentlink.errors import BundleError
 
 # protobuf's own parsers stop at 100.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from latentlink.engine.bundle.checks import ManifestError, unexpected
+from latentlink.engine.bundle.record_checks import ManifestError, unexpected
 
 MANIFEST = "manifest.json"
 MAX_PATH = 255

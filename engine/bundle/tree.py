@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -11,18 +12,43 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from threading import Event
+from typing import Any, Self
 
-from latentlink.engine.bundle.checks import REMEDY
+from latentlink.engine.bundle.record_checks import REMEDY, check_int, check_pattern, record_of
 from latentlink.errors import BundleError
 
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 64
+MAX_FILE_BYTES = 1 << 50
 # hashlib lets other threads run meanwhile; more threads than this only wait for the disk.
 HASHING_THREADS = 4
 BUFFER_BYTES = 1 << 20
 
 OnProgress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """What a file must be: `sha256` in 64 hex digits, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_pattern("sha256", self.sha256, _SHA256, "a SHA-256 in lower-case hex digits")
+        check_int("size", self.size, 0, MAX_FILE_BYTES)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of this file."""
+        return {"sha256": self.sha256, "size": self.size}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a record; see `Manifest.from_json`."""
+        return cls(**record_of(value, ("sha256", "size")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

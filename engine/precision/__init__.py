@@ -8,6 +8,6 @@ A pass is a file, with what it requires and what it ensures. `convert` runs them
 """
 
 from latentlink.engine.precision.conversion import PRECISIONS, convert
-from latentlink.engine.precision.report import Kept, Report
+from latentlink.engine.precision.conversion_report import ConversionReport, KeptNode
 
-__all__ = ["PRECISIONS", "Kept", "Report", "convert"]
+__all__ = ["PRECISIONS", "KeptNode", "ConversionReport", "convert"]

@@ -16,13 +16,13 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from latentlink.engine.precision.angles import angles
 from latentlink.engine.precision.bridges import REASON as BRIDGE
 from latentlink.engine.precision.bridges import bridges
+from latentlink.engine.precision.conversion_report import ConversionReport, KeptNode
 from latentlink.engine.precision.graph import computes, nodes_of
 from latentlink.engine.precision.no_half import no_half
 from latentlink.engine.precision.normalisation import normalisation
 from latentlink.engine.precision.opset import allow_bfloat16
 from latentlink.engine.precision.out_of_range import LARGE, out_of_range
 from latentlink.engine.precision.outside import outside
-from latentlink.engine.precision.report import Kept, Report
 from latentlink.engine.precision.retype import retype
 from latentlink.engine.precision.rule import Rule
 from latentlink.engine.precision.whole_numbers import whole_numbers
@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (no_half, angles, normalisation, whole_numbers, outsid
 """What stays in float32. A node that several claim has the first one's reason."""
 
 
-def convert(model: ir.Model, precision: str) -> Report:
+def convert(model: ir.Model, precision: str) -> ConversionReport:
     """Change what a component computes in, in place. Its ports stay as they are.
 
     Weights are converted when they are written or read, one at a time; they must still lie where they were loaded
@@ -69,10 +69,12 @@ def convert(model: ir.Model, precision: str) -> Report:
     RemoveUnusedNodesPass()(model)
     if precision == "bfloat16":
         allow_bfloat16(model)
-    return Report(
+    return ConversionReport(
         precision=precision,
         nodes=len(nodes),
         kept=tuple(
-            Kept(node=node.name or "", operator=node.op_type, reason=claims[node]) for node in nodes if node in claims
+            KeptNode(node=node.name or "", operator=node.op_type, reason=claims[node])
+            for node in nodes
+            if node in claims
         ),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from latentlink.engine.bundle import EngineEntry, Fact
+from latentlink.engine.bundle import REMEDY, EngineEntry, Fact
 from latentlink.engine.targets.machine import Gpu, Machine, this_machine
 from latentlink.engine.targets.table import TARGETS, Package, Target
 from latentlink.spaces import digest
@@ -87,7 +87,7 @@ def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | 
             code=DAMAGED,
             needed="a machine that its fingerprint no longer tells, as that was edited",
             found="no way to know",
-            remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
+            remedy=REMEDY,
         )
     machine = machine or this_machine()
     return next((finding for check in CHECKS for finding in check(engine, target, machine)), None)

@@ -25,7 +25,7 @@ class ErrorLog(Protocol):
     raised: BaseException | None
     """What Python raised while TensorRT logged, Ctrl-C above all: TensorRT would swallow it."""
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """The errors since it was last asked, to go on in a sentence."""
         ...
 
@@ -59,7 +59,7 @@ def error_log(trt: Any) -> ErrorLog:
             if raised is not None:
                 raise raised
 
-        def said(self) -> str:
+        def summary(self) -> str:
             told = [error.rstrip(".") for error in self.errors[:ERRORS]]
             self.errors.clear()
             return "; ".join(told) or "it does not say why"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from latentlink.calibration.sensitivity import Cost, keep_list
+from latentlink.calibration.sensitivity import LayerCost, keep_list
 
-COSTS = tuple(Cost(layer=f"l{n:02}", operator="Conv", sqnr=10.0 + n, size=10) for n in range(20))
+COSTS = tuple(LayerCost(layer=f"l{n:02}", operator="Conv", sqnr=10.0 + n, size=10) for n in range(20))
 
 
 def test_nothing_is_kept_where_all_may_be_quantised() -> None:

@@ -14,9 +14,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from latentlink.engine.builders import Job, Options, Range
+from latentlink.engine.builders import BuildOptions, Job
 from latentlink.engine.builders import ep_context as ep_context_builder
 from latentlink.engine.builders.ep_context import build_engine, profile_options
+from latentlink.engine.bundle import SizeRange
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.engine.targets import TARGETS, machine
 from latentlink.errors import BuildError, PreflightError
@@ -25,7 +26,7 @@ from latentlink.spaces import LatentSpace
 
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 INPUTS = (LATENT.at("x"), coefficients_port(), tokens_port("clip", 77, "0" * 64))
-LIMITS: Mapping[str, Range] = {"B": (1, 2, 4), "h": (8, 16, 32), "w": (64, 64, 64), "N": (1, 1, 2)}
+LIMITS: Mapping[str, SizeRange] = {"B": (1, 2, 4), "h": (8, 16, 32), "w": (64, 64, 64), "N": (1, 1, 2)}
 COMPILED = ("ort-tensorrt", "ort-nv-rtx")
 
 
@@ -40,7 +41,7 @@ def job(folder: Path, target: str = "ort-tensorrt", **options: Any) -> Job:
         inputs=INPUTS,
         outputs=(LATENT,),
         limits=LIMITS,
-        options=Options(**options),
+        options=BuildOptions(**options),
     )
 
 

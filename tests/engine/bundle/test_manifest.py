@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentlink.engine.bundle import EngineEntry, Manifest, Measured, Sampling
-from latentlink.engine.bundle.manifest import Candidate
+from latentlink.engine.bundle import ComparedEngine, EngineComparison, EngineEntry, Manifest, Sampling
+from latentlink.engine.bundle.engine_entry import FILE_FORMATS
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError
 from latentlink.ports import condition_port
 
@@ -90,12 +91,12 @@ def test_an_openvino_engine_is_in_openvinos_own_format(whole_manifest: Manifest)
 
 def _measured(manifest: Manifest) -> Manifest:
     """The manifest with what was measured of its denoiser's engines."""
-    measured = Measured(
+    measured = EngineComparison(
         on="a processor, 2 processors",
         sizes={"h": 64, "B": 1},
         candidates=(
-            Candidate(target="ort-cpu", precision="float32", seconds=4.3, psnr=119.5, worst=4.7e-6),
-            Candidate(target="openvino-cpu", precision="float32", reason="PSNR 12 dB, expected at least 55"),
+            ComparedEngine(target="ort-cpu", precision="float32", seconds=4.3, psnr=119.5, worst=4.7e-6),
+            ComparedEngine(target="openvino-cpu", precision="float32", reason="PSNR 12 dB, expected at least 55"),
         ),
     )
     denoiser = replace(manifest.components["denoiser"], measured=measured)
@@ -398,3 +399,10 @@ def test_an_edited_record_keeps_its_place_but_loses_its_digest(record: dict[str,
     before = Manifest.from_json(record).spaces[0].digest
     record["spaces"][0]["scaling"] = 0.13025
     assert Manifest.from_json(record).spaces[0].digest != before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_format_that_a_target_of_the_table_reads_is_the_one_that_a_manifest_asks_for(target: str) -> None:
+    asked = [suffix for names, (suffix, _) in FILE_FORMATS.items() if names.fullmatch(target)]
+    assert all(TARGETS[target].file.endswith(suffix) for suffix in asked)
+    assert bool(asked) == (not TARGETS[target].file.endswith(".plan"))

@@ -17,7 +17,7 @@ COUNT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CalibrationOptions:
     """What the user chose.
 
     Args:
@@ -54,7 +54,7 @@ class Asked:
             raise UsageError(f"count is {self.count}; expected at least 1.")
 
 
-def opened_export(exported: str | Path, out: str | Path) -> Bundle:
+def open_float32_export(exported: str | Path, out: str | Path) -> Bundle:
     """The export, which has what is needed.
 
     Raises:

@@ -14,7 +14,7 @@ from latentlink.runtime.sessions import Session
 WINDOW, DEVIATION = 11, 1.5
 """Of the Gaussian that SSIM weights its neighbourhoods with, in pixels."""
 
-Pictures = NDArray[np.uint8]
+PictureBatch = NDArray[np.uint8]
 
 
 def pictures_of(
@@ -26,7 +26,7 @@ def pictures_of(
     session: Session | None = None,
     step_cache: int = 1,
     on_done: Callable[[int], object] = lambda done: None,
-) -> tuple[NDArray[np.floating], Pictures]:
+) -> tuple[NDArray[np.floating], PictureBatch]:
     """Generate one picture a prompt, one at a time.
 
     Args:
@@ -56,7 +56,7 @@ def pictures_of(
 
 
 def quality_of(
-    reference: tuple[NDArray[np.floating], Pictures], made: tuple[NDArray[np.floating], Pictures]
+    reference: tuple[NDArray[np.floating], PictureBatch], made: tuple[NDArray[np.floating], PictureBatch]
 ) -> Quality:
     """Compare what `pictures_of` made twice.
 
@@ -81,7 +81,7 @@ def quality_of(
     )
 
 
-def ssim(one: Pictures, other: Pictures) -> float:
+def ssim(one: PictureBatch, other: PictureBatch) -> float:
     """Structural similarity of two pictures, -1 to 1 (Wang, Bovik, Sheikh and Simoncelli, 2004, equation 13).
 
     As there: of the luma, in Gaussian windows of 11x11 pixels, where they fit; C1 and C2 of a peak of 255.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from latentlink.calibration.judge import Judge
-from latentlink.calibration.quality import pictures_of, quality_of
+from latentlink.calibration.picture_quality import pictures_of, quality_of
 from latentlink.engine.bundle import EngineEntry, Manifest, StepCache
 from latentlink.engine.quality import Quality
 from latentlink.errors import UsageError
@@ -20,7 +20,7 @@ OnDone = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class ComparisonOptions:
     """What both sides of a comparison draw, with their model's own sampler, guidance and size.
 
     Args:
@@ -49,7 +49,7 @@ class Drawn:
 
 
 def measure_step_cache(
-    pipe: Pipeline, every: int, drawn: Drawn, on_done: OnDone = lambda done, total: None
+    pipe: Pipeline, every: int, options: ComparisonOptions, on_done: OnDone = lambda done, total: None
 ) -> StepCache:
     """Draw pictures with the step cache and without.
 
@@ -64,12 +64,14 @@ def measure_step_cache(
     """
     if every < 2:
         raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is none.")
-    quality = _compared(((pipe, 1), (pipe, every)), drawn, on_done)
-    return StepCache(every=every, steps=pipe.sampling.steps if drawn.steps is None else drawn.steps, quality=quality)
+    quality = _compared(((pipe, 1), (pipe, every)), options, on_done)
+    return StepCache(
+        every=every, steps=pipe.sampling.steps if options.steps is None else options.steps, quality=quality
+    )
 
 
 def measure_beside(
-    pipe: Pipeline, reference: Pipeline, drawn: Drawn, on_done: OnDone = lambda done, total: None
+    pipe: Pipeline, reference: Pipeline, options: ComparisonOptions, on_done: OnDone = lambda done, total: None
 ) -> Quality:
     """Draw pictures with two bundles of one model, such as one in half precision and one in float32.
 
@@ -89,7 +91,7 @@ def measure_beside(
             "of one model.",
             remedy="Build both from one export.",
         )
-    return _compared(((reference, 1), (pipe, 1)), drawn, on_done)
+    return _compared(((reference, 1), (pipe, 1)), options, on_done)
 
 
 def with_quality(manifest: Manifest, component: str, engine: EngineEntry, quality: Quality) -> Manifest:
@@ -109,18 +111,18 @@ def with_quality(manifest: Manifest, component: str, engine: EngineEntry, qualit
     return replace(manifest, components={**manifest.components, component: replace(entry, engines=engines)})
 
 
-def _compared(sides: Sequence[tuple[Pipeline, int]], drawn: Drawn, on_done: OnDone) -> Quality:
+def _compared(sides: Sequence[tuple[Pipeline, int]], options: ComparisonOptions, on_done: OnDone) -> Quality:
     """How the pictures of the second side compare with those of the first; each is a bundle and a step cache."""
-    asked = [drawn.prompts[number % len(drawn.prompts)] for number in range(drawn.count)]
+    asked = [options.prompts[number % len(options.prompts)] for number in range(options.count)]
     made = []
     for turn, (pipe, every) in enumerate(sides):
 
-        def tell(done: int, before: int = turn * drawn.count) -> None:
-            on_done(before + done, len(sides) * drawn.count)
+        def tell(done: int, before: int = turn * options.count) -> None:
+            on_done(before + done, len(sides) * options.count)
 
-        made.append(pictures_of(pipe, asked, seed=drawn.seed, steps=drawn.steps, step_cache=every, on_done=tell))
+        made.append(pictures_of(pipe, asked, seed=options.seed, steps=options.steps, step_cache=every, on_done=tell))
     quality = quality_of(*made)
-    if drawn.judge is None:
+    if options.judge is None:
         return quality
-    reference, right = (drawn.judge.count(pipe, steps=drawn.steps, step_cache=every) for pipe, every in sides)
-    return drawn.judge.added(quality, reference=reference, right=right)
+    reference, right = (options.judge.count(pipe, steps=options.steps, step_cache=every) for pipe, every in sides)
+    return options.judge.added(quality, reference=reference, right=right)

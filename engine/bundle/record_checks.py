@@ -1,13 +1,13 @@
-"""Checks of untrusted manifest values; a refusal names the key, what stood there and what was expected."""
+"""Checks of untrusted manifest values: an error names the key, the value received and what was expected."""
 
 from __future__ import annotations
 
 import math
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from latentlink.errors import BundleError, SymbolError
 
@@ -19,8 +19,13 @@ MAX_LABEL = 64
 MAX_TEXT = 1024
 MAX_DEPTH = 16
 MAX_VALUES = 250_000
-# Every reader, also one that has only doubles, must see the same number.
+MAX_DIM = 1 << 31
+"""Largest size of a dimension."""
+
 MAX_INT = 2**53
+"""Largest integer: a reader that has only doubles must see the same number."""
+
+_T = TypeVar("_T")
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
@@ -158,3 +163,20 @@ def check_pattern(where: str, value: object, pattern: re.Pattern[str], expected:
 def check_label(where: str, value: object) -> None:
     """A short lower-case label such as `ort-cpu`, `float32`, `pndm`."""
     check_pattern(where, value, LABEL, "lower-case letters and digits joined by single '-', '_', '.' or '+'")
+
+
+def each(where: str, value: object, read: Callable[[Any], _T], *, limit: int = 64) -> tuple[_T, ...]:
+    """A list, each of its values read by `read`; errors name the number of the value."""
+    found = []
+    for number, item in enumerate(list_of(where, value, limit=limit)):
+        with inside(f"{where}[{number}]"):
+            found.append(read(item))
+    return tuple(found)
+
+
+def sorted_items(value: object, limit: int, length: int = MAX_LABEL) -> Sequence[tuple[str, Any]]:
+    """An object's items by key, so that equal records are written as equal bytes; keys are short text."""
+    items = sorted(mapping_of(value, limit=limit).items())
+    for key, _ in items:
+        check_text("", key, length)
+    return items

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptNode:
     """A node that stays in float32.
 
     Args:
@@ -23,7 +23,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ConversionReport:
     """What one component computes in.
 
     Args:
@@ -35,7 +35,7 @@ class Report:
 
     precision: str
     nodes: int = 0
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[KeptNode, ...] = ()
     instead: str = ""
 
     def summary(self) -> str:
