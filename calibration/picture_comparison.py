@@ -1,4 +1,4 @@
-"""What a choice costs in pictures: a bundle's own with it and without, or beside those of another bundle."""
+"""Compare pictures: a bundle's with the step cache and without, or those of two bundles of one model."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
 
 COUNT = 32
-"""Pictures that are compared where nothing is said."""
+"""Default number of pictures to compare."""
 
 OnDone = Callable[[int, int], object]
-"""Called with (pictures drawn, pictures to draw), after each."""
+"""Called after each picture with (pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonOptions:
-    """What both sides of a comparison draw, with their model's own sampler, guidance and size.
+    """What both sides generate; sampler, guidance and size are the model's defaults.
 
     Args:
-        prompts: What its users would ask for. Picture n takes prompt n, beginning again after the last, and the noise
-            of `seed + n`.
-        count: Pictures.
-        steps: Denoising steps; None takes the model's own.
-        seed: Of the first picture.
-        judge: Says whether pictures show their prompts; None where nobody can.
+        prompts: Prompts typical of the model's users. Picture n takes prompt n, modulo their number, and seed
+            `seed + n`.
+        count: Number of pictures.
+        steps: Denoising steps; None for the model's default.
+        seed: Seed of the first picture.
+        judge: Checks pictures against their prompts; None for no such check.
 
     Raises:
-        UsageError: There is nothing to draw.
+        UsageError: There is no picture or no prompt.
     """
 
     prompts: Sequence[str]
@@ -51,20 +51,20 @@ class ComparisonOptions:
 def measure_step_cache(
     pipe: Pipeline, every: int, options: ComparisonOptions, on_done: OnDone = lambda done, total: None
 ) -> StepCache:
-    """Draw pictures with the step cache and without.
+    """Measure what the step cache costs in quality.
 
     Args:
         pipe: The bundle.
-        every: The whole denoiser runs on every so many steps, at least 2.
-        drawn: What is drawn.
-        on_done: Told how far it is.
+        every: The whole denoiser runs once in this many steps, at least 2.
+        options: What to generate.
+        on_done: Called to show progress.
 
     Raises:
-        UsageError: The bundle has no shallow denoiser that runs here, or `every` is none.
+        UsageError: The bundle has no shallow denoiser that runs here, or `every` is below 2.
     """
     if every < 2:
-        raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is none.")
-    quality = _compared(((pipe, 1), (pipe, every)), options, on_done)
+        raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is no cache.")
+    quality = _compare(((pipe, 1), (pipe, every)), options, on_done)
     return StepCache(
         every=every, steps=pipe.sampling.steps if options.steps is None else options.steps, quality=quality
     )
@@ -73,16 +73,16 @@ def measure_step_cache(
 def measure_beside(
     pipe: Pipeline, reference: Pipeline, options: ComparisonOptions, on_done: OnDone = lambda done, total: None
 ) -> Quality:
-    """Draw pictures with two bundles of one model, such as one in half precision and one in float32.
+    """Compare the pictures of two bundles of one model, such as one in half precision with one in float32.
 
     Args:
-        pipe: The bundle that is measured.
-        reference: What it is measured by.
-        drawn: What is drawn.
-        on_done: Told how far it is.
+        pipe: The bundle to measure.
+        reference: The bundle to compare it with.
+        options: What to generate.
+        on_done: Called to show progress.
 
     Raises:
-        UsageError: They write different latent spaces, or have other defaults.
+        UsageError: Their latent spaces or their defaults differ.
     """
     a, b = (replace(one.sampling, ranges=(), step_cache=None) for one in (pipe, reference))
     if pipe.space != reference.space or a != b:
@@ -91,14 +91,14 @@ def measure_beside(
             "of one model.",
             remedy="Build both from one export.",
         )
-    return _compared(((reference, 1), (pipe, 1)), options, on_done)
+    return _compare(((reference, 1), (pipe, 1)), options, on_done)
 
 
 def with_quality(manifest: Manifest, component: str, engine: EngineEntry, quality: Quality) -> Manifest:
-    """The manifest with an engine's figures among those it has.
+    """The manifest with these figures added to those of an engine.
 
     Raises:
-        UsageError: The engine was never run on its probes, so that it has none.
+        UsageError: The engine has no figures, as its probes were never run.
     """
     if engine.parity is None:
         raise UsageError(
@@ -111,18 +111,20 @@ def with_quality(manifest: Manifest, component: str, engine: EngineEntry, qualit
     return replace(manifest, components={**manifest.components, component: replace(entry, engines=engines)})
 
 
-def _compared(sides: Sequence[tuple[Pipeline, int]], options: ComparisonOptions, on_done: OnDone) -> Quality:
-    """How the pictures of the second side compare with those of the first; each is a bundle and a step cache."""
-    asked = [options.prompts[number % len(options.prompts)] for number in range(options.count)]
-    made = []
+def _compare(sides: Sequence[tuple[Pipeline, int]], options: ComparisonOptions, on_done: OnDone) -> Quality:
+    """Compare the second side with the first one; a side is a bundle and a step cache."""
+    prompts = [options.prompts[number % len(options.prompts)] for number in range(options.count)]
+    results = []
     for turn, (pipe, every) in enumerate(sides):
 
         def tell(done: int, before: int = turn * options.count) -> None:
             on_done(before + done, len(sides) * options.count)
 
-        made.append(pictures_of(pipe, asked, seed=options.seed, steps=options.steps, step_cache=every, on_done=tell))
-    quality = quality_of(*made)
+        results.append(
+            pictures_of(pipe, prompts, seed=options.seed, steps=options.steps, step_cache=every, on_done=tell)
+        )
+    quality = quality_of(*results)
     if options.judge is None:
         return quality
     reference, right = (options.judge.count(pipe, steps=options.steps, step_cache=every) for pipe, every in sides)
-    return options.judge.added(quality, reference=reference, right=right)
+    return options.judge.with_counts(quality, reference=reference, right=right)

@@ -37,7 +37,7 @@ class Threshold:
 # float32 differs by the order of accumulation only: the exporter reaches 5e-6 on the real families, and deep networks
 # with random weights are ten times worse conditioned. float16 and bfloat16 have 11 and 8 significant bits, and a
 # denoiser is some hundred roundings deep: single elements may be far off, but only a few, which the PSNR ensures. int8
-# and float8 are judged by their pictures (`gate.py`); the probes only show that it is the same network: the trained demo
+# and float8 are judged by their pictures (`gate.py`); the probes only show that it is the same network: the demo
 # model in int8 has 26 dB and 0.16 of the largest value.
 THRESHOLDS: Mapping[str, Threshold] = {
     "float32": Threshold(worst=1e-4, psnr=80.0, picture_psnr=55.0),

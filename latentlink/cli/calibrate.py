@@ -163,16 +163,17 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, as
             on_phase=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
         )
     if asked.as_json:
+        keep_list = asdict(found.keep_list) | {"layers": sorted(found.keep_list.layers)}
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
         print_json(
-            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.step_snr, 2)}
-            | {"kept": sorted(found.kept), "layers": costs}
+            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.keep_list.step_snr, 2)}
+            | {"kept": sorted(found.keep_list.layers), "layers": costs, "keep_list": keep_list}
         )
         return
     console.print(f"{out}: denoiser in {precision}, {found.quality.summary()}.", soft_wrap=True, highlight=False)
     console.print(
-        f"{len(found.costs) - len(found.kept)} of {len(found.costs)} layers are quantised; one step has "
-        f"{found.step_snr:.1f} dB.",
+        f"{len(found.costs) - len(found.keep_list.layers)} of {len(found.costs)} layers are quantised; one step has "
+        f"{found.keep_list.step_snr:.1f} dB.",
         highlight=False,
     )
     console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
@@ -286,7 +287,7 @@ def _judge(name: str | None) -> Judge | None:
     scenes = held_out()
     return Judge(
         prompts=tuple(scene.caption for scene in scenes),
-        right=lambda number, picture: check(picture, scenes[number]).right,
+        shows=lambda number, picture: check(picture, scenes[number]).right,
     )
 
 

@@ -37,7 +37,7 @@ def test_pictures_are_compared_and_judged() -> None:
         seen.append((number, *picture.shape))
         return check(picture, SCENES[number]).right
 
-    judge = Judge(prompts=PROMPTS, right=right)
+    judge = Judge(prompts=PROMPTS, shows=right)
     with latentlink.load("demo") as pipe:
         found = measure_step_cache(
             pipe,

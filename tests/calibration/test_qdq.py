@@ -18,7 +18,7 @@ from latentlink.calibration.layers import layers_of
 from latentlink.calibration.observers import Histogram, by_range
 from latentlink.calibration.qdq import quantise
 from latentlink.calibration.sensitivity import add_twins, costs_of, step_quality
-from latentlink.calibration.taps import GraphRunner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
+from latentlink.calibration.taps import GraphRunner, add_maxima, add_samples, tap_maxima, tap_samples, taps_of
 from latentlink.engine.passes.unsigned_codes import unsigned_codes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def maxima_of(small: SmallGraph) -> dict[str, NDArray[np.float32]]:
     taps = taps_of(layers_of(model), outputs=True)
     tap_maxima(model, taps)
     found: dict[str, NDArray[np.float32]] = {}
-    see_maxima(GraphRunner(model, small.path), small.inputs, found)
+    add_maxima(GraphRunner(model, small.path), small.inputs, found)
     return found
 
 
@@ -71,7 +71,7 @@ def test_taps_tell_each_channels_maximum_and_every_number_of_a_small_activation(
     factor = np.linspace(0.5, 2, maxima["normal"].size, dtype=np.float32)
     tap_samples(model, taps, {"normal": factor})
     seen = {tap.value: Histogram(top=1e3) for tap in taps}
-    see_samples(GraphRunner(model, small.path), small.inputs, 5, seen)
+    add_samples(GraphRunner(model, small.path), small.inputs, 5, seen)
     wanted = Histogram(top=1e3)
     wanted.add(kept["normal"] * factor)
     np.testing.assert_array_equal(seen["normal"].counts, wanted.counts)
@@ -148,6 +148,6 @@ def test_a_twin_tells_the_noise_of_its_own_layer_alone(small: SmallGraph) -> Non
     assert tensor is not None
     weights = tensor.numpy()
     columns = np.abs(weights).max(0) / target.largest
-    noisy = target.rounded(reads / scales["sum"]) * scales["sum"] @ (target.rounded(weights / columns) * columns)
+    noisy = target.round(reads / scales["sum"]) * scales["sum"] @ (target.round(weights / columns) * columns)
     wanted = step_quality([reads @ weights], [noisy])
     assert next(cost.sqnr for cost in costs if cost.layer == "to_v") == pytest.approx(wanted, abs=0.05)
