@@ -1,4 +1,4 @@
-"""What a conversion did: which nodes stayed in float32, and why."""
+"""The report of a precision conversion: which nodes stay in float32, and why."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class KeptNode:
 
     Args:
         node: Its name.
-        operator: What it computes: `ReduceMean`.
-        reason: Why, in the words of the rule that claimed it.
+        operator: Its operator: `ReduceMean`.
+        reason: The reason that the rule gives.
     """
 
     node: str
@@ -24,13 +24,13 @@ class KeptNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionReport:
-    """What one component computes in.
+    """The conversion of one component.
 
     Args:
-        precision: What it was converted to: `float16`.
-        nodes: How many nodes compute with floating-point numbers; casts that were put in do not count.
-        kept: Those of them that stay in float32, in the graph's order; none where everything does.
-        instead: Why it is not the precision that was asked for; empty where it is.
+        precision: Precision that it was converted to: `float16`.
+        nodes: Number of nodes that compute with floating-point numbers, without inserted casts.
+        kept: The nodes among them that stay in float32, in the graph's order; empty if the precision is float32.
+        instead: Why it is not the requested precision; empty if it is.
     """
 
     precision: str
@@ -49,5 +49,5 @@ class ConversionReport:
         return f"{self.precision}; {len(self.kept)} of {self.nodes} nodes in float32: {listed}"
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report, every node of it."""
+        """The whole report with every node."""
         return asdict(self)

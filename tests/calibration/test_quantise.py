@@ -147,7 +147,9 @@ def test_what_is_around_int8_is_bfloat16_but_for_the_timestep(calibrated: Path, 
         psnr.append(found.psnr)
     assert out.read_text().count('<attribute name="precise" version="0" />') > 4
     angles = set(re.findall(r'<layer id="\d+" name="(\d+)" type="(?:Sin|Cos)"', out.read_text()))
-    compiled = OpenVinoEngine(out, 1).compiled({name: array.shape for name, array in probes.probes[0].inputs.items()})
+    compiled = OpenVinoEngine(out, 1).compile_for(
+        {name: array.shape for name, array in probes.probes[0].inputs.items()}
+    )
     nodes = [node.get_rt_info() for node in compiled.request.get_compiled_model().get_runtime_model().get_ops()]
     computed = {name: node["runtimePrecision"].astype(str) for node in nodes for name in _names(node)}
     assert {computed[name] for name in angles} == {"f32"}
