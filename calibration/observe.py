@@ -52,7 +52,7 @@ def observe(
     """Run the recorded steps twice.
 
     Args:
-        load: Loads the float32 graph anew.
+        load: Loads a new copy of the float32 graph.
         source: The graph's file.
         recording: A complete recording.
         folder: Directory of the state; work that it includes is not repeated.

@@ -50,7 +50,7 @@ MAX_KEPT_SHARE = 0.25
 EVERY = 4
 """Layers are compared on every 4th recorded step."""
 
-OnPhase = Callable[[str, int, int], object]
+PhaseProgress = Callable[[str, int, int], object]
 """Called with the phase, how much of it is done, and how much there is."""
 
 
@@ -77,7 +77,7 @@ def calibrate_export(
     options: CalibrationOptions,
     *,
     target: Format | None = None,
-    on_phase: OnPhase = lambda phase, done, total: None,
+    on_phase: PhaseProgress = lambda phase, done, total: None,
 ) -> CalibrationResult:
     """Quantise the denoiser of an export.
 
@@ -133,7 +133,7 @@ class _Calibration:
     pipe: Pipeline
     work: Path
     options: CalibrationOptions
-    on_phase: OnPhase
+    on_phase: PhaseProgress
     target: Format
 
     @property
@@ -147,7 +147,7 @@ class _Calibration:
         return self.source.file(self.entry.path)
 
     def load(self) -> ir.Model:
-        """Load the float32 denoiser anew."""
+        """Load a new copy of the float32 denoiser."""
         import onnx_ir as ir
 
         return ir.load(self.graph)

@@ -27,10 +27,10 @@ from latentlink.engine.bundle import (
     SizeLimits,
 )
 from latentlink.engine.bundle.probes import tile
-from latentlink.engine.feasible import check_feasible, obstacles
+from latentlink.engine.feasible import Obstacle, check_feasible, obstacles
 from latentlink.engine.graphs import precision_of
 from latentlink.engine.quality import Agreement
-from latentlink.engine.targets import TARGETS, make_fingerprint, preflight, this_machine
+from latentlink.engine.targets import TARGETS, Finding, make_fingerprint, preflight, this_machine
 from latentlink.errors import PreflightError
 from latentlink.ports import Port
 
@@ -88,19 +88,23 @@ def find_targets(manifest: Manifest, options: BuildOptions) -> AutoTargets:
         PreflightError: There is no such target.
     """
     check_feasible(manifest, (), BuildOptions(precision=options.precision))
-    skipped = tuple(one for name in TARGETS if (one := _skip(name, manifest, options)) is not None)
+    skipped = tuple(
+        SkippedTarget(target=name, reason=reason)
+        for name in TARGETS
+        if (reason := _obstacle(name, manifest, options)) is not None
+    )
     targets = tuple(name for name in TARGETS if name not in {one.target for one in skipped})
     if not targets:
-        reasons = "; ".join(f"{one.target}: {one.summary}" for one in skipped if not TARGETS[one.target].gpu)
+        reasons = "; ".join(f"{one.target}: {one.summary()}" for one in skipped if not TARGETS[one.target].gpu)
         raise PreflightError(
-            f"No target can be built and run here as asked for. {reasons}.",
+            f"No target can be built and run on this machine with these options. {reasons}.",
             remedy="Leave the options or the precision out, or name the target of another machine.",
         )
     return AutoTargets(targets=targets, skipped=skipped)
 
 
-def _skip(name: str, manifest: Manifest, options: BuildOptions) -> SkippedTarget | None:
-    """Why a target cannot be built and run here; None if it can."""
+def _obstacle(name: str, manifest: Manifest, options: BuildOptions) -> Finding | Obstacle | None:
+    """Why a target's engines cannot run here, or cannot be built; None if they can."""
     for entry in manifest.components.values():
         engine = EngineEntry(
             target=name,
@@ -109,25 +113,8 @@ def _skip(name: str, manifest: Manifest, options: BuildOptions) -> SkippedTarget
             fingerprint=make_fingerprint(target=name, facts={}),
         )
         if finding := preflight(engine):
-            return SkippedTarget(
-                code=finding.code,
-                target=name,
-                needed=finding.needed,
-                found=finding.found,
-                remedy=finding.remedy,
-                summary=finding.reason(),
-            )
-    obstacle = next(obstacles(manifest, (name,), options), None)
-    if obstacle is None:
-        return None
-    return SkippedTarget(
-        code=obstacle.code,
-        target=name,
-        needed=obstacle.needed,
-        found=obstacle.found,
-        remedy=obstacle.remedy,
-        summary=obstacle.summary().rstrip("."),
-    )
+            return finding
+    return next(obstacles(manifest, (name,), options), None)
 
 
 def compare_engines(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from latentlink.engine.bundle import EngineComparison, Manifest
+from latentlink.engine.feasible import Obstacle
 from latentlink.engine.precision import ConversionReport
 from latentlink.engine.quality import Shortfall
 from latentlink.engine.targets import Finding
@@ -50,20 +51,16 @@ class SkippedTarget:
     """A target that `auto` did not try, as its engines cannot be built or run on this machine with these options.
 
     Args:
-        code: That of a `Finding` or an `Obstacle`.
         target: The target.
-        needed: What it needs.
-        found: What the machine, the export or the options have.
-        remedy: What to do.
-        summary: The reason in one line.
+        reason: Why its engines cannot run here, or cannot be built.
     """
 
-    code: str
     target: str
-    needed: str
-    found: str
-    remedy: str
-    summary: str
+    reason: Finding | Obstacle
+
+    def summary(self) -> str:
+        """The reason in one line."""
+        return self.reason.reason() if isinstance(self.reason, Finding) else self.reason.summary().rstrip(".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,7 +218,7 @@ def _build_target(
     if not built:
         reasons = "; ".join(one.summary() for one in failed)
         raise BundleError(
-            f"No engine built of {name} for {target} computes what its probes say: {reasons}.",
+            f"No engine of {name} for {target} agrees with its probes: {reasons}.",
             remedy=DISAGREES_REMEDY,
         )
     return built

@@ -177,7 +177,7 @@ def check_gate(component: str, precision: str, parity: Mapping[str, str | float]
     quality = Quality.of_parity(parity)
     if quality is None or not quality.passes:
         problem = (
-            "has no figures of its pictures"
+            "has no figures of picture quality"
             if quality is None
             else f"does not reach the gate: {quality.shortfall_summary()}"
         )

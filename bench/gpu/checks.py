@@ -47,7 +47,7 @@ the driver itself takes, and that varies."""
 def absent(target: str, machine: Machine) -> str:
     """Why a target cannot be built and run on a machine with a GPU; empty where it can."""
     needed = TARGETS[target]
-    for package in (*needed.packages, *needed.beside):
+    for package in (*needed.packages, *needed.runtime_packages):
         if machine.version(package) is None:
             return f"{package.title} is not installed: {package.install}."
     return "" if target in OPENERS else f"This version of latentlink does not open engines for {target}."

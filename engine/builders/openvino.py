@@ -12,14 +12,12 @@ casts around every product would take as much time as bfloat16 saves.
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from latentlink.engine.builders.disk import check_disk
 from latentlink.engine.builders.job import Job
 from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.passes.openvino_passes import PASSES, angles, keep_types
@@ -27,9 +25,6 @@ from latentlink.engine.targets import TARGETS
 from latentlink.engine.targets.openvino_engine import LOWERED_KEY, OpenVinoEngine
 from latentlink.engine.targets.openvino_module import openvino, tensor_names
 from latentlink.errors import BuildError, BundleError
-
-SPARE = 1 << 20
-"""A disk with less free bytes counts as full."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -64,8 +59,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         # OpenVINO does not report a disk that is full after writing; reading back does
         names = _names(core.read_model(job.out))
     except Exception as error:  # a C++ library raises any type
-        if shutil.disk_usage(job.out.parent).free < SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
+        check_disk(job.out)
         raise BuildError(
             f"OpenVINO {ov.__version__} cannot build {job.component}: {' '.join(str(error).split())}",
             remedy="Export it again with this version of latentlink, or leave this target out.",

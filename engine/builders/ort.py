@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.engine.builders.disk import check_disk
 from latentlink.engine.builders.job import Job
 from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.targets import TARGETS
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
 # Extended fusions are valid on every processor. The layout optimisations above them depend on the width of the vector
 # unit, so that they are done when the engine is opened.
 LEVEL = "extended"
-
-SPARE = 1 << 20
-"""A disk with less free bytes counts as full."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -88,8 +83,7 @@ def _optimise(model: ir.Model, job: Job) -> None:
         # ONNX Runtime does not report a disk that is full after writing; reading back does.
         read_back = _ports(_reopen(job.out))
     except Exception as error:  # onnxruntime has an own exception class for every status
-        if shutil.disk_usage(job.out.parent).free < SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
+        check_disk(job.out)
         raise BuildError(
             f"ONNX Runtime {ort.__version__} cannot build {job.component}: {error}",
             remedy="Export it again with this version of latentlink.",

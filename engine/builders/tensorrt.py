@@ -212,7 +212,7 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(
             f"{str(path)!r} is not a timing cache that this machine's TensorRT reads.",
-            remedy="Give another file, or delete it: it is made anew.",
+            remedy="Give another file, or delete this one: the build makes a new one.",
         )
     yield
     with atomic_file(path) as part:

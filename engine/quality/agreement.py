@@ -160,6 +160,6 @@ def _cosine(output: NDArray[Any], reference: NDArray[Any]) -> float:
 
 
 def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite where they are equal."""
+    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite if they are equal."""
     error = float(np.mean((reference.astype(np.float64) - other.astype(np.float64)) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

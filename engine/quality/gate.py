@@ -38,7 +38,7 @@ class Quality:
     Args:
         pictures: Number of pictures compared.
         cosines: Cosine similarity of the latents after every step, mean over the pictures.
-        psnr: Median PSNR of the pictures in dB; 100 where they are equal.
+        psnr: Median PSNR of the pictures in dB; 100 if they are equal.
         least_psnr: PSNR of the worst picture.
         ssim: Median structural similarity of the pictures.
         least_ssim: That of the worst picture.
@@ -81,7 +81,7 @@ class Quality:
         return tuple(found)
 
     def shortfall_summary(self) -> str:
-        """The figures that are below the gate, for an error message; empty where none is."""
+        """The figures that are below the gate, for an error message; empty if none is."""
         return summary(self.shortfalls())
 
     @property
@@ -119,7 +119,7 @@ class Quality:
 
     @classmethod
     def of_parity(cls, parity: Mapping[str, str | float] | None) -> Self | None:
-        """Read the figures back; None where they are missing or no numbers."""
+        """Read the figures back; None if they are missing or no numbers."""
         try:
             found = {key.removeprefix(PREFIX): value for key, value in (parity or {}).items() if key.startswith(PREFIX)}
             return cls(

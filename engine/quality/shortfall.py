@@ -48,5 +48,5 @@ class Shortfall:
 
 
 def summary(shortfalls: Iterable[Shortfall]) -> str:
-    """All of them in one line; empty where there is none."""
+    """All of them in one line; empty if there is none."""
     return "; ".join(one.summary() for one in shortfalls)

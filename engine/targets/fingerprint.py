@@ -85,8 +85,8 @@ def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | 
     if not _is_intact(engine):
         return Finding(
             code=DAMAGED,
-            needed="a machine that its fingerprint no longer tells, as that was edited",
-            found="no way to know",
+            needed="a machine that cannot be known, as its fingerprint was edited",
+            found="no way to check it",
             remedy=REMEDY,
         )
     machine = machine or this_machine()
@@ -139,7 +139,7 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
                 found=f"{package.title} {found}",
                 remedy=f"Install that one: {_pinned(package, needed)}. Or: {rebuild(engine)}",
             )
-    for package in target.beside:
+    for package in target.runtime_packages:
         if machine.version(package) is None:
             yield Finding(
                 code="no-runtime", needed=package.title, found="none", remedy=f"Install it: {package.install}."

@@ -71,7 +71,7 @@ def this_machine() -> Machine:
     names = {
         name
         for target in TARGETS.values()
-        for package in (*target.packages, *target.beside)
+        for package in (*target.packages, *target.runtime_packages)
         for name in package.distributions
     }
     found = {name: version for name in names if (version := _version(name)) is not None}

@@ -31,7 +31,7 @@ class Target:
     Args:
         file: Name of the engine's file.
         packages: All packages that build and open it.
-        beside: Further packages that opening it needs, in any version.
+        runtime_packages: Further packages that only opening it needs, in any version.
         gpu: Whether it runs on an NVIDIA GPU.
         local: Whether an engine is built for the GPU of the building machine, which therefore needs one.
         profiles: Whether the builder needs a smallest, a best and a largest size of every free dimension.
@@ -45,7 +45,7 @@ class Target:
 
     file: str
     packages: tuple[Package, ...]
-    beside: tuple[Package, ...] = ()
+    runtime_packages: tuple[Package, ...] = ()
     gpu: bool = False
     local: bool = False
     profiles: bool = False
@@ -97,7 +97,7 @@ TARGETS: Mapping[str, Target] = {
     "tensorrt": Target(
         file="model.plan",
         packages=(TENSORRT,),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
@@ -107,7 +107,7 @@ TARGETS: Mapping[str, Target] = {
     "tensorrt-rtx": Target(
         file="model.plan",
         packages=(TENSORRT_RTX,),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         profiles=True,
         options=("refit", "weight_streaming", "compute_capabilities"),
@@ -116,7 +116,7 @@ TARGETS: Mapping[str, Target] = {
     "ort-tensorrt": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME_GPU, TENSORRT_10),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
@@ -126,12 +126,12 @@ TARGETS: Mapping[str, Target] = {
     "ort-nv-rtx": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME, NV_RTX_PROVIDER),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
     ),
-    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), beside=(CUDA_PYTHON,), gpu=True),
+    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), runtime_packages=(CUDA_PYTHON,), gpu=True),
     # On other processors OpenVINO takes bfloat16 graphs too, but computes them in float32: slower, and other pictures.
     "openvino-cpu": Target(
         file="model.xml",

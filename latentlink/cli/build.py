@@ -124,10 +124,12 @@ def command(
 
 
 def _print(bundle: Path, report: BuildReport, seconds: float) -> None:
+    from latentlink.engine.build_report import DISAGREES
+
     for name, conversion in report.conversions.items():
         console.print(f"{name}: {conversion.summary()}", soft_wrap=True, highlight=False)
     for one in report.dropped:
-        if one.code == "disagrees":  # those of other codes are in the table of what was measured
+        if one.code == DISAGREES:  # the others are in the table of the measured engines
             title = f"{one.component}.{one.target}.{one.precision}"
             console.print(f"Left out, {title}: {one.summary()}", soft_wrap=True, highlight=False)
     manifest = report.manifest

@@ -26,7 +26,7 @@ CPU = {"openvino": "2026.4.1", "onnxruntime": "1.32.0"}
 EVERYTHING = {
     name: "1.0"
     for target in TARGETS.values()
-    for package in (*target.packages, *target.beside)
+    for package in (*target.packages, *target.runtime_packages)
     for name in package.distributions
 }
 
@@ -77,7 +77,7 @@ def test_the_candidates_are_the_targets_that_the_machine_builds_and_runs(
     assert found.targets == ("ort-cpu",)
     skipped = {one.target: one for one in found.skipped}
     assert {*skipped} == {*TARGETS} - {"ort-cpu"}
-    openvino = skipped["openvino-cpu"]
+    openvino = skipped["openvino-cpu"].reason
     assert (openvino.code, openvino.needed, openvino.found) == ("no-runtime", "OpenVINO", "none")
     gpu = Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
     here[0] = replace(here[0], versions=EVERYTHING, gpus=(gpu,), driver=(13, 0))
@@ -172,11 +172,11 @@ def test_each_component_keeps_its_fastest_engine_that_passes_and_what_was_measur
     taken, dropped = decoder.candidates
     assert (taken.target, taken.reason) == ("ort-cpu", "")
     assert (dropped.target, dropped.seconds) == ("openvino-cpu", None)
-    assert "computes what its probes say: PSNR" in dropped.reason
+    assert "agrees with its probes: PSNR" in dropped.reason
 
     shown = CliRunner().invoke(group, ["inspect", str(tmp_path / "auto")]).output
     assert "  openvino-cpu float32: 0.5 s, PSNR" in shown
-    assert "  openvino-cpu float32: dropped: No engine built of vae_decoder" in shown
+    assert "  openvino-cpu float32: dropped: No engine of vae_decoder" in shown
 
 
 def test_auto_stands_alone(tiny_export: Path, tmp_path: Path) -> None:

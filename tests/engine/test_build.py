@@ -51,7 +51,7 @@ def test_an_engine_that_does_not_agree_with_its_probes_is_not_put_in_the_bundle(
         model.graph.node.append(onnx.helper.make_node("Add", [f"{name}.half", f"{name}.half"], [name]))
 
     wrong = copy_bundle(tiny_export, tmp_path / "wrong", {"vae_encoder": twice})
-    with pytest.raises(BundleError, match=r"No engine built of vae_encoder for ort-cpu .* probes say: PSNR .* dB"):
+    with pytest.raises(BundleError, match=r"No engine of vae_encoder for ort-cpu agrees with its probes: PSNR .* dB"):
         build_bundle(wrong, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["wrong"]
 

@@ -28,7 +28,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
 
 
 @pytest.mark.parametrize(
-    ("targets", "options", "told"),
+    ("targets", "options", "message"),
     [
         (["ort-cpu"], BuildOptions(precision="int7"), "Unknown precision 'int7'; expected one of: fp32"),
         (
@@ -59,9 +59,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
 )
 @pytest.mark.usefixtures("here")
 def test_what_cannot_be_had_is_refused_with_what_can(
-    small_manifest: Manifest, targets: list[str], options: BuildOptions, told: str
+    small_manifest: Manifest, targets: list[str], options: BuildOptions, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         check_feasible(small_manifest, targets, options)
 
 

@@ -50,7 +50,7 @@ def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object)
     )
     source = folder / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), source)
-    asked = Job(
+    build_job = Job(
         target="tensorrt-rtx",
         component="denoiser",
         precision="float32",
@@ -60,7 +60,7 @@ def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object)
         outputs=(LATENT,),
         limits=LIMITS,
     )
-    return replace(asked, **more)  # type: ignore[arg-type]
+    return replace(build_job, **more)  # type: ignore[arg-type]
 
 
 def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_float32_is_not_rounded_to_the_ten_bits_of_tf32(tmp_path: Path, monkeypa
     flags: list[bool] = []
     cache = tensorrt_builder._timing_cache
 
-    def spied(config: Any, asked: Job) -> Any:
+    def spied(config: Any, build_job: Job) -> Any:
         flags.append(config.get_flag(tensorrt_rtx.BuilderFlag.TF32))
-        return cache(config, asked)
+        return cache(config, build_job)
 
     monkeypatch.setattr(tensorrt_builder, "_timing_cache", spied)
     build_engine(job(tmp_path))
@@ -94,7 +94,7 @@ from tests.engine.builders.test_tensorrt import job
 folder, how = Path(sys.argv[1]), sys.argv[2]
 shares = []
 
-def told(phase, share):
+def on_phase(phase, share):
     if phase.startswith("Building engine"):
         shares.append(share)
         if how == "error":
@@ -104,7 +104,7 @@ def told(phase, share):
 
 handler = signal.getsignal(signal.SIGINT)
 try:
-    build_engine(job(folder, on_phase=told))
+    build_engine(job(folder, on_phase=on_phase))
 except KeyboardInterrupt:
     assert how == "ctrl-c"
 except ZeroDivisionError:

@@ -14,8 +14,8 @@ HALF, BRAIN = ir.DataType.FLOAT16, ir.DataType.BFLOAT16
 
 
 def test_numbers_are_rounded_to_nearest_and_none_is_infinite() -> None:
-    given = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1e6, -1e6, np.inf, 1e-9], np.float32)
-    found = convert_tensor(ir.tensor(given), HALF).numpy()
+    numbers = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1e6, -1e6, np.inf, 1e-9], np.float32)
+    found = convert_tensor(ir.tensor(numbers), HALF).numpy()
     np.testing.assert_array_equal(found, np.array([1, 1 + 2**-9, 65504, -65504, 65504, 0], np.float16))
 
 
