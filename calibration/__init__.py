@@ -1,1 +1,1 @@
-"""What is measured on a model before it ships: its latents for the guards, its activations for quantised engines."""
+"""Measurements of a model before it ships: its latents, for the guards, and its activations, for quantised engines."""

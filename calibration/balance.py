@@ -1,12 +1,12 @@
-"""SmoothQuant: a normalisation's channels are evened out, and the products that read it take the difference over.
+"""SmoothQuant: scale differences between a normalisation's channels are moved into the weights that read it.
 
-Activations have few channels that are far larger than the others, and one scale for all of them; weights have a scale
-a channel of their own. Dividing channel j of what a LayerNormalization writes by `s_j` and multiplying row j of the
-weights by it changes nothing, costs nothing (it is folded into the normalisation's own scale and bias), and with
+A few channels of the activations are far larger than the others, but all share one scale; weights have one scale per
+channel. Dividing channel j of a LayerNormalization's output by `s_j` and multiplying row j of the weights by it changes
+no result and costs nothing, as it is folded into the normalisation's own scale and bias. With
 
     s_j = max|X_j|^a / max|W_j|^(1-a)        a = 0.5
 
-makes both equally hard (Xiao et al., "SmoothQuant", 2023, equation 4).
+both are equally hard to quantise (Xiao et al., "SmoothQuant", 2023, equation 4).
 """
 
 from __future__ import annotations
@@ -18,42 +18,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.calibration.layers import Layer
-from latentlink.calibration.observers import LEAST
+from latentlink.calibration.observers import MIN_MAGNITUDE
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 STRENGTH = 0.5
-"""The paper's a."""
+"""`a` in the paper."""
 
 
 def balances_of(layers: Sequence[Layer], maxima: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """What to divide channels by.
+    """Compute the divisors `s` of the channels.
 
     Args:
-        layers: All that are to be quantised.
-        maxima: Largest magnitude of each channel by activation, `[C]`.
+        layers: All layers that will be quantised.
+        maxima: By activation, the largest magnitude of each channel, `[C]`.
 
     Returns:
-        `s` by name of an activation, `[C]`, geometric mean 1: of those that a LayerNormalization with constants writes
-        and nothing but these layers reads.
+        By activation, `s`, `[C]`, with a geometric mean of 1; only for activations that a LayerNormalization with
+        constant scale writes and that these layers alone read.
     """
-    reading: dict[str, list[Layer]] = {}
+    readers: dict[str, list[Layer]] = {}
     for layer in layers:
         if layer.node.op_type == "MatMul":
-            reading.setdefault(layer.reads.name or "", []).append(layer)
-    found = {}
-    for name, group in reading.items():
+            readers.setdefault(layer.reads.name or "", []).append(layer)
+    balances = {}
+    for name, group in readers.items():
         if not _foldable(group):
             continue
-        heavy = np.max([_rows(layer) for layer in group], axis=0)
-        factor = np.maximum(maxima[name], LEAST) ** STRENGTH / np.maximum(heavy, LEAST) ** (1 - STRENGTH)
-        found[name] = (factor / np.exp(np.mean(np.log(factor)))).astype(np.float32)
-    return found
+        weights = np.max([_rows(layer) for layer in group], axis=0)
+        factor = np.maximum(maxima[name], MIN_MAGNITUDE) ** STRENGTH / np.maximum(weights, MIN_MAGNITUDE) ** (
+            1 - STRENGTH
+        )
+        balances[name] = (factor / np.exp(np.mean(np.log(factor)))).astype(np.float32)
+    return balances
 
 
 def balance(model: ir.Model, layers: Sequence[Layer], balances: Mapping[str, NDArray[np.float32]]) -> None:
-    """Fold them into the normalisations and weights, in place; what the graph computes stays the same."""
+    """Fold the divisors into normalisations and weights, in place; the results of the graph stay the same."""
     for name, factor in balances.items():
         group = [layer for layer in layers if layer.reads.name == name]
         norm = group[0].reads.producer()
@@ -78,13 +80,13 @@ def _rows(layer: Layer) -> NDArray[np.float32]:
     """Largest magnitude of the weights that read each channel, `[C]`."""
     tensor = layer.weights.const_value
     if tensor is None:
-        raise ValueError(f"The weights of {layer.name} are not there.")
+        raise ValueError(f"{layer.name} has no constant weights.")
     rows: NDArray[np.float32] = np.abs(tensor.numpy()).max(axis=layer.axis)
     return rows
 
 
 def _replace(model: ir.Model, node: ir.Node, index: int, factor: NDArray[np.float32], *, lazy: bool = True) -> None:
-    """Let a node read a constant multiplied by `factor`, of which others may read the original."""
+    """Let a node read a constant multiplied by `factor`; other nodes may still read the original."""
     import onnx_ir as ir
 
     before = node.inputs[index]

@@ -1,4 +1,4 @@
-"""The number formats that weights and activations are quantised to."""
+"""Number formats that weights and activations are quantised to."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One format, symmetric about zero: a number is its code times a scale.
+    """A number format, symmetric about zero: a number is a code times a scale.
 
     Args:
-        precision: What manifests and messages call an engine in it.
+        precision: The manifest's name of the precision.
         largest: Largest code.
-        weights: Largest code of weights. In int8 it is 63: x86 without VNNI adds products of codes in pairs of 16 bits,
-            which 2 * 255 * 63 fits and 2 * 255 * 127 does not; ONNX Runtime's sums are cut off there without a word.
-            The seventh bit is worth 0.6 dB to the demo model, and the saturation costs 4.
-        integer: Whether codes are whole numbers; else they are float8 E4M3FN: 3 bits of mantissa, exponents from -6
-            on, no infinities (Micikevicius et al., "FP8 Formats for Deep Learning", 2022).
-        outputs: Whether what a product writes is quantised too. ONNX Runtime's int8 kernels on a processor are made
-            for that (QLinearConv, QLinearMatMul): without it they compute in float32. TensorRT does not need it.
+        weights: Largest code of weights. For int8 it is 63: x86 without VNNI sums pairs of products in 16 bits, which
+            hold 2 * 255 * 63 but not 2 * 255 * 127, and ONNX Runtime's sums saturate silently. For the demo model the
+            seventh bit is worth 0.6 dB, and the saturation costs 4 dB.
+        integer: Whether codes are integers. If not, they are float8 E4M3FN: 3 bits of mantissa, exponents from -6,
+            no infinities (Micikevicius et al., "FP8 Formats for Deep Learning", 2022).
+        outputs: Whether the outputs of products are quantised too. ONNX Runtime's int8 kernels for processors
+            (QLinearConv, QLinearMatMul) need it, and compute in float32 without it. TensorRT does not need it.
     """
 
     precision: str
@@ -34,8 +34,8 @@ class Format:
     integer: bool
     outputs: bool
 
-    def rounded(self, values: Floats) -> Floats:
-        """The nearest codes of numbers that were divided by their scale, in their dtype, ties to even."""
+    def round(self, values: Floats) -> Floats:
+        """The nearest codes of numbers that are divided by their scale already; ties to even; the dtype stays."""
         clipped = np.clip(values, -self.largest, self.largest)
         if self.integer:
             whole: Floats = np.rint(clipped)
@@ -50,4 +50,5 @@ FORMATS: Mapping[str, Format] = {
     "int8": Format(precision="int8", largest=127.0, weights=63.0, integer=True, outputs=True),
     "fp8": Format(precision="float8", largest=448.0, weights=448.0, integer=False, outputs=False),
 }
-"""By what users call them. Codes of int8 end at -127, so that a weight and its negative are quantised alike."""
+"""Formats by the name that users write. The smallest int8 code is -127, so that a weight and its negative have
+opposite codes."""

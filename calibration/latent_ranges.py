@@ -1,4 +1,4 @@
-"""What a model's latents are like, by noise level, over generations of its own: what the guards compare with."""
+"""Ranges of a model's latents by noise level, measured over its own generations. The guards compare with them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from latentlink.runtime.guards import Guard
 from latentlink.runtime.samplers import CLEAN
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Noise levels to measure near: the rows of a run whose levels are nearest to these."""
+"""Noise levels to measure at: of every run, the rows whose levels are nearest to these."""
 
 BATCH = 8
-"""Generations at a time."""
+"""Generations in a batch."""
 
 COUNT = 256
-"""Generations that are measured where nothing is said. One more lies above the greatest of any statistic once in 257
-times, and hardly ever by as much as the guards' margins."""
+"""Default number of generations. A further one exceeds the largest value of a statistic once in 257 times, and hardly
+ever by as much as the guards' margins."""
 
 DIGITS = 4
-"""Decimals that are kept, so that another processor's last bits do not change the manifest."""
+"""Decimals to round to, so that the last bits of another processor do not change the manifest."""
 
 
 def measure_ranges(
@@ -36,22 +36,22 @@ def measure_ranges(
     seed: int = 0,
     on_done: Callable[[int, int], object] | None = None,
 ) -> tuple[LatentRange, ...]:
-    """Generate, and keep the extremes of the latents' statistics near every one of `LEVELS`.
+    """Generate, and measure the smallest and largest statistics of the latents near each of `LEVELS`.
 
-    The model's own sampler, steps, guidance and size are used. Generation n takes prompt n, beginning again after the
-    last, and the noise of seed `seed + n`. Nothing is widened here: margins are the guards' business.
+    It uses the model's own sampler, steps, guidance and size. Generation n takes prompt n, modulo the number of
+    prompts, and seed `seed + n`. The ranges have no margins: the guards add theirs.
 
     Args:
         pipe: The bundle.
-        prompts: What its users would ask for.
+        prompts: Prompts typical of its users.
         count: Generations, at least 1.
-        steps: Denoising steps; None takes the bundle's default.
-        seed: Of the first generation.
+        steps: Denoising steps; None for the bundle's default.
+        seed: Seed of the first generation.
         on_done: Called with (generations done, generations in all).
 
     Returns:
-        Ranges by level, rising; the first is that of clean latents. There are fewer than `LEVELS` where two of those
-        are near the same row.
+        Ranges by level, ascending; the first is that of clean latents. There are fewer than `LEVELS` if two levels are
+        nearest to the same row.
 
     Raises:
         UsageError: There is no prompt, or `count` is below 1.
@@ -89,14 +89,14 @@ def measure_ranges(
 
 
 def statistics(latents: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of `[B, C, h, w]`: means and deviations of the channels and the root mean square, `[B, 2*C + 1]`."""
+    """Means and standard deviations of the channels, and the root mean square: `[B, 2*C + 1]` of `[B, C, h, w]`."""
     values = latents.astype(np.float64)
     rms = np.sqrt((values**2).mean(axis=(1, 2, 3)))
     return np.concatenate([values.mean(axis=(2, 3)), values.std(axis=(2, 3)), rms[:, None]], axis=1)
 
 
 def ranges_of(measured: NDArray[np.float64], levels: NDArray[np.float64]) -> tuple[LatentRange, ...]:
-    """Extremes over the runs, `[R, N, 2*C + 1]`, of the rows nearest to `LEVELS`."""
+    """Smallest and largest statistics of the rows nearest to `LEVELS`, of all runs `[R, N, 2*C + 1]`."""
     sizes = np.hypot(levels[:, 0], levels[:, 1])
     shares = levels[:, 1] / sizes
     rows = {int(np.argmin(np.abs(shares - level))) for level in LEVELS}

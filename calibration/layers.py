@@ -1,4 +1,4 @@
-"""Which products of a denoiser are quantised: those of its core whose weights are known."""
+"""The layers of a denoiser that are quantised: the products of its core with constant weights."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Layer:
 
     Args:
         node: A Conv, MatMul or Gemm.
-        axis: Of the weights, along which the outputs' channels lie: every one has a scale of its own.
-        inner: Of the weights, along which the inputs' channels lie.
+        axis: Axis of the weights with the output channels, each of which has its own scale.
+        inner: Axis of the weights with the input channels.
     """
 
     node: ir.Node
@@ -45,7 +45,7 @@ class Layer:
 
     @property
     def weights(self) -> ir.Value:
-        """An initialiser."""
+        """The weights, an initialiser."""
         value = self.node.inputs[1]
         if value is None:
             raise ValueError(f"{self.name} has no weights.")
@@ -65,9 +65,9 @@ class Layer:
 def layers_of(model: ir.Model) -> tuple[Layer, ...]:
     """The layers to quantise, in the order of the graph.
 
-    Left out are the first products that read a latent and the last ones before the outputs, which are small and on
-    which every pixel depends; and those that work on one vector a prediction, such as the embedding of the timestep,
-    which are no work at all. What is not a product (sampler, guidance, normalisation, softmax) is never quantised.
+    Not included are the first products that read a latent and the last ones before the outputs, as they are small and
+    every pixel depends on them; and products of a single vector, such as the timestep embedding, as they take no time.
+    Everything that is not a product (sampler, guidance, normalisation, softmax) is never quantised.
 
     Args:
         model: A denoiser's float32 graph, its ports named by symbols.
@@ -97,7 +97,7 @@ def _axes(node: ir.Node, rank: int) -> tuple[int, int]:
 
 
 def _first(start: Iterable[ir.Node], step: Callable[[ir.Node], list[ir.Node]]) -> set[ir.Node]:
-    """The products that are reached from `start` without passing another."""
+    """The products that are reached from `start` without passing through another product."""
     waiting, seen, found = list(start), set[object](), set()
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Two passes over recorded steps: largest magnitudes by channel, then histograms. Both go on where they stopped."""
+"""Two passes over the recorded steps: largest magnitudes by channel, then histograms. Both can be resumed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from latentlink.calibration.balance import balances_of
 from latentlink.calibration.layers import layers_of
 from latentlink.calibration.observers import Histogram
 from latentlink.calibration.recording import Recording
-from latentlink.calibration.taps import Runner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
+from latentlink.calibration.taps import GraphRunner, add_maxima, add_samples, tap_maxima, tap_samples, taps_of
 from latentlink.files import atomic_file
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 EVERY = 8
-"""Steps after which the state is written."""
+"""The state is saved after this many steps."""
 
 DONE = "done"
-"""Where a state says how many samples it has seen."""
+"""Key of the number of samples that a state includes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Observed:
-    """What the activations of a denoiser's layers are like.
+class Observations:
+    """Statistics of the activations of a denoiser's layers.
 
     Args:
-        balances: See `balances_of`.
-        histograms: By activation, after balancing.
+        balances: Divisors of channels, see `balances_of`.
+        histograms: Histogram by activation, after balancing.
     """
 
     balances: Mapping[str, NDArray[np.float32]]
@@ -48,27 +48,29 @@ def observe(
     *,
     threads: int | None = None,
     on_done: Callable[[str, int, int], object] = lambda phase, done, total: None,
-) -> Observed:
+) -> Observations:
     """Run the recorded steps twice.
 
     Args:
-        load: Loads the float32 graph anew.
-        source: Where it lies.
-        recording: Complete.
-        folder: For the state; what is there is not done again.
-        threads: Of a run.
-        on_done: Called with the phase's name, samples done and samples in all.
+        load: Loads a new copy of the float32 graph.
+        source: The graph's file.
+        recording: A complete recording.
+        folder: Directory of the state; work that it includes is not repeated.
+        threads: Threads of a run.
+        on_done: Called with the phase, samples done and samples in all.
     """
     total = sum(1 for _ in recording.samples())
     taps = taps_of(layers_of(load()), outputs=True)
 
-    def opened(add: Callable[[ir.Model], None]) -> Runner:
+    def open_graph(add: Callable[[ir.Model], None]) -> GraphRunner:
         model = load()
         add(model)
-        return Runner(model, source, threads)
+        return GraphRunner(model, source, threads)
 
-    def passed(phase: str, path: Path, run: Callable[[], Runner], state: dict[str, NDArray[Any]], see: _See) -> None:
-        """One pass from where the state is."""
+    def run_pass(
+        phase: str, path: Path, run: Callable[[], GraphRunner], state: dict[str, NDArray[Any]], add: _AddSample
+    ) -> None:
+        """Run one pass, from where the state ends."""
         begin = int(state.get(DONE, 0))
         if begin >= total:
             on_done(phase, total, total)
@@ -77,46 +79,46 @@ def observe(
         for number, sample in enumerate(recording.samples()):
             if number < begin:
                 continue
-            see(runner, sample, number)
+            add(runner, sample, number)
             on_done(phase, number + 1, total)
             if (number + 1) % EVERY == 0 or number + 1 == total:
                 state[DONE] = np.array(number + 1)
                 with atomic_file(path) as part, part.open("wb") as file:
                     np.savez(file, allow_pickle=False, **state)
 
-    ranges = folder / "maxima.npz"
-    maxima = _read(ranges)
-    passed(
+    maxima_file = folder / "maxima.npz"
+    maxima = _read(maxima_file)
+    run_pass(
         "ranges",
-        ranges,
-        lambda: opened(lambda model: tap_maxima(model, taps)),
+        maxima_file,
+        lambda: open_graph(lambda model: tap_maxima(model, taps)),
         maxima,
-        lambda runner, sample, number: see_maxima(runner, sample, maxima),
+        lambda runner, sample, number: add_maxima(runner, sample, maxima),
     )
     maxima.pop(DONE, None)
     balances = balances_of(layers_of(load()), maxima)
-    tops = {name: float((array / balances.get(name, np.float32(1))).max()) for name, array in maxima.items()}
+    largest = {name: float((array / balances.get(name, np.float32(1))).max()) for name, array in maxima.items()}
 
-    counted = folder / "histograms.npz"
-    counts = _read(counted)
+    counts_file = folder / "histograms.npz"
+    counts = _read(counts_file)
     histograms = {}
-    for name, top in tops.items():
+    for name, top in largest.items():
         histograms[name] = Histogram(top=top)
         if name in counts:
             histograms[name].counts[:] = counts[name]
         counts[name] = histograms[name].counts
     factors = {name: (1 / factor).astype(np.float32) for name, factor in balances.items()}
-    passed(
+    run_pass(
         "histograms",
-        counted,
-        lambda: opened(lambda model: tap_samples(model, taps, factors)),
+        counts_file,
+        lambda: open_graph(lambda model: tap_samples(model, taps, factors)),
         counts,
-        lambda runner, sample, number: see_samples(runner, sample, number, histograms),
+        lambda runner, sample, number: add_samples(runner, sample, number, histograms),
     )
-    return Observed(balances=balances, histograms=histograms)
+    return Observations(balances=balances, histograms=histograms)
 
 
-_See = Callable[[Runner, Mapping[str, NDArray[Any]], int], None]
+_AddSample = Callable[[GraphRunner, Mapping[str, NDArray[Any]], int], None]
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -1,13 +1,12 @@
-"""Graph pass: products become quantised ones, written as QuantizeLinear and DequantizeLinear nodes.
+"""Graph pass: quantise products, written as QuantizeLinear and DequantizeLinear nodes.
 
 Requires: float32 layers as `layers_of` finds them, and a scale for every activation.
-Ensures: every layer reads `DequantizeLinear(QuantizeLinear(x))` and weights that are stored as codes, with a scale a
-channel; int8 layers' outputs are quantised likewise. The rest of the graph is as it was, and both ONNX Runtime (which
-fuses them to QLinearConv and QLinearMatMul) and strongly typed TensorRT take it.
+Ensures: every layer reads `DequantizeLinear(QuantizeLinear(x))` and weights that are stored as codes, with a scale per
+channel; the outputs of int8 layers are quantised likewise. The rest of the graph is unchanged. Both ONNX Runtime (which
+fuses the nodes to QLinearConv and QLinearMatMul) and strongly typed TensorRT read the graph.
 
-`onnxruntime.quantization` is not used: its rewriting reads a protobuf whole (2 GB at most) and holds all weights twice,
-quantises by the kind of operator where here the list of layers decides, and leaves no place for balancing or for twins
-(`sensitivity.py`).
+`onnxruntime.quantization` is not used: it reads whole protobufs (2 GB at most), holds all weights twice, selects layers
+by operator instead of by a list, and has no place for balancing or for twins (`sensitivity.py`).
 """
 
 from __future__ import annotations
@@ -25,35 +24,32 @@ from latentlink.calibration.observers import weight_scales
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-Balances = Mapping[str, NDArray[np.float32]]
-"""By name of an activation, what its channels are divided by and the weights that read them multiplied, `[C]`."""
-
 
 def quantise(model: ir.Model, layers: Sequence[Layer], scales: Mapping[str, float], target: Format) -> None:
-    """Rewrite the layers in place. Weights are quantised when they are written, one at a time.
+    """Quantise layers in place. Weights are quantised one at a time, when the graph is written.
 
     Args:
-        model: The denoiser, whose weights still lie where they were loaded from.
-        layers: What to quantise; balanced already, if at all (`balance`).
-        scales: By name of an activation.
-        target: The format.
+        model: The denoiser; its weights are still in the file that they were loaded from.
+        layers: Layers to quantise; balanced before, if at all (`balance`).
+        scales: Scale by activation.
+        target: The number format.
     """
-    made: dict[str, ir.Value] = {}
+    round_trips: dict[str, ir.Value] = {}
     rounded: set[ir.Value] = set()
     for layer in layers:
         reads = layer.reads
         name = reads.name or ""
-        if reads not in rounded:  # else it is another layer's output
-            if name not in made:
-                made[name] = round_trip(model, reads, scales[name], target, after=reads.producer())
-            layer.node.replace_input_with(0, made[name])
-        quantised_weights(model, layer, target)
+        if reads not in rounded:  # else it is the quantised output of another layer
+            if name not in round_trips:
+                round_trips[name] = round_trip(model, reads, scales[name], target, after=reads.producer())
+            layer.node.replace_input_with(0, round_trips[name])
+        quantise_weights(model, layer, target)
         if target.outputs:
             rounded.add(_quantise_output(model, layer, scales, target))
 
 
 def round_trip(model: ir.Model, value: ir.Value, scale: float, target: Format, *, after: ir.Node | None) -> ir.Value:
-    """`DequantizeLinear(QuantizeLinear(value))`, put after a node, or first of all."""
+    """Insert `DequantizeLinear(QuantizeLinear(value))` after a node; None for the begin of the graph."""
     import onnx_ir as ir
 
     name = value.name or ""
@@ -72,22 +68,22 @@ def round_trip(model: ir.Model, value: ir.Value, scale: float, target: Format, *
     return result
 
 
-def quantised_weights(model: ir.Model, layer: Layer, target: Format, node: ir.Node | None = None) -> None:
-    """Let a layer, or a twin of it, read its weights from codes."""
+def quantise_weights(model: ir.Model, layer: Layer, target: Format, node: ir.Node | None = None) -> None:
+    """Let a layer, or its twin `node`, read its weights from codes."""
     import onnx_ir as ir
 
     weights, tensor = layer.weights, layer.weights.const_value
     if tensor is None:
-        raise ValueError(f"The weights of {layer.name} are not there.")
-    found = weight_scales(tensor.numpy(), layer.axis, target)
+        raise ValueError(f"{layer.name} has no constant weights.")
+    scales = weight_scales(tensor.numpy(), layer.axis, target)
     node = node or layer.node
     name = f"{node.name}_weights"
-    scale = constant(model, f"{name}_scale", found)
+    scale = constant(model, f"{name}_scale", scales)
     dtype, spread = _dtype(target), [1] * tensor.numpy().ndim
     spread[layer.axis] = -1
 
     def codes() -> ir.TensorProtocol:
-        return _coded(target.rounded(tensor.numpy() / found.reshape(spread)), target)
+        return _code_tensor(target.round(tensor.numpy() / scales.reshape(spread)), target)
 
     stored = ir.Value(name=name, type=ir.TensorType(dtype), shape=ir.Shape(tensor.shape.numpy()))
     stored.const_value = ir.LazyTensor(codes, dtype=dtype, shape=ir.Shape(tensor.shape.numpy()), name=name)
@@ -111,7 +107,7 @@ def _quantise_output(model: ir.Model, layer: Layer, scales: Mapping[str, float],
 
 
 def constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
-    """A new initialiser."""
+    """Add an initialiser."""
     import onnx_ir as ir
 
     value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
@@ -121,12 +117,12 @@ def constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
 
 
 def _zero(model: ir.Model, target: Format) -> ir.Value:
-    """The zero point, whose type says what to quantise to; one for all nodes."""
+    """The zero point that all nodes share; its type determines the type of the codes."""
     import onnx_ir as ir
 
     name = f"zero_{target.precision}"
     if name not in model.graph.initializers:
-        value = ir.Value(name=name, const_value=_coded(np.zeros((), np.float32), target, name))
+        value = ir.Value(name=name, const_value=_code_tensor(np.zeros((), np.float32), target, name))
         value.shape, value.dtype = ir.Shape([]), _dtype(target)
         model.graph.register_initializer(value)
     return model.graph.initializers[name]
@@ -138,7 +134,7 @@ def _dtype(target: Format) -> ir.DataType:
     return ir.DataType.INT8 if target.integer else ir.DataType.FLOAT8E4M3FN
 
 
-def _coded(codes: NDArray[np.floating[Any]], target: Format, name: str | None = None) -> ir.TensorProtocol:
+def _code_tensor(codes: NDArray[np.floating[Any]], target: Format, name: str | None = None) -> ir.TensorProtocol:
     import onnx_ir as ir
 
     return ir.tensor(codes.astype(_dtype(target).numpy()), dtype=_dtype(target), name=name)

@@ -1,4 +1,4 @@
-"""From an export to an export with a quantised denoiser: record, observe, quantise, compare, and only then write."""
+"""Quantise the denoiser of an export: record, observe, quantise, compare pictures, and only then write a new export."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
 from latentlink.calibration.layers import layers_of
-from latentlink.calibration.observe import Observed, observe
+from latentlink.calibration.observe import Observations, observe
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.calibration.options import Asked, float32_denoiser, opened_export
+from latentlink.calibration.picture_quality import pictures_of, quality_of
 from latentlink.calibration.qdq import quantise
-from latentlink.calibration.quality import pictures_of, quality_of
+from latentlink.calibration.quantise_options import CalibrationOptions, float32_denoiser, open_float32_export
 from latentlink.calibration.recording import Recording, runs_of
-from latentlink.calibration.sensitivity import Cost, add_twins, costs_of, keep_list, step_quality
-from latentlink.calibration.taps import Runner
+from latentlink.calibration.sensitivity import KeepList, LayerCost, add_twins, costs_of, find_keep_list, step_quality
+from latentlink.calibration.taps import GraphRunner
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders import Options
-from latentlink.engine.bundle import Bundle, EngineEntry, Manifest, is_bundle, write_bundle
-from latentlink.engine.quality import Quality
-from latentlink.engine.quality.agreement import agreement
+from latentlink.engine.builders import BuildOptions
+from latentlink.engine.bundle import EXPORTED, Bundle, EngineEntry, Manifest, is_bundle, write_bundle
+from latentlink.engine.quality import Quality, measure_agreement
+from latentlink.engine.targets import REFERENCE_TARGET
 from latentlink.errors import BuildError
 from latentlink.files import replacing_directory
 from latentlink.runtime import Pipeline, load
@@ -35,236 +35,249 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PICTURES = 8
-"""Pictures that the gate compares."""
+"""Pictures that are compared for the gate."""
 
 GATE_SEED = 1 << 20
-"""Added to the seeds of the gate's pictures, so that none of them was calibrated with."""
+"""Added to the seeds of the gate's pictures, so that none of them was used for calibration."""
 
-LEAST_STEP_SNR = 10.0
+MIN_STEP_SNR = 10.0
 """dB that the denoised latent of one step has to reach, over recorded steps of all noise levels. The trained demo
-model is at 12 to 15 with all of its layers quantised, and draws what is asked as often as in float32."""
+model reaches 12 to 15 dB with all layers quantised, and its pictures show their prompts as often as in float32."""
 
-MOST_KEPT = 0.25
-"""Share of the weights that may stay in float32 for it: above that little is left of what quantising saves."""
+MAX_KEPT_SHARE = 0.25
+"""Largest share of the weights that may stay in float32 for it: with more, quantising would save little."""
 
 EVERY = 4
-"""Of the recorded steps, those on which the layers are compared: the fourth, and so on."""
+"""Layers are compared on every 4th recorded step."""
 
-Told = Callable[[str, int, int], object]
-"""Called with what is done, how much of it is done, and how much there is."""
+PhaseProgress = Callable[[str, int, int], object]
+"""Called with the phase, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
-    """What became of it.
+class CalibrationResult:
+    """The result of a calibration.
 
     Args:
-        manifest: Of the export that was written.
-        quality: Of its pictures beside the reference's.
-        costs: Of the layers, the worst first.
-        kept: Names of those that stayed in float32.
-        step_snr: dB of one step's denoised latent.
+        manifest: Manifest of the export that was written.
+        quality: Quality of the quantised model's pictures, compared with the reference's.
+        costs: What quantisation costs by layer, the worst first.
+        keep_list: Which layers stay in float32, and the figures by which they were chosen.
     """
 
     manifest: Manifest
     quality: Quality
-    costs: tuple[Cost, ...]
-    kept: frozenset[str]
-    step_snr: float
+    costs: tuple[LayerCost, ...]
+    keep_list: KeepList
 
 
 def calibrate_export(
-    exported: str | Path,
+    export: str | Path,
     out: str | Path,
-    asked: Asked,
+    options: CalibrationOptions,
     *,
     target: Format | None = None,
-    told: Told = lambda phase, done, total: None,
-) -> Calibrated:
+    on_phase: PhaseProgress = lambda phase, done, total: None,
+) -> CalibrationResult:
     """Quantise the denoiser of an export.
 
-    What was recorded and observed lies beside `out` until it is done, so that the same call goes on where an
-    interrupted one stopped; the other precision begins there, too.
+    Recordings and observations are kept beside `out` until the calibration is complete. The same call then resumes an
+    interrupted one, and a call for the other precision reuses them.
 
     Args:
-        exported: Directory that `latentlink export` wrote, its denoiser in float32.
-        out: Export to write: the same components, the denoiser's quantised graph before the float32 one, and the
-            latents' ranges.
-        asked: What the user chose.
-        target: The format; None takes that of the precision.
-        told: Called as the work goes on.
+        export: Directory that `latentlink export` wrote, with its denoiser in float32.
+        out: Export to write: the same components, the denoiser's quantised graph before its float32 one, and the
+            latent ranges.
+        options: The user's options.
+        target: The number format; None for that of the precision.
+        on_phase: Called during the calibration.
 
     Raises:
-        UsageError: `exported` is not such an export, or `out` is it.
-        BundleError: It is damaged.
+        UsageError: `export` is not such an export, or `out` is the same directory.
+        BundleError: The export is damaged.
         BuildError: The quantised denoiser does not reach the gate.
     """
-    source = opened_export(exported, out)
+    source = open_float32_export(export, out)
     path = Path(out).absolute()
     key: dict[str, Any] = {"files": {name: file.sha256 for name, file in source.manifest.files.items()}}
-    key |= {"asked": [asked.prompts, asked.count, asked.steps, asked.seed]}
+    key |= {"options": [options.prompts, options.count, options.steps, options.seed]}
     work = path.with_name(f".{path.name}.calibration-{digest(key)}")
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "reference").exists():
-        told("building the reference", 0, 1)
-        build_bundle(exported, work / "reference", options=Options(precision="fp32"))
-    with load(work / "reference", target="ort-cpu", threads=asked.threads, verify=False) as pipe:
-        done = _Work(
-            source=source, pipe=pipe, work=work, asked=asked, told=told, target=target or FORMATS[asked.precision]
+        on_phase("building the reference", 0, 1)
+        build_bundle(export, work / "reference", options=BuildOptions(precision="fp32"))
+    with load(work / "reference", target=REFERENCE_TARGET, threads=options.threads, verify=False) as pipe:
+        calibration = _Calibration(
+            source=source,
+            pipe=pipe,
+            work=work,
+            options=options,
+            on_phase=on_phase,
+            target=target or FORMATS[options.precision],
         )
-        found = done.write(path)
+        result = calibration.write(path)
     shutil.rmtree(work)
-    return found
+    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """A calibration under way; the arguments are those of `calibrate_export`.
+class _Calibration:
+    """A calibration in progress; see `calibrate_export`.
 
     Args:
-        pipe: The float32 model, running.
-        work: Folder for what is interim.
+        pipe: The float32 model, loaded.
+        work: Directory for intermediate files.
     """
 
     source: Bundle
     pipe: Pipeline
     work: Path
-    asked: Asked
-    told: Told
+    options: CalibrationOptions
+    on_phase: PhaseProgress
     target: Format
 
     @property
     def entry(self) -> EngineEntry:
-        """The float32 denoiser."""
+        """The record of the float32 denoiser."""
         return float32_denoiser(self.source)
 
+    @property
+    def graph(self) -> Path:
+        """The file of the float32 denoiser."""
+        return self.source.file(self.entry.path)
+
     def load(self) -> ir.Model:
-        """Its graph, anew."""
+        """Load a new copy of the float32 denoiser."""
         import onnx_ir as ir
 
-        return ir.load(self.source.file(self.entry.path))
+        return ir.load(self.graph)
 
-    def write(self, out: Path) -> Calibrated:
-        """All of it."""
-        asked = self.asked
-        recording = Recording(self.work, runs_of(self.pipe, asked.count))
+    def write(self, out: Path) -> CalibrationResult:
+        """Run all phases, and write the export."""
+        options = self.options
+        recording = Recording(self.work, runs_of(self.pipe, options.count))
         recording.record(
             self.pipe,
-            asked.prompts,
-            steps=asked.steps,
-            seed=asked.seed,
-            on_done=lambda done, total: self.told("generating", done, total),
+            options.prompts,
+            steps=options.steps,
+            seed=options.seed,
+            on_done=lambda done, total: self.on_phase("generating", done, total),
         )
-        observed = observe(
+        observations = observe(
             self.load,
-            self.source.file(self.entry.path),
+            self.graph,
             recording,
             self.work,
-            threads=asked.threads,
-            on_done=lambda phase, done, total: self.told(f"observing {phase}", done, total),
+            threads=options.threads,
+            on_done=lambda phase, done, total: self.on_phase(f"observing {phase}", done, total),
         )
-        scales = {
-            name: OBSERVERS[asked.observer](histogram, self.target) for name, histogram in observed.histograms.items()
-        }
-        costs = self._costs(recording, observed, scales)
-        kept, step_snr = self._kept(recording, observed, scales, costs)
-        graph = self._quantised(observed, scales, kept, self.work / "model.onnx")
-        quality = self._quality(graph)
-        if missed := quality.missed():
+        observer = OBSERVERS[options.observer]
+        scales = {name: observer(histogram, self.target) for name, histogram in observations.histograms.items()}
+        costs = self._costs(recording, observations, scales)
+        keep_list = self._keep_list(recording, observations, scales, costs)
+        quantised = self._quantise(observations, scales, keep_list.layers, self.work / "model.onnx")
+        quality = self._quality(quantised)
+        if not quality.passes:
             worst = ", ".join(f"{cost.layer} ({cost.operator}, {cost.sqnr:.1f} dB)" for cost in costs[:5])
             raise BuildError(
-                f"The denoiser in {asked.precision} does not reach the gate: {missed}. The layers that lose most: "
-                f"{worst}.",
+                f"The denoiser in {options.precision} does not reach the gate: {quality.shortfall_summary()}. "
+                f"The layers that lose most: {worst}.",
                 remedy="Calibrate with more prompts (--count), another --observer or the other precision.",
             )
-        manifest = self._export(out, graph, quality, recording)
-        return Calibrated(manifest=manifest, quality=quality, costs=costs, kept=kept, step_snr=step_snr)
+        manifest = self._export(out, quantised, quality, recording)
+        return CalibrationResult(manifest=manifest, quality=quality, costs=costs, keep_list=keep_list)
 
-    def _costs(self, recording: Recording, observed: Observed, scales: dict[str, float]) -> tuple[Cost, ...]:
+    def _costs(
+        self, recording: Recording, observations: Observations, scales: dict[str, float]
+    ) -> tuple[LayerCost, ...]:
+        """Measure what quantising each layer costs."""
         import onnx_ir as ir
 
         model = self.load()
         layers = layers_of(model)
-        balance(model, layers, observed.balances)
+        balance(model, layers, observations.balances)
         add_twins(model, layers, scales, self.target)
         path = self.work / "twins.onnx"
         ir.save(model, path, external_data=f"{path.name}.data")
-        runner = Runner(path, path, self.asked.threads)
+        runner = GraphRunner(path, path, self.options.threads)
         samples, runs = list(recording.samples(every=EVERY)), []
         for sample in samples:
             runs.append(runner(sample))
-            self.told("comparing layers", len(runs), len(samples))
+            self.on_phase("comparing layers", len(runs), len(samples))
         _remove(path)
         return costs_of(layers, runs)
 
-    def _kept(
-        self, recording: Recording, observed: Observed, scales: dict[str, float], costs: Sequence[Cost]
-    ) -> tuple[frozenset[str], float]:
-        wanted = self._denoised(self.source.file(self.entry.path), recording)
+    def _keep_list(
+        self, recording: Recording, observations: Observations, scales: dict[str, float], costs: Sequence[LayerCost]
+    ) -> KeepList:
+        """Choose the layers that stay in float32."""
+        reference = self._denoised(self.graph, recording)
         path = self.work / "kept.onnx"
 
-        def quality(kept: frozenset[str]) -> float:
-            self.told("choosing layers", len(kept), len(costs))
-            return step_quality(wanted, self._denoised(self._quantised(observed, scales, kept, path), recording))
+        def step_snr(layers: frozenset[str]) -> float:
+            self.on_phase("choosing layers", len(layers), len(costs))
+            graph = self._quantise(observations, scales, layers, path)
+            return step_quality(reference, self._denoised(graph, recording))
 
-        found = keep_list(costs, LEAST_STEP_SNR, quality, most=MOST_KEPT)
+        keep_list = find_keep_list(costs, MIN_STEP_SNR, step_snr, max_share=MAX_KEPT_SHARE)
         _remove(path)
-        return found
+        return keep_list
 
     def _denoised(self, graph: Path, recording: Recording) -> list[NDArray[Any]]:
-        """What a graph makes of some of the recorded steps: D, as the sampler goes on with it."""
+        """Denoised latents of some recorded steps."""
         ports = self.source.manifest.components["denoiser"].outputs
         output = next(port.tensor for port in ports if port.kind == "latent" and port.slot == "denoised")
-        run = Runner(graph, graph, self.asked.threads)
+        run = GraphRunner(graph, graph, self.options.threads)
         return [run(sample)[output] for sample in recording.samples(every=EVERY)]
 
-    def _quantised(self, observed: Observed, scales: dict[str, float], kept: frozenset[str], path: Path) -> Path:
+    def _quantise(
+        self, observations: Observations, scales: dict[str, float], float32_layers: frozenset[str], path: Path
+    ) -> Path:
+        """Write the quantised denoiser to `path`."""
         import onnx_ir as ir
 
         model = self.load()
         layers = layers_of(model)
-        balance(model, layers, observed.balances)
-        quantise(model, [layer for layer in layers if layer.name not in kept], scales, self.target)
+        balance(model, layers, observations.balances)
+        quantise(model, [layer for layer in layers if layer.name not in float32_layers], scales, self.target)
         _remove(path)
         ir.save(model, path, external_data=f"{path.name}.data")
         return path
 
     def _quality(self, graph: Path) -> Quality:
-        prompts = [self.asked.prompts[-1 - number % len(self.asked.prompts)] for number in range(PICTURES)]
-        seed = self.asked.seed + GATE_SEED
-        self.told("comparing pictures", 0, 2)
-        reference = pictures_of(self.pipe, prompts, seed=seed, steps=self.asked.steps)
-        self.told("comparing pictures", 1, 2)
-        session = open_session(graph, "ort-cpu", threads=self.asked.threads)
-        steps = self.asked.steps
+        """Compare the quantised denoiser's pictures with the reference's."""
+        prompts = [self.options.prompts[-1 - number % len(self.options.prompts)] for number in range(PICTURES)]
+        seed, steps = self.options.seed + GATE_SEED, self.options.steps
+        self.on_phase("comparing pictures", 0, 2)
+        reference = pictures_of(self.pipe, prompts, seed=seed, steps=steps)
+        self.on_phase("comparing pictures", 1, 2)
+        session = open_session(graph, REFERENCE_TARGET, threads=self.options.threads)
         quality = quality_of(reference, pictures_of(self.pipe, prompts, seed=seed, steps=steps, session=session))
-        if (judge := self.asked.judge) is not None:
-            self.told("judging pictures", 0, 2)
+        if (judge := self.options.judge) is not None:
+            self.on_phase("judging pictures", 0, 2)
             before = judge.count(self.pipe, steps=steps)
-            self.told("judging pictures", 1, 2)
+            self.on_phase("judging pictures", 1, 2)
             after = judge.count(self.pipe, steps=steps, session=session)
-            quality = judge.added(quality, reference=before, right=after)
+            quality = judge.with_counts(quality, reference=before, right=after)
         session.close()
         return quality
 
     def _export(self, out: Path, graph: Path, quality: Quality, recording: Recording) -> Manifest:
-        """The source's files and the quantised graph, as a whole export."""
+        """Write the source's files and the quantised graph as a complete export."""
         before = self.source.manifest
         entry = before.components["denoiser"]
-        pairs = zip(
-            self._denoised(graph, recording), self._denoised(self.source.file(self.entry.path), recording), strict=True
-        )
-        parity = agreement(pairs, self.target.precision).to_json("float32 onnx")
+        pairs = zip(self._denoised(graph, recording), self._denoised(self.graph, recording), strict=True)
+        parity = measure_agreement(pairs, self.target.precision).to_json("float32 onnx")
         with replacing_directory(out, is_ours=is_bundle) as folder:
             for name in before.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.source.file(name), folder / name)
-            place = folder / "engines" / "denoiser" / f"onnx-{self.asked.precision}" / "model.onnx"
+            place = folder / "engines" / "denoiser" / f"onnx-{self.options.precision}" / "model.onnx"
             place.parent.mkdir(parents=True, exist_ok=True)
             for file in (graph, graph.with_name(f"{graph.name}.data")):
                 shutil.move(file, place.with_name(file.name))
             engine = EngineEntry(
-                target="onnx",
+                target=EXPORTED,
                 precision=self.target.precision,
                 path=place.relative_to(folder).as_posix(),
                 parity={**parity, **quality.to_parity()},

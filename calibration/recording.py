@@ -1,8 +1,8 @@
-"""What the denoiser reads in real generations: the whole generate loop, a few steps of each picture kept.
+"""Record the denoiser's inputs in real generations, at a few steps of every picture.
 
-Kept is what a step reads for one picture (both halves of classifier-free guidance), some hundred KB even for a model
-of true size; activations are made of it again, as often as they are needed, by `taps.py`. Every run is a file that is
-written whole, so that what was interrupted goes on where it was.
+Only a step's inputs for one picture (both halves of classifier-free guidance) are stored: some hundred KB even for a
+model of true size. Activations are recomputed from them as often as needed (`taps.py`). Every run is one file, written
+atomically, so that an interrupted recording can be resumed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.calibration.latent_ranges import BATCH, ranges_of, statistics
-from latentlink.engine.bundle import LatentRange
+from latentlink.engine.bundle import Arrays, LatentRange
 from latentlink.files import atomic_file
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.guards import Guard
@@ -28,29 +28,27 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 STRATA = 4
-"""Steps of a run that are kept: one from each quarter of its noise levels."""
+"""Steps that are recorded of a run: one from each quarter of its rows."""
 
 GOLDEN = (5**0.5 - 1) / 2
-"""Moves the kept steps of one run against those of the next, so that together they fill their quarter evenly."""
+"""Shift between the recorded steps of successive runs, so that together they fill their quarter evenly."""
 
 LARGE = 1024
-"""Latent pixels from which pictures are generated one at a time."""
+"""Latent pixels from which on pictures are generated one at a time."""
 
 STRENGTH = 0.6
-"""How far pictures are noised where a run begins with one."""
-
-Arrays = Mapping[str, NDArray[Any]]
+"""Strength of the runs that start from a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class GenerationRun:
     """One run of the generate loop, for a batch of prompts.
 
     Args:
-        number: Its own, from 0.
+        number: Number of the run, from 0.
         kind: `text`, `guidance`, `img2img` or `inpaint`.
-        generations: Numbers of its pictures: of prompt and seed.
-        guidance: Factor on the model's own guidance; 0 runs without.
+        generations: Numbers of its pictures, which determine prompt and seed.
+        guidance: Factor on the model's own guidance scale; 0 disables guidance.
     """
 
     number: int
@@ -59,8 +57,8 @@ class Run:
     guidance: float = 1.0
 
 
-def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
-    """What is run: `count` pictures from text; then some with less and more guidance, from pictures, and around a mask.
+def runs_of(pipe: Pipeline, count: int) -> tuple[GenerationRun, ...]:
+    """The runs to record: `count` pictures from text, then a few with other guidance scales, img2img and inpainting.
 
     Args:
         pipe: The model.
@@ -69,7 +67,7 @@ def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
     size = pipe.sampling.width * pipe.sampling.height // pipe.space.downscale**2
     batch = BATCH if size < LARGE else 1
     runs = [
-        Run(number=number, kind="text", generations=range(first, min(first + batch, count)))
+        GenerationRun(number=number, kind="text", generations=range(first, min(first + batch, count)))
         for number, first in enumerate(range(0, count, batch))
     ]
     first = runs[0].generations
@@ -77,14 +75,14 @@ def runs_of(pipe: Pipeline, count: int) -> tuple[Run, ...]:
     if any(engine.component == "vae_encoder" for engine in pipe.engines):
         more += [("img2img", 1.0), ("inpaint", 1.0)]
     runs += [
-        Run(number=len(runs) + number, kind=kind, generations=first, guidance=factor)
+        GenerationRun(number=len(runs) + number, kind=kind, generations=first, guidance=factor)
         for number, (kind, factor) in enumerate(more)
     ]
     return tuple(runs)
 
 
 class Recorder:
-    """A session that remembers what the last step read for one picture of the batch."""
+    """A session that stores the inputs of its last run, for one picture of the batch."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -96,32 +94,34 @@ class Recorder:
         self.placement, self.elapsed, self.close = session.placement, session.elapsed, session.close
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once; see `Session.run`."""
+        """Run and store the inputs; see `Session.run`."""
         arrays = {name: buffer.numpy() for name, buffer in inputs.items()}
         batch = next(arrays[port.tensor].shape[0] for port in self.inputs if port.kind == "coefficients")
         picture = self.row % batch
-        self.last = {name: array[picture::batch].copy() for name, array in arrays.items()}  # rows n mod B: its halves
+        self.last = {
+            name: array[picture::batch].copy() for name, array in arrays.items()
+        }  # rows n mod B: both halves of guidance
         self.row += 1
         return self.session.run(inputs, outputs)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Kept:
-    """What is kept of a run."""
+class _RunRecord:
+    """Inputs of the recorded steps of a run, and statistics of its latents after every row."""
 
     samples: list[Arrays] = field(default_factory=list)
     rows: list[NDArray[np.float64]] = field(default_factory=list)
 
 
 class Recording:
-    """Runs of a model, each a file of a folder.
+    """Recorded runs of a model, one file each.
 
     Args:
-        folder: Where the files are; those that are there are not made again.
+        folder: Directory of the files; runs whose file exists are not repeated.
         runs: See `runs_of`.
     """
 
-    def __init__(self, folder: Path, runs: Sequence[Run]) -> None:
+    def __init__(self, folder: Path, runs: Sequence[GenerationRun]) -> None:
         self.folder = folder
         self.runs = tuple(runs)
 
@@ -134,13 +134,13 @@ class Recording:
         seed: int,
         on_done: Callable[[int, int], object] = lambda done, total: None,
     ) -> None:
-        """Make the runs that are not there yet, with the model's own sampler and size.
+        """Record the missing runs, with the model's own sampler and size.
 
         Args:
             pipe: The model.
-            prompts: What its users ask for; generation n takes prompt n, beginning again after the last.
-            steps: Of a run; None takes the model's own.
-            seed: Generation n takes the noise of `seed + n`.
+            prompts: Prompts typical of its users; generation n takes prompt n, modulo their number.
+            steps: Denoising steps; None for the model's default.
+            seed: Generation n has seed `seed + n`.
             on_done: Called with (runs done, runs in all).
 
         Raises:
@@ -151,17 +151,17 @@ class Recording:
         for run in self.runs:
             path = self._path(run)
             if not path.exists():
-                given = {} if run.kind in ("text", "guidance") else self._start(run, pipe)
-                tensors = _recorded(pipe, prompts, run, given, steps, seed)
+                inputs = {} if run.kind in ("text", "guidance") else self._start(run, pipe)
+                tensors = _record_run(pipe, prompts, run, inputs, steps, seed)
                 with atomic_file(path) as part:
                     save_file(tensors, part, metadata={"run": json.dumps([run.number, run.kind])})
             on_done(run.number + 1, len(self.runs))
 
     def samples(self, *, every: int = 1) -> Iterator[Arrays]:
-        """What a step read, by tensor, for one picture; one after the other, a file at a time.
+        """The recorded steps' inputs by tensor, for one picture each; one file is open at a time.
 
         Args:
-            every: Takes every n-th.
+            every: Yield every n-th sample.
         """
         number = 0
         for run in self.runs:
@@ -173,12 +173,12 @@ class Recording:
                 number += 1
 
     def ranges(self) -> tuple[LatentRange, ...]:
-        """What latents are like by noise level, over the runs from text with the model's own guidance."""
-        found = [_load(self._path(run)) for run in self.runs if run.kind == "text"]
-        return ranges_of(np.concatenate([one["statistics"] for one in found], axis=1), found[0]["levels"])
+        """Latent ranges by noise level, over the runs from text with the model's own guidance."""
+        runs = [_load(self._path(run)) for run in self.runs if run.kind == "text"]
+        return ranges_of(np.concatenate([one["statistics"] for one in runs], axis=1), runs[0]["levels"])
 
-    def _start(self, run: Run, pipe: Pipeline) -> dict[str, Any]:
-        """Pictures of the first run, and a mask that paints their left half."""
+    def _start(self, run: GenerationRun, pipe: Pipeline) -> dict[str, Any]:
+        """Arguments for pictures of the first run as initial pictures, and a mask that repaints their left half."""
         from PIL import Image
 
         pictures: list[Image.Image] = [Image.fromarray(one) for one in _load(self._path(self.runs[0]))["pictures"]]
@@ -188,15 +188,16 @@ class Recording:
         mask[:, : mask.shape[1] // 2] = 255
         return {"init_image": pictures, "mask_image": Image.fromarray(mask)}
 
-    def _path(self, run: Run) -> Path:
+    def _path(self, run: GenerationRun) -> Path:
         return self.folder / f"run-{run.number:05d}.safetensors"
 
 
-def _recorded(
-    pipe: Pipeline, prompts: Sequence[str], run: Run, given: Mapping[str, Any], steps: int | None, seed: int
+def _record_run(
+    pipe: Pipeline, prompts: Sequence[str], run: GenerationRun, inputs: Mapping[str, Any], steps: int | None, seed: int
 ) -> dict[str, NDArray[Any]]:
+    """Generate, and return the tensors of the run's file."""
     finite = Guard.of("on", ())
-    kept = _Kept()
+    record = _RunRecord()
     first = run.number == 0
     recorders: list[Recorder] = []
 
@@ -207,9 +208,9 @@ def _recorded(
     def look(at: Progress) -> None:
         latents = at.latents()
         finite.latents("denoiser", latents, level=CLEAN)
-        kept.rows.append(statistics(latents))
+        record.rows.append(statistics(latents))
         if at.row - 1 in _rows(at.rows, run.number):
-            kept.samples.append(recorders[0].last)
+            record.samples.append(recorders[0].last)
 
     view = pipe.observed(wrap)
     result = view.generate(
@@ -220,19 +221,19 @@ def _recorded(
         decode=first,
         guard="off",
         on_step=look,
-        **given,
+        **inputs,
     )
-    tensors = {f"{number}/{name}": array for number, one in enumerate(kept.samples) for name, array in one.items()}
+    tensors = {f"{number}/{name}": array for number, one in enumerate(record.samples) for name, array in one.items()}
     if first:
         tensors["pictures"] = np.stack([np.asarray(image) for image in result.images])
     if run.kind == "text":
-        tensors["statistics"] = np.stack(kept.rows)
+        tensors["statistics"] = np.stack(record.rows)
         tensors["levels"] = np.ascontiguousarray(result.request.table().levels[1:], dtype=np.float64)
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
 
 
 def _rows(rows: int, number: int) -> set[int]:
-    """The rows of a run to keep, one a stratum."""
+    """The rows of a run to record, one per stratum."""
     shift = (number * GOLDEN) % 1
     return {int((stratum + shift) * rows / STRATA) for stratum in range(STRATA)}
 

@@ -1,9 +1,9 @@
-"""A denoiser's float32 graph with taps: small extra outputs that tell what an activation is like, without keeping it.
+"""Taps: small extra outputs of a denoiser's float32 graph that measure activations without storing them.
 
-What is reduced inside the graph never leaves it: the largest magnitude of every channel, and a strided sample of at
-most `SAMPLE` numbers for histograms. So a run takes the memory of an ordinary one, whatever the size of the network.
-ONNX Runtime's own calibrators keep every activation of every run, or a histogram that is made anew for a wider range;
-they are not used.
+The reduction happens inside the graph: the largest magnitude of every channel, and a strided sample of at most `SAMPLE`
+numbers for histograms. So a run needs no more memory than an ordinary one, whatever the size of the network. ONNX
+Runtime's own calibrators are not used: they store every activation of every run, or rebuild a histogram for every wider
+range.
 """
 
 from __future__ import annotations
@@ -18,27 +18,26 @@ from numpy.typing import NDArray
 
 from latentlink.calibration.layers import Layer
 from latentlink.calibration.observers import Histogram
+from latentlink.engine.bundle import Arrays
 from latentlink.engine.passes.fuse_attention import fuse_attention
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 SAMPLE = 1 << 16
-"""Numbers of one activation and run that are counted."""
+"""Most numbers of one activation that are counted in a run."""
 
 OFFSET = "tap_offset"
-"""Input of a graph with sample taps: the number that strided samples begin with, so that runs see different ones."""
-
-Arrays = Mapping[str, NDArray[Any]]
+"""Graph input with sample taps: the index of the first number of a strided sample, so that samples of runs differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """One activation to look at.
+    """One activation to measure.
 
     Args:
         value: Its name in the graph.
-        channel: Axis of its channels, counted from the end for products of matrices (-1), 1 for convolutions.
+        channel: Axis of its channels: 1 for convolutions, -1 for matrix products.
     """
 
     value: str
@@ -46,7 +45,7 @@ class Tap:
 
 
 def taps_of(layers: Sequence[Layer], *, outputs: bool) -> tuple[Tap, ...]:
-    """What the layers read and, where asked, write; each value once."""
+    """The activations that layers read and, with `outputs`, write; each once."""
     found: dict[str, Tap] = {}
     for layer in layers:
         channel = 1 if layer.node.op_type == "Conv" else -1
@@ -56,7 +55,7 @@ def taps_of(layers: Sequence[Layer], *, outputs: bool) -> tuple[Tap, ...]:
 
 
 def tap_maxima(model: ir.Model, taps: Sequence[Tap]) -> None:
-    """Add an output `V_maxima` for every tap, in place: magnitudes' maxima by channel, `[C]`."""
+    """Add an output `V_maxima` for every tap, in place: the largest magnitude of each channel, `[C]`."""
     import onnx_ir as ir
 
     for tap in taps:
@@ -76,8 +75,8 @@ def tap_samples(model: ir.Model, taps: Sequence[Tap], factors: Mapping[str, NDAr
 
     Args:
         model: The graph.
-        taps: What to look at.
-        factors: By value, what its channels (its last axis) are multiplied by first, `[C]`.
+        taps: The activations to measure.
+        factors: By value, factors of its channels (the last axis), `[C]`, applied before sampling.
     """
     import onnx_ir as ir
 
@@ -105,13 +104,13 @@ def tap_samples(model: ir.Model, taps: Sequence[Tap], factors: Mapping[str, NDAr
         _append(model, f"{tap.value}_sample", *nodes, size, share, stride, start, sample)
 
 
-class Runner:
-    """A graph opened to be run on recorded inputs, a session that keeps no memory between runs.
+class GraphRunner:
+    """Runs a graph on recorded inputs; its session keeps no memory between runs.
 
     Args:
-        model: The graph; weights that it did not change still lie beside `source`.
-        source: Where it was loaded from.
-        threads: Of a run; None takes all processors.
+        model: The graph; weights that were not changed are still beside `source`.
+        source: The file that it was loaded from.
+        threads: Threads of a run; None for all processors.
     """
 
     def __init__(self, model: ir.Model | Path, source: Path, threads: int | None = None) -> None:
@@ -121,7 +120,7 @@ class Runner:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.enable_cpu_mem_arena = False
-        # nodes in the order of the graph, where taps follow what they look at: else all of it lives until the end
+        # keep the order of the graph, in which a tap follows its activation: else all activations live until the end
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
         options.intra_op_num_threads = threads or 0
         options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -129,28 +128,28 @@ class Runner:
         if isinstance(model, Path):
             model = ir.load(model)
         else:
-            # layouts for this processor put nodes between the two, which come last
+            # layout optimisations would put nodes between the two, which come last
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        fuse_attention(model)  # else its scores are the largest activations by far
+        fuse_attention(model)  # else the attention scores are by far the largest activations
         graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
         self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._outputs = [value.name for value in self._session.get_outputs()]
 
     def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """Run it; outputs by name."""
+        """Run the graph; outputs by name."""
         return dict(zip(self._outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
-def see_maxima(run: Runner, inputs: Arrays, maxima: dict[str, NDArray[np.float32]]) -> None:
-    """Take one run's maxima into account: `maxima` by value, `[C]`, in place."""
+def add_maxima(run: GraphRunner, inputs: Arrays, maxima: dict[str, NDArray[np.float32]]) -> None:
+    """Update `maxima` (by value, `[C]`) with those of one run, in place."""
     for name, array in run(inputs).items():
         value = name.removesuffix("_maxima")
         if value != name:
             maxima[value] = np.maximum(maxima[value], array) if value in maxima else array
 
 
-def see_samples(run: Runner, inputs: Arrays, offset: int, histograms: Mapping[str, Histogram]) -> None:
-    """Count one run's samples."""
+def add_samples(run: GraphRunner, inputs: Arrays, offset: int, histograms: Mapping[str, Histogram]) -> None:
+    """Add one run's samples to the histograms."""
     for name, array in run({**inputs, OFFSET: np.array([offset], np.int64)}).items():
         value = name.removesuffix("_sample")
         if value != name:
@@ -178,11 +177,11 @@ def _constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
 
 
 def _append(model: ir.Model, name: str, *nodes: ir.Node) -> None:
-    """Add nodes right after what they read; their last output, float32 `[N]`, is one of the graph by that name."""
+    """Add nodes right after the value that they read; their last output, float32 `[N]`, becomes a graph output."""
     import onnx_ir as ir
 
-    looked_at = nodes[0].inputs[0]
-    after = None if looked_at is None else looked_at.producer()
+    value = nodes[0].inputs[0]
+    after = None if value is None else value.producer()
     if after is None:
         model.graph.insert_before(model.graph[0], nodes)
     else:

@@ -1,4 +1,4 @@
-"""The probes of a bundle: those of its export, fitted to the sizes that its engines are built for."""
+"""The probes of a bundle: those of the export, fitted to the sizes that the engines are built for."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from functools import cache, partial
 from pathlib import Path
 
 from latentlink.engine.builders import open_on_cpu
-from latentlink.engine.bundle import Bundle, Probe, Probes, Run
-from latentlink.engine.graphs import wide_graph
-from latentlink.engine.sizes import Shapes, limits_of
-from latentlink.engine.targets import TARGETS
+from latentlink.engine.bundle import Bundle, Probe, Probes, RunEngine, read_probes, write_probes
+from latentlink.engine.graphs import reference_graph
+from latentlink.engine.sizes import PictureSizes, limits_of
+from latentlink.engine.targets import REFERENCE_TARGET, TARGETS
 
-FITTED = 2
-"""Probes made for an engine whose sizes none of the export's fits: a picture of full size may take a minute each."""
+COUNT = 2
+"""Probes to make for an engine whose sizes fit none of the export's: at full picture size one may take a minute."""
 
 
-def take_probes(source: Bundle, folder: Path, targets: Sequence[str], shapes: Shapes) -> dict[str, Probes]:
-    """Write an export's probes into a bundle, those of built components fitted to the sizes that they are built for.
+def write_fitted_probes(source: Bundle, folder: Path, targets: Sequence[str], sizes: PictureSizes) -> dict[str, Probes]:
+    """Write an export's probes into a bundle; those of built components are fitted to the built sizes.
 
     Args:
         source: The export.
-        folder: Of the bundle; it has room for what is interim in `scratch`.
+        folder: Directory of the bundle; intermediate files go to its `scratch`.
         targets: Keys of `TARGETS`.
-        shapes: Sizes to build for.
+        sizes: Picture sizes and batch to build for.
 
     Returns:
-        By component.
+        Probes by component.
     """
-    taken = {}
+    all_probes = {}
     for name, path in source.manifest.probes.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,30 +39,30 @@ def take_probes(source: Bundle, folder: Path, targets: Sequence[str], shapes: Sh
         if entry is None:
             shutil.copyfile(source.file(path), file)
             continue
-        loaded = pool = Probes.load(source.file(path), entry.inputs, entry.outputs)
-        kept: dict[str, Probe] = {}
+        exported = pool = read_probes(source.file(path), entry.inputs, entry.outputs)
+        chosen: dict[str, Probe] = {}
         with ExitStack() as stack:
-            reference = _opened_once(partial(_reference, source, name, folder / "scratch", stack))
-            # limits of every dimension first: what is made for them is within the others too
+            reference = _open_once(partial(_open_reference, source, name, folder / "scratch", stack))
+            # limits of every dimension first: probes made for them fit the other engines too
             for every in sorted({TARGETS[target].profiles for target in targets}, reverse=True):
-                limits = limits_of(source.manifest, name, shapes, every=every)
-                fitted = pool.fitted(limits, entry.inputs, reference, FITTED)
-                kept |= {probe.name: probe for probe in fitted.probes}
-                pool = replace(loaded, probes=tuple(dict.fromkeys((*loaded.probes, *kept.values()))))
-        probes = tuple(kept.values())
-        taken[name] = replace(loaded, probes=probes) if {*probes} & {*loaded.probes} else fitted
-        taken[name].save(file)
-    return taken
+                limits = limits_of(source.manifest, name, sizes, every=every)
+                fitted = pool.fit(limits, entry.inputs, reference, COUNT)
+                chosen |= {probe.name: probe for probe in fitted.probes}
+                pool = replace(exported, probes=tuple(dict.fromkeys((*exported.probes, *chosen.values()))))
+        probes = tuple(chosen.values())
+        all_probes[name] = replace(exported, probes=probes) if {*probes} & {*exported.probes} else fitted
+        write_probes(file, all_probes[name])
+    return all_probes
 
 
-def _reference(source: Bundle, name: str, scratch: Path, stack: ExitStack) -> Run:
-    """A component's widest graph, open until the stack is; only where a probe of another size has to be made."""
+def _open_reference(source: Bundle, name: str, scratch: Path, stack: ExitStack) -> RunEngine:
+    """Open a component's widest graph until the stack closes. Needed only to make probes of another size."""
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-    graph = wide_graph(source, name, scratch / name)
-    return stack.enter_context(open_on_cpu(graph.path, "ort-cpu"))
+    graph = reference_graph(source, name, scratch / name)
+    return stack.enter_context(open_on_cpu(graph.path, REFERENCE_TARGET))
 
 
-def _opened_once(opening: Callable[[], Run]) -> Run:
-    """Runs what is opened when it first runs."""
-    opened = cache(opening)
-    return lambda inputs: opened()(inputs)
+def _open_once(open_engine: Callable[[], RunEngine]) -> RunEngine:
+    """An engine that is opened at its first run."""
+    cached = cache(open_engine)
+    return lambda inputs: cached()(inputs)

@@ -1,43 +1,42 @@
-"""Sizes that an engine is built for: every free dimension of a component from what the user says of the picture."""
+"""The sizes that an engine is built for: every free dimension of a component, from the picture sizes and the batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latentlink.engine.builders import Range
-from latentlink.engine.bundle import ComponentEntry, Manifest
+from latentlink.engine.bundle import ComponentEntry, Manifest, SizeRange
 from latentlink.errors import UsageError
 
-BATCH: Range = (1, 1, 4)
-"""Pictures a batch where a target needs limits and nothing is said."""
+BATCH: SizeRange = (1, 1, 4)
+"""Default range of the batch, for targets that need limits."""
 
-PROMPTS: Range = (1, 2, 8)
-"""Pieces of prompts that a text encoder reads at once, likewise; more are read one lot after the other."""
+PROMPTS: SizeRange = (1, 2, 8)
+"""Default range of the prompt chunks that a text encoder reads at once; more are read in several runs."""
 
-PIECES = 4
-"""Pieces of a long prompt that a denoiser reads at most, likewise."""
+CHUNKS = 4
+"""Default for the most chunks of a long prompt that a denoiser reads."""
 
 TOKENS = 77
-"""Tokens of a prompt where the export has no text encoder that says it, likewise."""
+"""Default for the tokens of a prompt if the export has no text encoder that specifies them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shapes:
-    """Sizes that the engines are built for; None leaves a dimension free.
+class PictureSizes:
+    """Picture sizes and batch that engines are built for; None leaves a dimension free.
 
     Args:
         width: Picture width in pixels.
         height: Picture height in pixels.
-        batch: Pictures a batch.
+        batch: Pictures in a batch.
     """
 
-    width: Range | None = None
-    height: Range | None = None
-    batch: Range | None = None
+    width: SizeRange | None = None
+    height: SizeRange | None = None
+    batch: SizeRange | None = None
 
 
-def parse_range(text: str) -> Range:
-    """`512` or `256:512:1024`.
+def parse_range(text: str) -> SizeRange:
+    """Parse a fixed size, `512`, or a range, `256:512:1024`.
 
     Raises:
         UsageError: It is neither, or not in order.
@@ -50,17 +49,17 @@ def parse_range(text: str) -> Range:
     raise UsageError(f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024).")
 
 
-def limits_of(manifest: Manifest, name: str, shapes: Shapes, *, every: bool) -> dict[str, Range]:
-    """Sizes of a component's free dimensions.
+def limits_of(manifest: Manifest, name: str, sizes: PictureSizes, *, every: bool) -> dict[str, SizeRange]:
+    """Size ranges of a component's free dimensions.
 
-    Batch limits the denoiser alone: prompts are encoded and pictures decoded as many at a time as it suits.
+    The batch limits the denoiser only: text encoders and the VAE run in as many batches as they need.
 
     Args:
         manifest: Of the export.
         name: The component.
-        shapes: What the user said.
-        every: Whether the target needs limits of every dimension that is read: the model's own picture size and the
-            constants above are taken where nothing was said.
+        sizes: What the user chose.
+        every: Whether the target needs a range for every dimension: the defaults are then the model's own picture size
+            and the constants above.
 
     Raises:
         UsageError: A side is not a multiple of what the model takes.
@@ -71,35 +70,35 @@ def limits_of(manifest: Manifest, name: str, shapes: Shapes, *, every: bool) -> 
     denoises = any(port.kind == "coefficients" for port in entry.inputs)
     if every:
         width, height = manifest.sampling.width, manifest.sampling.height
-        shapes = replace(
-            shapes,
-            width=shapes.width or (width, width, width),
-            height=shapes.height or (height, height, height),
-            batch=shapes.batch or BATCH,
+        sizes = replace(
+            sizes,
+            width=sizes.width or (width, width, width),
+            height=sizes.height or (height, height, height),
+            batch=sizes.batch or BATCH,
         )
-    limits: dict[str, Range] = _others(manifest, entry) if every else {}
+    limits: dict[str, SizeRange] = _others(manifest, entry) if every else {}
     downscale = next((port.size("f") for port in ports if port.kind == "latent"), 1)
     multiple = manifest.sampling.size_multiple
-    for (pixels, latent), sizes in ((("W", "w"), shapes.width), (("H", "h"), shapes.height)):
-        if sizes is None:
+    for (pixels, latent), side in ((("W", "w"), sizes.width), (("H", "h"), sizes.height)):
+        if side is None:
             continue
-        if any(size % multiple for size in sizes):
+        if any(size % multiple for size in side):
             raise UsageError(
-                f"{':'.join(map(str, sizes))} is not a size for this model: expected multiples of {multiple}."
+                f"{':'.join(map(str, side))} is not a size for this model: expected multiples of {multiple}."
             )
-        limits[pixels] = sizes
-        low, best, high = (size // downscale for size in sizes)
+        limits[pixels] = side
+        low, best, high = (size // downscale for size in side)
         limits[latent] = (low, best, high)
-    if shapes.batch is not None and denoises:
-        low, best, high = shapes.batch
-        limits["B"] = shapes.batch
+    if sizes.batch is not None and denoises:
+        low, best, high = sizes.batch
+        limits["B"] = sizes.batch
         limits["N"] = (low, 2 * best, 2 * high)
-    return {dim: sizes for dim, sizes in limits.items() if dim in free}
+    return {dim: side for dim, side in limits.items() if dim in free}
 
 
-def _others(manifest: Manifest, entry: ComponentEntry) -> dict[str, Range]:
-    """Dimensions that do not follow from the picture: pictures of the VAE, rows and tokens of text."""
-    limits: dict[str, Range] = {"B": (1, 1, 1), "N": PROMPTS}
+def _others(manifest: Manifest, entry: ComponentEntry) -> dict[str, SizeRange]:
+    """Dimensions that do not depend on the picture: the batch of the VAE, rows and tokens of text."""
+    limits: dict[str, SizeRange] = {"B": (1, 1, 1), "N": PROMPTS}
     for port in entry.inputs:
         tokens = port.shape[1] if port.kind == "text" and len(port.shape) == 3 else None
         if isinstance(tokens, str):
@@ -107,10 +106,10 @@ def _others(manifest: Manifest, entry: ComponentEntry) -> dict[str, Range]:
     return limits
 
 
-def _tokens(manifest: Manifest, symbol: str) -> Range:
-    """Tokens of a text, as the encoder that writes it reads them."""
+def _tokens(manifest: Manifest, symbol: str) -> SizeRange:
+    """Tokens of a text port, as the encoder that writes it reads them."""
     for entry in manifest.components.values():
         if entry.tokenizer is not None and any(port.symbol == symbol for port in entry.outputs):
             length = entry.tokenizer.max_length
-            return (length, length, length * (PIECES if entry.tokenizer.overflow == "chunk" else 1))
-    return (TOKENS, TOKENS, TOKENS * PIECES)
+            return (length, length, length * (CHUNKS if entry.tokenizer.overflow == "chunk" else 1))
+    return (TOKENS, TOKENS, TOKENS * CHUNKS)

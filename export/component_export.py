@@ -99,7 +99,7 @@ def _compare(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probe
     parity = compare_with_reference(path, cases, probes, precision)
     if not parity.passed:
         raise CheckpointError(
-            f"{name} computes something else in ONNX than in torch: {parity.agreement.said()}.",
+            f"{name} computes something else in ONNX than in torch: {parity.agreement.summary()}.",
             remedy="Export with --dtype float32; if that fails too, report it as a bug of the exporter.",
         )
     return parity

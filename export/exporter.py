@@ -14,6 +14,7 @@ from latentlink.engine.bundle import (
     Sampling,
     is_bundle,
     write_bundle,
+    write_probes,
 )
 from latentlink.errors import UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
@@ -99,7 +100,7 @@ def export_checkpoint(
             for part, part_probes, cases in parts:
                 probes[part.name] = f"probes/{part.name}.safetensors"
                 (folder / probes[part.name]).parent.mkdir(exist_ok=True)
-                part_probes.save(folder / probes[part.name])
+                write_probes(folder / probes[part.name], part_probes)
                 if name not in names:
                     continue
                 entries[part.name], parity = export_component(part, part_probes, cases, folder, options)

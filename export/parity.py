@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Probes
-from latentlink.engine.quality import Agreement
-from latentlink.engine.quality.agreement import agreement
+from latentlink.engine.quality import Agreement, measure_agreement
 
 ReferenceRun: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the graph's order."""
@@ -52,7 +51,7 @@ class Parity:
     @property
     def passed(self) -> bool:
         """Whether the graph may be used. NaN does not pass."""
-        return self.agreement.passed
+        return self.agreement.sufficient
 
     def to_json(self) -> dict[str, Any]:
         """The entry in the manifest."""
@@ -90,4 +89,4 @@ def compare_with_reference(
         for probe in probes.probes:
             yield from probe.pairs(dict(zip(outputs, session.run(None, dict(probe.inputs)), strict=True)))
 
-    return Parity(reference=probes.reference, agreement=agreement(pairs(), precision))
+    return Parity(reference=probes.reference, agreement=measure_agreement(pairs(), precision))

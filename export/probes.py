@@ -63,7 +63,7 @@ class Golden:
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             self._remember(component, name, inputs, outputs)
             results.append(
-                Probe.sampled(
+                Probe.from_outputs(
                     name=name,
                     prompt=prompt,
                     inputs={port.tensor: t.numpy() for port, t in zip(component.inputs, inputs, strict=True)},

@@ -47,7 +47,7 @@ driver's own memory, which varies."""
 def missing_reason(target: str, machine: Machine) -> str:
     """Why a target cannot be built and run on a machine with a GPU; empty if it can."""
     needed = TARGETS[target]
-    for package in (*needed.packages, *needed.beside):
+    for package in (*needed.packages, *needed.runtime_packages):
         if machine.version(package) is None:
             return f"{package.title} is not installed: {package.install}."
     return "" if target in OPENERS else f"This version of latentlink does not open engines for {target}."
@@ -136,7 +136,7 @@ def refit(subject: Subject) -> Figures:
     for component, path, inputs in engines(subject.bundle(refit=True)):
         with TemporaryDirectory() as folder, open_engine(subject.target, path) as session:
             scratch = Path(folder)
-            graph = next(graphs_of(source, component, subject.precision, scratch / "own", lambda name, report: None))
+            graph = next(graphs_of(source, component, subject.precision, scratch / "own"))
             other = scratch / "other" / graph.path.name
             other.parent.mkdir()
             write_perturbed(graph.path, other)

@@ -17,7 +17,7 @@ from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.tables import COMPILED, EAGER
 from latentlink.engine.bundle import Bundle
-from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.sizes import PictureSizes, limits_of
 from latentlink.errors import LatentLinkError
 
 WORKS = tuple(
@@ -194,7 +194,7 @@ def tflop_of(work: SizedModel, export: Path) -> float:
     """
     source = Bundle.open(export)
     fixed = {name: (size, size, size) for name, size in (("width", work.width), ("height", work.height))}
-    shapes = Shapes(**fixed, batch=(work.batch, work.batch, work.batch))
+    shapes = PictureSizes(**fixed, batch=(work.batch, work.batch, work.batch))
     limits = limits_of(source.manifest, "denoiser", shapes, every=True)
     graph = source.file(source.manifest.components["denoiser"].engines[0].path)
     return sum(count_flops(graph, {name: best for name, (_, best, _) in limits.items()}).values()) / 1e12

@@ -27,7 +27,7 @@ from latentlink.demo import checkpoint
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle, Run
+from latentlink.engine.bundle import Bundle, RunEngine
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError
 from latentlink.export.checkpoints import ExportOptions
@@ -247,6 +247,6 @@ def _other_order(rng: np.random.Generator, channels: int) -> NDArray[np.int64]:
             return order
 
 
-def _pictures(run: Run, reads: str, latents: NDArray[np.floating]) -> NDArray[np.uint8]:
+def _pictures(run: RunEngine, reads: str, latents: NDArray[np.floating]) -> NDArray[np.uint8]:
     made: NDArray[np.uint8] = np.concatenate([next(iter(run({reads: row[None]}).values())) for row in latents])
     return made

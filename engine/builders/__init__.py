@@ -1,17 +1,16 @@
-"""Builders compile one component's graph for one target. `table.py` names each target's module, imported when used."""
+"""Builders: each compiles one graph for one target. `table.py` names the module of each target, imported on use."""
 
 from __future__ import annotations
 
-from latentlink.engine.builders.job import Job, OnPhase, Options, Range
+from latentlink.engine.builders.job import BuildOptions, Job, OnPhase
 from latentlink.engine.builders.table import BUILDERS, Opener, open_on_cpu
 
 __all__ = [
-    # what is built, and how
+    # the job
     "Job",
     "OnPhase",
-    "Options",
-    "Range",
-    # by target
+    "BuildOptions",
+    # the builders by target
     "BUILDERS",
     "Opener",
     "open_on_cpu",

@@ -1,4 +1,4 @@
-"""ONNX Runtime's TensorRT providers: a graph compiled to an EPContext model and the engine's file beside it.
+"""ONNX Runtime's TensorRT providers: a graph compiled to an EPContext model with the engine's file beside it.
 
 https://onnxruntime.ai/docs/execution-providers/EP-Context-Design.html
 """
@@ -29,17 +29,17 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        PreflightError: The provider, what it needs, or the GPU is not here.
-        BuildError: The provider does not take the graph, or not all of it.
+        PreflightError: The provider, one of its libraries, or the GPU is missing.
+        BuildError: The provider cannot compile the graph, or only a part of it.
     """
     kinds = capabilities(job)
     job.on_phase("compiling", 0.0)
-    with _measured(job, kinds) as measured:
+    with _timing_cache(job, kinds) as cache_options:
         try:
-            COMPILERS[job.target](job, {**profile_options(job), **measured})
+            COMPILERS[job.target](job, {**profile_options(job), **cache_options})
         except PreflightError:
             raise
-        except Exception as error:  # onnxruntime raises a class of its own for every status
+        except Exception as error:  # onnxruntime has an own exception class for every status
             raise _failed(job, " ".join(str(error).split())) from None
         if not job.out.is_file():
             raise _failed(job, "it wrote no model")
@@ -48,11 +48,11 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
 
 
 PREFIXES: Mapping[str, str] = {"ort-tensorrt": "trt", "ort-nv-rtx": "nv"}
-"""Of the names of a provider's options."""
+"""Prefix of the names of a provider's options, by target."""
 
 
 def profile_options(job: Job) -> dict[str, str]:
-    """The sizes of every input that has free dimensions, as the provider reads them: `input:1x4x64x64,other:1x77`."""
+    """Sizes of every input with free dimensions, in the provider's syntax: `input:1x4x64x64,other:1x77`."""
     free = [port for port in job.inputs if any(isinstance(dim, str) for dim in port.shape)]
     if not free:
         return {}
@@ -69,12 +69,12 @@ def _sizes(port: Port, job: Job, number: int) -> str:
 
 
 def _by_opening(job: Job, extra: Mapping[str, str]) -> None:
-    """TensorRT's provider writes the model itself, while a session is opened."""
+    """TensorRT's provider writes the model while it opens a session."""
     options = {
         "trt_dump_ep_context_model": "1",
         "trt_ep_context_file_path": str(job.out),
         "trt_ep_context_embed_mode": "0",
-        "trt_engine_cache_enable": "1",  # the engine's file: beside the model
+        "trt_engine_cache_enable": "1",  # the engine's file is beside the model
     }
     open_inference(job.source, _session_options(), job.target, {**options, **extra})
 
@@ -96,45 +96,45 @@ COMPILERS: Mapping[str, Callable[[Job, Mapping[str, str]], None]] = {
     "ort-tensorrt": _by_opening,
     "ort-nv-rtx": _by_compiler,
 }
-"""How each target's provider compiles."""
+"""How the provider of each target compiles."""
 
 
 def _session_options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    # TensorRT optimises, and knows no operator of ONNX Runtime's own.
+    # TensorRT does its own optimisations, and has none of ONNX Runtime's own operators.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
 
 
 @contextmanager
-def _measured(job: Job, kinds: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The options with which a builder reads what earlier ones measured; what this one adds is kept.
+def _timing_cache(job: Job, kinds: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The provider's options for the timing cache; what this build adds to it is stored.
 
-    The provider takes a folder, in which the file has a name of its own for every kind of GPU.
+    The provider takes a directory, where it gives the file a name for each compute capability.
     """
-    kept = job.options.timing_cache
-    if kept is None:
+    cache = job.options.timing_cache
+    if cache is None:
         yield {}
         return
     file = job.out.parent / f"TensorrtExecutionProvider_cache_sm{kinds[0].replace('.', '')}.timing"
-    if kept.is_file():
-        shutil.copyfile(kept, file)
+    if cache.is_file():
+        shutil.copyfile(cache, file)
     yield {"trt_timing_cache_enable": "1", "trt_timing_cache_path": str(job.out.parent)}
     if file.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(kept) as part:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(cache) as part:
             shutil.move(file, part)
 
 
 def _finish(job: Job) -> int:
-    """Give the engines plain names, leave nothing else beside the model, and check that it is all of the graph.
+    """Rename the engines, delete all other files beside the model, and check that the engines are the whole graph.
 
     Returns:
         The number of engines.
 
     Raises:
-        BuildError: It is not.
+        BuildError: They are not.
     """
     import onnx_ir as ir
 
@@ -147,7 +147,7 @@ def _finish(job: Job) -> int:
     if sorted(map(str, ports)) != sorted(expected) or len(contexts) != len(nodes):
         left = ", ".join(sorted({node.op_type for node in nodes if node.op_type != CONTEXT}))
         raise _failed(job, f"it leaves out a part of the graph ({left or 'another part is what it wrote'})")
-    kept = {job.out}
+    files = {job.out}
     for number, node in enumerate(contexts):
         written = folder / node.attributes["ep_cache_context"].as_string()
         if written.parent != folder or not written.is_file():
@@ -155,11 +155,11 @@ def _finish(job: Job) -> int:
         engine = folder / ("model.engine" if number == 0 else f"model.{number}.engine")
         written.rename(engine)
         node.attributes["ep_cache_context"] = ir.AttrString("ep_cache_context", engine.name)
-        node.attributes.pop("onnx_model_filename", None)  # of the graph, which only a refit needs
-        kept.add(engine)
+        node.attributes.pop("onnx_model_filename", None)  # the graph's name, which only a refit needs
+        files.add(engine)
     ir.save(model, job.out)
     for path in folder.iterdir():
-        if path not in kept and path.is_file() and path.suffix != ".timing":
+        if path not in files and path.is_file() and path.suffix != ".timing":
             path.unlink()
     return len(contexts)
 

@@ -1,4 +1,4 @@
-"""What an engine is built for that runs on an NVIDIA GPU: kinds of GPU, and the CUDA version of their driver."""
+"""For NVIDIA GPUs: the compute capabilities that an engine is built for, and the CUDA version that it needs."""
 
 from __future__ import annotations
 
@@ -8,36 +8,26 @@ from latentlink.engine.builders.job import Job
 from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.errors import PreflightError
 
+NO_GPU = "The target {target} builds on a GPU of the kind that it will run on, and this machine has no CUDA device."
+NO_GPU_REMEDY = "Build on such a machine, or for tensorrt-rtx, which needs none to build."
+
 
 def capabilities(job: Job) -> list[str]:
-    """Compute capabilities to build for; none where those are the target's usual ones.
+    """Compute capabilities to build for; empty for the target's default ones.
 
     Raises:
-        PreflightError: It builds for the GPU that is here, and there is none.
+        PreflightError: The target builds for the GPU of this machine, and there is none.
     """
-    if TARGETS[job.target].local:
-        return kinds_of_gpu(job.target)
-    return [*dict.fromkeys(job.options.compute_capabilities)]
-
-
-def kinds_of_gpu(target: str) -> list[str]:
-    """The compute capability of the GPU that is here, which a target builds for.
-
-    Raises:
-        PreflightError: There is none.
-    """
+    if not TARGETS[job.target].local:
+        return [*dict.fromkeys(job.options.compute_capabilities)]
     gpus = this_machine().gpus
     if not gpus:
-        raise PreflightError(
-            f"The target {target} builds on a GPU of the kind that it will run on, and this machine has no CUDA "
-            "device.",
-            remedy="Build on such a machine, or for tensorrt-rtx, which needs none to build.",
-        )
+        raise PreflightError(NO_GPU.format(target=job.target), remedy=NO_GPU_REMEDY)
     return ["{}.{}".format(*gpus[0].capability)]
 
 
 def least_cuda(job: Job) -> str:
-    """The least CUDA version that a driver must run: any minor one of the major that the package was made for."""
+    """The least CUDA version that the driver must support: version X.0 of the major that the package was made for."""
     machine = this_machine()
     for package in TARGETS[job.target].packages:
         for name in package.distributions:

@@ -1,29 +1,27 @@
-"""What a builder is asked for: one graph, one target, the sizes, and what the user chose."""
+"""The job of a builder: one graph, one target, the sizes and the user's options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from latentlink.engine.bundle import SizeLimits
 from latentlink.ports import Port
-
-Range: TypeAlias = tuple[int, int, int]
-"""Smallest, best and largest size. Equal ones make it fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a user may choose of an engine beside its sizes.
+class BuildOptions:
+    """What a user may choose for an engine beside its sizes.
 
     Args:
-        precision: What to compute in, a key of `latentlink.engine.precision.PRECISIONS`, or of
-            `latentlink.engine.quality.precisions.QUANTISED` or `MIXED`; None leaves what was exported.
-        refit: Whether the weights can be replaced in the built engine.
-        weight_streaming: Whether weights may stay in the host's memory and go to the GPU as they are needed.
-        compute_capabilities: Kinds of GPU to build for, as `8.9`; empty for the target's usual ones.
-        timing_cache: File with what earlier builds measured; read, and written with what this one measures.
+        precision: Precision to compute in: a key of `PRECISIONS` (`engine/precision`), or of `QUANTISED_PRECISIONS` or
+            `MIXED_PRECISIONS` (`engine/quality`); None for the exported one.
+        refit: Whether the weights of the built engine can be replaced.
+        weight_streaming: Whether weights may stay in host memory and be copied to the GPU as they are needed.
+        compute_capabilities: Compute capabilities of GPUs to build for, as `8.9`; empty for the target's default ones.
+        timing_cache: File of kernel timings that earlier builds measured; this build adds its own.
     """
 
     precision: str | None = None
@@ -34,7 +32,7 @@ class Options:
 
 
 OnPhase: TypeAlias = Callable[[str, float], None]
-"""Told the phase a builder is in and the share of it that is done, 0 to 1."""
+"""Called with the builder's phase and the share of it that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +40,16 @@ class Job:
     """One engine to build.
 
     Args:
-        target: A key of `latentlink.engine.targets.table.TARGETS`.
+        target: A key of `latentlink.engine.targets.TARGETS`.
         component: Name of the component, for messages.
-        precision: What the engine computes in, as manifests name it.
-        source: ONNX graph; its weights may lie beside it.
-        out: The engine's file; its folder exists and is empty.
-        inputs: Ports of the graph, with the names of free dimensions.
-        outputs: The same of what it writes.
-        limits: Sizes of free dimensions; those that are not named stay free.
-        options: What the user chose.
-        on_phase: Called while it is built, from any thread.
+        precision: The manifest's name of the precision that the engine computes in.
+        source: ONNX graph; its weights may be beside it.
+        out: The engine's file; its directory exists and is empty.
+        inputs: Input ports of the graph, with the names of free dimensions.
+        outputs: Output ports, likewise.
+        limits: Size ranges of free dimensions; a dimension that is not named stays free.
+        options: The user's options.
+        on_phase: Called during the build, from any thread.
     """
 
     target: str
@@ -61,11 +59,11 @@ class Job:
     out: Path
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    limits: Mapping[str, Range] = field(default_factory=dict)
-    options: Options = field(default_factory=Options)
+    limits: SizeLimits = field(default_factory=dict)
+    options: BuildOptions = field(default_factory=BuildOptions)
     on_phase: OnPhase = lambda phase, share: None
 
     @property
     def fixed(self) -> dict[str, int]:
-        """Free dimensions of the graph that have one size in the engine."""
+        """Free dimensions of the graph that have a fixed size in the engine."""
         return {dim: low for dim, (low, _, high) in self.limits.items() if low == high}

@@ -1,35 +1,30 @@
-"""OpenVINO: the graph read and simplified once, its weights beside it and memory-mapped when it runs.
+"""OpenVINO: the graph is simplified once; its weights are in a file beside it, memory-mapped at run time.
 
-The engine is OpenVINO's own format (IR): `model.xml` with the graph and the ports' tensor names, `model.bin` with the
-weights. ONNX files open as well, and are as large; IR opens a third faster (true-size UNet: 4.0 s, not 6.1).
+The engine is OpenVINO's own format (IR): `model.xml` with the graph and the tensor names of the ports, `model.bin` with
+the weights. OpenVINO also opens ONNX files, of equal size; IR opens a third faster (true-size UNet: 4.0 s, not 6.1 s).
 
-What it computes in are the graph's own types, as `latentlink.engine.precision` wrote them: so a step's arithmetic and
-the timestep stay float32 in a bfloat16 engine too. OpenVINO's hint for bfloat16 would lower what it reads of them.
+The engine computes in the graph's own types, as `latentlink.engine.precision` wrote them, so that the arithmetic of the
+step and the timestep stay float32 in a bfloat16 engine. OpenVINO's hint for bfloat16 would lower these too.
 
-All but the products of an int8 graph are lowered by that hint, and what it would spoil is marked: casts written out
-would stand around every product, and take as long as bfloat16 saves.
+In an int8 graph that hint lowers everything except the products, and the nodes that it would harm are marked: explicit
+casts around every product would take as much time as bfloat16 saves.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from latentlink.engine.builders.disk import check_disk
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle import Arrays, Fact, Run
+from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.passes.openvino_passes import PASSES, angles, keep_types
 from latentlink.engine.targets import TARGETS
-from latentlink.engine.targets.openvino_engine import LOWERED, OpenVinoEngine
+from latentlink.engine.targets.openvino_engine import LOWERED_KEY, OpenVinoEngine
 from latentlink.engine.targets.openvino_module import openvino, tensor_names
 from latentlink.errors import BuildError, BundleError
-
-SPARE = 1 << 20
-"""Bytes below which a disk counts as full."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -39,8 +34,8 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        PreflightError: OpenVINO is not here.
-        BuildError: It does not take the graph.
+        PreflightError: OpenVINO is not installed.
+        BuildError: It cannot build the graph.
         OSError: The disk is full.
     """
     ov = openvino()
@@ -48,7 +43,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         core = ov.Core()
         model = core.read_model(job.source)
         _fix(ov, model, job)
-        # what a compiler for any processor begins with, done once
+        # the first passes of OpenVINO's compiler, which do not depend on the processor
         simplify = import_module("openvino._offline_transformations").apply_moc_transformations
         simplify(model, cf=True)
         for change in PASSES:
@@ -57,30 +52,29 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         _rename(model, job)
         lowered = job.precision in TARGETS[job.target].mixed
         if lowered:
-            model.set_rt_info("bf16", [*LOWERED])
+            model.set_rt_info("bf16", [*LOWERED_KEY])
         ov.save_model(model, job.out, compress_to_fp16=False)
         if lowered:
             keep_types(job.out, {node.get_friendly_name() for node in angles(model)})
-        # OpenVINO does not report a disk that filled up while it wrote: reading back does
-        written = _names(core.read_model(job.out))
-    except Exception as error:  # whatever a C++ library raises
-        if shutil.disk_usage(job.out.parent).free < SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
+        # OpenVINO does not report a disk that is full after writing; reading back does
+        names = _names(core.read_model(job.out))
+    except Exception as error:  # a C++ library raises any type
+        check_disk(job.out)
         raise BuildError(
             f"OpenVINO {ov.__version__} cannot build {job.component}: {' '.join(str(error).split())}",
             remedy="Export it again with this version of latentlink, or leave this target out.",
         ) from None
     ports = [port.tensor for port in (*job.inputs, *job.outputs)]
-    if written != ports:
+    if names != ports:
         raise BuildError(
-            f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
+            f"The engine built of {job.component} has the tensors {names}; expected {ports}.",
             remedy="It is a fault of the builder: report it.",
         )
     return {"format": "IR 11"}
 
 
 def _fix(ov: Any, model: Any, job: Job) -> None:
-    """Give the graph's inputs the sizes that free dimensions have in this engine."""
+    """Set the free dimensions of the inputs that are fixed in this engine."""
     if not job.fixed:
         return
     shapes = {}
@@ -92,10 +86,10 @@ def _fix(ov: Any, model: Any, job: Job) -> None:
 
 
 def _rename(model: Any, job: Job) -> None:
-    """Number the nodes, whose names count all that this process ever made: equal builds are equal bytes."""
+    """Number the nodes, so that equal builds give equal bytes: OpenVINO's own names count all nodes of the process."""
     for number, node in enumerate(model.get_ordered_ops()):
         node.set_friendly_name(str(number))
-    # simplifying may leave a tensor with the names of what it took the place of
+    # after simplification a tensor may also have the names of the tensors that it replaces
     for ports, found in ((job.inputs, model.inputs), (job.outputs, model.outputs)):
         for port, value in zip(ports, found, strict=True):
             if port.tensor not in value.get_names():
@@ -107,12 +101,12 @@ def _names(model: Any) -> list[str]:
     return [value.get_any_name() for value in (*model.inputs, *model.outputs)]
 
 
-def open_engine(path: Path) -> Run:
+def open_engine(path: Path) -> RunEngine:
     """Open an engine as the runtime does, to run its probes.
 
     Raises:
-        PreflightError: OpenVINO is not here.
-        BundleError: It fails to open or to run it.
+        PreflightError: OpenVINO is not installed.
+        BundleError: It cannot open or run the engine.
     """
     ov = openvino()
     title = f"{path.parent.parent.name}/{path.parent.name}"
@@ -124,7 +118,7 @@ def open_engine(path: Path) -> Run:
 
     def run(inputs: Arrays) -> Arrays:
         try:
-            compiled = engine.compiled({name: array.shape for name, array in inputs.items()})
+            compiled = engine.compile_for({name: array.shape for name, array in inputs.items()})
             request = compiled.request
             for name, array in inputs.items():
                 request.set_tensor(name, ov.Tensor(array))

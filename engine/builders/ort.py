@@ -1,40 +1,36 @@
-"""ONNX Runtime: the graph optimised once, its weights beside it and memory-mapped when it runs."""
+"""ONNX Runtime: the graph is optimised once; its weights are in a file beside it, memory-mapped at run time."""
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.engine.builders.disk import check_disk
 from latentlink.engine.builders.job import Job
-from latentlink.engine.bundle import Arrays, Fact, Run
+from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-# Extended fusions hold on every processor. The layout optimisations above them depend on the width of its vector unit,
-# so they are left to the moment the engine is opened.
+# Extended fusions are valid on every processor. The layout optimisations above them depend on the width of the vector
+# unit, so that they are done when the engine is opened.
 LEVEL = "extended"
-
-SPARE = 1 << 20
-"""Bytes below which a disk counts as full."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
     """Optimise `job.source` and write it to `job.out`, its weights to `job.out` + `.data`.
 
-    For a GPU only attention is fused: all else depends on the provider, which is there when the engine is opened.
+    For a GPU only attention is fused: all other optimisations depend on the provider, and are done when the engine is
+    opened.
 
     Returns:
         Facts for the fingerprint.
 
     Raises:
-        BuildError: ONNX Runtime does not take the graph.
+        BuildError: ONNX Runtime cannot build the graph.
         OSError: The disk is full.
     """
     import onnx_ir as ir
@@ -54,7 +50,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
 
 
 def _fix(model: ir.Model, fixed: Mapping[str, int]) -> None:
-    """Give the graph's ports the sizes that free dimensions have in this engine."""
+    """Set the free dimensions of the ports that are fixed in this engine."""
     import onnx_ir as ir
 
     for value in (*model.graph.inputs, *model.graph.outputs):
@@ -65,7 +61,7 @@ def _fix(model: ir.Model, fixed: Mapping[str, int]) -> None:
 
 
 def _optimise(model: ir.Model, job: Job) -> None:
-    """Let ONNX Runtime optimise the graph and write it, and read it back."""
+    """Let ONNX Runtime optimise and write the graph, and read it back."""
     import onnx_ir as ir
     import onnxruntime as ort
 
@@ -84,39 +80,38 @@ def _optimise(model: ir.Model, job: Job) -> None:
         options.add_free_dimension_override_by_name(dim, size)
     try:
         ports = _ports(ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]))
-        # ONNX Runtime does not report a disk that filled up while it wrote: reading back does.
-        written = _ports(_reopened(job.out))
-    except Exception as error:  # onnxruntime raises a class of its own for every status
-        if shutil.disk_usage(job.out.parent).free < SPARE:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.out)) from None
+        # ONNX Runtime does not report a disk that is full after writing; reading back does.
+        read_back = _ports(_reopen(job.out))
+    except Exception as error:  # onnxruntime has an own exception class for every status
+        check_disk(job.out)
         raise BuildError(
             f"ONNX Runtime {ort.__version__} cannot build {job.component}: {error}",
             remedy="Export it again with this version of latentlink.",
         ) from None
-    if written != ports:
+    if read_back != ports:
         raise BuildError(
-            f"The engine built of {job.component} has the tensors {written}; expected {ports}.",
+            f"The engine built of {job.component} has the tensors {read_back}; expected {ports}.",
             remedy="It is a fault of the builder: report it.",
         )
 
 
-def open_engine(path: Path) -> Run:
+def open_engine(path: Path) -> RunEngine:
     """Open an ONNX file as the runtime does, to run its probes.
 
     Raises:
-        BundleError: ONNX Runtime fails to open or to run it.
+        BundleError: ONNX Runtime cannot open or run it.
     """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # it is run for minutes, and then gone
+    options.enable_cpu_mem_arena = False  # it is open for minutes only
     options.add_session_config_entry("session.force_spinning_stop", "1")
     failures = "ONNX Runtime cannot {} {}: {}"
     title = f"{path.parent.parent.name}/{path.parent.name}"
     try:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a class of its own for every status
+    except Exception as error:  # onnxruntime has an own exception class for every status
         raise BundleError(failures.format("open", title, error)) from None
     names = [value.name for value in session.get_outputs()]
 
@@ -129,8 +124,8 @@ def open_engine(path: Path) -> Run:
     return run
 
 
-def _reopened(path: Path) -> Any:
-    """A session on a built engine, opened as cheaply as it can be."""
+def _reopen(path: Path) -> Any:
+    """Open a session on a built engine as cheaply as possible."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -1,4 +1,4 @@
-"""Which module builds and opens the engines of each target."""
+"""The table of builders: the module that builds and opens the engines of each target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from latentlink.engine.bundle import Run
+from latentlink.engine.bundle import RunEngine
 
 BUILDERS: Mapping[str, str] = {
     "tensorrt": "latentlink.engine.builders.tensorrt",
@@ -18,13 +18,13 @@ BUILDERS: Mapping[str, str] = {
     "openvino-cpu": "latentlink.engine.builders.openvino",
     "ort-cpu": "latentlink.engine.builders.ort",
 }
-"""Module of each target; it has `build_engine(job) -> facts`, and of those for the processor `open_engine(path)`."""
+"""Module by target. It has `build_engine(job) -> facts`, and for targets of the processor `open_engine(path)`."""
 
-Opener = Callable[[Path, str], AbstractContextManager[Run]]
-"""Opens an engine's file of a target, to be run on arrays of the host until the block ends."""
+Opener = Callable[[Path, str], AbstractContextManager[RunEngine]]
+"""Opens an engine's file for a target; until the block ends it can be run on host arrays."""
 
 
 @contextmanager
-def open_on_cpu(path: Path, target: str) -> Iterator[Run]:
-    """Opens the engines of the targets for the processor, by their builders."""
+def open_on_cpu(path: Path, target: str) -> Iterator[RunEngine]:
+    """Open an engine of a target for the processor, with its builder."""
     yield import_module(BUILDERS[target]).open_engine(path)

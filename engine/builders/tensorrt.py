@@ -1,7 +1,7 @@
-"""TensorRT and TensorRT for RTX: ONNX parsed into a strongly typed network and compiled to a plan.
+"""TensorRT and TensorRT for RTX: an ONNX graph parsed into a strongly typed network and compiled to a plan.
 
-Precision is that of the graph's own types. TensorRT compiles for the GPU of this machine, TensorRT for RTX ahead of
-time for several kinds, without any.
+The precision is that of the graph's own types. TensorRT compiles for the GPU of this machine; TensorRT for RTX compiles
+ahead of time for several compute capabilities, and needs no GPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from latentlink.files import atomic_file
 from latentlink.ports import Port
 
 AHEAD_OF_TIME = "8.0-12.x"
-"""Compute capabilities that TensorRT for RTX builds for where none is named (its documentation: 8.0 and later)."""
+"""Compute capabilities that TensorRT for RTX builds for by default (its documentation: 8.0 and later)."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -33,14 +33,14 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         Facts for the fingerprint.
 
     Raises:
-        BuildError: TensorRT does not take the graph, or fails to compile it.
-        UsageError: The timing cache is not one.
-        PreflightError: The package or the GPU that it needs is not here.
+        BuildError: TensorRT cannot parse or compile the graph.
+        UsageError: The timing cache is no timing cache.
+        PreflightError: The package or the GPU that it needs is missing.
     """
     trt = import_tensorrt(job.target)
     kinds = capabilities(job)
     stop = Event()
-    with _stopped_by_ctrl_c(stop):
+    with _stop_on_ctrl_c(stop):
         plan = _compile(trt, job, kinds, stop)
     with job.out.open("wb") as file:
         file.write(memoryview(plan))
@@ -53,7 +53,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
 
 
 def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
-    """The plan, in memory."""
+    """Compile the plan, in memory."""
     log = error_log(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))
@@ -70,22 +70,22 @@ def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
         log.check()
         if plan is None:
             remedy = "Try smaller sizes or another precision; if it should work, report it."
-            if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 does not do it without
+            if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 needs one for it
                 remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
-            raise BuildError(f"{_title(trt, job)} cannot compile {job.component}: {log.said()}.", remedy=remedy)
+            raise BuildError(f"{_title(trt, job)} cannot compile {job.component}: {log.summary()}.", remedy=remedy)
     return plan
 
 
 def _config(trt: Any, builder: Any, job: Job, kinds: Sequence[str]) -> Any:
-    """Sizes, options and kinds of GPU, as TensorRT takes them."""
+    """The builder configuration: sizes, options and compute capabilities."""
     config = builder.create_builder_config()
     config.add_optimization_profile(_profile(builder, job))
     for flag, wanted in (("REFIT", job.options.refit), ("WEIGHT_STREAMING", job.options.weight_streaming)):
         if wanted:
             config.set_flag(getattr(trt.BuilderFlag, flag))
-    # on unless told otherwise; float32 means float32: what is to be fast is built in half precision
+    # on by default; float32 means float32: an engine that has to be fast is built in half precision
     config.clear_flag(trt.BuilderFlag.TF32)
-    # TensorRT for RTX: else its engines may not be captured as CUDA graphs; streaming needs memory of its own
+    # TensorRT for RTX: engines can be captured as CUDA graphs only with it; weight streaming allocates by itself
     if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION") and not job.options.weight_streaming:
         config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if TARGETS[job.target].kinds and kinds:
@@ -100,7 +100,7 @@ def _title(trt: Any, job: Job) -> str:
 
 
 def _strongly_typed(trt: Any) -> int:
-    """Creation flags; where every network is strongly typed there is no flag for it."""
+    """Flags to create a network with; versions in which every network is strongly typed have no flag for it."""
     flag = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
@@ -109,25 +109,25 @@ def _parse(trt: Any, network: Any, log: Any, job: Job) -> None:
     parser = trt.OnnxParser(network, log)
     if parser.parse_from_file(str(job.source)):
         return
-    listed = []
+    errors = []
     for number in range(min(parser.num_errors, ERRORS)):
         error = parser.get_error(number)
-        listed.append(f"node {error.node_name()!r} ({error.node_operator()}): {' '.join(error.desc().split())}")
+        errors.append(f"node {error.node_name()!r} ({error.node_operator()}): {' '.join(error.desc().split())}")
     raise BuildError(
-        f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(listed) or log.said()}.",
+        f"{_title(trt, job)} cannot read the graph of {job.component}: {'; '.join(errors) or log.summary()}.",
         remedy="Export it again with this version of latentlink, or build it for another target.",
     )
 
 
 def _check_ports(trt: Any, network: Any, job: Job) -> None:
-    """What the network reads and writes must be what the ports say, before any time is spent on it."""
-    found = [network.get_input(number) for number in range(network.num_inputs)]
-    found += [network.get_output(number) for number in range(network.num_outputs)]
-    made = [(tensor.name, tensor.dtype) for tensor in found]
-    wanted = [(port.tensor, _dtype(trt, port)) for port in (*job.inputs, *job.outputs)]
-    if made != wanted:
+    """Check that the network reads and writes the ports, before time is spent on it."""
+    tensors = [network.get_input(number) for number in range(network.num_inputs)]
+    tensors += [network.get_output(number) for number in range(network.num_outputs)]
+    found = [(tensor.name, tensor.dtype) for tensor in tensors]
+    expected = [(port.tensor, _dtype(trt, port)) for port in (*job.inputs, *job.outputs)]
+    if found != expected:
         raise BuildError(
-            f"{_title(trt, job)} reads and writes {made} in {job.component}; expected {wanted}.",
+            f"{_title(trt, job)} reads and writes {found} in {job.component}; expected {expected}.",
             remedy="It is a fault of the builder: report it.",
         )
 
@@ -140,7 +140,7 @@ DTYPES: Mapping[str, str] = {
     "int32": "INT32",
     "int64": "INT64",
 }
-"""Ports' dtypes as TensorRT calls them."""
+"""TensorRT's name by dtype of a port."""
 
 
 def _dtype(trt: Any, port: Port) -> Any:
@@ -157,9 +157,9 @@ def _profile(builder: Any, job: Job) -> Any:
 
 
 def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
-    """What TensorRT tells its progress.
+    """The progress monitor that TensorRT calls.
 
-    An error in there must not pass through its C++: it stops the build, and is kept to be raised.
+    An exception must not propagate through its C++: it stops the build, and is raised afterwards.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -187,8 +187,8 @@ def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
 
 
 @contextmanager
-def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
-    """Ctrl-C sets `stop`, and is raised when the block ends: Python would raise it in whichever call C++ makes next."""
+def _stop_on_ctrl_c(stop: Event) -> Iterator[None]:
+    """Let Ctrl-C set `stop`, and raise it when the block ends: Python would raise it in the next call from C++."""
     if current_thread() is not main_thread():
         yield
         return
@@ -203,7 +203,7 @@ def _stopped_by_ctrl_c(stop: Event) -> Iterator[None]:
 
 @contextmanager
 def _timing_cache(config: Any, job: Job) -> Iterator[None]:
-    """Give the builder what earlier builds measured, and keep what this one adds."""
+    """Give the builder the kernel timings of earlier builds, and store those that this build adds."""
     path = job.options.timing_cache
     if path is None:
         yield
@@ -212,7 +212,7 @@ def _timing_cache(config: Any, job: Job) -> Iterator[None]:
     if cache is None or not config.set_timing_cache(cache, False):
         raise UsageError(
             f"{str(path)!r} is not a timing cache that this machine's TensorRT reads.",
-            remedy="Give another file, or delete it: it is made anew.",
+            remedy="Give another file, or delete this one: the build makes a new one.",
         )
     yield
     with atomic_file(path) as part:

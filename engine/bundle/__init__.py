@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from latentlink.engine.bundle.bundle import Bundle, is_bundle, rewrite_manifest, write_bundle
-from latentlink.engine.bundle.manifest import (
-    SHALLOW,
-    ComponentEntry,
-    EngineEntry,
-    Fact,
-    LatentRange,
-    Manifest,
-    Measured,
-    Sampling,
-    StepCache,
-    TokenizerEntry,
-)
-from latentlink.engine.bundle.probes import Arrays, Probe, Probes, Run
+from latentlink.engine.bundle.calibration_records import LatentRange, StepCache
+from latentlink.engine.bundle.component_entry import ComponentEntry
+from latentlink.engine.bundle.engine_comparison import ComparedEngine, EngineComparison
+from latentlink.engine.bundle.engine_entry import EXPORTED, EngineEntry, Fact, SizeLimits, SizeRange
+from latentlink.engine.bundle.manifest import SHALLOW, Manifest
+from latentlink.engine.bundle.probe_file import read_probes, write_probes
+from latentlink.engine.bundle.probes import Arrays, Probe, Probes, RunEngine
+from latentlink.engine.bundle.record_checks import REMEDY
+from latentlink.engine.bundle.sampling import Sampling
+from latentlink.engine.bundle.tokenizer_entry import TokenizerEntry
+from latentlink.engine.bundle.tree import FileEntry
 
 __all__ = [
     # the directory
     "Bundle",
+    "REMEDY",
     "is_bundle",
     "rewrite_manifest",
     "write_bundle",
-    # the manifest
+    # the manifest and its records
+    "ComparedEngine",
     "ComponentEntry",
+    "EXPORTED",
+    "EngineComparison",
     "EngineEntry",
     "Fact",
+    "FileEntry",
     "LatentRange",
     "Manifest",
-    "Measured",
-    "Sampling",
     "SHALLOW",
+    "Sampling",
+    "SizeLimits",
+    "SizeRange",
     "StepCache",
     "TokenizerEntry",
     # probes
     "Arrays",
     "Probe",
     "Probes",
-    "Run",
+    "RunEngine",
+    "read_probes",
+    "write_probes",
 ]  # fmt: skip

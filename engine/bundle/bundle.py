@@ -1,4 +1,4 @@
-"""Bundles on disk: open one after checking all of it, and write one. docs/bundle-format.md is the rule."""
+"""Bundles on disk: open, check and write them. docs/bundle-format.md is the specification."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
-from latentlink.engine.bundle.checks import REMEDY
-from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, FileEntry, Manifest
+from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, Manifest
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.engine.bundle.paths import MANIFEST
+from latentlink.engine.bundle.record_checks import REMEDY
 from latentlink.engine.bundle.tree import (
+    FileEntry,
     OnProgress,
     Tree,
     check_regular,
@@ -27,16 +28,18 @@ from latentlink.files import atomic_file
 from latentlink.ports import Port, latent_port, text_port
 from latentlink.spaces import LatentSpace, TextEmbedding
 
+MAKE_ONE = "Make one: latentlink export CHECKPOINT EXPORTED, then latentlink build EXPORTED BUNDLE."
+
 _Record = TypeVar("_Record", LatentSpace, TextEmbedding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A bundle or export that was checked when it was opened.
+    """A bundle or export, checked when it was opened.
 
     Args:
-        root: Its folder.
-        manifest: What it says of itself.
+        root: Its directory.
+        manifest: Its manifest.
     """
 
     root: Path
@@ -44,18 +47,18 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | Path, *, check_files: bool = True, on_progress: OnProgress | None = None) -> Self:
-        """Open a bundle and check all of it before anything else reads it.
+        """Open a bundle, and check all of it before anything else reads it.
 
         Args:
-            path: The folder.
-            check_files: Compare the SHA-256 of every file. Without it the manifest, the set of files, their
-                kinds and sizes, and the paths inside ONNX files are still checked.
+            path: The directory.
+            check_files: Compare the SHA-256 of every file. If not, the manifest, the set of files, their kinds and
+                sizes, and the paths inside ONNX files are still checked.
             on_progress: Called with (bytes hashed, bytes in all).
 
         Raises:
-            UsageError: There is no such folder, or it holds no `manifest.json`.
-            BundleError: The manifest breaks the format; a file is missing, too many, no regular file, or not
-                the one that was written; an ONNX file names weights that are no file beside it.
+            UsageError: There is no such directory, or it has no `manifest.json`.
+            BundleError: The manifest breaks the format; a file is missing, not listed, no regular file, or has other
+                content than the manifest says; an ONNX file names weights that are no listed file beside it.
             OSError: A file cannot be read.
         """
         root = Path(path)
@@ -78,27 +81,27 @@ class Bundle:
         return cls(root=root, manifest=manifest)
 
     def file(self, path: str) -> Path:
-        """A listed file, to open.
+        """The path of a listed file.
 
         Raises:
-            BundleError: The manifest does not list it, or it is no regular file any more.
+            BundleError: The manifest does not list it, or it is no longer a regular file.
         """
         if path not in self.manifest.files:
             raise BundleError(f"{str(self.root)!r} lists no file {path!r} in its manifest.", remedy=REMEDY)
         return check_regular(self.root, path)
 
     def space(self, digest: str) -> LatentSpace | None:
-        """The record whose own digest is `digest`; None where there is none, or more than one."""
+        """The record with this digest; None if there is none, or more than one."""
         return _only(space for space in self.manifest.spaces if space.digest == digest)
 
     def embedding(self, digest: str) -> TextEmbedding | None:
-        """The record whose own digest is `digest`; None where there is none, or more than one."""
+        """The record with this digest; None if there is none, or more than one."""
         return _only(embedding for embedding in self.manifest.embeddings if embedding.digest == digest)
 
     def describe(self, port: Port) -> LatentSpace | TextEmbedding | None:
-        """The record that `port`'s symbol was made from, or None where no record makes that symbol.
+        """The record that a port's symbol was made from; None if no record gives that symbol.
 
-        Unlike a look-up by digest alone, it compares the name and sizes too, which stand beside the digest.
+        Unlike a look-up by digest, it also compares the name and the sizes in the symbol.
         """
         if port.kind == "latent":
             return _only(s for s in self.manifest.spaces if latent_port(s, port.dtype).symbol == port.symbol)
@@ -108,17 +111,17 @@ class Bundle:
 
 
 def write_bundle(folder: Path, manifest: Manifest) -> Manifest:
-    """Make a bundle of a folder with engines and tokenizers: hash every file, then write `manifest.json`.
+    """Turn a directory with engines and tokenizers into a bundle: hash every file, then write `manifest.json`.
 
     Args:
-        folder: Usually that of `latentlink.files.replacing_directory`.
-        manifest: Its `files` are replaced.
+        folder: The directory, usually that of `latentlink.files.replacing_directory`.
+        manifest: The manifest; its `files` are replaced.
 
     Returns:
-        The manifest as it was written.
+        The written manifest.
 
     Raises:
-        BundleError: The folder holds something that no reader would accept.
+        BundleError: The directory holds something that a reader would refuse.
         OSError: A file cannot be read or written.
     """
     tree = read_tree(folder)
@@ -135,19 +138,19 @@ def write_bundle(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def rewrite_manifest(root: Path, change: Callable[[Manifest], Manifest]) -> Manifest:
-    """Replace the manifest of a bundle or export in one step; its files stay as they are.
+    """Replace the manifest of a bundle or export atomically; its files are not changed.
 
-    The unfinished manifest lies beside the folder, as nothing may lie in it that is not listed.
+    The temporary file is beside the directory, as the directory may hold listed files only.
 
     Args:
-        root: The folder.
-        change: Makes the new manifest of the one there is; `files` is kept.
+        root: The directory.
+        change: Makes the new manifest from the present one; `files` stays the same.
 
     Returns:
-        The manifest as it was written.
+        The written manifest.
 
     Raises:
-        UsageError: There is no such folder, or it holds no `manifest.json`.
+        UsageError: There is no such directory, or it has no `manifest.json`.
         BundleError: The manifest breaks the format, before or after.
         OSError: A file cannot be read or written.
     """
@@ -160,8 +163,8 @@ def rewrite_manifest(root: Path, change: Callable[[Manifest], Manifest]) -> Mani
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a folder may be replaced by a bundle: it is empty, or a bundle or export (whole or damaged, of
-    any version) without a file that its manifest does not list.
+    """Whether a directory may be replaced by a bundle: it is empty, or a bundle or export (intact or damaged, of any
+    version) without files that its manifest does not list.
 
     Raises:
         OSError: It cannot be read.
@@ -185,10 +188,10 @@ def is_bundle(path: Path) -> bool:
 def _read_manifest(root: Path) -> Manifest:
     if not root.is_dir():
         found = "is a file" if root.exists() else "does not exist"
-        raise UsageError(f"{str(root)!r} {found}; expected the folder of a bundle.", remedy=_make_one())
+        raise UsageError(f"{str(root)!r} {found}; expected the folder of a bundle.", remedy=MAKE_ONE)
     path = root / MANIFEST
     if not os.path.lexists(path):
-        raise UsageError(f"{str(root)!r} is no bundle: it holds no {MANIFEST}.", remedy=_make_one())
+        raise UsageError(f"{str(root)!r} is no bundle: it holds no {MANIFEST}.", remedy=MAKE_ONE)
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_MANIFEST_BYTES:
@@ -200,12 +203,8 @@ def _read_manifest(root: Path) -> Manifest:
         raise BundleError(f"{str(root)!r}: {error.message}", remedy=error.remedy) from None
 
 
-def _make_one() -> str:
-    return "Make one: latentlink export CHECKPOINT EXPORTED, then latentlink build EXPORTED BUNDLE."
-
-
 def _check_tree(root: Path, tree: Tree, manifest: Manifest) -> None:
-    """What is there must be what is listed, no less and no more."""
+    """Check that exactly the listed files exist."""
     for path, entry in manifest.files.items():
         if path not in tree.sizes:
             raise BundleError(f"{str(root / path)!r} is missing; the manifest lists it.", remedy=REMEDY)
@@ -221,7 +220,7 @@ def _check_tree(root: Path, tree: Tree, manifest: Manifest) -> None:
 
 
 def _check_locations(root: Path, files: Iterable[str]) -> None:
-    """Weights and compiled engines of an ONNX file are listed files beside it: ONNX Runtime opens what it names."""
+    """Check that ONNX files refer only to listed files beside them: ONNX Runtime would open any path."""
     listed = set(files)
     for path in sorted(file for file in listed if file.lower().endswith(".onnx")):
         folder = path.rpartition("/")[0]

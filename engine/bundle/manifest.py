@@ -1,7 +1,7 @@
 """The manifest of a bundle as a frozen value: docs/bundle-format.md in types.
 
-Every class checks itself when it is made, so a manifest that exists is one the format allows. A refusal is a
-`BundleError` that names the key, what stood there and what was expected.
+Every record checks itself when it is made, so that a `Manifest` is always one that the format allows. An error is a
+`BundleError` that names the key, the value received and what was expected.
 """
 
 from __future__ import annotations
@@ -12,45 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
-from latentlink.engine.bundle.checks import (
+from latentlink.engine.bundle.component_entry import ComponentEntry
+from latentlink.engine.bundle.engine_entry import EXPORTED
+from latentlink.engine.bundle.paths import MAX_PATH, check_distinct, check_path
+from latentlink.engine.bundle.record_checks import (
     MAX_LABEL,
     ManifestError,
     check_pattern,
     check_text,
     check_tree,
+    each,
     inside,
     list_of,
     record_of,
+    sorted_items,
     unexpected,
 )
-from latentlink.engine.bundle.entries import (
-    ComponentEntry,
-    EngineEntry,
-    Fact,
-    FileEntry,
-    TokenizerEntry,
-    each,
-    sorted_items,
-)
-from latentlink.engine.bundle.measured import Candidate, Measured
-from latentlink.engine.bundle.paths import MAX_PATH, check_distinct, check_path
-from latentlink.engine.bundle.sampling import Constant, LatentRange, Sampling, StepCache
+from latentlink.engine.bundle.sampling import Sampling
+from latentlink.engine.bundle.tree import FileEntry
 from latentlink.spaces import NAME, LatentSpace, TextEmbedding
-
-__all__ = [
-    "Candidate",
-    "ComponentEntry",
-    "Constant",
-    "EngineEntry",
-    "Fact",
-    "FileEntry",
-    "LatentRange",
-    "Manifest",
-    "Measured",
-    "Sampling",
-    "StepCache",
-    "TokenizerEntry",
-]
 
 FORMAT = "latentlink"
 VERSION = 1
@@ -59,27 +39,27 @@ MAX_MANIFEST_BYTES = 4 << 20
 MAX_FILES = 10_000
 
 SHALLOW = "denoiser_shallow"
-"""The component that runs in the denoiser's place on steps that read what its deep layers made before."""
+"""The component that replaces the denoiser on steps that reuse the cached output of its deep layers."""
 
 _COMPONENT = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle says of itself. Mappings are kept sorted by key; lists keep their order.
+    """The content of `manifest.json`. Mappings are sorted by key; lists keep their order.
 
     Args:
-        kind: `bundle` (engines to run) or `export` (ONNX to build engines from).
-        name: Short name, as in messages and commands.
-        family: What the model is, for people; nothing else reads it.
-        spaces: Records behind the latent ports' digests.
-        embeddings: Records behind the text ports' digests.
+        kind: `bundle` (engines to run) or `export` (ONNX graphs to build engines from).
+        name: Short name, for messages and commands.
+        family: Model family, for people only.
+        spaces: Latent spaces that the digests of latent ports stand for.
+        embeddings: Text embeddings that the digests of text ports stand for.
         components: By name: `text_encoder`, `denoiser`, `vae_decoder`, ...
-        probes: File of probes by component; also of components that are not in this bundle, for others to be compared
-            with that take their place.
+        probes: Path of the probes by component; also of components that are not in this bundle, so that a replacement
+            from another bundle can be checked.
         sampling: Training schedule and defaults.
         provenance: Free text by key: tool versions, the checkpoint's name.
-        files: Every file beside the manifest by path; empty only before the bundle is written.
+        files: By path, every file except the manifest; empty only before the bundle is written.
 
     Raises:
         BundleError: A value is not what the format allows.
@@ -134,23 +114,23 @@ class Manifest:
 
     def _check_kind(self, component: ComponentEntry) -> None:
         for number, engine in enumerate(component.engines):
-            if self.kind == "export" and engine.target != "onnx":
-                raise unexpected(f"engines[{number}].target", engine.target, "onnx, as the kind is export")
+            if self.kind == "export" and engine.target != EXPORTED:
+                raise unexpected(f"engines[{number}].target", engine.target, f"{EXPORTED}, as the kind is export")
 
     def _check_conditions(self) -> None:
-        """Refuse defaults for other conditions, or for more or fewer numbers, than the components' ports take."""
+        """Refuse default conditions whose names or counts are not those of the condition ports."""
         ports = {
             port.name: port.shape[-1]
             for component in self.components.values()
             for port in component.inputs
             if port.kind == "condition"
         }
-        told = {name: len(numbers) for name, (numbers, _) in self.sampling.conditions.items()}
-        if told != ports:
-            raise unexpected("sampling.conditions", _sizes(told), f"those of the condition ports, {_sizes(ports)}")
+        defaults = {name: len(numbers) for name, (numbers, _) in self.sampling.conditions.items()}
+        if defaults != ports:
+            raise unexpected("sampling.conditions", _sizes(defaults), f"those of the condition ports, {_sizes(ports)}")
 
     def _check_ranges(self) -> None:
-        """Refuse ranges of latents with other channels than the components' latents have."""
+        """Refuse latent ranges whose number of channels no latent port has."""
         ports = (port for component in self.components.values() for port in (*component.inputs, *component.outputs))
         channels = {port.size("c") for port in ports if port.kind == "latent"}
         for number, one in enumerate(self.sampling.ranges):
@@ -161,7 +141,7 @@ class Manifest:
                 )
 
     def _check_listed(self) -> None:
-        """Refuse what is not among the files, and a tokenizer of another encoder."""
+        """Refuse paths that are not listed in `files`, and a tokenizer that is not the text encoder's own."""
         for name, path in self.probes.items():
             if path not in self.files:
                 raise unexpected(f"probes.{name}", path, "a path that is listed in files")
@@ -269,7 +249,7 @@ def _sizes(conditions: Mapping[str, object]) -> str:
 
 
 def _check_version(value: object) -> None:
-    """Before all other keys, so that a newer bundle is called newer and not damaged."""
+    """Checked before all other keys, so that a newer bundle is reported as newer and not as damaged."""
     if not isinstance(value, Mapping) or value.get("format") != FORMAT:
         raise ManifestError("", f"received no key format with {FORMAT!r}, expected the manifest of a bundle")
     version = value.get("version")
@@ -278,7 +258,7 @@ def _check_version(value: object) -> None:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Parsers differ in which of two equal keys they take, so neither is taken."""
+    """Refuse a key that occurs twice: parsers differ in which of the two they take."""
     record: dict[str, Any] = {}
     for key, value in pairs:
         if key in record:

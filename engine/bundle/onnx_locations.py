@@ -1,8 +1,7 @@
-"""Which files an ONNX file takes bytes from, without the onnx package: the `location` of every external tensor, and the
-compiled engines that EPContext nodes name.
+"""Find the files that an ONNX file refers to: the `location` of external tensors, and engines of EPContext nodes.
 
-A bounded walk over the protobuf bytes. It follows only the messages that can hold a tensor and steps over
-everything else, weights included, so its time is that of the graph and not of the file.
+It works without the onnx package, by a bounded walk over the protobuf bytes. It enters only messages that can hold a
+tensor and skips everything else, including weights, so that its time depends on the graph and not on the file size.
 Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
@@ -12,7 +11,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from latentlink.engine.bundle.checks import REMEDY
+from latentlink.engine.bundle.record_checks import REMEDY
 from latentlink.errors import BundleError
 
 # protobuf's own parsers stop at 100.
@@ -39,22 +38,22 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _OP_TYPE, _NAME, _INTEGER, _TEXT, _REFERENCE = 4, 1, 3, 4, 21
 
 CONTEXT = b"EPContext"
-"""Operator of an engine that a provider of ONNX Runtime compiled, in whatever domain: contrib_defs.cc has one."""
+"""Operator of an engine that a provider of ONNX Runtime compiled, in any domain (see contrib_defs.cc)."""
 
 
 def external_locations(path: Path) -> frozenset[bytes]:
-    """The names of all files that the ModelProto in `path` takes bytes from.
+    """The names of all files that the ModelProto in `path` refers to.
 
-    They are the `location` values of tensors: initialisers, sparse tensors, attributes, subgraphs, functions and
-    training graphs; and what EPContext nodes name: `ep_cache_context` where `embed_mode` is not 1 (which it is where
-    there is none), and `onnx_model_filename`.
+    These are the `location` values of all tensors (initialisers, sparse tensors, attributes, subgraphs, functions and
+    training graphs), and the names in EPContext nodes: `ep_cache_context` unless `embed_mode` is 1 (its default), and
+    `onnx_model_filename`.
 
-    A parser takes the last of repeated fields; here every value counts, so that no parser can see a name that was not
-    checked. An entry or attribute without a value is an empty name, as it is for a parser.
+    A parser takes the last of repeated fields; this function returns every value, so that no parser can see a name that
+    was not checked. An entry or attribute without a value is an empty name, as for a parser.
 
     Raises:
         BundleError: The bytes are not a protobuf message, nest deeper than 100 or have too many fields; or an
-            EPContext node has an attribute that the caller of its function gives, or an engine without weights.
+            EPContext node has an attribute that refers to an argument of its function, or an engine without weights.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
@@ -66,7 +65,7 @@ def external_locations(path: Path) -> frozenset[bytes]:
 
 
 class _Reader:
-    """Reads messages, and counts their fields."""
+    """Reads messages and counts their fields."""
 
     def __init__(self, data: mmap.mmap, path: Path) -> None:
         self.data = data
@@ -74,7 +73,7 @@ class _Reader:
         self._fields = 0
 
     def fields(self, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """The fields of the message there: (number, wire type, start, end), of a number its value as start."""
+        """The fields of a message: (number, wire type, start, end); for a number, start is its value."""
         while position < end:
             self._fields += 1
             if self._fields > MAX_FIELDS:
@@ -145,7 +144,7 @@ def _walk(reader: _Reader) -> frozenset[bytes]:
 
 
 def _context_files(reader: _Reader, attributes: Sequence[tuple[int, int]]) -> set[bytes]:
-    """Files that an EPContext node names."""
+    """Files that an EPContext node refers to."""
     modes: list[int] = []
     engines: list[bytes] = []
     models: list[bytes] = []
@@ -171,7 +170,7 @@ def _context_files(reader: _Reader, attributes: Sequence[tuple[int, int]]) -> se
     if all(mode == 1 for mode in modes):
         return set(models)
     if any(name.rpartition(b".")[0].endswith(b".stripped") for name in engines):
-        # ONNX Runtime opens the same name without .stripped in the working directory, where there is such a file.
+        # ONNX Runtime would open the same name without .stripped in the working directory, if that exists.
         raise _malformed(reader.path, "an EPContext node names an engine without weights")
     return {*engines, *models}
 

@@ -1,17 +1,17 @@
-"""Paths inside a bundle: spelled so that every file system reads them the same way and none leads outside."""
+"""Paths inside a bundle: every file system reads them in the same way, and none leads outside."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from latentlink.engine.bundle.checks import ManifestError, unexpected
+from latentlink.engine.bundle.record_checks import ManifestError, unexpected
 
 MANIFEST = "manifest.json"
 MAX_PATH = 255
 
-# ASCII alone, so that Unicode normalisation cannot make one name of two. A first character that is neither
-# '.' nor '-' keeps out `.`, `..`, hidden files and options; no final '.', which Windows drops.
+# ASCII only, so that Unicode normalisation cannot make two names equal. The first character is neither '.' nor '-',
+# which excludes `.`, `..`, hidden files and options; the last is not '.', which Windows drops.
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
 
 
@@ -38,11 +38,11 @@ def check_path(where: str, path: object) -> None:
 
 
 def check_distinct(paths: Iterable[str]) -> None:
-    """Refuse paths that are one file on a file system which ignores case, and a file below another file.
+    """Refuse paths that are equal on a file system that ignores case, and a file below another file.
 
     Raises:
-        ManifestError: Two paths, or the folders they are in, differ in nothing but case; a file is below
-            another; one is `manifest.json`.
+        ManifestError: Two paths, or their directories, differ only in case; a file is below another; one is
+            `manifest.json`.
     """
     spelled: dict[str, str] = {MANIFEST: MANIFEST}
     files: set[str] = {MANIFEST}

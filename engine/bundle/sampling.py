@@ -1,4 +1,4 @@
-"""The `sampling` record of a manifest: the training schedule and the defaults of a model."""
+"""The manifest's record of sampling: the training schedule and the model's defaults."""
 
 from __future__ import annotations
 
@@ -8,143 +8,54 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Self, TypeAlias
 
-from latentlink.engine.bundle.checks import (
-    ManifestError,
+from latentlink.engine.bundle.calibration_records import LatentRange, StepCache
+from latentlink.engine.bundle.record_checks import (
     check_int,
     check_label,
     check_number,
     check_pattern,
     check_text,
+    each,
     inside,
     list_of,
     record_of,
+    sorted_items,
     unexpected,
 )
-from latentlink.engine.bundle.entries import each, sorted_items
-from latentlink.engine.quality import Quality
-from latentlink.engine.quality.gate import FIGURES, JUDGED, PREFIX
 from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
 
 MAX_RANGES = 64
-MAX_CHANNELS = 4096
 
 UNCONDITIONAL = ("empty", "zeros")
 
 Constant: TypeAlias = str | int | float | bool | tuple[float, ...] | None
-"""One number, or list of numbers, of a training schedule."""
+"""One constant of a training schedule."""
 
 Condition: TypeAlias = tuple[tuple[float, ...], tuple[float, ...] | None]
-"""Numbers of a condition port: for prompts, and for unconditional rows or None where they are the same."""
-
-Interval: TypeAlias = tuple[float, float]
-"""The least and the greatest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatentRange:
-    """What latents of one noise level were like, over many generations: extremes as they were measured.
-
-    x stands for `signal*z + noise*eps` of a picture z; what is measured is x / sqrt(signal^2 + noise^2), so that
-    samplers that scale x differently share the ranges.
-
-    Args:
-        level: noise / sqrt(signal^2 + noise^2), from 0, a clean latent, to 1, pure noise.
-        mean: For each channel, of a picture's mean over its elements.
-        std: For each channel, of a picture's deviation; none is below 0.
-        rms: Of the root of a picture's mean square over all its channels; not below 0.
-    """
-
-    level: float
-    mean: tuple[Interval, ...]
-    std: tuple[Interval, ...]
-    rms: Interval
-
-    def __post_init__(self) -> None:
-        check_number("level", self.level, 0.0, 1.0)
-        object.__setattr__(self, "level", float(self.level))
-        for key, least in (("mean", -math.inf), ("std", 0.0)):
-            intervals = list_of(key, getattr(self, key), limit=MAX_CHANNELS)
-            read = tuple(_interval(f"{key}[{number}]", value, least) for number, value in enumerate(intervals))
-            object.__setattr__(self, key, read)
-        object.__setattr__(self, "rms", _interval("rms", self.rms, 0.0))
-        if not self.mean or len(self.std) != len(self.mean):
-            raise ManifestError(
-                "std", f"received {len(self.std)} channels, expected as many as mean has, {len(self.mean)}, and one"
-            )
-
-    def to_json(self) -> dict[str, Any]:
-        """The record of this range."""
-        return {
-            "level": self.level,
-            "mean": [list(pair) for pair in self.mean],
-            "std": [list(pair) for pair in self.std],
-            "rms": list(self.rms),
-        }
-
-    @classmethod
-    def from_json(cls, value: object) -> Self:
-        """Read a record; see `Manifest.from_json`."""
-        return cls(**record_of(value, ("level", "mean", "std", "rms")))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCache:
-    """What the step cache does to a model's pictures, as it was measured.
-
-    Args:
-        every: The whole denoiser ran on every so many steps, 2 to 1,000.
-        steps: Of the runs, 1 to 10,000; with fewer, neighbouring steps are less alike.
-        quality: Of the pictures beside those without.
-    """
-
-    every: int
-    steps: int
-    quality: Quality
-
-    def __post_init__(self) -> None:
-        check_int("every", self.every, 2, 1000)
-        check_int("steps", self.steps, 1, 10_000)
-
-    def to_json(self) -> dict[str, Any]:
-        """The record."""
-        return {"every": self.every, "steps": self.steps, **self.quality.to_parity()}
-
-    @classmethod
-    def from_json(cls, value: object) -> Self:
-        """Read a record; see `Manifest.from_json`."""
-        record = record_of(value, ("every", "steps", *FIGURES), tuple(f"{PREFIX}{name}" for name in JUDGED))
-        for key, item in record.items():
-            if isinstance(item, str):
-                check_text(key, item)
-            else:
-                check_number(key, item, -math.inf)
-        quality = Quality.of_parity(record)
-        if quality is None:
-            raise ManifestError("", "received figures that are no numbers, expected those of latentlink calibrate")
-        return cls(every=record["every"], steps=record["steps"], quality=quality)
+"""Numbers of a condition port: for prompts, and for unconditional rows; None if these are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """The training schedule, and what to sample with where the user does not say.
+    """The training schedule, and the defaults for what the user does not choose.
 
     Args:
         schedule: Constants of the noise schedule that the denoiser was trained with; samplers read them.
         sampler: Name of a sampler.
-        steps: 1 to 10,000.
-        guidance: Guidance scale w, 0 to 1,000; without meaning for a denoiser that has no guidance port.
-        width: Pixels, a multiple of `size_multiple`.
-        height: Pixels, a multiple of `size_multiple`.
-        size_multiple: What every picture's width and height must be a multiple of, in pixels.
-        unconditional: What guidance compares with where no negative prompt is given: the `empty` prompt's
-            embedding, or `zeros`.
-        conditions: For each condition port of the denoiser, by name, the numbers to send where the user says nothing,
-            and those for unconditional rows, None where they are the same. No name begins with `negative_`, with which
-            users name the latter.
-        ranges: What latents are like by noise level, levels rising; empty where that was not measured.
-        step_cache: What the step cache does to the pictures; None where that was not measured.
+        steps: Denoising steps, 1 to 10,000.
+        guidance: Guidance scale, 0 to 1,000; unused by a denoiser without a guidance port.
+        width: Picture width in pixels, a multiple of `size_multiple`.
+        height: Picture height in pixels, a multiple of `size_multiple`.
+        size_multiple: Every picture's width and height must be a multiple of this number of pixels.
+        unconditional: The unconditional embedding of guidance without a negative prompt: that of the `empty` prompt,
+            or `zeros`.
+        conditions: Defaults by name of the denoiser's condition ports: the numbers for prompts, and those for
+            unconditional rows, None if these are the same. No name begins with `negative_`, the prefix by which users
+            name the latter.
+        ranges: Statistics of latents by noise level, levels ascending; empty if not measured.
+        step_cache: What the step cache costs in quality; None if not measured.
     """
 
     schedule: Mapping[str, Constant]
@@ -226,18 +137,6 @@ def _ranges(value: object) -> tuple[LatentRange, ...]:
         if len(after.mean) != len(one.mean):
             raise unexpected(f"ranges[{number}].mean", after.mean, f"{len(one.mean)} channels, as the first has")
     return ranges
-
-
-def _interval(where: str, value: object, least: float) -> Interval:
-    pair = list_of(where, value, limit=2)
-    if len(pair) != 2:
-        raise unexpected(where, value, "[lowest, highest]")
-    for number in pair:
-        check_number(where, number, least)
-    low, high = float(pair[0]), float(pair[1])
-    if high < low:
-        raise unexpected(where, value, "[lowest, highest]")
-    return low, high
 
 
 def _condition(key: str, value: object) -> Condition:

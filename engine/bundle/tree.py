@@ -1,9 +1,10 @@
-"""The files of a folder: what is there and what it hashes to. Regular files and folders, nothing else."""
+"""The files of a directory with their sizes and hashes. Only regular files and directories are accepted."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -11,27 +12,52 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from threading import Event
+from typing import Any, Self
 
-from latentlink.engine.bundle.checks import REMEDY
+from latentlink.engine.bundle.record_checks import REMEDY, check_int, check_pattern, record_of
 from latentlink.errors import BundleError
 
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 64
-# hashlib lets other threads run meanwhile; more threads than this only wait for the disk.
+MAX_FILE_BYTES = 1 << 50
+# hashlib releases the interpreter lock; more threads than this would only wait for the disk.
 HASHING_THREADS = 4
 BUFFER_BYTES = 1 << 20
 
 OnProgress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """The manifest's record of a file: `sha256` in 64 hex digits, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_pattern("sha256", self.sha256, _SHA256, "a SHA-256 in lower-case hex digits")
+        check_int("size", self.size, 0, MAX_FILE_BYTES)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of this file."""
+        return {"sha256": self.sha256, "size": self.size}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read a record; see `Manifest.from_json`."""
+        return cls(**record_of(value, ("sha256", "size")))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """What a folder holds, by POSIX path relative to it.
+    """The content of a directory, by POSIX path relative to it.
 
     Args:
-        sizes: Bytes of every file.
-        folders: Every folder, the top one apart.
+        sizes: Size of every file in bytes.
+        folders: Every directory except the top one.
     """
 
     sizes: Mapping[str, int]
@@ -39,10 +65,10 @@ class Tree:
 
 
 def read_tree(root: Path) -> Tree:
-    """List a folder without following a link.
+    """List a directory without following links.
 
     Raises:
-        BundleError: It holds a link, device, FIFO or socket, more than 20,000 entries or 64 levels.
+        BundleError: It holds a link, device, FIFO or socket, or more than 20,000 entries or 64 levels.
         OSError: It cannot be read.
     """
     sizes: dict[str, int] = {}
@@ -69,10 +95,10 @@ def read_tree(root: Path) -> Tree:
 
 
 def check_regular(root: Path, path: str) -> Path:
-    """The file `path` below `root`, when neither it nor a folder on the way is anything else than that.
+    """The file `path` below `root`, if it is a regular file in plain directories.
 
     Raises:
-        BundleError: It is missing, a link, a device, ...
+        BundleError: It, or a directory on the way, is missing, a link, a device, ...
     """
     parts = path.split("/")
     for length in range(1, len(parts) + 1):
@@ -88,10 +114,10 @@ def check_regular(root: Path, path: str) -> Path:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file to read, never through a link and never waiting for a FIFO's writer.
+    """Open a regular file for reading, without following links or waiting for a FIFO's writer.
 
     Raises:
-        BundleError: It is anything else.
+        BundleError: It is no regular file.
         OSError: It cannot be opened.
     """
     mode = os.lstat(path).st_mode
@@ -111,17 +137,16 @@ def hash_files(
     on_progress: OnProgress | None = None,
     check: Callable[[str, str], None] | None = None,
 ) -> dict[str, str]:
-    """SHA-256 of files, several at a time, each in 1 MiB of memory.
+    """SHA-256 of files, several at a time, each with 1 MiB of memory.
 
     Args:
-        root: Folder of the files.
-        sizes: Bytes of each file by path, as they must be.
+        root: Directory of the files.
+        sizes: Expected size in bytes by path.
         on_progress: Called in the calling thread.
-        check: Called in the calling thread with (path, hex digest) as each file is done; what it raises stops
-            the rest.
+        check: Called in the calling thread with (path, hex digest) after each file; an exception stops the rest.
 
     Raises:
-        BundleError: A file has another size than `sizes` says.
+        BundleError: A file does not have the expected size.
         OSError: A file cannot be read.
     """
     stop = Event()
@@ -141,27 +166,27 @@ def hash_files(
             raise wrong_size(root / path, done_bytes[path], sizes[path])
         return sha256.hexdigest()
 
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     with ThreadPoolExecutor(min(HASHING_THREADS, os.cpu_count() or 1)) as pool:
-        # the largest first, so that no thread is left alone with it at the end
+        # the largest first, so that it does not run alone at the end
         pending = {pool.submit(digest, path): path for path in sorted(sizes, key=lambda path: -sizes[path])}
         try:
             while pending:
                 for future in wait(pending, timeout=0.1, return_when=FIRST_COMPLETED).done:
                     path = pending.pop(future)
-                    found[path] = future.result()
+                    hashes[path] = future.result()
                     if check is not None:
-                        check(path, found[path])
+                        check(path, hashes[path])
                 if on_progress is not None:
                     on_progress(sum(done_bytes.values()), total)
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-    return found
+    return hashes
 
 
 def wrong_size(path: Path, received: int, expected: int) -> BundleError:
-    """The error for a file that was cut off or has grown."""
+    """The error for a file that is too short or too long."""
     return BundleError(f"{str(path)!r} has {received} bytes; expected {expected}, as the manifest says.", remedy=REMEDY)
 
 

@@ -1,1 +1,1 @@
-"""Rewritings of a graph, one a file, that a target needs or gains by."""
+"""Graph passes, one per file, that make engines of a target possible or faster."""

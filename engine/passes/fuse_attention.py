@@ -1,12 +1,12 @@
-"""Graph pass: attention written out as products and a softmax becomes one `com.microsoft.MultiHeadAttention`.
+"""Graph pass: fuse attention, written as products and a softmax, into one `com.microsoft.MultiHeadAttention`.
 
 Requires: a graph from the exporter, where attention is
 
     Softmax(s*q . transpose(s*k)) . v    with q, k, v = Transpose(Reshape(x, [N, L, heads, width]), [0, 2, 1, 3])
 
-Ensures: where it stands so, without a mask, it is replaced; anything else is left alone. ONNX Runtime computes the
-fused operator blockwise (FlashAttention, Dao et al., 2022), so the `[N, heads, L, L]` scores, 1 GB at 64x64 latents and
-the larger part of a step's memory traffic, never exist.
+Ensures: every such attention without a mask is replaced; everything else is unchanged. ONNX Runtime computes the fused
+operator block by block (FlashAttention, Dao et al., 2022), and never stores the `[N, heads, L, L]` scores: 1 GB at
+64x64 latents, and most of a step's memory traffic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DOMAIN = "com.microsoft"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attention:
-    """One attention that was found: its operands `[N, L, heads * width]`, and the node that writes the result."""
+    """A matched attention: its operands `[N, L, heads * width]`, and the node that writes the result."""
 
     query: ir.Value
     key: ir.Value
@@ -36,7 +36,7 @@ def fuse_attention(model: ir.Model) -> int:
     """Replace every attention in place.
 
     Returns:
-        How many were replaced.
+        The number of fused attentions.
     """
     import onnx_ir as ir
 
@@ -63,15 +63,15 @@ def fuse_attention(model: ir.Model) -> int:
 
 
 def _match(softmax: ir.Node) -> _Attention | None:
-    """The attention around `softmax`, or None where it is not written as expected."""
+    """The attention around `softmax`; None if it does not match."""
     scores = _from(softmax.inputs[0], "MatMul")
     product = _into(softmax.outputs[0], "MatMul")
     if scores is None or product is None or product.inputs[0] is not softmax.outputs[0]:
         return None
-    left, right = (_scaled(side) for side in scores.inputs)
+    left, right = (_match_scale(side) for side in scores.inputs)
     if left is None or right is None or left[1] != right[1]:
         return None
-    query, key, value = _heads(left[0]), _heads(_untransposed(right[0])), _heads(product.inputs[1])
+    query, key, value = _heads(left[0]), _heads(_match_transposed_keys(right[0])), _heads(product.inputs[1])
     swapped = _into(product.outputs[0], "Transpose")
     last = None if swapped is None or not _permutes(swapped, (0, 2, 1, 3)) else _into(swapped.outputs[0], "Reshape")
     if query is None or key is None or value is None or last is None:
@@ -83,13 +83,13 @@ def _match(softmax: ir.Node) -> _Attention | None:
 
 
 def _from(value: Any, op_type: str) -> ir.Node | None:
-    """The node of that type that wrote `value`."""
+    """The node that writes `value`, if it has that type."""
     node = value.producer() if value is not None else None
     return node if node is not None and node.op_type == op_type else None
 
 
 def _into(value: ir.Value, op_type: str) -> ir.Node | None:
-    """The only node that reads `value`, if it is of that type."""
+    """The only node that reads `value`, if it has that type."""
     uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and uses[0].node.op_type == op_type and not value.is_graph_output() else None
 
@@ -99,8 +99,8 @@ def _permutes(node: ir.Node, order: tuple[int, ...]) -> bool:
     return perm is not None and tuple(perm.as_ints()) == order
 
 
-def _scaled(value: Any) -> tuple[ir.Value, float] | None:
-    """`x` and `s` of `x * s`, s a constant."""
+def _match_scale(value: Any) -> tuple[ir.Value, float] | None:
+    """`x` and `s` of `x * s` with a constant s."""
     node = _from(value, "Mul")
     if node is None or node.inputs[0] is None or node.inputs[1] is None:
         return None
@@ -110,8 +110,8 @@ def _scaled(value: Any) -> tuple[ir.Value, float] | None:
     return node.inputs[0], float(constant.numpy().reshape(-1)[0])
 
 
-def _untransposed(value: ir.Value) -> ir.Value | None:
-    """The keys `[N, heads, L, width]` whose last two dimensions the exporter exchanged, over a reshape to three."""
+def _match_transposed_keys(value: ir.Value) -> ir.Value | None:
+    """The keys `[N, heads, L, width]`, whose last two dimensions the exporter swaps, possibly via three dimensions."""
     outer = _from(value, "Reshape")
     if outer is None:
         direct = _from(value, "Transpose")

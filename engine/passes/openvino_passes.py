@@ -1,4 +1,4 @@
-"""Passes over OpenVINO's graph, after its own simplifications and before more of them."""
+"""Passes over OpenVINO's graph, between two runs of its own simplifications."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from latentlink.engine.passes.openvino_upsampling import fold_upsampling
 
 
 def split_sums(model: Any) -> None:
-    """Have groups `[N, G, L]` of a picture `[N, C, H, W]` normalised as `[N * G, C / G * H, W]`: the same elements.
+    """Normalise groups `[N, G, L]` of a picture `[N, C, H, W]` as `[N * G, C / G * H, W]`: the same elements.
 
-    Over one axis OpenVINO adds all elements of a group up in one float32, and of the million that a group of a VAE has
-    the last ones lose half their digits: flat halves end 4e-4 of the largest away. Over two axes it adds every row up
-    by itself and then the rows, as fast.
+    Over one axis OpenVINO sums all elements of a group in one float32. A group of a VAE has a million elements, and the
+    last ones lose half of their digits: flat areas differ by 4e-4 of the largest value. Over two axes OpenVINO sums
+    every row separately and then the rows, equally fast.
     """
     ops = import_module("openvino.opset13")
     for node in model.get_ordered_ops():
@@ -43,15 +43,16 @@ def split_sums(model: Any) -> None:
             rows = ops.multiply(rows, ops.reduce_prod(ops.slice(shape, np.array([2]), last, np.array([1])), zero, True))
         parts = [ops.constant(np.array([-1])), rows, ops.gather(shape, last, np.array(0))]
         split = ops.reshape(picture, ops.concat(parts, 0), False)
-        given = node.get_attributes()
-        normal = ops.mvn(split, np.array([1, 2]), given["normalize_variance"], given["eps"], given["eps_mode"].lower())
+        settings = node.get_attributes()
+        variance, eps, mode = settings["normalize_variance"], settings["eps"], settings["eps_mode"].lower()
+        normal = ops.mvn(split, np.array([1, 2]), variance, eps, mode)
         whole = ops.reshape(normal, ops.shape_of(flat), False)
         for reader in node.output(0).get_target_inputs():
             reader.replace_source_output(whole.output(0))
 
 
 def drop_casts(model: Any) -> None:
-    """Have normalisations between casts read and write bfloat16: their kernel computes in float32 inside anyway."""
+    """Let normalisations between casts read and write bfloat16: their kernel computes in float32 internally."""
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MVN":
             continue
@@ -71,11 +72,11 @@ def _is_bfloat16(value: Any) -> bool:
 
 
 PASSES: tuple[Callable[[Any], None], ...] = (fold_upsampling, drop_casts, split_sums)
-"""In order: casts come between what is summed and what it is of."""
+"""Passes in order: casts are dropped before sums are split, which would separate them from their normalisation."""
 
 
 def angles(model: Any) -> Iterator[Any]:
-    """What sines and cosines are of, and they: a timestep of up to 1000 has 8 bits in bfloat16, an angle none left."""
+    """Sines, cosines and the nodes above them: a timestep up to 1000 has 8 bits in bfloat16, its angle none."""
     waiting = [node for node in model.get_ordered_ops() if node.get_type_name() in ("Sin", "Cos")]
     seen = set()
     while waiting:
@@ -87,7 +88,7 @@ def angles(model: Any) -> Iterator[Any]:
 
 
 def keep_types(path: Path, names: Collection[str]) -> None:
-    """Have nodes of an IR keep their types whatever the hint says, which OpenVINO's Python cannot."""
+    """Mark nodes of an IR to keep their types despite the precision hint; OpenVINO's Python API cannot."""
     document = ElementTree.parse(path)
     for layer in document.iter("layer"):
         if layer.get("name") in names:

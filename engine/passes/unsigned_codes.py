@@ -1,9 +1,9 @@
-"""Graph pass: activations' int8 codes become uint8 ones about 128, for ONNX Runtime on a processor.
+"""Graph pass: int8 codes of activations become uint8 codes with zero point 128, for ONNX Runtime on a processor.
 
 Requires: nothing.
-Ensures: QuantizeLinear and DequantizeLinear with an int8 zero point of 0 have a uint8 one of 128. Every code is 128
-higher and stands for the same number. ONNX Runtime's kernels take that on x86; it converts int8 itself, but not where
-several products read one activation, which then stay in float32.
+Ensures: QuantizeLinear and DequantizeLinear with an int8 zero point of 0 have a uint8 zero point of 128. Every code is
+128 higher and stands for the same number. ONNX Runtime's kernels on x86 need this. It converts int8 itself, but not if
+several products read one activation; these would stay in float32.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ MIDDLE = 128
 
 
 def unsigned_codes(model: ir.Model) -> int:
-    """Change them in place.
+    """Convert the codes in place.
 
     Returns:
-        How many activations were changed.
+        The number of converted activations.
     """
     import numpy as np
     import onnx_ir as ir

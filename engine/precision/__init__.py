@@ -1,13 +1,13 @@
-"""What a component computes in: float32, float16 or bfloat16, chosen after the export by passes over its graph.
+"""Precision conversion: passes over an exported graph that make it compute in float32, float16 or bfloat16.
 
-A pass is a file, with what it requires and what it ensures. `convert` runs them in order:
+Every pass is a file that says what it requires and ensures. `convert` runs them in this order:
 
-    widen       everything is float32 and no cast between floats is left; the ports stay as they are
-    rules       which nodes are to stay float32, each with its reason
-    retype      the other nodes, and their weights, become float16 or bfloat16; casts where both meet
+    widen       everything becomes float32 without casts between floats; the ports keep their types
+    rules       find the nodes that have to stay float32, each with its reason
+    retype      the other nodes and their weights become float16 or bfloat16, with casts between the two kinds
 """
 
 from latentlink.engine.precision.conversion import PRECISIONS, convert
-from latentlink.engine.precision.report import Kept, Report
+from latentlink.engine.precision.conversion_report import ConversionReport, KeptNode
 
-__all__ = ["PRECISIONS", "Kept", "Report", "convert"]
+__all__ = ["PRECISIONS", "KeptNode", "ConversionReport", "convert"]

@@ -1,12 +1,12 @@
-"""Rule: sines and cosines of numbers, and what computes their arguments.
+"""Rule: sines and cosines, and the nodes that compute their arguments, stay in float32.
 
-A timestep up to 999 times a frequency is an angle of some hundred turns, of which bfloat16 keeps 8 bits and float16
-11: little of the fraction of a turn is left, and that is all that matters. The same holds of guidance scales, picture
-sizes and the positions of rotary embeddings (Su et al., 2021).
+A timestep up to 999 times a frequency is an angle of some hundred turns. bfloat16 has 8 significant bits and float16
+has 11: little is left of the fraction of a turn, and only that fraction matters. The same applies to guidance scales,
+picture sizes and the positions of rotary embeddings (Su et al., 2021).
 
-Requires: a graph in order, as `widen` left it.
-Ensures: claimed is whatever leads from ports, constants and shapes to a Sin or Cos, and what moves its results to the
-first node that computes with them. A network that takes sines of its own activations is left alone.
+Requires: a topologically sorted graph, as `widen` leaves it.
+Ensures: all nodes from ports, constants and shapes to a Sin or Cos are claimed, and the nodes that move its results to
+the first node that computes with them. Sines of a network's own activations are not claimed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POSITION = "position table"
 
 
 def angles(model: ir.Model, low: ir.DataType) -> Claims:
-    """Claim them; those that read a port are a timestep's, the others are positions."""
+    """Claim the nodes: those that read a port are a timestep embedding, the others are a position table."""
     ports = set(model.graph.inputs)
     claims: dict[ir.Node, str] = {}
     for node in nodes_of(model):

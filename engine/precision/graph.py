@@ -1,4 +1,4 @@
-"""The words that the passes use of a graph: which nodes compute with floats, which are learned, what reaches what."""
+"""Properties of a graph that the passes use: nodes that compute with floats, learned nodes, reachability."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 import onnx_ir as ir
 
 FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE})
-"""Types that a precision is chosen for. float8 and smaller ones belong to a quantisation, and stay."""
+"""Types that a conversion changes. float8 and smaller types belong to a quantisation, and stay."""
 
 SHAPE_READERS = frozenset({"Shape", "Size"})
-"""Read how large a tensor is, never its numbers."""
+"""Operators that read the size of a tensor, not its numbers."""
 
 # fmt: off
 MOVERS = frozenset({
@@ -18,49 +18,49 @@ MOVERS = frozenset({
     "Reshape", "ScatterElements", "ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose",
     "Trilu", "Unsqueeze", "Where",
 })
-"""Move numbers and change none."""
+"""Operators that move numbers without changing them."""
 
 PRODUCTS = frozenset({
     "Attention", "Conv", "ConvTranspose", "DeformConv", "Gemm", "GRU", "LSTM", "MatMul", "MultiHeadAttention", "RNN",
 })
-"""Sums of products: what a network is made of, and what half precision makes fast."""
+"""Sums of products: most of a network's work, and what half precision makes faster."""
 
 NORMALISATIONS = frozenset({
     "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization",
     "MeanVarianceNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization",
 })
-"""Normalisations that are one operator."""
+"""Normalisations that are a single operator."""
 # fmt: on
 
 
 def is_float(value: ir.Value | None) -> bool:
-    """Whether a value is of one of `FLOATS`."""
+    """Whether a value has one of the types in `FLOATS`."""
     return value is not None and value.dtype in FLOATS
 
 
 def nodes_of(model: ir.Model) -> Iterator[ir.Node]:
-    """Every node, those of subgraphs included."""
+    """Every node, including those of subgraphs."""
     return iter(ir.traversal.RecursiveGraphIterator(model.graph))
 
 
 def computes(node: ir.Node) -> bool:
-    """Whether a node reads or makes floating-point numbers."""
+    """Whether a node reads or writes floating-point numbers."""
     reads = node.op_type not in SHAPE_READERS and any(is_float(value) for value in node.inputs)
     return reads or any(is_float(value) for value in node.outputs)
 
 
 def is_constant(value: ir.Value | None) -> bool:
-    """Whether a value is known now."""
+    """Whether a value is a constant of the graph."""
     return value is not None and value.is_initializer()
 
 
 def varying(node: ir.Node) -> list[ir.Value]:
-    """The floating-point values that a node reads and that are not constants."""
+    """The floating-point inputs of a node that are not constant."""
     return [value for value in node.inputs if value is not None and is_float(value) and not is_constant(value)]
 
 
 def moves(node: ir.Node) -> bool:
-    """Whether a node only moves numbers: an Einsum of one operand does too, where it sums over nothing."""
+    """Whether a node only moves numbers; so does an Einsum of one operand without a sum."""
     if node.op_type == "Einsum" and len(node.inputs) == 1:
         before, _, after = node.attributes["equation"].as_string().replace(" ", "").partition("->")
         return sorted(before) == sorted(after)
@@ -68,25 +68,25 @@ def moves(node: ir.Node) -> bool:
 
 
 def is_learned(node: ir.Node) -> bool:
-    """Whether a node is of the network: a product, a normalisation, or one that looks up or adds what was learned."""
+    """Whether a node is part of the network: a product, a normalisation, or a node that looks up or adds weights."""
     if not computes(node) or moves(node):
-        # rows of a table, as embeddings are
+        # a look-up in a table, such as an embedding
         table = node.inputs[0] if node.op_type.startswith("Gather") and node.inputs else None
         return table is not None and is_constant(table) and is_float(table) and _rank(table) > 1
     return node.op_type in PRODUCTS | NORMALISATIONS or node.op_type == "Einsum" or _is_bias(node)
 
 
 def above(start: Iterable[ir.Node], enter: Callable[[ir.Node], bool] = computes) -> dict[ir.Node, None]:
-    """`start` and the nodes that it is computed from, as far as `enter` lets through, which is not asked of `start`."""
-    return _reached(start, lambda node: [found for value in node.inputs if (found := _producer(value))], enter)
+    """`start`, and the nodes above it that are reached through nodes where `enter` is true."""
+    return _reachable(start, lambda node: [found for value in node.inputs if (found := _producer(value))], enter)
 
 
 def below(start: Iterable[ir.Node], enter: Callable[[ir.Node], bool] = computes) -> dict[ir.Node, None]:
-    """`start` and the nodes that are computed from it, as far as `enter` lets through."""
-    return _reached(start, lambda node: [use.node for value in node.outputs for use in value.uses()], enter)
+    """`start`, and the nodes below it that are reached through nodes where `enter` is true."""
+    return _reachable(start, lambda node: [use.node for value in node.outputs for use in value.uses()], enter)
 
 
-def _reached(
+def _reachable(
     start: Iterable[ir.Node], steps: Callable[[ir.Node], list[ir.Node]], enter: Callable[[ir.Node], bool]
 ) -> dict[ir.Node, None]:
     found = dict.fromkeys(start)
@@ -108,9 +108,9 @@ def _rank(value: ir.Value) -> int:
 
 
 def _is_bias(node: ir.Node) -> bool:
-    """Whether a node adds a vector that is known to a product: kernels do both at once."""
+    """Whether a node adds a constant vector to a product: kernels do both at once."""
     if node.op_type != "Add":
         return False
     product, bias = sorted(node.inputs, key=is_constant)
-    made = _producer(product)
-    return is_constant(bias) and made is not None and made.op_type in PRODUCTS
+    producer = _producer(product)
+    return is_constant(bias) and producer is not None and producer.op_type in PRODUCTS

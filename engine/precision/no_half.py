@@ -1,8 +1,8 @@
-"""Rule: operators that are not defined for half precision, or that add up as they go.
+"""Rule: operators that are not defined for half precision, and running sums, stay in float32.
 
 Requires: nothing.
-Ensures: claimed is every node of such an operator, and every node of a branch or a loop: what a subgraph computes in
-is said by the graph around it.
+Ensures: every node with such an operator is claimed, and every node of a branch or a loop, as the types of a subgraph
+follow from the graph around it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ OPERATORS = {
     ir.DataType.FLOAT16: {"CumSum": RUNNING, "Range": UNDEFINED},
     ir.DataType.BFLOAT16: {"CumSum": RUNNING, "Range": UNDEFINED, "Einsum": UNDEFINED},
 }
-"""By the type that is missing, as of opset 22."""
+"""Operators by the type that they lack, as of opset 22."""
 
 
 def no_half(model: ir.Model, low: ir.DataType) -> Claims:
-    """Claim them."""
+    """Claim the nodes."""
     claims: dict[ir.Node, str] = {}
     for node in nodes_of(model):
         inside = node.graph is not model.graph or any(

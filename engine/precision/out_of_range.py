@@ -1,10 +1,11 @@
-"""Rule: constants that float16 cannot hold, above 65,504 or so small that they lose bits.
+"""Rule: nodes with constants that float16 cannot hold stay in float32.
 
-Requires: a graph as `widen` left it.
-Ensures: claimed is every node that computes with one; numbers in an array with larger ones may become 0. Masks are
-left alone: what fills the places that attention must not see, and the bounds of Clip, Min and Max, do as well with the
-largest number that there is, and become that. What nodes with a large one hand to float16 is limited to its range
-(`retype`).
+Such constants are above 65,504, or so small that they lose bits.
+
+Requires: a graph as `widen` leaves it.
+Ensures: every node that computes with such a constant is claimed; small numbers in an array with larger ones may become
+0. Attention masks and the bounds of Clip, Min and Max are not claimed: the largest number of float16 serves the same
+purpose, and they become that. Results of nodes with a large constant are clamped to float16's range (`retype`).
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ LARGE = "constant above float16's range"
 SMALL = "constant below float16's range"
 
 HIGHEST, LOWEST = 65504.0, 2.0**-14
-"""The largest number of float16, and the smallest that has all of its 11 bits."""
+"""The largest number of float16, and the smallest with all 11 significant bits."""
 
 BOUNDS = {"Clip": (1, 2), "Max": (0, 1), "Min": (0, 1), "Where": (1, 2)}
-"""By operator, the operands that choose or limit and are not computed with."""
+"""By operator, the operands that select or limit, and are not computed with."""
 
 
 def out_of_range(model: ir.Model, low: ir.DataType) -> Claims:
-    """Claim them; bfloat16 has float32's range."""
+    """Claim the nodes; none for bfloat16, which has float32's range."""
     claims: dict[ir.Node, str] = {}
     if low != ir.DataType.FLOAT16:
         return claims
@@ -48,7 +49,7 @@ def out_of_range(model: ir.Model, low: ir.DataType) -> Claims:
 
 
 def _misfit(tensor: ir.TensorProtocol | None) -> str | None:
-    """Why float16 cannot hold it. Infinities it can."""
+    """Why float16 cannot hold a constant; None if it can. It can hold infinities."""
     if tensor is None:
         return None
     source = original(tensor)
@@ -69,19 +70,19 @@ def _largest(array: NDArray[Any]) -> float:
 
 
 def _fills(value: ir.Value) -> bool:
-    """Whether a value is a bound or the mask of an attention wherever it is read."""
-    return all(_is_bound(use.node, use.idx) or _masks(use.node) or _moved(use.node) for use in value.uses())
+    """Whether all readers of a value use it as a bound or as an attention mask."""
+    return all(_is_bound(use.node, use.idx) or _masks(use.node) or _moves_fill(use.node) for use in value.uses())
 
 
 def _is_bound(node: ir.Node, index: int) -> bool:
     return index in BOUNDS.get(node.op_type, ())
 
 
-def _moved(node: ir.Node) -> bool:
+def _moves_fill(node: ir.Node) -> bool:
     return moves(node) and all(_fills(value) for value in node.outputs)
 
 
 def _masks(node: ir.Node) -> bool:
-    """Whether a node adds to what a softmax reads next."""
+    """Whether a node's sum is read by softmaxes only."""
     readers = [use.node.op_type for value in node.outputs for use in value.uses()]
     return node.op_type == "Add" and bool(readers) and set(readers) == {"Softmax"}

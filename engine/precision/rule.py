@@ -1,4 +1,4 @@
-"""What a rule is: it claims nodes that have to stay in float32, and says why."""
+"""The type of a rule: it claims nodes that have to stay in float32, with a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 import onnx_ir as ir
 
 Claims: TypeAlias = Mapping[ir.Node, str]
-"""Nodes that stay in float32, each with its reason as the report says it: `normalisation statistics`."""
+"""Nodes that stay in float32, each with its reason for the report: `normalisation statistics`."""
 
 Rule: TypeAlias = Callable[[ir.Model, ir.DataType], Claims]
-"""Looks at a graph that `widen` left, and the type that the rest of it is to have."""
+"""Takes a graph as `widen` leaves it, and the type that its other nodes will have."""

@@ -1,11 +1,11 @@
-"""Rule: numbers that become whole ones.
+"""Rule: numbers that are cast to integers or truth values stay in float32.
 
-What is cast to an integer or a truth value, such as the distances that relative positions are looked up by (Raffel et
-al., 2020), jumps where it is rounded to the other side of a whole number.
+A number that is cast, such as the distance by which relative positions are looked up (Raffel et al., 2020), changes by
+one if it is rounded to the other side of an integer.
 
 Requires: nothing.
-Ensures: claimed is every cast from a floating-point type to another kind, and what leads to it from the network's last
-product.
+Ensures: every cast from a floating-point type to another kind is claimed, and the nodes between the network's last
+product and the cast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REASON = "number that becomes a whole one"
 
 
 def whole_numbers(model: ir.Model, low: ir.DataType) -> Claims:
-    """Claim them."""
+    """Claim the nodes."""
     casts = [node for node in nodes_of(model) if node.op_type == "Cast" and is_float(node.inputs[0])]
     casts = [node for node in casts if (made := node.outputs[0].dtype) is not None and not made.is_floating_point()]
     return dict.fromkeys(above(casts, lambda node: computes(node) and not is_learned(node)), REASON)

@@ -1,9 +1,9 @@
-"""Graph pass: every floating-point value inside becomes float32.
+"""Graph pass: every floating-point value inside the graph becomes float32.
 
-Requires: every value has a type, or one that follows from the operators.
-Ensures: no cast between floating-point types is left; weights are converted when they are read, and constants are
-initialisers. Inputs and outputs keep their types, so that where these are not float32 the graph is whole again only
-after `retype`.
+Requires: every value has a type, or its type follows from the operators.
+Ensures: there are no casts between floating-point types; weights are converted when they are read, and constants are
+initialisers. Inputs and outputs keep their types: if these are not float32, the graph is valid again only after
+`retype`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from onnx_ir.passes.common import InlinePass, LiftConstantsToInitializersPass, S
 
 from latentlink.engine.precision.graph import is_float, nodes_of
 from latentlink.engine.precision.opset import allow_bfloat16
-from latentlink.engine.precision.tensors import converted
+from latentlink.engine.precision.tensors import convert_tensor
 from latentlink.errors import BundleError
 
 WIDE = ir.DataType.FLOAT
 
 
 def widen(model: ir.Model) -> None:
-    """Widen in place.
+    """Widen a graph in place.
 
     Raises:
-        BundleError: A value's type is not known.
+        BundleError: The type of a value is unknown.
     """
     if model.functions:
         InlinePass()(model)
@@ -35,7 +35,7 @@ def widen(model: ir.Model) -> None:
     for graph in model.graphs():
         for value in graph.initializers.values():
             if is_float(value) and value.const_value is not None:
-                value.const_value = converted(value.const_value, WIDE)
+                value.const_value = convert_tensor(value.const_value, WIDE)
                 value.dtype = WIDE
     ports = {*model.graph.inputs, *model.graph.outputs}
     inside = [value for node in nodes_of(model) for value in node.outputs if value not in ports]
@@ -49,7 +49,7 @@ def _check_types(model: ir.Model) -> None:
         return [value for node in nodes_of(model) for value in node.outputs if value.dtype is None and value.name]
 
     if untyped():
-        # the exporter's own inference stops at a convolution of bfloat16, which its opset has not
+        # the exporter's own inference stops at a bfloat16 convolution, which its opset does not have
         allow_bfloat16(model)
         ShapeInferencePass()(model)
     if left := untyped():
@@ -60,14 +60,14 @@ def _check_types(model: ir.Model) -> None:
 
 
 def _drop(cast: ir.Node) -> None:
-    """Let readers of a cast read what it reads. An output of the graph keeps its name, whoever makes it."""
+    """Let the readers of a cast read its input. A graph output keeps its name, whichever node writes it."""
     source, made, graph = cast.inputs[0], cast.outputs[0], cast.graph
     if source is None or graph is None:
         return
     if made.is_graph_output():
         producer = source.producer()
         if producer is None or producer.graph is not graph or source.is_graph_output():
-            # no node of its own can make the output, so one that does nothing stands in
+            # no other node can write the output, so that an Identity does
             stand_in = ir.node("Identity", [source])
             graph.insert_after(cast, stand_in)
             source = stand_in.outputs[0]

@@ -1,21 +1,30 @@
-"""How well an engine agrees with its reference, and the least that is accepted."""
+"""Quality: how well an engine agrees with its reference, and the thresholds that it has to reach."""
 
 from __future__ import annotations
 
-from latentlink.engine.quality.agreement import Agreement, decibel, psnr
+from latentlink.engine.quality.agreement import Agreement, decibel, measure_agreement, psnr
 from latentlink.engine.quality.gate import Quality
-from latentlink.engine.quality.precisions import MIXED, QUANTISED, is_quantised, mixed
+from latentlink.engine.quality.precisions import (
+    MIXED_PRECISIONS,
+    QUANTISED_PRECISIONS,
+    is_quantised,
+    mixed_precision,
+)
+from latentlink.engine.quality.shortfall import Shortfall
 
 __all__ = [
     # agreement with a reference
     "Agreement",
+    "measure_agreement",
     "decibel",
     "psnr",
     # the gate of quantised engines
     "Quality",
+    # figures below a threshold
+    "Shortfall",
     # precisions by name
-    "MIXED",
-    "QUANTISED",
+    "MIXED_PRECISIONS",
+    "QUANTISED_PRECISIONS",
     "is_quantised",
-    "mixed",
+    "mixed_precision",
 ]  # fmt: skip

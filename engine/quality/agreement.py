@@ -1,4 +1,4 @@
-"""How well what was computed agrees with a reference, and how well it has to."""
+"""Agreement of an engine's outputs with a reference, and the threshold of each precision."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.engine.quality.shortfall import Shortfall, summary
+
 # An 8-bit picture may differ by rounding alone: one level is 1/255.
 LEVEL = 1 / 255
 
-# So may what crosses between engines in float16: one unit in the last place of 11 bits, in a few elements.
+# float16 tensors between engines may differ by rounding too: one unit in the last place of 11 bits, in a few elements.
 UNIT, UNIT_PSNR = 2**-10, 60.0
 
 
@@ -22,9 +24,9 @@ class Threshold:
     """What an engine's outputs have to reach.
 
     Args:
-        worst: Largest difference over the largest value of the reference.
-        psnr: dB, where the peak is the largest value of the reference.
-        picture_psnr: The same of 8-bit pictures, whose rounding turns any difference into whole levels.
+        worst: Largest accepted difference, as a share of the reference's largest value.
+        psnr: Least accepted PSNR in dB; the peak is the reference's largest value.
+        picture_psnr: The same for 8-bit pictures, where rounding turns any difference into whole levels.
     """
 
     worst: float
@@ -32,11 +34,11 @@ class Threshold:
     picture_psnr: float
 
 
-# float32: accumulation order only; 5e-6 is what the exporter reaches on the real families, and deep random-weight
-# networks are ten times worse conditioned. float16 and bfloat16 have 11 and 8 significant bits, and a denoiser is some
-# hundred roundings deep: single elements go astray, but not many of them, which is what the PSNR says. int8 and float8
-# are chosen by their pictures (`gate.py`); on probes they show that it is the same network: the trained demo model has
-# 26 dB and 0.16 of the largest in int8.
+# float32 differs by the order of accumulation only: the exporter reaches 5e-6 on the real families, and deep networks
+# with random weights are ten times worse conditioned. float16 and bfloat16 have 11 and 8 significant bits, and a
+# denoiser is some hundred roundings deep: single elements may be far off, but only a few, which the PSNR ensures. int8
+# and float8 are judged by their pictures (`gate.py`); the probes only show that it is the same network: the demo
+# model in int8 has 26 dB and 0.16 of the largest value.
 THRESHOLDS: Mapping[str, Threshold] = {
     "float32": Threshold(worst=1e-4, psnr=80.0, picture_psnr=55.0),
     "float16": Threshold(worst=3e-2, psnr=45.0, picture_psnr=40.0),
@@ -45,28 +47,28 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "int8+bfloat16": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
     "float8": Threshold(worst=5e-1, psnr=18.0, picture_psnr=18.0),
 }
-"""By what an engine computes in."""
+"""By the precision of the engine."""
 
-FITTED = Threshold(worst=1e-3, psnr=70.0, picture_psnr=55.0)
-"""Of float32 where the reference was computed in float32 too, by ONNX Runtime at an engine's own size: it adds up the
-elements of a group that is normalised in one number, and of the million that a VAE's group has at 512x512 the last ones
-lose half of their digits (3.4e-4 and 83 dB from float64; torch, which made the other probes, is at 2e-6)."""
+ONNX_REFERENCE = Threshold(worst=1e-3, psnr=70.0, picture_psnr=55.0)
+"""For float32 engines whose reference ONNX Runtime computed, in float32 at the engine's own size. It sums a whole
+normalisation group into one number; a VAE's group has a million elements at 512x512, and the last ones lose half of
+their digits (3.4e-4 and 83 dB from float64; torch, which made the other probes, is at 2e-6)."""
 
 LOOSEST = THRESHOLDS["bfloat16"]
-"""Of precisions that are not in the table."""
+"""For precisions that are not in the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How far outputs are from their reference, over all of them; the least good of each measure.
+    """How close outputs are to their reference: the worst value of each measure over all outputs.
 
     Args:
-        cosine: Of the angle between the two, as vectors.
-        psnr: dB, the peak being the largest value of the reference (255 for 8-bit pictures); infinite where equal.
-        worst: Largest difference over the largest absolute value of the same output.
+        cosine: Cosine similarity of output and reference as vectors.
+        psnr: dB; the peak is the reference's largest value (255 for 8-bit pictures); infinite where both are equal.
+        worst: Largest difference, as a share of the largest absolute value of the same output.
         max_abs: Largest difference, in the output's units.
-        needed_psnr: What `psnr` has to be at least.
-        needed_worst: What `worst` may be at most.
+        needed_psnr: Least accepted `psnr`.
+        needed_worst: Largest accepted `worst`.
     """
 
     cosine: float
@@ -77,12 +79,21 @@ class Agreement:
     needed_worst: float
 
     @property
-    def passed(self) -> bool:
-        """Whether it is good enough. NaN does not pass."""
-        return self.psnr >= self.needed_psnr and self.worst <= self.needed_worst
+    def sufficient(self) -> bool:
+        """Whether both thresholds are reached. NaN reaches none."""
+        return not self.shortfalls()
+
+    def shortfalls(self) -> tuple[Shortfall, ...]:
+        """The measures that miss their threshold."""
+        found = []
+        if not self.psnr >= self.needed_psnr:
+            found.append(Shortfall(code="psnr", found=self.psnr, needed=self.needed_psnr))
+        if not self.worst <= self.needed_worst:
+            found.append(Shortfall(code="worst", found=self.worst, needed=self.needed_worst))
+        return tuple(found)
 
     def to_json(self, reference: str) -> dict[str, str | float]:
-        """What a manifest keeps of it as an engine's `parity`; JSON has no infinite PSNR, which is left out."""
+        """The `parity` record of an engine in a manifest. JSON has no infinity: an infinite PSNR is left out."""
         measured = {"cosine": self.cosine, "psnr": self.psnr}
         return {
             "reference": reference,
@@ -92,28 +103,25 @@ class Agreement:
             **{name: value for name, value in measured.items() if math.isfinite(value)},
         }
 
-    def said(self) -> str:
-        """The measures that failed, as a sentence says them: `PSNR 12.0 dB, expected at least 55.0`."""
-        parts = []
-        if not self.psnr >= self.needed_psnr:
-            parts.append(f"PSNR {self.psnr:.1f} dB, expected at least {self.needed_psnr:g}")
-        if not self.worst <= self.needed_worst:
-            parts.append(f"worst element {self.worst:.2g} of the largest, expected at most {self.needed_worst:.2g}")
-        return "; ".join(parts)
+    def summary(self) -> str:
+        """The measures that miss their threshold, for an error message: `PSNR 12.0 dB, expected at least 55`."""
+        return summary(self.shortfalls())
 
 
-def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str, *, fitted: bool = False) -> Agreement:
+def measure_agreement(
+    pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str, *, onnx: bool = False
+) -> Agreement:
     """Compare outputs with their references.
 
     Args:
-        pairs: `(output, reference)` of equal shape; uint8 references are pictures. At least one.
-        precision: What the outputs were computed in; one that is not in `THRESHOLDS` has the loosest.
-        fitted: Whether the references were computed by ONNX Runtime, see `FITTED`.
+        pairs: At least one `(output, reference)`, of equal shape; uint8 references are pictures.
+        precision: Precision that the outputs were computed in; one that is not in `THRESHOLDS` has the loosest.
+        onnx: Whether ONNX Runtime computed the references, see `ONNX_REFERENCE`.
 
     Returns:
-        The least good of every measure.
+        The worst value of every measure.
     """
-    threshold = FITTED if fitted and precision == "float32" else THRESHOLDS.get(precision, LOOSEST)
+    threshold = ONNX_REFERENCE if onnx and precision == "float32" else THRESHOLDS.get(precision, LOOSEST)
     cosine, psnr, worst, max_abs = 1.0, math.inf, 0.0, 0.0
     needed_psnr, needed_worst = threshold.psnr, threshold.worst
     for output, reference in pairs:
@@ -126,7 +134,7 @@ def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str
         elif reference.dtype == np.float16:
             needed_psnr, needed_worst = min(needed_psnr, UNIT_PSNR), max(needed_worst, UNIT)
         largest = float(np.abs(difference).max())
-        # np.minimum and np.maximum keep a NaN, where min() and max() may lose it
+        # np.minimum and np.maximum keep NaN; min() and max() may drop it
         max_abs = float(np.maximum(max_abs, largest))
         worst = float(np.maximum(worst, largest / peak))
         psnr = float(np.minimum(psnr, decibel(peak**2, float(np.mean(difference**2)))))
@@ -137,7 +145,7 @@ def agreement(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str
 
 
 def decibel(power: float, error: float) -> float:
-    """10 log10 of `power / error`; infinite where there is no error, NaN where it is NaN."""
+    """`10 log10(power / error)`; infinite without an error, NaN if the error is NaN."""
     if error == 0:
         return math.inf
     return (
@@ -152,6 +160,6 @@ def _cosine(output: NDArray[Any], reference: NDArray[Any]) -> float:
 
 
 def psnr(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite where they are equal."""
+    """Peak signal-to-noise ratio in dB of 8-bit pictures; infinite if they are equal."""
     error = float(np.mean((reference.astype(np.float64) - other.astype(np.float64)) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

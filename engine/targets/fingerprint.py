@@ -1,4 +1,4 @@
-"""What an engine depends on, and whether a machine has it: told without opening the engine."""
+"""The fingerprint: what an engine depends on, and whether a machine has it, checked without opening the engine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from latentlink.engine.bundle import EngineEntry, Fact
+from latentlink.engine.bundle import REMEDY, EngineEntry, Fact
 from latentlink.engine.targets.machine import Gpu, Machine, this_machine
-from latentlink.engine.targets.table import TARGETS, Package, Target
+from latentlink.engine.targets.table import REFERENCE_TARGET, TARGETS, Package, Target
 from latentlink.spaces import digest
 
 DAMAGED = "fingerprint"
-"""Code of a fingerprint that was edited: no machine is right for it."""
+"""Code of a fingerprint that was edited: it is valid on no machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,14 @@ class Finding:
 
 
 def make_fingerprint(*, target: str, facts: Mapping[str, Fact], machine: Machine | None = None) -> dict[str, Fact]:
-    """The fingerprint of an engine built here: the facts given, the builder, the machine, and a digest of all.
+    """Make the fingerprint of an engine: facts, builder, machine, and a digest of all of these.
 
     Args:
         target: The engine's target.
-        facts: What else the engine depends on: digests of the source graph with its weights, of the ports and of the
-            sizes, the precision, the builder's options. Of GPU engines also `compute_capability`, a list of `8.6`,
-            `8.0-12.x` and the like, and `cuda`, the least CUDA version of the driver.
-        machine: That it was built on; None is this one.
+        facts: Further facts: digests of the source graph with its weights, of the ports and of the sizes; the
+            precision; the builder's options. For GPU engines also `compute_capability`, a list such as `8.6` or
+            `8.0-12.x`, and `cuda`, the least CUDA version of the driver.
+        machine: The building machine; None for this one.
     """
     machine = machine or this_machine()
     whole: dict[str, Fact] = {
@@ -62,17 +62,17 @@ def make_fingerprint(*, target: str, facts: Mapping[str, Fact], machine: Machine
 
 
 def _installed(package: Package, machine: Machine) -> str:
-    """A package with its version; without one where it was not needed to build."""
+    """A package with its version; without it if the package is not installed, as the build did not need it."""
     version = machine.version(package)
     return package.title if version is None else f"{package.title} {version}"
 
 
 def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | None:
-    """Whether an engine can run; None where it can.
+    """Why an engine cannot run on a machine; None if it can.
 
     Args:
-        engine: What the manifest says of it.
-        machine: To run it on; None is this one.
+        engine: Its record in the manifest.
+        machine: The machine; None for this one.
     """
     target = TARGETS.get(engine.target)
     if target is None:
@@ -82,19 +82,19 @@ def preflight(engine: EngineEntry, machine: Machine | None = None) -> Finding | 
             found=f"one that knows {', '.join(TARGETS)}",
             remedy="Update latentlink, or build the bundle for one of these targets.",
         )
-    if not _honest(engine):
+    if not _is_intact(engine):
         return Finding(
             code=DAMAGED,
-            needed="a machine that its fingerprint no longer tells, as that was edited",
-            found="no way to know",
-            remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
+            needed="a machine that cannot be known, as its fingerprint was edited",
+            found="no way to check it",
+            remedy=REMEDY,
         )
     machine = machine or this_machine()
     return next((finding for check in CHECKS for finding in check(engine, target, machine)), None)
 
 
-def _honest(engine: EngineEntry) -> bool:
-    """Whether the fingerprint agrees with its digest and with the engine's record, and its facts can be read."""
+def _is_intact(engine: EngineEntry) -> bool:
+    """Whether a fingerprint agrees with its digest and with the engine's record, and its facts can be parsed."""
     facts = dict(engine.fingerprint)
     if facts.pop("digest", None) != digest(facts):
         return False
@@ -114,11 +114,11 @@ def _honest(engine: EngineEntry) -> bool:
 
 
 CAPABILITIES = re.compile(r"\d{1,3}\.\d(-\d{1,3}\.[\dx])?")
-"""One kind of GPU, or a range of them."""
+"""A compute capability, or a range of them."""
 
 
 def rebuild(engine: EngineEntry, options: str = "") -> str:
-    """What to do where only another engine helps."""
+    """The remedy if only another engine helps."""
     return f"Build it again: latentlink build EXPORTED BUNDLE --target {engine.target}{options}."
 
 
@@ -139,7 +139,7 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
                 found=f"{package.title} {found}",
                 remedy=f"Install that one: {_pinned(package, needed)}. Or: {rebuild(engine)}",
             )
-    for package in target.beside:
+    for package in target.runtime_packages:
         if machine.version(package) is None:
             yield Finding(
                 code="no-runtime", needed=package.title, found="none", remedy=f"Install it: {package.install}."
@@ -147,7 +147,7 @@ def _packages(engine: EngineEntry, target: Target, machine: Machine) -> Iterator
 
 
 def _opens(package: Package, found: str, needed: str) -> bool:
-    """Whether an installed version opens what another one built."""
+    """Whether an installed version opens engines that another version built."""
     if package.pin:
         return found == needed
     return _release(found) >= _release(needed)
@@ -158,7 +158,7 @@ def _pinned(package: Package, version: str) -> str:
 
 
 def _system(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Finding]:
-    if not target.gpu:  # a graph that was optimised by rules that hold on any processor
+    if not target.gpu:  # its graph was optimised by rules that are valid on any processor
         return
     built = str(engine.fingerprint.get("architecture"))
     if target.profiles and machine.architecture != built:
@@ -198,12 +198,12 @@ def _gpu(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Find
             needed=needed,
             found="no CUDA device",
             remedy="Run it on a machine with such a GPU and its driver, or build the bundle for the CPU too: "
-            f"latentlink build EXPORTED BUNDLE --target {engine.target} --target ort-cpu.",
+            f"latentlink build EXPORTED BUNDLE --target {engine.target} --target {REFERENCE_TARGET}.",
         )
         return
     gpu = machine.gpus[0]
     if capabilities and not any(covers(text, gpu.capability) for text in capabilities):
-        yield Finding(code="compute-capability", needed=needed, found=_named(gpu), remedy=_for(engine, gpu))
+        yield Finding(code="compute-capability", needed=needed, found=_gpu_title(gpu), remedy=_rebuild_for(engine, gpu))
     cuda = engine.fingerprint.get("cuda")
     if isinstance(cuda, str) and (machine.driver is None or machine.driver < _release(cuda)):
         found = "none" if machine.driver is None else "one for CUDA {}.{}".format(*machine.driver)
@@ -216,7 +216,7 @@ def _gpu(engine: EngineEntry, target: Target, machine: Machine) -> Iterator[Find
 
 
 def covers(text: str, capability: tuple[int, int]) -> bool:
-    """Whether a compute capability is the one that is written (`8.6`), or within those (`8.0-12.x`)."""
+    """Whether a compute capability is the given one (`8.6`), or in the given range (`8.0-12.x`)."""
     first, _, last = text.partition("-")
     low = _numbers(first)
     if not last:
@@ -229,12 +229,12 @@ def _numbers(text: str) -> tuple[int, int]:
     return int(major), 99 if minor == "x" else int(minor or 0)
 
 
-def _named(gpu: Gpu) -> str:
+def _gpu_title(gpu: Gpu) -> str:
     return "{} with {}.{}".format(gpu.name, *gpu.capability)
 
 
-def _for(engine: EngineEntry, gpu: Gpu) -> str:
-    """What builds for a GPU of another kind."""
+def _rebuild_for(engine: EngineEntry, gpu: Gpu) -> str:
+    """The command that builds for this GPU."""
     target, kind = TARGETS[engine.target], "{}.{}".format(*gpu.capability)
     if target.local:
         return rebuild(engine)
@@ -244,10 +244,10 @@ def _for(engine: EngineEntry, gpu: Gpu) -> str:
 
 
 def _release(version: str) -> tuple[int, int]:
-    """Major and minor of a version; what is not a number counts as 0."""
+    """Major and minor number of a version; parts that are no numbers count as 0."""
     major, minor, *_ = (int(part) if part.isdigit() else 0 for part in [*version.split("."), "0", "0"])
     return major, minor
 
 
 CHECKS: tuple[Callable[[EngineEntry, Target, Machine], Iterator[Finding]], ...] = (_system, _processor, _gpu, _packages)
-"""In this order: the first finding is told."""
+"""Checks in order: the first finding is reported."""

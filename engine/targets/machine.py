@@ -1,4 +1,4 @@
-"""What this machine has: packages, operating system, GPUs and their driver. Nothing is imported or opened for it."""
+"""This machine: packages, operating system, processor, GPUs and driver, found without importing or opening anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gpu:
     """An NVIDIA GPU.
 
     Args:
-        name: As its driver calls it.
+        name: The driver's name of it.
         capability: Its compute capability, (major, minor).
         memory: Bytes.
     """
@@ -40,16 +40,16 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What engines can depend on.
+    """The properties of a machine that engines can depend on.
 
     Args:
         os: `linux`, `windows`, `darwin`.
-        architecture: Of the processor, as `x86_64`.
+        architecture: Architecture of the processor, as `x86_64`.
         driver: Newest CUDA version that the NVIDIA driver runs, (major, minor); None without a driver.
         gpus: The GPUs that this process may use; engines run on the first.
-        versions: By distribution name, of those that are installed.
-        processor: Name of the processor; empty where it is not told.
-        instructions: Those of the processor that a target asks for, as Linux names them.
+        versions: Version by name of the installed distributions.
+        processor: Name of the processor; empty if unknown.
+        instructions: Instructions of the processor that targets ask for, by Linux's names.
     """
 
     os: str
@@ -71,7 +71,7 @@ def this_machine() -> Machine:
     names = {
         name
         for target in TARGETS.values()
-        for package in (*target.packages, *target.beside)
+        for package in (*target.packages, *target.runtime_packages)
         for name in package.distributions
     }
     found = {name: version for name in names if (version := _version(name)) is not None}
@@ -96,31 +96,31 @@ def _version(distribution: str) -> str | None:
 
 @cache
 def _processor() -> tuple[str, frozenset[str]]:
-    """The processor's name and which of its instructions targets ask for; nothing but on Linux."""
-    asked = {name for target in TARGETS.values() for names in target.instructions.values() for name in names}
+    """The processor's name, and those of its instructions that targets ask for; empty on other systems than Linux."""
+    relevant = {name for target in TARGETS.values() for names in target.instructions.values() for name in names}
     try:
         text = CPUINFO.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return "", frozenset()
     first = dict(line.split(":", 1) for line in reversed(text.splitlines()) if ":" in line)
-    told = {key.strip(): value.strip() for key, value in first.items()}
-    return told.get("model name", ""), frozenset(asked & {*told.get("flags", "").split()})
+    facts = {key.strip(): value.strip() for key, value in first.items()}
+    return facts.get("model name", ""), frozenset(relevant & {*facts.get("flags", "").split()})
 
 
 @cache
 def _cuda() -> tuple[tuple[int, int] | None, tuple[Gpu, ...]]:
-    """The driver's CUDA version and the GPUs, asked of the driver itself: no package has to be there for it."""
+    """The driver's CUDA version and the GPUs, from the driver itself: it needs no package."""
     for name in LIBRARIES.get(sys.platform, ()):
         try:
             library = ctypes.CDLL(name)
         except OSError:
             continue
-        return _ask(library)
+        return _query(library)
     return None, ()
 
 
-def _ask(library: ctypes.CDLL) -> tuple[tuple[int, int] | None, tuple[Gpu, ...]]:
-    """Every call returns 0 where it went well (CUDA Driver API)."""
+def _query(library: ctypes.CDLL) -> tuple[tuple[int, int] | None, tuple[Gpu, ...]]:
+    """The same, from a driver library. Every call of the CUDA Driver API returns 0 on success."""
     number = ctypes.c_int()
     if library.cuDriverGetVersion(ctypes.byref(number)):
         return None, ()

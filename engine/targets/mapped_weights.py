@@ -1,7 +1,7 @@
-"""Weights that are read from their file while an engine is opened, and leave memory again as they are read.
+"""Memory-mapped weights whose pages are released while a runtime copies them.
 
-A runtime copies most weights into the layouts of its kernels. What it copied from is mapped, not read, but counts as
-long as it is mapped: an engine would hold its weights twice.
+A runtime copies most weights into the layouts of its kernels. The mapped pages that it copied from still count as
+memory of the process: without releasing them, an engine would hold its weights twice.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SECONDS = 0.05
-"""Between two times that memory is given back. What is read once more comes from the system's cache of the file."""
+"""Seconds between two releases. Pages that are read again come from the system's file cache."""
 
 
 class MappedWeights:
-    """A file of weights, mapped. Whoever reads it keeps this object.
+    """A mapped file of weights. Its readers must hold a reference to this object.
 
     Args:
         path: The file.
@@ -32,32 +32,32 @@ class MappedWeights:
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
-            # Private and writable, as OpenVINO takes no array that is not; nothing is written. Of nothing there is
-            # no mapping: a graph without weights gets a byte that it does not read.
-            filled = file.seek(0, os.SEEK_END) > 0
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if filled else mmap.mmap(-1, 1)
+            # Private and writable, as OpenVINO requires; nothing is written to it. An empty file cannot be mapped: a
+            # graph without weights gets one byte that it does not read.
+            not_empty = file.seek(0, os.SEEK_END) > 0
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if not_empty else mmap.mmap(-1, 1)
         self.bytes: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8)
-        """What the file holds."""
+        """Content of the file."""
 
-    def leave(self) -> None:
-        """Give the memory back to the system, where that can be told so; what is read again is mapped again."""
+    def release(self) -> None:
+        """Release the pages, where the system supports it; pages that are read again are loaded again."""
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self._map.madvise(mmap.MADV_DONTNEED)
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
-        """Give it back again and again until the block ends."""
+    def releasing(self) -> Iterator[None]:
+        """Release the pages regularly until the block ends."""
         ended = Event()
 
-        def leave() -> None:
+        def release() -> None:
             while not ended.wait(SECONDS):
-                self.leave()
+                self.release()
 
-        thread = Thread(target=leave, name="mapped-weights", daemon=True)
+        thread = Thread(target=release, name="mapped-weights", daemon=True)
         thread.start()
         try:
             yield
         finally:
             ended.set()
             thread.join()
-            self.leave()
+            self.release()

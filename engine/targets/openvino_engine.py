@@ -1,4 +1,4 @@
-"""An engine of openvino-cpu, as it is opened to be built and to be run."""
+"""An open OpenVINO engine, used by its builder and by the runtime."""
 
 from __future__ import annotations
 
@@ -12,63 +12,63 @@ from latentlink.engine.targets.openvino_module import openvino, tensor_names
 
 HEAD = b"<?xml"
 
-LOWERED = ("latentlink", "inference_precision")
-"""Where an engine says `bf16`: what it has in float32 is computed in bfloat16, but for what is marked."""
+LOWERED_KEY = ("latentlink", "inference_precision")
+"""Key of an engine's metadata. With the value `bf16`, its float32 nodes compute in bfloat16, except the marked ones."""
 
-KEPT = 2
-"""Sizes that an engine is compiled for at a time: those of rows with guidance and without, as a rule."""
+MAX_COMPILED = 2
+"""Sizes for which an engine is compiled at a time: usually with guidance and without."""
 
 
-class Compiled:
-    """An engine compiled for the sizes of one run, and its one request.
+class CompiledModel:
+    """An engine compiled for the sizes of one run, with its inference request.
 
     Args:
-        model: Compiled by OpenVINO.
-        weights: What it reads; kernels of free sizes copy them at the first run.
+        model: OpenVINO's compiled model.
+        weights: Its weights; kernels of free sizes copy them at the first run.
     """
 
     def __init__(self, model: Any, weights: MappedWeights) -> None:
         self.request: Any = model.create_infer_request()
-        self._reading: AbstractContextManager[None] = weights.passing()
+        self._reading: AbstractContextManager[None] = weights.releasing()
 
-    def least(self, output: str) -> list[int]:
-        """The shape that a tensor for an output begins with, 0 for sizes that a run makes as large as they have to be.
+    def initial_shape(self, output: str) -> list[int]:
+        """The shape to allocate an output tensor with; a free size is 0, and the run enlarges it.
 
         Args:
-            output: A tensor's name.
+            output: The tensor's name.
         """
         shape = self.request.get_compiled_model().output(output).get_partial_shape()
         return [0 if size.is_dynamic else size.get_length() for size in shape]
 
     def infer(self) -> None:
-        """Run once on the request's tensors."""
+        """Run on the request's tensors."""
         with self._reading:
             self.request.infer()
         self._reading = nullcontext()
 
 
 class OpenVinoEngine:
-    """An engine of openvino-cpu.
+    """An open OpenVINO engine.
 
-    Where sizes are free, as the number of rows always is, it is compiled when it is run, for the sizes of that run:
-    kernels of free sizes are less fused, and made at the first run of a size anyway. A true-size step takes a tenth
-    longer with them in bfloat16, a fifth in int8, and its first run as long as compiling and running.
+    With free sizes, and the number of rows is always free, it is compiled at a run, for the sizes of that run. Kernels
+    of free sizes are less fused, and are generated at the first run of a size anyway: a true-size step takes a tenth
+    longer with them in bfloat16 and a fifth longer in int8, and its first run takes as long as compiling and running.
 
-    Its weights are mapped, and leave memory as they are copied: what kernels keep has layouts of their own. OpenVINO's
-    own mapping would stay, and a true-size denoiser would take 6.6 GiB, not 3.4.
+    Its weights are mapped, and their pages are released as the kernels copy them into their own layouts. OpenVINO's own
+    mapping would stay: a true-size denoiser would take 6.6 GiB instead of 3.4.
 
     Args:
         path: Its `model.xml`.
-        threads: Of one run; None is OpenVINO's choice: the cores that this process may use, and of the two
-            hardware threads of a core one, as both would share its vector unit.
-        low_memory: Whether one that takes any sizes is compiled, at once, so that no run takes memory for it.
+        threads: Threads of a run; None for OpenVINO's choice: one of the two hardware threads of every core that this
+            process may use, as both would share the core's vector unit.
+        low_memory: Compile it once, when it is opened, for free sizes, so that no run needs memory for compiling.
 
     Raises:
-        PreflightError: OpenVINO is not here.
-        OSError: It cannot be read.
-        ValueError: It is no OpenVINO IR. Of a file that is none, OpenVINO would ask every reader it has.
-        RuntimeError: OpenVINO does not take it.
-        MemoryError: There is not enough for it.
+        PreflightError: OpenVINO is not installed.
+        OSError: The file cannot be read.
+        ValueError: It is no OpenVINO IR. OpenVINO itself would try all its other readers on such a file.
+        RuntimeError: OpenVINO cannot read or compile it.
+        MemoryError: There is not enough memory.
     """
 
     def __init__(self, path: Path, threads: int | None, *, low_memory: bool = False) -> None:
@@ -78,15 +78,15 @@ class OpenVinoEngine:
             raise ValueError("it is no OpenVINO IR")
         self._weights = MappedWeights(path.with_suffix(".bin"))
         self._core = ov.Core()
-        with self._weights.passing():
+        with self._weights.releasing():
             self._model = self._core.read_model(graph, ov.Tensor(self._weights.bytes, shared_memory=True))
         self._settings: dict[str, Any] = {
-            # The graph's types are what it computes in: left alone, OpenVINO takes bfloat16 for float32 where it can.
+            # It computes in the types of the graph: by default, OpenVINO replaces float32 by bfloat16 where it can.
             "INFERENCE_PRECISION_HINT": "bf16" if _is_lowered(self._model) else "f32",
-            # One run at a time over all threads; a stream more would keep buffers of its own for runs that never come.
+            # One run at a time on all threads; further streams would hold buffers for runs that never come.
             "NUM_STREAMS": "1",
-            # A pinned thread waits for its processor while another is idle: here other programs run too, and the
-            # threads of other engines.
+            # A pinned thread waits for its processor even while another one is idle, and other programs and engines
+            # have threads too.
             "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
@@ -95,37 +95,37 @@ class OpenVinoEngine:
         self.outputs: Sequence[Any] = self._model.outputs
         free = [value for value in self.inputs if value.get_partial_shape().is_dynamic]
         self._free = () if low_memory else tuple(tensor_names(value)[0] for value in free)
-        self._compiled: dict[tuple[tuple[int, ...], ...], Compiled] = {}
+        self._compiled: dict[tuple[tuple[int, ...], ...], CompiledModel] = {}
         if not self._free:
-            self.compiled({})
+            self.compile_for({})
 
-    def compiled(self, shapes: Mapping[str, Sequence[int]]) -> Compiled:
-        """It, compiled for these shapes.
+    def compile_for(self, shapes: Mapping[str, Sequence[int]]) -> CompiledModel:
+        """The engine compiled for these shapes, from the cache if possible.
 
         Args:
-            shapes: Of every input, by its tensor's name.
+            shapes: Shape of every input, by tensor name.
 
         Raises:
-            RuntimeError: OpenVINO does not take it.
-            MemoryError: There is not enough for it.
+            RuntimeError: OpenVINO cannot compile it.
+            MemoryError: There is not enough memory.
         """
         key = tuple(tuple(shapes[name]) for name in self._free)
         found = self._compiled.pop(key, None)
         if found is None:
-            while len(self._compiled) >= KEPT:
+            while len(self._compiled) >= MAX_COMPILED:
                 del self._compiled[next(iter(self._compiled))]
             found = self._compile(dict(zip(self._free, key, strict=True)))
-        self._compiled[key] = found  # the one that ran last is last
+        self._compiled[key] = found  # the most recently used is last
         return found
 
-    def _compile(self, shapes: Mapping[str, Sequence[int]]) -> Compiled:
+    def _compile(self, shapes: Mapping[str, Sequence[int]]) -> CompiledModel:
         model = self._model
         if shapes:
             model = model.clone()
             model.reshape({name: [*shape] for name, shape in shapes.items()})
-        with self._weights.passing():
-            return Compiled(self._core.compile_model(model, "CPU", self._settings), self._weights)
+        with self._weights.releasing():
+            return CompiledModel(self._core.compile_model(model, "CPU", self._settings), self._weights)
 
 
 def _is_lowered(model: Any) -> bool:
-    return bool(model.has_rt_info([*LOWERED])) and model.get_rt_info([*LOWERED]).astype(str) == "bf16"
+    return bool(model.has_rt_info([*LOWERED_KEY])) and model.get_rt_info([*LOWERED_KEY]).astype(str) == "bf16"

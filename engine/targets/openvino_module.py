@@ -1,4 +1,4 @@
-"""The `openvino` package: imported here and nowhere else, and what it calls things."""
+"""The `openvino` package, imported here only, and its names of types and tensors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from latentlink.errors import PreflightError, SymbolError
 from latentlink.ports import Port
 
 TYPES: Mapping[str, str] = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64"}
-"""What OpenVINO calls a type, and what ports call it."""
+"""The port's dtype by OpenVINO's name of a type."""
 
 NO_MEMORY = ("bad_alloc", "Cannot allocate memory", "out of memory")
-"""Words of the C++ library, of the kernel and of oneDNN."""
+"""Parts of out-of-memory messages of the C++ library, of the kernel and of oneDNN."""
 
 
 def openvino() -> Any:
-    """The package.
+    """Import the package.
 
     Raises:
         PreflightError: It is not installed, or cannot be loaded.
@@ -33,9 +33,7 @@ def openvino() -> Any:
 
 
 def tensor_names(value: Any) -> list[str]:
-    """Names of a port of a compiled engine: its symbols where it has any, as OpenVINO adds the names of nodes that it
-    took out beside it.
-    """
+    """Names of an engine's input or output: its symbols if it has any, as OpenVINO also adds names of removed nodes."""
     names = sorted(value.get_names())
     return [name for name in names if _is_symbol(name)] or names[:1]
 
@@ -48,6 +46,6 @@ def _is_symbol(name: str) -> bool:
     return True
 
 
-def is_memory(error: Exception) -> bool:
-    """Whether what OpenVINO raised says that memory ran out."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception of OpenVINO means that memory ran out."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

@@ -1,4 +1,4 @@
-"""ONNX Runtime's provider of each target: reached by name or as a plug-in, and never another one in its place."""
+"""The table of ONNX Runtime's providers by target. A missing provider is an error, never replaced by another one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import onnxruntime as ort
 
 from latentlink.engine.targets.machine import this_machine
-from latentlink.engine.targets.table import TARGETS
+from latentlink.engine.targets.table import REFERENCE_TARGET, TARGETS
 from latentlink.errors import PreflightError
 
 CPU = "CPUExecutionProvider"
-"""Takes what a provider does not."""
+"""The provider that runs the nodes which a GPU provider does not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +26,13 @@ class Provider:
     """One provider.
 
     Args:
-        name: As ONNX Runtime calls it.
-        gpu: Whether it runs, and keeps tensors, on an NVIDIA GPU.
-        options: For every session.
-        graphs: Those with which it captures runs as CUDA graphs; none where it does not.
-        library: Its file beside ONNX Runtime's own; empty where it is built in or a plug-in.
+        name: ONNX Runtime's name of it.
+        gpu: Whether it runs, and holds tensors, on an NVIDIA GPU.
+        options: Provider options of every session.
+        graphs: Options with which it captures runs as CUDA graphs; empty if it does not.
+        library: Its file beside ONNX Runtime's own; empty if it is built in or a plug-in.
         imports: Modules that load the libraries which it needs.
-        plugin: Module of the package that brings it, where it is a plug-in.
+        plugin: Module of the package that brings it, if it is a plug-in.
     """
 
     name: str
@@ -49,8 +49,8 @@ PROVIDERS: Mapping[str, Provider] = {
     "ort-cuda": Provider(
         name="CUDAExecutionProvider",
         gpu=True,
-        # float32 means float32: what is to be fast is built in half precision. The arena grows by what is asked for and
-        # not to the next power of two.
+        # float32 means float32: an engine that has to be fast is built in half precision. The arena grows by the
+        # requested size, not to the next power of two.
         options={"device_id": "0", "use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"},
         graphs={"enable_cuda_graph": "1"},
         library="libonnxruntime_providers_cuda.so",
@@ -65,30 +65,30 @@ PROVIDERS: Mapping[str, Provider] = {
     ),
     "ort-nv-rtx": Provider(name="NvTensorRTRTXExecutionProvider", gpu=True, plugin="onnxruntime_ep_nv_tensorrt_rtx"),
 }
-"""By target."""
+"""Provider by target."""
 
 
 def attach(
     options: Any, target: str, extra: Mapping[str, str] | None = None
 ) -> list[tuple[str, dict[str, str]]] | None:
-    """Make a target's provider ready.
+    """Prepare a target's provider.
 
     Args:
         options: ONNX Runtime's `SessionOptions`; a plug-in is added to them.
         target: A key of `PROVIDERS`.
-        extra: Options of the provider beside its own.
+        extra: Further provider options.
 
     Returns:
-        Providers for `InferenceSession`, in order; None where the session's options say it.
+        Providers for `InferenceSession`, in order; None for a plug-in, which is added to the session options.
 
     Raises:
-        PreflightError: The provider, what it needs, or the GPU is not here.
+        PreflightError: The provider, one of its libraries, or the GPU is missing.
     """
     provider = PROVIDERS[target]
     if provider.gpu and not this_machine().gpus:
         raise PreflightError(
             f"The target {target} runs on an NVIDIA GPU, and this machine has no CUDA device.",
-            remedy="Run it on a machine that has one, or build the bundle for ort-cpu.",
+            remedy=f"Run it on a machine that has one, or build the bundle for {REFERENCE_TARGET}.",
         )
     chosen = {**provider.options, **(extra or {})}
     if provider.plugin:
@@ -99,40 +99,40 @@ def attach(
 
 
 def open_inference(source: Path | bytes, options: Any, target: str, extra: Mapping[str, str] | None = None) -> Any:
-    """Open a graph on a target's provider, and on the CPU what that does not take.
+    """Open a graph on a target's provider; nodes that it does not take run on the CPU.
 
     Args:
         source: ONNX file, or its bytes.
-        options: As in `attach`, as the following.
+        options: As for `attach`.
         target: A key of `PROVIDERS`.
-        extra: Options of the provider beside its own.
+        extra: Further provider options.
 
     Returns:
         ONNX Runtime's `InferenceSession`.
 
     Raises:
-        PreflightError: As in `attach`; ONNX Runtime would take the CPU instead.
-        Exception: ONNX Runtime's own, where it does not take the graph.
+        PreflightError: As for `attach`; ONNX Runtime itself would use the CPU instead.
+        Exception: One of ONNX Runtime's own, if it cannot open the graph.
     """
     providers = attach(options, target, extra)
     provider = PROVIDERS[target]
     try:
-        # Its own fall-back prints, and takes the CPU.
+        # Its own fall-back would print a message, and use the CPU.
         session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
     except Exception:
-        if why := _unloadable(provider):
-            raise _refused(target, provider, why) from None
+        if why := _load_error(provider):
+            raise _unusable(target, provider, why) from None
         raise
     if session.get_providers()[0] != provider.name:
-        raise _refused(target, provider, _unloadable(provider) or "ONNX Runtime does not say why")
+        raise _unusable(target, provider, _load_error(provider) or "ONNX Runtime does not say why")
     return session
 
 
 def placement(session: Any) -> dict[str, int]:
-    """How many of its nodes a session runs on which provider.
+    """The number of nodes that a session runs on each provider.
 
     Args:
-        session: Of ONNX Runtime, opened with `RECORD`.
+        session: Session of ONNX Runtime, opened with `RECORD`.
     """
     nodes: dict[str, int] = {}
     for part in session.get_provider_graph_assignment_info():
@@ -141,11 +141,11 @@ def placement(session: Any) -> dict[str, int]:
 
 
 RECORD = ("session.record_ep_graph_assignment_info", "1")
-"""Entry of a session's configuration."""
+"""Configuration entry of a session that `placement` needs."""
 
 
 def _check_built_in(target: str, provider: Provider) -> None:
-    """Refuse a provider that this onnxruntime was built without; load what the others need."""
+    """Refuse a provider that this onnxruntime was built without; load the libraries that the others need."""
     available = ort.get_available_providers()
     if provider.name not in available:
         raise PreflightError(
@@ -155,15 +155,15 @@ def _check_built_in(target: str, provider: Provider) -> None:
             "another target.",
         )
     for name in provider.imports:
-        with suppress(ImportError, OSError):  # what is missing is told when the provider is loaded
+        with suppress(ImportError, OSError):  # a missing library is reported when the provider is loaded
             import_module(name)
     if provider.library:
-        with redirect_stdout(io.StringIO()):  # it prints what it does not find; the provider may not need it
+        with redirect_stdout(io.StringIO()):  # it prints the libraries that it does not find, needed or not
             ort.preload_dlls()
 
 
 def _plugin_device(target: str, provider: Provider) -> Any:
-    """The first device of a plug-in, which is registered if it is not."""
+    """The first device of a plug-in, which is registered if necessary."""
     package = TARGETS[target].packages[-1]
     try:
         module = import_module(provider.plugin)
@@ -173,12 +173,12 @@ def _plugin_device(target: str, provider: Provider) -> Any:
             remedy=f"Install it: {package.install}.",
         ) from None
     except (ImportError, OSError) as error:
-        raise _refused(target, provider, str(error)) from None
+        raise _unusable(target, provider, str(error)) from None
     try:
         ort.register_execution_provider_library(provider.name, module.get_library_path())
-    except Exception as error:  # onnxruntime raises a class of its own for every status
+    except Exception as error:  # onnxruntime has an own exception class for every status
         if "already registered" not in str(error):
-            raise _refused(target, provider, str(error)) from None
+            raise _unusable(target, provider, str(error)) from None
     for device in ort.get_ep_devices():
         if device.ep_name == provider.name:
             return device
@@ -190,10 +190,10 @@ def _plugin_device(target: str, provider: Provider) -> Any:
     )
 
 
-def _unloadable(provider: Provider) -> str:
-    """Why ONNX Runtime could not load a provider's library; empty where that was not the reason.
+def _load_error(provider: Provider) -> str:
+    """Why a provider's library cannot be loaded; empty if it can.
 
-    Only after it tried: the library must not be loaded before ONNX Runtime has prepared it.
+    Call it only after ONNX Runtime's own attempt: the library must not be loaded before ONNX Runtime has prepared it.
     """
     if not provider.library:
         return ""
@@ -204,7 +204,7 @@ def _unloadable(provider: Provider) -> str:
     return ""
 
 
-def _refused(target: str, provider: Provider, why: str) -> PreflightError:
+def _unusable(target: str, provider: Provider, why: str) -> PreflightError:
     return PreflightError(
         f"The target {target} needs {provider.name}, which cannot be used here: {' '.join(why.split())}.",
         remedy=f"Install what it needs: {'; '.join(package.install for package in TARGETS[target].packages)}. Or build "

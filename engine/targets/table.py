@@ -1,4 +1,4 @@
-"""What every target needs of a machine, the fastest target first: data that builders, preflight and sessions share."""
+"""The table of targets, the fastest first: what each needs of a machine. Builders, preflight and sessions share it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """Software that opens engines.
+    """A package that builds or opens engines.
 
     Args:
-        title: As people call it.
-        distributions: Names it is installed under, any one of them.
-        install: How to get it.
-        pin: How to get the very release `{}`, where it opens only what the same one built; empty where it opens what
-            older ones built too.
+        title: Its name for people.
+        distributions: Distributions that bring it; any one is enough.
+        install: Command that installs it.
+        pin: Command that installs the release `{}`, if an engine opens only with the release that built it; empty if
+            it also opens with later ones.
     """
 
     title: str
@@ -30,22 +30,22 @@ class Target:
 
     Args:
         file: Name of the engine's file.
-        packages: What builds and opens it, all of them.
-        beside: What else opening it takes; its version does not matter.
+        packages: All packages that build and open it.
+        runtime_packages: Further packages that only opening it needs, in any version.
         gpu: Whether it runs on an NVIDIA GPU.
-        local: Whether an engine is built for the very kind of GPU of the machine that builds it, which so needs one.
-        profiles: Whether it is compiled, for which every free dimension needs a smallest, a best and a largest size.
-        systems: Whether an engine opens on other operating systems than the builder's.
+        local: Whether an engine is built for the GPU of the building machine, which therefore needs one.
+        profiles: Whether the builder needs a smallest, a best and a largest size of every free dimension.
+        systems: Whether an engine also opens on other operating systems than the builder's.
         lacks: Precisions that it does not compute in.
-        mixed: Precisions of products and of all else (`engine/quality/precisions.py`) that its builder makes.
-        options: Those of `latentlink.engine.builders.job.Options` that its builder has.
-        kinds: Compute capabilities that can be named to its builder.
-        instructions: By precision, the processor's instructions that it takes, any one of them, as Linux names them.
+        mixed: Mixed precisions (`engine/quality/precisions.py`) that its builder makes.
+        options: Fields of `latentlink.engine.builders.job.BuildOptions` that its builder supports.
+        kinds: Compute capabilities that its builder can be asked for.
+        instructions: By precision, the processor instructions that it needs, any one of them, by Linux's names.
     """
 
     file: str
     packages: tuple[Package, ...]
-    beside: tuple[Package, ...] = ()
+    runtime_packages: tuple[Package, ...] = ()
     gpu: bool = False
     local: bool = False
     profiles: bool = False
@@ -59,7 +59,7 @@ class Target:
 
 OTHER_BUILDS = ("openvino", "directml", "rocm", "migraphx", "qnn", "training")
 
-# All of them hold the module `onnxruntime`; where several are installed, the one that came last is there.
+# All of these distributions bring the module `onnxruntime`; the one that was installed last provides it.
 ONNXRUNTIME = Package(
     title="onnxruntime",
     distributions=("onnxruntime", "onnxruntime-gpu", *(f"onnxruntime-{kind}" for kind in OTHER_BUILDS)),
@@ -76,7 +76,7 @@ TENSORRT = Package(
     install="pip install tensorrt",
     pin="pip install tensorrt=={}",
 )
-# What onnxruntime-gpu was linked with.
+# The version that onnxruntime-gpu is linked with.
 TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'")
 TENSORRT_RTX = Package(
     title="TensorRT-RTX",
@@ -97,7 +97,7 @@ TARGETS: Mapping[str, Target] = {
     "tensorrt": Target(
         file="model.plan",
         packages=(TENSORRT,),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
@@ -107,7 +107,7 @@ TARGETS: Mapping[str, Target] = {
     "tensorrt-rtx": Target(
         file="model.plan",
         packages=(TENSORRT_RTX,),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         profiles=True,
         options=("refit", "weight_streaming", "compute_capabilities"),
@@ -116,7 +116,7 @@ TARGETS: Mapping[str, Target] = {
     "ort-tensorrt": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME_GPU, TENSORRT_10),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
@@ -126,13 +126,13 @@ TARGETS: Mapping[str, Target] = {
     "ort-nv-rtx": Target(
         file="model.onnx",
         packages=(ONNXRUNTIME, NV_RTX_PROVIDER),
-        beside=(CUDA_PYTHON,),
+        runtime_packages=(CUDA_PYTHON,),
         gpu=True,
         local=True,
         profiles=True,
     ),
-    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), beside=(CUDA_PYTHON,), gpu=True),
-    # Elsewhere OpenVINO takes bfloat16 graphs too, but computes them in float32: slower, and other pictures.
+    "ort-cuda": Target(file="model.onnx", packages=(ONNXRUNTIME_GPU,), runtime_packages=(CUDA_PYTHON,), gpu=True),
+    # On other processors OpenVINO takes bfloat16 graphs too, but computes them in float32: slower, and other pictures.
     "openvino-cpu": Target(
         file="model.xml",
         packages=(OPENVINO,),
@@ -141,4 +141,12 @@ TARGETS: Mapping[str, Target] = {
     ),
     "ort-cpu": Target(file="model.onnx", packages=(ONNXRUNTIME,), lacks=("bfloat16",)),
 }
-"""In the order in which a bundle's engines are preferred."""
+"""Targets by name, in the order of preference within a bundle."""
+
+REFERENCE_TARGET = "ort-cpu"
+"""The target that runs on any processor: the default of a build, and what runs graphs for reference outputs."""
+
+
+def target_for_file(suffix: str) -> str | None:
+    """The target for the processor that reads engine files with this suffix (`.onnx`); None if there is none."""
+    return next((name for name, target in TARGETS.items() if not target.gpu and target.file.endswith(suffix)), None)

@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX: two packages of one API. Imported here and nowhere else."""
+"""The packages of TensorRT and TensorRT for RTX, which have the same API; imported here only."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from latentlink.errors import PreflightError
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "tensorrt": ("tensorrt",),
-    # the second is what the first, a package of its own, re-exports
+    # the first is a package that re-exports the second
     "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
 }
 
 ERRORS = 5
-"""Errors that a message shows."""
+"""Most errors that a message shows."""
 
 
 class ErrorLog(Protocol):
     """A logger for TensorRT that prints nothing."""
 
     raised: BaseException | None
-    """What Python raised while TensorRT logged, Ctrl-C above all: TensorRT would swallow it."""
+    """An exception raised in the logger, above all by Ctrl-C; TensorRT itself would swallow it."""
 
-    def said(self) -> str:
-        """The errors since it was last asked, to go on in a sentence."""
+    def summary(self) -> str:
+        """The errors since the last call, to continue a sentence."""
         ...
 
     def check(self) -> None:
-        """Raise what was raised while TensorRT logged, once; call it when TensorRT has returned."""
+        """Raise an exception that was raised in the logger, once; call it after each call of TensorRT."""
         ...
 
 
 def error_log(trt: Any) -> ErrorLog:
-    """A logger that keeps errors, to be told in one sentence.
+    """Make a logger that stores errors.
 
     Args:
         trt: A module of `import_tensorrt`.
@@ -51,7 +51,7 @@ def error_log(trt: Any) -> ErrorLog:
             try:
                 if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
                     self.errors.append(" ".join(message.split()))
-            except BaseException as error:  # must not get into C++, which loses it
+            except BaseException as error:  # must not propagate into C++, which would lose it
                 self.raised = error
 
         def check(self) -> None:
@@ -59,16 +59,16 @@ def error_log(trt: Any) -> ErrorLog:
             if raised is not None:
                 raise raised
 
-        def said(self) -> str:
-            told = [error.rstrip(".") for error in self.errors[:ERRORS]]
+        def summary(self) -> str:
+            errors = [error.rstrip(".") for error in self.errors[:ERRORS]]
             self.errors.clear()
-            return "; ".join(told) or "it does not say why"
+            return "; ".join(errors) or "it does not say why"
 
     return Log()
 
 
 def import_tensorrt(target: str) -> Any:
-    """The module of a target, `tensorrt` or `tensorrt-rtx`.
+    """Import the module of a target, `tensorrt` or `tensorrt-rtx`.
 
     Raises:
         PreflightError: It is not installed, or cannot be loaded.

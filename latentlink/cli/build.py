@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from latentlink.cli.shared.console import console, print_json, print_measured, progress, size
 
 if TYPE_CHECKING:
-    from latentlink.engine.bundle import Manifest
-    from latentlink.engine.precision import Report
+    from latentlink.engine.build_report import BuildReport
 
 
 @click.command(
@@ -79,25 +78,25 @@ def command(
 
     A bundle that is there already is kept until the new one is whole.
     """
-    from latentlink.engine.build import Told, build_bundle
-    from latentlink.engine.builders import Options
-    from latentlink.engine.sizes import Shapes, parse_range
+    from latentlink.engine.build import build_bundle
+    from latentlink.engine.builders import BuildOptions
+    from latentlink.engine.component_build import BuildEvents
+    from latentlink.engine.sizes import PictureSizes, parse_range
     from latentlink.runtime.probing import opener
 
     began = perf_counter()
-    shapes = Shapes(
+    sizes = PictureSizes(
         width=parse_range(width) if width else None,
         height=parse_range(height) if height else None,
         batch=parse_range(batch) if batch else None,
     )
-    options = Options(
+    options = BuildOptions(
         precision=precision,
         refit=refit,
         weight_streaming=weight_streaming,
         compute_capabilities=compute_capabilities,
         timing_cache=timing_cache,
     )
-    reports: dict[str, Report] = {}
     with progress() as bar:
         task = bar.add_task("checking the export", total=None)
         phases = bar.add_task("", total=100, visible=False)
@@ -109,44 +108,38 @@ def command(
         def in_phase(phase: str, share: float) -> None:
             bar.update(phases, completed=int(100 * share), description=phase, visible=True)
 
-        manifest = build_bundle(
+        report = build_bundle(
             exported,
             bundle,
             targets=targets,
-            shapes=shapes,
+            sizes=sizes,
             options=options,
-            told=Told(
-                on_engine=begins,
-                on_phase=in_phase,
-                on_precision=reports.__setitem__,
-            ),
+            events=BuildEvents(on_engine=begins, on_phase=in_phase),
             opener=opener,
         )
     if as_json:
-        precisions = {name: report.to_json() for name, report in reports.items()}
-        print_json({"bundle": str(bundle)} | manifest.to_json() | {"precisions": precisions})
+        print_json({"bundle": str(bundle)} | report.to_json())
         return
-    _print(bundle, manifest, reports, perf_counter() - began)
+    _print(bundle, report, perf_counter() - began)
 
 
-def _print(bundle: Path, manifest: Manifest, reports: dict[str, Report], seconds: float) -> None:
-    from latentlink.engine.targets import preflight
+def _print(bundle: Path, report: BuildReport, seconds: float) -> None:
+    from latentlink.engine.build_report import DISAGREES
 
-    for name, report in reports.items():
-        console.print(f"{name}: {report.summary()}", soft_wrap=True, highlight=False)
-    for key, why in manifest.provenance.items():
-        if key.startswith("left_out."):
-            console.print(f"Left out, {key.removeprefix('left_out.')}: {why}", soft_wrap=True, highlight=False)
+    for name, conversion in report.conversions.items():
+        console.print(f"{name}: {conversion.summary()}", soft_wrap=True, highlight=False)
+    for one in report.dropped:
+        if one.code == DISAGREES:  # the others are in the table of the measured engines
+            title = f"{one.component}.{one.target}.{one.precision}"
+            console.print(f"Left out, {title}: {one.summary()}", soft_wrap=True, highlight=False)
+    manifest = report.manifest
     print_measured(manifest)
     total = sum(file.size for file in manifest.files.values())
-    engines: list[tuple[str, Any]] = [
-        (name, engine) for name, component in manifest.components.items() for engine in component.engines
-    ]
-    console.print(f"{bundle}: {len(engines)} engines, {size(total)}, {seconds:.0f} s.")
-    idle = {engine.target: finding for _, engine in engines if (finding := preflight(engine)) is not None}
-    for target, reason in idle.items():
-        console.print(f"Not run here, {target}: {reason}", soft_wrap=True, highlight=False)
-    if idle:
+    count = sum(len(component.engines) for component in manifest.components.values())
+    console.print(f"{bundle}: {count} engines, {size(total)}, {seconds:.0f} s.")
+    for target, finding in {one.target: one.finding for one in report.unchecked}.items():
+        console.print(f"Not run here, {target}: {finding}", soft_wrap=True, highlight=False)
+    if report.unchecked:
         console.print(f"Where they can run, check them: latentlink verify {bundle}")
     elif "denoiser" in manifest.components:
         console.print(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')

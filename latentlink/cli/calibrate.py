@@ -16,7 +16,7 @@ from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
     from latentlink.calibration.judge import Judge
-    from latentlink.calibration.pictures import Drawn
+    from latentlink.calibration.picture_comparison import ComparisonOptions
     from latentlink.engine.bundle import Manifest
     from latentlink.engine.quality import Quality
     from latentlink.runtime import Pipeline
@@ -141,10 +141,10 @@ def command(
 
 
 def _quantise(exported: str, out: Path, precision: str, observer: str | None, asked: _Run) -> None:
-    from latentlink.calibration.options import COUNT, Asked
     from latentlink.calibration.quantise import calibrate_export
+    from latentlink.calibration.quantise_options import COUNT, CalibrationOptions
 
-    wanted = Asked(
+    wanted = CalibrationOptions(
         precision=precision,
         prompts=tuple(asked.prompts),
         count=COUNT if asked.count is None else asked.count,
@@ -160,19 +160,20 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, as
             exported,
             out,
             wanted,
-            told=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
+            on_phase=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
         )
     if asked.as_json:
+        keep_list = asdict(found.keep_list) | {"layers": sorted(found.keep_list.layers)}
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
         print_json(
-            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.step_snr, 2)}
-            | {"kept": sorted(found.kept), "layers": costs}
+            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.keep_list.step_snr, 2)}
+            | {"kept": sorted(found.keep_list.layers), "layers": costs, "keep_list": keep_list}
         )
         return
-    console.print(f"{out}: denoiser in {precision}, {found.quality.said()}.", soft_wrap=True, highlight=False)
+    console.print(f"{out}: denoiser in {precision}, {found.quality.summary()}.", soft_wrap=True, highlight=False)
     console.print(
-        f"{len(found.costs) - len(found.kept)} of {len(found.costs)} layers are quantised; one step has "
-        f"{found.step_snr:.1f} dB.",
+        f"{len(found.costs) - len(found.keep_list.layers)} of {len(found.costs)} layers are quantised; one step has "
+        f"{found.keep_list.step_snr:.1f} dB.",
         highlight=False,
     )
     console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
@@ -203,20 +204,20 @@ def _ranges(bundle: str, asked: _Run) -> None:
 
 
 def _step_cache(bundle: str, every: int, asked: _Run) -> None:
-    from latentlink.calibration.pictures import measure_step_cache
+    from latentlink.calibration.picture_comparison import measure_step_cache
 
     with _measuring(bundle, asked) as (pipe, tell):
         found = measure_step_cache(pipe, every, _drawn(asked), tell)
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found)))
     free = "free, so it is on where nothing else is asked"
     seen = "off where nothing is asked, as some pictures differ visibly"
-    verdict = free if found.quality.free else seen
+    verdict = free if found.quality.visually_lossless else seen
     _print_quality(bundle, pipe, f"step cache {every}", found.quality, verdict, asked)
 
 
 def _beside(bundle: str, reference: str, asked: _Run) -> None:
     import latentlink
-    from latentlink.calibration.pictures import measure_beside, with_quality
+    from latentlink.calibration.picture_comparison import measure_beside, with_quality
     from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
     from latentlink.runtime.linking import ComponentSource, choose
@@ -231,11 +232,11 @@ def _beside(bundle: str, reference: str, asked: _Run) -> None:
     _print_quality(bundle, pipe, title, quality, "good enough", asked)
 
 
-def _drawn(asked: _Run) -> Drawn:
-    from latentlink.calibration.pictures import COUNT, Drawn
+def _drawn(asked: _Run) -> ComparisonOptions:
+    from latentlink.calibration.picture_comparison import COUNT, ComparisonOptions
 
     count = COUNT if asked.count is None else asked.count
-    return Drawn(prompts=asked.prompts, count=count, steps=asked.steps, seed=asked.seed, judge=asked.judge)
+    return ComparisonOptions(prompts=asked.prompts, count=count, steps=asked.steps, seed=asked.seed, judge=asked.judge)
 
 
 @contextmanager
@@ -263,12 +264,14 @@ def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
 
 
 def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, verdict: str, asked: _Run) -> None:
-    missed = quality.missed()
+    missed = quality.shortfall_summary()
     if asked.as_json:
-        print_json({"bundle": bundle, "passed": not missed, "free": quality.free, "quality": asdict(quality)})
+        print_json(
+            {"bundle": bundle, "passed": not missed, "free": quality.visually_lossless, "quality": asdict(quality)}
+        )
         return
     print_skipped({bundle: pipe.decisions})
-    console.print(f"{bundle}: {what}, {quality.said()}.", soft_wrap=True, highlight=False)
+    console.print(f"{bundle}: {what}, {quality.summary()}.", soft_wrap=True, highlight=False)
     verdict = f"below the gate, so it is refused: {missed}" if missed else verdict
     console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)
 
@@ -284,7 +287,7 @@ def _judge(name: str | None) -> Judge | None:
     scenes = held_out()
     return Judge(
         prompts=tuple(scene.caption for scene in scenes),
-        right=lambda number, picture: check(picture, scenes[number]).right,
+        shows=lambda number, picture: check(picture, scenes[number]).right,
     )
 
 

@@ -59,6 +59,7 @@ def command(what: str, space: str | None, as_json: bool) -> None:
 def _show_bundle(name: str, bundle: Bundle) -> None:
     from rich.table import Table
 
+    from latentlink.engine.bundle import EXPORTED
     from latentlink.engine.quality import Quality
     from latentlink.engine.targets import preflight
 
@@ -89,8 +90,8 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             folder = Path(engine.path).parent
             held = sum(f.size for p, f in manifest.files.items() if Path(p).parent == folder)
             parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not run"
-            finding = None if engine.target == "onnx" else preflight(engine)
-            here = "to be built" if engine.target == "onnx" else "valid" if finding is None else finding.code
+            finding = None if engine.target == EXPORTED else preflight(engine)
+            here = "to be built" if engine.target == EXPORTED else "valid" if finding is None else finding.code
             table.add_row(component, engine.target, engine.precision, size(held), parity, here, _limits(engine))
     console.print(table)
     print_measured(manifest)
@@ -98,16 +99,16 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
         for engine in entry.engines:
             if (quality := Quality.of_parity(engine.parity)) is not None:
                 console.print(
-                    f"{component} in {engine.precision} beside float32, at equal seeds: {quality.said()}",
+                    f"{component} in {engine.precision} beside float32, at equal seeds: {quality.summary()}",
                     soft_wrap=True,
                     highlight=False,
                 )
     if (cache := sampling.step_cache) is not None:
-        how = "refused, as it is below the gate" if cache.quality.missed() else "off where nothing is asked"
-        how = "on, as nobody would see it" if cache.quality.free else how
+        how = "refused, as it is below the gate" if cache.quality.shortfall_summary() else "off where nothing is asked"
+        how = "on, as nobody would see it" if cache.quality.visually_lossless else how
         console.print(
             f"step cache {cache.every} in {cache.steps} steps, {how}; beside none, at equal seeds: "
-            f"{cache.quality.said()}",
+            f"{cache.quality.summary()}",
             soft_wrap=True,
             highlight=False,
         )
@@ -185,15 +186,15 @@ def _target(path: Path) -> str:
         UsageError: It is a plan, and lies in no bundle.
         BundleError: The manifest that lists it is damaged.
     """
-    from latentlink.engine.bundle import Bundle
-    from latentlink.engine.targets import preflight
+    from latentlink.engine.bundle import EXPORTED, Bundle
+    from latentlink.engine.targets import preflight, target_for_file
 
     for folder in path.absolute().parents:
         if not _lists(folder, path.absolute()):
             continue
         listed = Bundle.open(folder, check_files=False).manifest.components.values()
         for engine in (engine for entry in listed for engine in entry.engines):
-            if folder / engine.path != path.absolute() or engine.target == "onnx":
+            if folder / engine.path != path.absolute() or engine.target == EXPORTED:
                 continue
             if finding := preflight(engine):
                 raise PreflightError(
@@ -201,11 +202,11 @@ def _target(path: Path) -> str:
                     remedy=f"Its ports and sizes as declared: latentlink inspect {folder}",
                 )
             return engine.target
-    if path.suffix == ".plan":
+    if (target := target_for_file(path.suffix)) is None:
         raise UsageError(
             f"{str(path)!r} lies in no bundle, which would say what built it.", remedy="Inspect it where it was built."
         )
-    return "openvino-cpu" if path.suffix == ".xml" else "ort-cpu"
+    return target
 
 
 def _lists(folder: Path, path: Path) -> bool:

@@ -84,12 +84,14 @@ def _end(bundle: str, rows: list[Checked]) -> None:
         BundleError: An engine failed, or has no probes.
         PreflightError: No engine of a component could be run here.
     """
+    from latentlink.engine.bundle import REMEDY
+
     for row in rows:
         if row.verdict in ("failed", "no probes"):
             what = "does not compute what the reference computed" if row.verdict == "failed" else "was not checked"
             raise BundleError(
                 f"{bundle}: {row.component} for {row.target} {what}: {row.reason}.",
-                remedy="Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE.",
+                remedy=REMEDY,
             )
     ran = {row.component for row in rows if row.verdict == "passed"}
     if idle := [row.component for row in rows if row.component not in ran]:

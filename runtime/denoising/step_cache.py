@@ -45,7 +45,7 @@ def reuse_of(
             remedy="Leave it out, or export the checkpoint with --step-cache 1 and build it again.",
         )
     known = measured is not None and measured.every == every and request.steps <= measured.steps
-    if measured is not None and known and (missed := measured.quality.missed()):
+    if measured is not None and known and (missed := measured.quality.shortfall_summary()):
         raise UsageError(
             f"The pictures of {name} with step_cache {every} and {measured.steps} steps are below the gate: {missed}.",
             remedy="Leave it out, or take a smaller one, or more steps.",

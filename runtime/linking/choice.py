@@ -58,7 +58,7 @@ def _reason(source: ComponentSource, engine: EngineEntry, refusal: LatentLinkErr
     if refusal is not None:
         return _skipped(source, engine, "refused", found=refusal.message.rstrip("."), remedy=refusal.remedy)
     quality = Quality.of_parity(engine.parity)
-    if quality is not None and (missed := quality.missed()):
+    if quality is not None and (missed := quality.shortfall_summary()):
         remedy = "Build it in another precision, or again, to measure it anew."
         return _skipped(source, engine, "below-gate", found=missed, remedy=remedy)
     finding: Finding | None = preflight(engine)

@@ -23,9 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probe, Probes, Run
-from latentlink.engine.quality import Agreement, decibel
-from latentlink.engine.quality.agreement import agreement
+from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probe, Probes, RunEngine
+from latentlink.engine.quality import Agreement, decibel, measure_agreement
 from latentlink.errors import BundleError, LinkError
 from latentlink.ports import Port
 from latentlink.runtime.linking import Engine
@@ -65,14 +64,14 @@ class Candidate:
     @property
     def same(self) -> bool:
         """Whether it makes the same numbers: as near as float32 comes, whatever it says that it computes in."""
-        return self.agreement.passed
+        return self.agreement.sufficient
 
     @property
     def accepted(self) -> bool:
         """Whether it may take the other's place. NaN may not."""
         return self.same or (self.snr >= LEAST_SNR and self.gained <= MOST_GAIN)
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """Why it was refused, as a sentence says it."""
         if not self.snr >= LEAST_SNR:
             return (
@@ -85,7 +84,7 @@ class Candidate:
         )
 
 
-def judge(probes: Probes, run: Run, inputs: Sequence[Port], outputs: Sequence[Port]) -> Candidate:
+def judge(probes: Probes, run: RunEngine, inputs: Sequence[Port], outputs: Sequence[Port]) -> Candidate:
     """Run a component on another's golden inputs.
 
     Args:
@@ -99,7 +98,7 @@ def judge(probes: Probes, run: Run, inputs: Sequence[Port], outputs: Sequence[Po
     """
     done = [(probe, probe.pairs(run(probe.inputs))) for probe in probes.probes]
     pairs = [pair for _, listed in done for pair in listed]
-    agreed = agreement(pairs, "float32")
+    agreed = measure_agreement(pairs, "float32")
     kind = outputs[0].kind
     found = Candidate(agreement=agreed, snr=_snr(pairs, kind))
     if found.same or not found.snr >= LEAST_SNR:
@@ -132,7 +131,7 @@ def _by_channel(array: NDArray[Any], kind: str) -> Float64:
     return moved.reshape(len(moved), -1)
 
 
-def _reading(probes: Sequence[Probe], run: Run, latent: Port) -> tuple[float, float]:
+def _reading(probes: Sequence[Probe], run: RunEngine, latent: Port) -> tuple[float, float]:
     """dB that a decoder gains where its latents are corrected, by one step of Gauss and Newton, and the factor."""
     chosen = probes[:FITTED]
     channels = latent.size("c")
@@ -181,7 +180,7 @@ FITTED = 2
 """Probes that are made for a component whose sizes none of the host's fits."""
 
 
-def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str, own: Run) -> Candidate:
+def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str, own: RunEngine) -> Candidate:
     """Let a component from another bundle show that it reads, or writes, what the denoiser's own does.
 
     Args:
@@ -205,10 +204,10 @@ def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str,
     if entry.tokenizer is not None:
         probes = replace(probes, probes=tuple(_retokenised(probe, donor, entry) for probe in probes.probes))
     else:
-        probes = probes.fitted(engine.limits, entry.inputs, own, FITTED)
+        probes = probes.fit(engine.limits, entry.inputs, own, FITTED)
     try:
         found = judge(probes, runner(engine.session), entry.inputs, entry.outputs)
-        reason = "" if found.accepted else found.said()
+        reason = "" if found.accepted else found.summary()
     except BundleError as error:
         raise LinkError(
             f"{engine.title} cannot be run on the probes of {host_name}'s {component}: {error.message}"

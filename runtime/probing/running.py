@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probes, Run
+from latentlink.engine.bundle import Arrays, Bundle, ComponentEntry, Probes, RunEngine, read_probes
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Session
 from latentlink.runtime.text import Prompts
@@ -17,10 +17,10 @@ def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes
     Raises:
         BundleError: The file is damaged, or for other ports.
     """
-    return Probes.load(bundle.file(bundle.manifest.probes[component]), entry.inputs, entry.outputs)
+    return read_probes(bundle.file(bundle.manifest.probes[component]), entry.inputs, entry.outputs)
 
 
-def runner(session: Session) -> Run:
+def runner(session: Session) -> RunEngine:
     """Runs a session on arrays of the host."""
 
     def run(inputs: Arrays) -> Arrays:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Run
+from latentlink.engine.bundle import REMEDY, Bundle, ComponentEntry, EngineEntry, RunEngine
 from latentlink.engine.quality import Agreement
 from latentlink.engine.targets import preflight
 from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
@@ -15,8 +15,6 @@ from latentlink.runtime.linking import Engine
 from latentlink.runtime.linking.link import as_declared
 from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
 from latentlink.runtime.sessions import open_session
-
-REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +87,7 @@ def _checked(
             found = probes.check(runner(session), engine.precision, quick=quick)
         finally:
             session.close()
-        reason = tokens_differ(bundle, entry, probes) or found.said()
+        reason = tokens_differ(bundle, entry, probes) or found.summary()
     except PreflightError as error:
         return replace(head, reason=str(error))
     except LatentLinkError as error:
@@ -112,12 +110,12 @@ def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
             f"{engine.bundle} has no probes of the sizes that {engine.title} was built for.", remedy=REMEDY
         )
     found = probes.check(runner(engine.session), precision, quick=True)
-    if reason := (found.said() or tokens_differ(bundle, entry, probes)):
+    if reason := (found.summary() or tokens_differ(bundle, entry, probes)):
         raise BundleError(f"{engine.title} does not compute what its probe says: {reason}.", remedy=REMEDY)
 
 
 @contextmanager
-def opener(path: Path, target: str) -> Iterator[Run]:
+def opener(path: Path, target: str) -> Iterator[RunEngine]:
     """Opens an engine that is not in a bundle yet, for its builder to run."""
     session = open_session(path, target)
     try:

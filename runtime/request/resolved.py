@@ -155,7 +155,7 @@ def _negatives(defaults: Sampling, requested: object, count: int) -> tuple[str |
 def _free(defaults: Sampling, steps: int, shallow: bool) -> int:
     """The step cache that was measured to be free in runs of at most so many steps, or 1: all is made anew."""
     measured = defaults.step_cache
-    if measured is None or not shallow or steps < measured.steps or not measured.quality.free:
+    if measured is None or not shallow or steps < measured.steps or not measured.quality.visually_lossless:
         return 1
     return measured.every
 

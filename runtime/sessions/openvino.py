@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.engine.targets.openvino_engine import OpenVinoEngine
-from latentlink.engine.targets.openvino_module import TYPES, is_memory, openvino, tensor_names
+from latentlink.engine.targets.openvino_module import TYPES, is_out_of_memory, openvino, tensor_names
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session
@@ -105,11 +105,11 @@ class OpenVinoSession(HostSession):
         try:
             for name, buffer in inputs.items():
                 self._check_shape(name, buffer)
-            compiled = self._engine.compiled({name: buffer.numpy().shape for name, buffer in inputs.items()})
+            compiled = self._engine.compile_for({name: buffer.numpy().shape for name, buffer in inputs.items()})
             for name, buffer in inputs.items():
                 compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
             written = {
-                name: self.empty(compiled.least(name), dtypes[name]) if given is None else given
+                name: self.empty(compiled.initial_shape(name), dtypes[name]) if given is None else given
                 for name, given in outputs.items()
             }
             for name, buffer in written.items():
@@ -139,7 +139,7 @@ class OpenVinoSession(HostSession):
 
     def _failed(self, error: Exception, how: str) -> Exception:
         """What OpenVINO raised, as what it means."""
-        if is_memory(error):
+        if is_out_of_memory(error):
             return MemoryError(str(error))
         return BundleError(
             f"The engine {self._title} {how}: {' '.join(str(error).split())}",

@@ -86,7 +86,7 @@ class Plan:
         listed = [name for name, bit in bits.items() if int(found) & bit]
         if "MALFORMED_ENGINE" in listed:
             raise BundleError(f"{title} cannot open {self.title}: it is no plan, or a damaged one.", remedy=REBUILD)
-        told = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.said()
+        told = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.summary()
         raise PreflightError(f"{title} cannot run {self.title} on this machine: {told}.", remedy=REBUILD)
 
     def _reads(self, name: str) -> bool:
@@ -139,7 +139,7 @@ class Plan:
     def failed(self, how: str = "failed") -> Exception:
         """Why TensorRT failed, by its own words."""
         self.check()
-        said = self._log.said()
+        said = self._log.summary()
         if "outofmemory" in said.lower().replace(" ", ""):
             return MemoryError(f"The GPU has not enough memory for {self.title}: {said}.")
         return BundleError(f"The engine {self.title} {how}: {said}.", remedy=REBUILD)
@@ -164,7 +164,7 @@ class Plan:
         missing = refitter.get_missing_weights()
         self.check()
         if not read or missing:
-            why = f"it lacks {', '.join(missing[:3])}" if missing else self._log.said()
+            why = f"it lacks {', '.join(missing[:3])}" if missing else self._log.summary()
             raise BundleError(
                 f"{graph.name} does not have the weights of {self.title}: {why}.",
                 remedy="Take the graph of an export of the same family and precision.",

@@ -24,8 +24,8 @@ def demo() -> Iterator[Pipeline]:
 
 
 def test_the_clean_range_is_the_extremes_of_the_runs_latents(demo: Pipeline) -> None:
-    told: list[tuple[int, int]] = []
-    ranges = measure_ranges(demo, PROMPTS, count=10, steps=3, seed=4, on_done=lambda *at: told.append(at))
+    on_phase: list[tuple[int, int]] = []
+    ranges = measure_ranges(demo, PROMPTS, count=10, steps=3, seed=4, on_done=lambda *at: on_phase.append(at))
     asked = [PROMPTS[number % 3] for number in range(10)]
     made = demo.generate(asked, seed=range(4, 14), steps=3, decode=False).latents.array.astype(np.float64)
     # eight and two at a time, and ten at a time: sums in another blocking, amplified by guidance
@@ -34,7 +34,7 @@ def test_the_clean_range_is_the_extremes_of_the_runs_latents(demo: Pipeline) -> 
         np.testing.assert_allclose(found, np.stack([values.min(0), values.max(0)], 1), atol=near)
     rms = np.sqrt((made**2).mean((1, 2, 3)))
     np.testing.assert_allclose(ranges[0].rms, (rms.min(), rms.max()), atol=near)
-    assert told == [(8, 10), (10, 10)]
+    assert on_phase == [(8, 10), (10, 10)]
 
 
 def test_levels_rise_from_a_clean_latent_and_the_same_call_measures_the_same(demo: Pipeline) -> None:

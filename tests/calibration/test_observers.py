@@ -38,7 +38,7 @@ def test_the_least_squared_error_is_less_than_that_of_the_other_two() -> None:
     values, seen = with_outlier()
 
     def error(scale: float) -> float:
-        return float(np.mean((INT8.rounded(values / scale) * scale - values) ** 2))
+        return float(np.mean((INT8.round(values / scale) * scale - values) ** 2))
 
     found = by_mse(seen, INT8)
     assert error(found) <= min(error(by_range(seen, INT8)), error(by_percentile(seen, INT8))) * 1.001
@@ -57,6 +57,6 @@ def test_weights_have_a_scale_a_channel_that_reaches_the_largest_code() -> None:
         scales = weight_scales(weights, axis, INT8)
         shape = [1, 1, 1]
         shape[axis] = -1
-        codes = INT8.rounded(weights / scales.reshape(shape))
+        codes = INT8.round(weights / scales.reshape(shape))
         others = tuple(number for number in range(3) if number != axis)
         np.testing.assert_array_equal(np.abs(codes).max(axis=others), 63)

@@ -18,7 +18,7 @@ from latentlink.calibration.layers import layers_of
 from latentlink.calibration.observers import Histogram, by_range
 from latentlink.calibration.qdq import quantise
 from latentlink.calibration.sensitivity import add_twins, costs_of, step_quality
-from latentlink.calibration.taps import Runner, see_maxima, see_samples, tap_maxima, tap_samples, taps_of
+from latentlink.calibration.taps import GraphRunner, add_maxima, add_samples, tap_maxima, tap_samples, taps_of
 from latentlink.engine.passes.unsigned_codes import unsigned_codes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def maxima_of(small: SmallGraph) -> dict[str, NDArray[np.float32]]:
     taps = taps_of(layers_of(model), outputs=True)
     tap_maxima(model, taps)
     found: dict[str, NDArray[np.float32]] = {}
-    see_maxima(Runner(model, small.path), small.inputs, found)
+    add_maxima(GraphRunner(model, small.path), small.inputs, found)
     return found
 
 
@@ -49,8 +49,8 @@ def quantised(small: SmallGraph, precision: str, *, balanced: bool = True) -> Pa
 
 
 def snr(small: SmallGraph, path: Path) -> float:
-    wanted = Runner(small.path, small.path)(small.inputs)[small.out]
-    return step_quality([wanted], [Runner(path, path)(small.inputs)[small.out]])
+    wanted = GraphRunner(small.path, small.path)(small.inputs)[small.out]
+    return step_quality([wanted], [GraphRunner(path, path)(small.inputs)[small.out]])
 
 
 def test_the_first_and_last_products_are_left_alone(small: SmallGraph) -> None:
@@ -63,7 +63,7 @@ def test_taps_tell_each_channels_maximum_and_every_number_of_a_small_activation(
     for name in ("normal", "middle"):
         value = next(value for node in model.graph for value in node.outputs if value.name == name)
         model.graph.outputs.append(value)
-    kept = Runner(model, small.path)(small.inputs)
+    kept = GraphRunner(model, small.path)(small.inputs)
     maxima = maxima_of(small)
     np.testing.assert_array_equal(maxima["normal"], np.abs(kept["normal"]).max((0, 1)))
     np.testing.assert_array_equal(maxima["middle"], np.abs(kept["middle"]).max((0, 2, 3)))
@@ -71,7 +71,7 @@ def test_taps_tell_each_channels_maximum_and_every_number_of_a_small_activation(
     factor = np.linspace(0.5, 2, maxima["normal"].size, dtype=np.float32)
     tap_samples(model, taps, {"normal": factor})
     seen = {tap.value: Histogram(top=1e3) for tap in taps}
-    see_samples(Runner(model, small.path), small.inputs, 5, seen)
+    add_samples(GraphRunner(model, small.path), small.inputs, 5, seen)
     wanted = Histogram(top=1e3)
     wanted.add(kept["normal"] * factor)
     np.testing.assert_array_equal(seen["normal"].counts, wanted.counts)
@@ -125,7 +125,7 @@ def test_onnx_runtime_fuses_every_int8_product_where_codes_are_unsigned(small: S
     made = ort.InferenceSession(unsigned, options, providers=["CPUExecutionProvider"]).run(None, small.inputs)[0]
     count = Counter(node.op_type for node in onnx.load(tmp_path / "fused.onnx").graph.node)
     assert (count["QLinearConv"], count["QLinearMatMul"], count["MatMul"], count["Conv"]) == (1, 3, 0, 2)
-    signed = Runner(path, path)(small.inputs)[small.out]
+    signed = GraphRunner(path, path)(small.inputs)[small.out]
     # sums in whole numbers and in float32: an output's code may fall otherwise; where sums saturate it is 24 dB
     assert step_quality([signed], [made]) > 35
     assert unsigned_codes(ir.load(small.path)) == 0
@@ -137,17 +137,17 @@ def test_a_twin_tells_the_noise_of_its_own_layer_alone(small: SmallGraph) -> Non
     layers = layers_of(model)
     scales = {name: by_range(Histogram(top=float(array.max())), target) for name, array in maxima.items()}
     add_twins(model, layers, scales, target)
-    costs = costs_of(layers, [Runner(model, small.path)(small.inputs)])
+    costs = costs_of(layers, [GraphRunner(model, small.path)(small.inputs)])
     assert {cost.layer for cost in costs} == {"conv_mid", "to_q", "to_k", "to_v"}
     assert [cost.sqnr for cost in costs] == sorted(cost.sqnr for cost in costs)
     # by hand, for the product that reads the sum
     model = small.load()
     model.graph.outputs.append(next(value for node in model.graph for value in node.outputs if value.name == "sum"))
-    reads = Runner(model, small.path)(small.inputs)["sum"]
+    reads = GraphRunner(model, small.path)(small.inputs)["sum"]
     tensor = small.load().graph.initializers["w_v"].const_value
     assert tensor is not None
     weights = tensor.numpy()
     columns = np.abs(weights).max(0) / target.largest
-    noisy = target.rounded(reads / scales["sum"]) * scales["sum"] @ (target.rounded(weights / columns) * columns)
+    noisy = target.round(reads / scales["sum"]) * scales["sum"] @ (target.round(weights / columns) * columns)
     wanted = step_quality([reads @ weights], [noisy])
     assert next(cost.sqnr for cost in costs if cost.layer == "to_v") == pytest.approx(wanted, abs=0.05)

@@ -16,15 +16,15 @@ import pytest
 import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.calibration.formats import FORMATS
-from latentlink.calibration.options import Asked
 from latentlink.calibration.quantise import calibrate_export
+from latentlink.calibration.quantise_options import CalibrationOptions
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders import Job, Options, open_on_cpu
+from latentlink.engine.builders import BuildOptions, Job, open_on_cpu
 from latentlink.engine.builders.openvino import build_engine as build_openvino
-from latentlink.engine.bundle import Bundle, Probes
+from latentlink.engine.bundle import Bundle, read_probes
 from latentlink.engine.graphs import graphs_of
 from latentlink.engine.quality import Quality
-from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.sizes import PictureSizes, limits_of
 from latentlink.engine.targets import TARGETS, this_machine
 from latentlink.engine.targets.openvino_engine import OpenVinoEngine
 from latentlink.errors import BuildError, BundleError, UsageError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # one worker waits for nobody
 pytestmark = pytest.mark.xdist_group("calibrated")
 
-ASKED = Asked(precision="int8", prompts=("a cat", "a red dog"), count=2, steps=4, threads=1)
+OPTIONS = CalibrationOptions(precision="int8", prompts=("a cat", "a red dog"), count=2, steps=4, threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +44,8 @@ def calibrated(tiny_export: Path, shared: Path, alone: Alone) -> Path:
     out = shared / "calibrated"
     with alone(shared / "calibrated.lock"):
         if not (out / "fp8").is_dir():
-            calibrate_export(tiny_export, out / "int8", ASKED)
-            calibrate_export(out / "int8", out / "fp8", replace(ASKED, precision="fp8"))
+            calibrate_export(tiny_export, out / "int8", OPTIONS)
+            calibrate_export(out / "int8", out / "fp8", replace(OPTIONS, precision="fp8"))
     return out
 
 
@@ -55,7 +55,7 @@ def test_the_quantised_graph_comes_first_and_the_float32_one_stays(calibrated: P
     assert (quantised.precision, plain.precision) == ("int8", "float32")
     quality = Quality.of_parity(quantised.parity)
     assert quality is not None
-    assert not quality.missed()
+    assert not quality.shortfall_summary()
     assert quality.pictures == 8
     assert len(quality.cosines) >= 4
     assert len(manifest.sampling.ranges) > 1
@@ -73,7 +73,7 @@ def test_what_was_interim_is_gone(calibrated: Path) -> None:
 def test_a_bundle_of_it_draws_what_float32_draws_and_keeps_its_figures(
     calibrated: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    manifest = build_bundle(calibrated / "int8", tmp_path / "bundle")
+    manifest = build_bundle(calibrated / "int8", tmp_path / "bundle").manifest
     (engine,) = manifest.components["denoiser"].engines
     assert engine.precision == "int8"
     assert Quality.of_parity(engine.parity) is not None
@@ -91,7 +91,7 @@ def test_float8_is_measured_on_the_processor_too(calibrated: Path) -> None:
     assert [engine.precision for engine in engines] == ["float8", "int8", "float32"]
     quality = Quality.of_parity(engines[0].parity)
     assert quality is not None
-    assert not quality.missed()
+    assert not quality.shortfall_summary()
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,24 @@ def test_a_build_takes_the_graph_of_the_precision_that_is_asked(
     calibrated: Path, tmp_path: Path, asked: str | None, found: str, others: str
 ) -> None:
     source = Bundle.open(calibrated / "fp8")
-    graphs = graphs_of(source, "denoiser", asked, tmp_path / "scratch", lambda name, report: None)
+    graphs = graphs_of(source, "denoiser", asked, tmp_path / "scratch")
     assert [graph.precision for graph in graphs] == [found]
-    (plain,) = graphs_of(source, "vae_decoder", asked, tmp_path / "scratch", lambda name, report: None)
+    (plain,) = graphs_of(source, "vae_decoder", asked, tmp_path / "scratch")
     assert plain.precision == others
 
 
 @pytest.mark.parametrize("target", ["ort-cpu", "tensorrt-rtx"])
 def test_what_is_around_int8_is_lowered_by_openvino_alone(calibrated: Path, tmp_path: Path, target: str) -> None:
     with pytest.raises(UsageError, match=rf"{target} does not compute in int8\+bfloat16, as denoiser would"):
-        build_bundle(calibrated / "int8", tmp_path / "no", targets=(target,), options=Options(precision="int8+bf16"))
+        build_bundle(
+            calibrated / "int8", tmp_path / "no", targets=(target,), options=BuildOptions(precision="int8+bf16")
+        )
 
 
 def test_what_is_around_int8_is_bfloat16_but_for_the_timestep(calibrated: Path, tmp_path: Path) -> None:
     source = Bundle.open(calibrated / "int8")
     entry = source.manifest.components["denoiser"]
-    probes = Probes.load(source.file(source.manifest.probes["denoiser"]), entry.inputs, entry.outputs)
+    probes = read_probes(source.file(source.manifest.probes["denoiser"]), entry.inputs, entry.outputs)
     psnr = []
     for precision in ("int8", "int8+bfloat16"):
         out = tmp_path / precision / "model.xml"
@@ -141,11 +143,13 @@ def test_what_is_around_int8_is_bfloat16_but_for_the_timestep(calibrated: Path, 
         )
         with open_on_cpu(out, "openvino-cpu") as run:
             found = probes.check(run, precision)
-        assert found.passed, found.said()
+        assert found.sufficient, found.summary()
         psnr.append(found.psnr)
     assert out.read_text().count('<attribute name="precise" version="0" />') > 4
     angles = set(re.findall(r'<layer id="\d+" name="(\d+)" type="(?:Sin|Cos)"', out.read_text()))
-    compiled = OpenVinoEngine(out, 1).compiled({name: array.shape for name, array in probes.probes[0].inputs.items()})
+    compiled = OpenVinoEngine(out, 1).compile_for(
+        {name: array.shape for name, array in probes.probes[0].inputs.items()}
+    )
     nodes = [node.get_rt_info() for node in compiled.request.get_compiled_model().get_runtime_model().get_ops()]
     computed = {name: node["runtimePrecision"].astype(str) for node in nodes for name in _names(node)}
     assert {computed[name] for name in angles} == {"f32"}
@@ -167,7 +171,7 @@ def test_weights_with_another_name_on_the_disk_are_refused_at_the_start(calibrat
     path = Bundle.open(tmp_path / "linked").manifest.components["denoiser"].engines[-1].path
     os.link(tmp_path / "linked" / f"{path}.data", tmp_path / "other")
     for work in (
-        lambda: calibrate_export(tmp_path / "linked", tmp_path / "out", ASKED),
+        lambda: calibrate_export(tmp_path / "linked", tmp_path / "out", OPTIONS),
         lambda: build_bundle(tmp_path / "linked", tmp_path / "out"),
     ):
         with pytest.raises(BundleError, match=r"model\.onnx\.data of the export .*has 2 names on the disk"):
@@ -183,7 +187,7 @@ def test_tensorrt_rtx_compiles_the_same_graph(calibrated: Path, tmp_path: Path, 
     source = Bundle.open(calibrated / precision)
     entry = source.manifest.components["denoiser"]
     side = (source.manifest.sampling.width,) * 3
-    shapes = Shapes(width=side, height=side, batch=(1, 1, 1))
+    shapes = PictureSizes(width=side, height=side, batch=(1, 1, 1))
     build_engine(
         Job(
             target="tensorrt-rtx",
@@ -194,7 +198,7 @@ def test_tensorrt_rtx_compiles_the_same_graph(calibrated: Path, tmp_path: Path, 
             inputs=entry.inputs,
             outputs=entry.outputs,
             limits=limits_of(source.manifest, "denoiser", shapes, every=True),
-            options=Options(compute_capabilities=("8.9",)),
+            options=BuildOptions(compute_capabilities=("8.9",)),
         )
     )
     assert (tmp_path / "model.plan").stat().st_size > 10_000
@@ -226,16 +230,16 @@ def test_what_was_interrupted_goes_on_and_below_the_gate_nothing_is_written(tiny
 
     coarse = replace(FORMATS["int8"], largest=3.0, weights=3.0)  # 3 bits
     with pytest.raises(KeyboardInterrupt):
-        calibrate_export(tiny_export, tmp_path / "out", ASKED, target=coarse, told=stop)
+        calibrate_export(tiny_export, tmp_path / "out", OPTIONS, target=coarse, on_phase=stop)
     assert phases.count("observing ranges") > 9
     again: list[tuple[str, int]] = []
     with pytest.raises(BuildError, match=r"does not reach the gate: .*The layers that lose most: \w+ \(") as refusal:
         calibrate_export(
             tiny_export,
             tmp_path / "out",
-            ASKED,
+            OPTIONS,
             target=coarse,
-            told=lambda phase, done, total: again.append((phase, done)),
+            on_phase=lambda phase, done, total: again.append((phase, done)),
         )
     assert "building the reference" not in {phase for phase, _ in again}
     seen = [done for phase, done in again if phase.startswith("observing")]
@@ -256,13 +260,13 @@ def test_what_was_interrupted_goes_on_and_below_the_gate_nothing_is_written(tiny
 )
 def test_what_cannot_be_asked_is_refused(change: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        replace(ASKED, **change)  # type: ignore[arg-type]
+        replace(OPTIONS, **change)  # type: ignore[arg-type]
 
 
 def test_a_bundle_and_the_export_itself_are_refused(tiny_bundle: Path, tiny_export: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a bundle; expected an export"):
-        calibrate_export(tiny_bundle, tmp_path / "out", ASKED)
+        calibrate_export(tiny_bundle, tmp_path / "out", OPTIONS)
     with pytest.raises(UsageError, match="is the export itself"):
-        calibrate_export(tiny_export, tiny_export, ASKED)
+        calibrate_export(tiny_export, tiny_export, OPTIONS)
     with pytest.raises(UsageError, match="no graph in int8; expected a calibrated one"):
-        build_bundle(tiny_export, tmp_path / "out", options=Options(precision="int8"))
+        build_bundle(tiny_export, tmp_path / "out", options=BuildOptions(precision="int8"))

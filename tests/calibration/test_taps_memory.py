@@ -19,7 +19,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, onnx_ir as ir
 from latentlink.calibration.layers import layers_of
-from latentlink.calibration.taps import OFFSET, Runner, tap_maxima, tap_samples, taps_of
+from latentlink.calibration.taps import OFFSET, GraphRunner, tap_maxima, tap_samples, taps_of
 
 path, kind, name, side = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 model = ir.load(path)
@@ -30,7 +30,7 @@ if kind == "maxima":
 if kind == "samples":
     tap_samples(model, taps, {})
     inputs[OFFSET] = np.array([1])
-run = Runner(model, path, 1)
+run = GraphRunner(model, path, 1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 run(inputs)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

@@ -12,8 +12,15 @@ from typing import Any
 import onnx
 import pytest
 
-from latentlink.engine.bundle import ComponentEntry, EngineEntry, Manifest, Sampling, TokenizerEntry, write_bundle
-from latentlink.engine.bundle.manifest import FileEntry
+from latentlink.engine.bundle import (
+    ComponentEntry,
+    EngineEntry,
+    FileEntry,
+    Manifest,
+    Sampling,
+    TokenizerEntry,
+    write_bundle,
+)
 from latentlink.ports import coefficients_port, guidance_port, image_port, latent_port, text_port, tokens_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 

@@ -12,13 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.cli import group
-from latentlink.engine import auto
-from latentlink.engine import feasible as request
-from latentlink.engine.auto import race, targets_here
+from latentlink.engine import auto, feasible
+from latentlink.engine.auto import find_targets, time_engines
 from latentlink.engine.build import build_bundle
-from latentlink.engine.builders import Options
-from latentlink.engine.builders import gpu_kinds as built_for
-from latentlink.engine.bundle import Arrays, Bundle, Manifest, Run
+from latentlink.engine.builders import BuildOptions, gpu_kinds
+from latentlink.engine.bundle import Arrays, Bundle, Manifest, RunEngine
 from latentlink.engine.targets import TARGETS, Machine, fingerprint
 from latentlink.engine.targets.machine import Gpu
 from latentlink.errors import PreflightError, UsageError
@@ -28,7 +26,7 @@ CPU = {"openvino": "2026.4.1", "onnxruntime": "1.32.0"}
 EVERYTHING = {
     name: "1.0"
     for target in TARGETS.values()
-    for package in (*target.packages, *target.beside)
+    for package in (*target.packages, *target.runtime_packages)
     for name in package.distributions
 }
 
@@ -45,7 +43,7 @@ class Stopwatch:
     def __call__(self) -> float:
         return self.now
 
-    def timed(self, name: str, run: Run) -> Run:
+    def timed(self, name: str, run: RunEngine) -> RunEngine:
         def one(inputs: Arrays) -> Arrays:
             self.now += self.seconds[name]
             self.inputs.setdefault(name, []).append(inputs)
@@ -54,7 +52,7 @@ class Stopwatch:
         return one
 
     @contextmanager
-    def open(self, path: Path, target: str) -> Iterator[Run]:
+    def open(self, path: Path, target: str) -> Iterator[RunEngine]:
         component = path.parent.parent.name
         self.opened.append(f"{component} {target}")
         with opener(path, target) as run:
@@ -65,7 +63,7 @@ class Stopwatch:
 def here(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
     """The machine that is asked, to be replaced; it has both packages for the processor, and no GPU."""
     found = [Machine(os="linux", architecture="x86_64", versions=CPU, processor="a Zen 3")]
-    for module in (auto, built_for, fingerprint, request):
+    for module in (auto, gpu_kinds, fingerprint, feasible):
         monkeypatch.setattr(module, "this_machine", lambda: found[0])
     return found
 
@@ -73,52 +71,57 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Machine]:
 def test_the_candidates_are_the_targets_that_the_machine_builds_and_runs(
     small_manifest: Manifest, here: list[Machine]
 ) -> None:
-    assert targets_here(small_manifest, Options()) == ("openvino-cpu", "ort-cpu")
+    assert find_targets(small_manifest, BuildOptions()).targets == ("openvino-cpu", "ort-cpu")
     here[0] = replace(here[0], versions={"onnxruntime": "1.32.0"})
-    assert targets_here(small_manifest, Options()) == ("ort-cpu",)
+    found = find_targets(small_manifest, BuildOptions())
+    assert found.targets == ("ort-cpu",)
+    skipped = {one.target: one for one in found.skipped}
+    assert {*skipped} == {*TARGETS} - {"ort-cpu"}
+    openvino = skipped["openvino-cpu"].reason
+    assert (openvino.code, openvino.needed, openvino.found) == ("no-runtime", "OpenVINO", "none")
     gpu = Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
     here[0] = replace(here[0], versions=EVERYTHING, gpus=(gpu,), driver=(13, 0))
-    assert targets_here(small_manifest, Options()) == tuple(TARGETS)
-    assert targets_here(small_manifest, Options(refit=True)) == ("tensorrt", "tensorrt-rtx")
+    assert find_targets(small_manifest, BuildOptions()).targets == tuple(TARGETS)
+    assert find_targets(small_manifest, BuildOptions(refit=True)).targets == ("tensorrt", "tensorrt-rtx")
 
 
 def test_without_a_candidate_each_targets_reason_is_told(small_manifest: Manifest, here: list[Machine]) -> None:
     with pytest.raises(PreflightError, match=r"openvino-cpu: .*a Zen 3 without.*; ort-cpu: .*not compute in bfloat16"):
-        targets_here(small_manifest, Options(precision="bf16"))
+        find_targets(small_manifest, BuildOptions(precision="bf16"))
     here[0] = replace(here[0], instructions=frozenset({"avx512_bf16"}))
-    assert targets_here(small_manifest, Options(precision="bf16")) == ("openvino-cpu",)
+    assert find_targets(small_manifest, BuildOptions(precision="bf16")).targets == ("openvino-cpu",)
     with pytest.raises(UsageError, match="Unknown precision 'int7'"):
-        targets_here(small_manifest, Options(precision="int7"))
+        find_targets(small_manifest, BuildOptions(precision="int7"))
 
 
 def test_engines_run_in_turns_and_the_median_counts() -> None:
     watch = Stopwatch({"slow": 0.4, "fast": 0.3})
     order: list[str] = []
 
-    def opening(name: str) -> auto.Opening:
+    def opening(name: str) -> auto.BoundOpener:
         @contextmanager
-        def opened() -> Iterator[Run]:
+        def opened() -> Iterator[RunEngine]:
             order.append(name)
             yield watch.timed(name, lambda inputs: inputs)
 
         return opened
 
-    found = race({name: opening(name) for name in ("slow", "fast")}, {}, watch)
+    found = time_engines({name: opening(name) for name in ("slow", "fast")}, {}, watch)
     assert [*found] == ["fast", "slow"]
     assert found == pytest.approx({"fast": 0.3, "slow": 0.4})
     assert order == ["slow", "fast", "fast", "slow"]
-    assert len(watch.inputs["fast"]) == auto.ROUNDS * (1 + auto.LEAST)  # the first of a round is not timed
+    assert len(watch.inputs["fast"]) == auto.ROUNDS * (1 + auto.MIN_RUNS)  # the first of a round is not timed
 
 
 def test_an_engine_of_milliseconds_is_run_more_often() -> None:
     watch = Stopwatch({"tiny": 0.001})
 
     @contextmanager
-    def opened() -> Iterator[Run]:
+    def opened() -> Iterator[RunEngine]:
         yield watch.timed("tiny", lambda inputs: inputs)
 
-    assert race({"tiny": opened}, {}, watch) == pytest.approx({"tiny": 0.001})
-    assert len(watch.inputs["tiny"]) == auto.ROUNDS * (1 + auto.MOST)
+    assert time_engines({"tiny": opened}, {}, watch) == pytest.approx({"tiny": 0.001})
+    assert len(watch.inputs["tiny"]) == auto.ROUNDS * (1 + auto.MAX_RUNS)
 
 
 def test_each_component_keeps_its_fastest_engine_that_passes_and_what_was_measured(
@@ -130,13 +133,13 @@ def test_each_component_keeps_its_fastest_engine_that_passes_and_what_was_measur
     watch = Stopwatch({pair: 0.9 if pair in slower else 0.5 for pair in pairs})
 
     @contextmanager
-    def wrong(path: Path, target: str) -> Iterator[Run]:
+    def wrong(path: Path, target: str) -> Iterator[RunEngine]:
         """The decoder that OpenVINO would be faster with paints everything black."""
         with watch.open(path, target) as run:
             bad = target == "openvino-cpu" and "vae_decoder" in path.parts
             yield (lambda inputs: {name: np.zeros_like(array) for name, array in run(inputs).items()}) if bad else run
 
-    build_bundle(tiny_export, tmp_path / "auto", targets=("auto",), opener=wrong, clock=watch)
+    report = build_bundle(tiny_export, tmp_path / "auto", targets=("auto",), opener=wrong, clock=watch)
     manifest = Bundle.open(tmp_path / "auto").manifest
     kept = {name: [engine.target for engine in entry.engines] for name, entry in manifest.components.items()}
     assert kept == {
@@ -145,8 +148,17 @@ def test_each_component_keeps_its_fastest_engine_that_passes_and_what_was_measur
         "vae_decoder": ["ort-cpu"],
         "vae_encoder": ["openvino-cpu"],
     }
-    measured = manifest.components["denoiser"].measured
-    assert measured is not None
+    assert report.manifest == manifest
+    assert [(one.code, one.component, one.target) for one in report.dropped] == [
+        ("disagrees", "vae_decoder", "openvino-cpu"),
+        ("failed", "vae_decoder", "openvino-cpu"),
+    ]
+    assert [one.code for one in report.dropped[0].shortfalls] == ["psnr", "worst"]
+    assert report.dropped[0].summary() == manifest.provenance["left_out.vae_decoder.openvino-cpu.float32"]
+    assert not report.unchecked
+    assert {*report.comparisons} == {*manifest.components}
+    assert {*report.to_json()} - {*manifest.to_json()} == {"precisions", "dropped", "skipped", "unchecked"}
+    measured = report.comparisons["denoiser"]
     assert [(one.target, one.reason) for one in measured.candidates] == [("openvino-cpu", ""), ("ort-cpu", "")]
     assert [one.seconds for one in measured.candidates] == pytest.approx([0.5, 0.9])
     assert all(one.worst is not None and one.worst <= 1e-4 for one in measured.candidates)
@@ -160,11 +172,11 @@ def test_each_component_keeps_its_fastest_engine_that_passes_and_what_was_measur
     taken, dropped = decoder.candidates
     assert (taken.target, taken.reason) == ("ort-cpu", "")
     assert (dropped.target, dropped.seconds) == ("openvino-cpu", None)
-    assert "computes what its probes say: PSNR" in dropped.reason
+    assert "agrees with its probes: PSNR" in dropped.reason
 
     shown = CliRunner().invoke(group, ["inspect", str(tmp_path / "auto")]).output
     assert "  openvino-cpu float32: 0.5 s, PSNR" in shown
-    assert "  openvino-cpu float32: dropped: No engine built of vae_decoder" in shown
+    assert "  openvino-cpu float32: dropped: No engine of vae_decoder" in shown
 
 
 def test_auto_stands_alone(tiny_export: Path, tmp_path: Path) -> None:

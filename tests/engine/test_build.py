@@ -9,8 +9,8 @@ import pytest
 
 from latentlink.bench.studies.faulty_bundles import copy_bundle
 from latentlink.engine.build import build_bundle
-from latentlink.engine.bundle import Bundle, Probes
-from latentlink.engine.sizes import Shapes, parse_range
+from latentlink.engine.bundle import Bundle, read_probes
+from latentlink.engine.sizes import PictureSizes, parse_range
 from latentlink.engine.targets import preflight
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.probing.verify import verify
@@ -51,16 +51,16 @@ def test_an_engine_that_does_not_agree_with_its_probes_is_not_put_in_the_bundle(
         model.graph.node.append(onnx.helper.make_node("Add", [f"{name}.half", f"{name}.half"], [name]))
 
     wrong = copy_bundle(tiny_export, tmp_path / "wrong", {"vae_encoder": twice})
-    with pytest.raises(BundleError, match=r"No engine built of vae_encoder for ort-cpu .* probes say: PSNR .* dB"):
+    with pytest.raises(BundleError, match=r"No engine of vae_encoder for ort-cpu agrees with its probes: PSNR .* dB"):
         build_bundle(wrong, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["wrong"]
 
 
 def test_engines_of_a_fixed_size_are_checked_at_that_size(tiny_export: Path, tmp_path: Path) -> None:
-    build_bundle(tiny_export, tmp_path / "fixed", shapes=Shapes(width=(24, 24, 24), height=(16, 16, 16)))
+    build_bundle(tiny_export, tmp_path / "fixed", sizes=PictureSizes(width=(24, 24, 24), height=(16, 16, 16)))
     bundle = Bundle.open(tmp_path / "fixed")
     decoder = bundle.manifest.components["vae_decoder"]
-    probes = Probes.load(bundle.file(bundle.manifest.probes["vae_decoder"]), decoder.inputs, decoder.outputs)
+    probes = read_probes(bundle.file(bundle.manifest.probes["vae_decoder"]), decoder.inputs, decoder.outputs)
     assert {probe.outputs[decoder.outputs[0].tensor].shape for probe in probes.probes} == {(1, 16, 24, 3)}
     assert [row.verdict for row in verify(bundle)] == ["passed"] * 4
 
@@ -79,7 +79,7 @@ def test_an_export_is_not_loaded_as_a_bundle(tiny_export: Path) -> None:
 
 def test_a_size_that_the_model_cannot_have_is_refused(tiny_export: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiples of 4"):
-        build_bundle(tiny_export, tmp_path / "out", shapes=Shapes(width=(18, 18, 18)))
+        build_bundle(tiny_export, tmp_path / "out", sizes=PictureSizes(width=(18, 18, 18)))
     assert [*tmp_path.iterdir()] == []
 
 

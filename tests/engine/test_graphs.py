@@ -9,12 +9,12 @@ import onnx_ir as ir
 import pytest
 
 from latentlink.bench.studies.faulty_bundles import copy_bundle
-from latentlink.engine.build import Told, build_bundle
-from latentlink.engine.builders import Options
-from latentlink.engine.bundle import Bundle, Probes, write_bundle
-from latentlink.engine.graphs import graphs_of, wide_graph
-from latentlink.engine.precision import Report, convert
-from latentlink.engine.sizes import Shapes
+from latentlink.engine.build import build_bundle
+from latentlink.engine.builders import BuildOptions
+from latentlink.engine.bundle import Bundle, read_probes, write_bundle
+from latentlink.engine.graphs import graphs_of, reference_graph
+from latentlink.engine.precision import convert
+from latentlink.engine.sizes import PictureSizes
 from latentlink.runtime.probing.verify import verify
 
 
@@ -37,10 +37,8 @@ def in_bfloat16(tiny_export: Path, tmp_path: Path) -> Path:
 
 
 def test_a_build_in_half_precision_passes_its_probes_and_says_what_stayed(tiny_export: Path, tmp_path: Path) -> None:
-    reports: dict[str, Report] = {}
-    manifest = build_bundle(
-        tiny_export, tmp_path / "half", options=Options(precision="fp16"), told=Told(on_precision=reports.__setitem__)
-    )
+    report = build_bundle(tiny_export, tmp_path / "half", options=BuildOptions(precision="fp16"))
+    manifest, reports = report.manifest, report.conversions
     precisions = {name: entry.engines[0].precision for name, entry in manifest.components.items()}
     assert precisions["denoiser"] == precisions["text_encoder"] == "float16"
     assert reports["denoiser"].kept
@@ -53,25 +51,25 @@ def test_a_build_in_half_precision_passes_its_probes_and_says_what_stayed(tiny_e
 
 def test_only_the_first_graph_is_converted_and_none_is_there_twice(tiny_export: Path, tmp_path: Path) -> None:
     source = Bundle.open(tiny_export)
-    (same,) = graphs_of(source, "denoiser", None, tmp_path / "same", lambda name, report: None)
+    (same,) = graphs_of(source, "denoiser", None, tmp_path / "same")
     assert not same.converted
-    (half,) = graphs_of(source, "denoiser", "bf16", tmp_path / "half", lambda name, report: None)
+    (half,) = graphs_of(source, "denoiser", "bf16", tmp_path / "half")
     assert (half.converted, half.precision, half.parity) == (True, "bfloat16", None)
-    (asked,) = graphs_of(source, "denoiser", "fp32", tmp_path / "asked", lambda name, report: None)
+    (asked,) = graphs_of(source, "denoiser", "fp32", tmp_path / "asked")
     assert asked == same
 
 
 def test_references_of_a_graph_in_bfloat16_are_made_by_the_same_graph_in_float32(
     in_bfloat16: Path, tiny_export: Path, tmp_path: Path
 ) -> None:
-    assert wide_graph(Bundle.open(in_bfloat16), "vae_decoder", tmp_path / "wide").precision == "float32"
-    shapes = Shapes(width=(24, 24, 24), height=(16, 16, 16))
+    assert reference_graph(Bundle.open(in_bfloat16), "vae_decoder", tmp_path / "wide").precision == "float32"
+    sizes = PictureSizes(width=(24, 24, 24), height=(16, 16, 16))
     made = {}
     for export in (in_bfloat16, tiny_export):
         bundle = tmp_path / f"{export.name}-bundle"
-        manifest = build_bundle(export, bundle, targets=("ort-cuda",), shapes=shapes)
+        manifest = build_bundle(export, bundle, targets=("ort-cuda",), sizes=sizes).manifest
         entry = manifest.components["vae_decoder"]
-        probes = Probes.load(bundle / manifest.probes["vae_decoder"], entry.inputs, entry.outputs)
+        probes = read_probes(bundle / manifest.probes["vae_decoder"], entry.inputs, entry.outputs)
         assert probes.reference == "onnx"
         made[export] = probes.probes[0].outputs[entry.outputs[0].tensor].astype(int)
     difference = abs(made[in_bfloat16] - made[tiny_export])

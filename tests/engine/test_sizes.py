@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from latentlink.engine.bundle import ComponentEntry, Manifest
-from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.sizes import PictureSizes, limits_of
 from latentlink.errors import UsageError
 
 
@@ -19,19 +19,19 @@ def free_inputs(entry: ComponentEntry) -> set[str]:
 def test_a_target_that_needs_them_gets_limits_of_every_dimension_that_is_read(
     small_manifest: Manifest, component: str
 ) -> None:
-    limits = limits_of(small_manifest, component, Shapes(), every=True)
+    limits = limits_of(small_manifest, component, PictureSizes(), every=True)
     assert free_inputs(small_manifest.components[component]) <= {*limits}
-    assert limits_of(small_manifest, component, Shapes(), every=False) == {}
+    assert limits_of(small_manifest, component, PictureSizes(), every=False) == {}
 
 
 def test_they_are_the_models_own_size_and_small_batches_where_nothing_is_said(small_manifest: Manifest) -> None:
-    limits = limits_of(small_manifest, "denoiser", Shapes(), every=True)
+    limits = limits_of(small_manifest, "denoiser", PictureSizes(), every=True)
     assert limits == {"B": (1, 1, 4), "N": (1, 2, 8), "S": (77, 77, 77), "h": (64, 64, 64), "w": (64, 64, 64)}
-    assert limits_of(small_manifest, "vae_decoder", Shapes(), every=True)["B"] == (1, 1, 1)
+    assert limits_of(small_manifest, "vae_decoder", PictureSizes(), every=True)["B"] == (1, 1, 1)
 
 
 def test_what_is_said_of_the_picture_comes_first(small_manifest: Manifest) -> None:
-    shapes = Shapes(width=(256, 512, 1024), height=(512, 512, 512), batch=(2, 2, 2))
+    shapes = PictureSizes(width=(256, 512, 1024), height=(512, 512, 512), batch=(2, 2, 2))
     limits = limits_of(small_manifest, "denoiser", shapes, every=True)
     assert limits["w"] == (32, 64, 128)
     assert limits["h"] == (64, 64, 64)
@@ -43,12 +43,12 @@ def test_prompts_that_are_read_in_pieces_may_be_longer(small_manifest: Manifest)
     assert encoder.tokenizer is not None
     chunked = replace(encoder, tokenizer=replace(encoder.tokenizer, overflow="chunk"))
     manifest = replace(small_manifest, components={**small_manifest.components, "text_encoder": chunked})
-    assert limits_of(manifest, "denoiser", Shapes(), every=True)["S"] == (77, 77, 308)
+    assert limits_of(manifest, "denoiser", PictureSizes(), every=True)["S"] == (77, 77, 308)
     without = {name: entry for name, entry in manifest.components.items() if name != "text_encoder"}
     alone = replace(manifest, components=without)
-    assert limits_of(alone, "denoiser", Shapes(), every=True)["S"] == (77, 77, 308)
+    assert limits_of(alone, "denoiser", PictureSizes(), every=True)["S"] == (77, 77, 308)
 
 
 def test_a_side_that_the_model_cannot_have_is_refused(small_manifest: Manifest) -> None:
     with pytest.raises(UsageError, match="500 is not a size for this model: expected multiples of 64"):
-        limits_of(small_manifest, "denoiser", Shapes(width=(500, 500, 500)), every=False)
+        limits_of(small_manifest, "denoiser", PictureSizes(width=(500, 500, 500)), every=False)

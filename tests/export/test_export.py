@@ -12,7 +12,7 @@ import pytest
 import latentlink
 from latentlink.engine.build import build_bundle
 from latentlink.engine.bundle import Bundle
-from latentlink.engine.sizes import Shapes
+from latentlink.engine.sizes import PictureSizes
 from latentlink.errors import CheckpointError, LinkError, UsageError
 from latentlink.export import exporter
 from latentlink.export.checkpoints import ExportOptions
@@ -55,7 +55,7 @@ def test_the_bundle_makes_the_latents_that_diffusers_makes(
 
 def test_a_fixed_size_is_built_into_the_engine_and_others_are_refused(tiny_export: Path, tmp_path: Path) -> None:
     build_bundle(
-        tiny_export, tmp_path / "fixed", shapes=Shapes(width=(16, 16, 16), height=(16, 16, 24), batch=(1, 1, 2))
+        tiny_export, tmp_path / "fixed", sizes=PictureSizes(width=(16, 16, 16), height=(16, 16, 24), batch=(1, 1, 2))
     )
     with latentlink.load(tmp_path / "fixed") as pipe:
         denoiser = next(engine for engine in pipe.engines if engine.component == "denoiser")

@@ -17,9 +17,9 @@ from latentlink.bench.gpu.checks import run_check
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.subject import Subject
 from latentlink.engine.builders import open_on_cpu
-from latentlink.engine.bundle import Bundle, EngineEntry, write_bundle
+from latentlink.engine.bundle import Bundle, EngineEntry, write_bundle, write_probes
 from latentlink.engine.graphs import Graph
-from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.sizes import PictureSizes, limits_of
 from latentlink.engine.targets import make_fingerprint
 from latentlink.engine.targets.ort_providers import CPU
 from latentlink.runtime import bundle_path
@@ -49,7 +49,7 @@ def build(out: Path, *, graphs: Callable[[str, Path], Path] = lambda component, 
     source = Bundle.open(bundle_path("demo"))
     components = {}
     for name, entry in source.manifest.components.items():
-        limits = limits_of(source.manifest, name, Shapes(), every=True)
+        limits = limits_of(source.manifest, name, PictureSizes(), every=True)
         path = f"engines/{name}/{TARGET}/model.plan"
         (out / path).parent.mkdir(parents=True)
         graph = graphs(name, source.file(entry.engines[0].path))
@@ -62,7 +62,7 @@ def build(out: Path, *, graphs: Callable[[str, Path], Path] = lambda component, 
         file = out / source.manifest.probes[name]
         file.parent.mkdir(exist_ok=True)
         with open_on_cpu(source.file(entry.engines[0].path), "ort-cpu") as run:
-            load_probes(source, name, entry).fitted(limits, entry.inputs, run, 1).save(file)
+            write_probes(file, load_probes(source, name, entry).fit(limits, entry.inputs, run, 1))
     shutil.copytree(source.root / "tokenizers", out / "tokenizers")
     write_bundle(out, replace(source.manifest, components=components, files={}))
     return out

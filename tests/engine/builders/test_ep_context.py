@@ -1,4 +1,4 @@
-"""EPContext models: what ONNX Runtime's providers are told, and what is made of the files that they write.
+"""EPContext models: what ONNX Runtime's providers get, and what is made of the files that they write.
 
 No provider of them compiles without a GPU; a stand-in writes what they write.
 """
@@ -14,9 +14,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from latentlink.engine.builders import Job, Options, Range
+from latentlink.engine.builders import BuildOptions, Job
 from latentlink.engine.builders import ep_context as ep_context_builder
 from latentlink.engine.builders.ep_context import build_engine, profile_options
+from latentlink.engine.bundle import SizeRange
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.engine.targets import TARGETS, machine
 from latentlink.errors import BuildError, PreflightError
@@ -25,7 +26,7 @@ from latentlink.spaces import LatentSpace
 
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 INPUTS = (LATENT.at("x"), coefficients_port(), tokens_port("clip", 77, "0" * 64))
-LIMITS: Mapping[str, Range] = {"B": (1, 2, 4), "h": (8, 16, 32), "w": (64, 64, 64), "N": (1, 1, 2)}
+LIMITS: Mapping[str, SizeRange] = {"B": (1, 2, 4), "h": (8, 16, 32), "w": (64, 64, 64), "N": (1, 1, 2)}
 COMPILED = ("ort-tensorrt", "ort-nv-rtx")
 
 
@@ -40,7 +41,7 @@ def job(folder: Path, target: str = "ort-tensorrt", **options: Any) -> Job:
         inputs=INPUTS,
         outputs=(LATENT,),
         limits=LIMITS,
-        options=Options(**options),
+        options=BuildOptions(**options),
     )
 
 
@@ -71,11 +72,14 @@ def context(inputs: tuple[Port, ...], outputs: tuple[Port, ...], engine: str) ->
 NAME = "TensorrtExecutionProvider_TRTKernel_graph_main_1_0_0_sm89"
 
 
-def whole(asked: Job) -> None:
+def whole(build_job: Job) -> None:
     """What a provider leaves that took all of a graph."""
-    onnx.save(model(asked.inputs, asked.outputs, context(asked.inputs, asked.outputs, f"{NAME}.engine")), asked.out)
-    (asked.out.parent / f"{NAME}.engine").write_bytes(b"engine")
-    (asked.out.parent / f"{NAME}.profile").write_bytes(b"profile")
+    onnx.save(
+        model(build_job.inputs, build_job.outputs, context(build_job.inputs, build_job.outputs, f"{NAME}.engine")),
+        build_job.out,
+    )
+    (build_job.out.parent / f"{NAME}.engine").write_bytes(b"engine")
+    (build_job.out.parent / f"{NAME}.profile").write_bytes(b"profile")
 
 
 @pytest.fixture
@@ -89,14 +93,14 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Job], None]
     """Puts something that writes files in the place of every provider; the options that it was given come back."""
 
     def put(write: Callable[[Job], None]) -> dict[str, str]:
-        given: dict[str, str] = {}
+        provider_options: dict[str, str] = {}
 
-        def compile_(asked: Job, extra: Mapping[str, str]) -> None:
-            given.update(extra)
-            write(asked)
+        def compile_(build_job: Job, extra: Mapping[str, str]) -> None:
+            provider_options.update(extra)
+            write(build_job)
 
         monkeypatch.setattr(ep_context_builder, "COMPILERS", dict.fromkeys(COMPILED, compile_))
-        return given
+        return provider_options
 
     return put
 
@@ -112,13 +116,13 @@ def test_sizes_are_told_of_every_input_with_free_dimensions(target: str, prefix:
 
 
 def test_nothing_is_told_where_all_sizes_are_fixed(tmp_path: Path) -> None:
-    asked = job(tmp_path / "out")
+    build_job = job(tmp_path / "out")
     fixed = Port.parse(LATENT.at("x").tensor, (1, 4, 8, 8))
-    assert profile_options(Job(**{**_fields(asked), "inputs": (fixed,)})) == {}
+    assert profile_options(Job(**{**_fields(build_job), "inputs": (fixed,)})) == {}
 
 
-def _fields(asked: Job) -> dict[str, Any]:
-    return {name: getattr(asked, name) for name in Job.__dataclass_fields__}
+def _fields(build_job: Job) -> dict[str, Any]:
+    return {name: getattr(build_job, name) for name in Job.__dataclass_fields__}
 
 
 @pytest.mark.parametrize("target", COMPILED)
@@ -141,17 +145,17 @@ def test_a_provider_that_is_not_installed_is_named(tmp_path: Path) -> None:
 def test_an_engine_gets_a_plain_name_and_nothing_else_stays(
     target: str, tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
 ) -> None:
-    given = compiler(whole)
-    asked = job(tmp_path / "out", target)
-    facts = build_engine(asked)
+    provider_options = compiler(whole)
+    build_job = job(tmp_path / "out", target)
+    facts = build_engine(build_job)
     assert facts["compute_capability"] == ("8.9",)
     assert facts["engines"] == 1
-    assert given == profile_options(asked)
-    assert {path.name: path.read_bytes()[:6] for path in asked.out.parent.iterdir() if path != asked.out} == {
+    assert provider_options == profile_options(build_job)
+    assert {path.name: path.read_bytes()[:6] for path in build_job.out.parent.iterdir() if path != build_job.out} == {
         "model.engine": b"engine"
     }
-    assert external_locations(asked.out) == {b"model.engine"}
-    (node,) = onnx.load(asked.out).graph.node
+    assert external_locations(build_job.out) == {b"model.engine"}
+    (node,) = onnx.load(build_job.out).graph.node
     assert "onnx_model_filename" not in {attribute.name for attribute in node.attribute}
 
 
@@ -161,15 +165,18 @@ def test_a_graph_that_is_taken_in_part_is_refused(
 ) -> None:
     between = LATENT.at("noise")
 
-    def with_a_node_of_its_own(asked: Job) -> None:
-        whole(asked)
-        first = context(asked.inputs, (between,), f"{NAME}.engine")
+    def with_a_node_of_its_own(build_job: Job) -> None:
+        whole(build_job)
+        first = context(build_job.inputs, (between,), f"{NAME}.engine")
         rest = helper.make_node("NonZero", [between.tensor], [LATENT.tensor])
-        onnx.save(model(asked.inputs, asked.outputs, first, rest), asked.out)
+        onnx.save(model(build_job.inputs, build_job.outputs, first, rest), build_job.out)
 
-    def only_a_part(asked: Job) -> None:
-        whole(asked)
-        onnx.save(model((between,), asked.outputs, context((between,), asked.outputs, f"{NAME}.engine")), asked.out)
+    def only_a_part(build_job: Job) -> None:
+        whole(build_job)
+        onnx.save(
+            model((between,), build_job.outputs, context((between,), build_job.outputs, f"{NAME}.engine")),
+            build_job.out,
+        )
 
     for write, named in ((with_a_node_of_its_own, "NonZero"), (only_a_part, "another part")):
         compiler(write)
@@ -181,20 +188,20 @@ def test_a_graph_that_is_taken_in_part_is_refused(
 def test_a_compilation_that_fails_is_told_as_such(
     tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
 ) -> None:
-    def fails(asked: Job) -> None:
+    def fails(build_job: Job) -> None:
         raise RuntimeError("TensorRT EP failed\nto create engine")
 
-    def without_engine(asked: Job) -> None:
-        whole(asked)
-        (asked.out.parent / f"{NAME}.engine").unlink()
+    def without_engine(build_job: Job) -> None:
+        whole(build_job)
+        (build_job.out.parent / f"{NAME}.engine").unlink()
 
-    for write, told in (
+    for write, message in (
         (fails, "TensorRT EP failed to create engine"),
-        (lambda asked: None, "it wrote no model"),
+        (lambda build_job: None, "it wrote no model"),
         (without_engine, "an engine that is not there"),
     ):
         compiler(write)
-        with pytest.raises(BuildError, match=told):
+        with pytest.raises(BuildError, match=message):
             build_engine(job(tmp_path / "out"))
 
 
@@ -204,41 +211,43 @@ def test_what_was_measured_is_kept_for_the_next_build(
 ) -> None:
     cache = tmp_path / "kept" / "cache"
 
-    def measures(asked: Job) -> None:
-        file = Path(given["trt_timing_cache_path"]) / "TensorrtExecutionProvider_cache_sm89.timing"
+    def measures(build_job: Job) -> None:
+        file = Path(provider_options["trt_timing_cache_path"]) / "TensorrtExecutionProvider_cache_sm89.timing"
         file.write_bytes((file.read_bytes() if file.is_file() else b"") + b"measured")
-        whole(asked)
+        whole(build_job)
 
-    given = compiler(measures)
+    provider_options = compiler(measures)
     for number in (1, 2):
-        asked = job(tmp_path / f"out{number}", timing_cache=cache)
-        build_engine(asked)
-        assert given["trt_timing_cache_enable"] == "1"
+        build_job = job(tmp_path / f"out{number}", timing_cache=cache)
+        build_engine(build_job)
+        assert provider_options["trt_timing_cache_enable"] == "1"
         assert cache.read_bytes() == b"measured" * number
-        assert {path.name for path in asked.out.parent.iterdir()} == {"model.onnx", "model.engine"}
+        assert {path.name for path in build_job.out.parent.iterdir()} == {"model.onnx", "model.engine"}
 
 
 def test_each_provider_is_told_to_keep_the_engine_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = job(tmp_path / "out")
-    told: dict[str, Any] = {}
-    monkeypatch.setattr(ep_context_builder, "open_inference", lambda *given: told.update(opened=given))
-    monkeypatch.setattr(ep_context_builder, "attach", lambda *given: told.update(attached=given))
+    build_job = job(tmp_path / "out")
+    calls: dict[str, Any] = {}
+    monkeypatch.setattr(
+        ep_context_builder, "open_inference", lambda *provider_options: calls.update(opened=provider_options)
+    )
+    monkeypatch.setattr(ep_context_builder, "attach", lambda *provider_options: calls.update(attached=provider_options))
 
     class Compiler:
         def __init__(self, options: Any, source: Path, **more: Any) -> None:
-            told.update(source=source, **more)
+            calls.update(source=source, **more)
 
         def compile_to_file(self, path: str) -> None:
-            told.update(path=path)
+            calls.update(path=path)
 
     monkeypatch.setattr(ort, "ModelCompiler", Compiler)
-    ep_context_builder._by_opening(asked, {"trt_profile_min_shapes": "x:1"})
-    source, _, target, options = told["opened"]
-    assert (source, target) == (asked.source, "ort-tensorrt")
-    assert options["trt_ep_context_file_path"] == str(asked.out)
+    ep_context_builder._by_opening(build_job, {"trt_profile_min_shapes": "x:1"})
+    source, _, target, options = calls["opened"]
+    assert (source, target) == (build_job.source, "ort-tensorrt")
+    assert options["trt_ep_context_file_path"] == str(build_job.out)
     assert options["trt_ep_context_embed_mode"] == "0"
     assert options["trt_profile_min_shapes"] == "x:1"
-    ep_context_builder._by_compiler(asked, {"nv_profile_min_shapes": "x:1"})
-    assert told["attached"][2] == {"nv_profile_min_shapes": "x:1"}
-    assert (told["source"], told["path"]) == (asked.source, str(asked.out))
-    assert told["embed_compiled_data_into_model"] is False
+    ep_context_builder._by_compiler(build_job, {"nv_profile_min_shapes": "x:1"})
+    assert calls["attached"][2] == {"nv_profile_min_shapes": "x:1"}
+    assert (calls["source"], calls["path"]) == (build_job.source, str(build_job.out))
+    assert calls["embed_compiled_data_into_model"] is False

@@ -13,12 +13,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from latentlink.engine.build import Told, build_bundle
-from latentlink.engine.builders import Job, Options, Range
+from latentlink.engine.build import build_bundle
+from latentlink.engine.builders import BuildOptions, Job
 from latentlink.engine.builders import tensorrt as tensorrt_builder
 from latentlink.engine.builders.tensorrt import build_engine
-from latentlink.engine.bundle import Bundle, Probes
-from latentlink.engine.sizes import Shapes
+from latentlink.engine.bundle import Bundle, SizeRange, read_probes
+from latentlink.engine.component_build import BuildEvents
+from latentlink.engine.sizes import PictureSizes
 from latentlink.engine.targets import machine
 from latentlink.errors import BuildError, PreflightError
 from latentlink.ports import Port, latent_port
@@ -30,7 +31,7 @@ tensorrt_rtx = pytest.importorskip("tensorrt_rtx_bindings")
 ROOT = Path(__file__).parents[2]
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 X = LATENT.at("x")
-LIMITS: Mapping[str, Range] = {"B": (1, 1, 2), "h": (8, 8, 16), "w": (8, 8, 8)}
+LIMITS: Mapping[str, SizeRange] = {"B": (1, 1, 2), "h": (8, 8, 16), "w": (8, 8, 8)}
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object)
     )
     source = folder / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), source)
-    asked = Job(
+    build_job = Job(
         target="tensorrt-rtx",
         component="denoiser",
         precision="float32",
@@ -59,7 +60,7 @@ def job(folder: Path, *, operator: str = "Neg", reads: Port = X, **more: object)
         outputs=(LATENT,),
         limits=LIMITS,
     )
-    return replace(asked, **more)  # type: ignore[arg-type]
+    return replace(build_job, **more)  # type: ignore[arg-type]
 
 
 def test_a_plan_is_written_with_what_it_depends_on(tmp_path: Path) -> None:
@@ -75,9 +76,9 @@ def test_float32_is_not_rounded_to_the_ten_bits_of_tf32(tmp_path: Path, monkeypa
     flags: list[bool] = []
     cache = tensorrt_builder._timing_cache
 
-    def spied(config: Any, asked: Job) -> Any:
+    def spied(config: Any, build_job: Job) -> Any:
         flags.append(config.get_flag(tensorrt_rtx.BuilderFlag.TF32))
-        return cache(config, asked)
+        return cache(config, build_job)
 
     monkeypatch.setattr(tensorrt_builder, "_timing_cache", spied)
     build_engine(job(tmp_path))
@@ -93,7 +94,7 @@ from tests.engine.builders.test_tensorrt import job
 folder, how = Path(sys.argv[1]), sys.argv[2]
 shares = []
 
-def told(phase, share):
+def on_phase(phase, share):
     if phase.startswith("Building engine"):
         shares.append(share)
         if how == "error":
@@ -103,7 +104,7 @@ def told(phase, share):
 
 handler = signal.getsignal(signal.SIGINT)
 try:
-    build_engine(job(folder, on_phase=told))
+    build_engine(job(folder, on_phase=on_phase))
 except KeyboardInterrupt:
     assert how == "ctrl-c"
 except ZeroDivisionError:
@@ -127,7 +128,7 @@ def test_ctrl_c_stops_the_build_and_so_does_an_error_of_whoever_shows_progress(t
 
 def test_one_kind_of_gpu_can_be_named(tmp_path: Path) -> None:
     facts = build_engine(
-        job(tmp_path, options=Options(compute_capabilities=("7.5",), refit=True, weight_streaming=True))
+        job(tmp_path, options=BuildOptions(compute_capabilities=("7.5",), refit=True, weight_streaming=True))
     )
     assert facts["compute_capability"] == ("7.5",)
     assert (facts["refit"], facts["weight_streaming"]) == (True, True)
@@ -155,7 +156,7 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_measured_is_kept_for_the_next_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = machine.Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
     monkeypatch.setattr(machine, "_cuda", lambda: ((13, 1), (gpu,)))
-    options = Options(timing_cache=tmp_path / "folder" / "cache")
+    options = BuildOptions(timing_cache=tmp_path / "folder" / "cache")
     for _ in range(2):
         facts = build_engine(job(tmp_path, target="tensorrt", options=options))
         assert facts["compute_capability"] == ("8.9",)
@@ -178,17 +179,19 @@ def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where
     tiny_export: Path, tmp_path: Path
 ) -> None:
     titles: list[str] = []
-    manifest = build_bundle(
+    report = build_bundle(
         tiny_export,
         tmp_path / "both",
         targets=("ort-cpu", "tensorrt-rtx"),
-        shapes=Shapes(width=(24, 24, 24), batch=(1, 1, 2)),
-        told=Told(on_engine=lambda number, count, title: titles.append(f"{number + 1}/{count} {title}")),
+        sizes=PictureSizes(width=(24, 24, 24), batch=(1, 1, 2)),
+        events=BuildEvents(on_engine=lambda number, count, title: titles.append(f"{number + 1}/{count} {title}")),
     )
     assert titles[0].startswith("1/8 ")
     assert titles[-1].startswith("8/8 ")
     bundle = Bundle.open(tmp_path / "both")
-    assert bundle.manifest == manifest
+    assert bundle.manifest == report.manifest
+    unchecked = {(one.component, one.target, one.finding.code) for one in report.unchecked}
+    assert unchecked == {(name, "tensorrt-rtx", "no-device") for name in bundle.manifest.components}
     for name, entry in bundle.manifest.components.items():
         rtx, cpu = entry.engines
         assert (rtx.target, cpu.target) == ("tensorrt-rtx", "ort-cpu")
@@ -197,7 +200,7 @@ def test_a_bundle_for_a_gpu_is_built_without_one_and_falls_to_the_cpu_only_where
         read = {dim for port in entry.inputs for dim in port.shape if isinstance(dim, str)}
         assert read <= {*rtx.limits}
         assert not {*cpu.limits} - {"B", "N", "W", "w"}
-        probes = Probes.load(bundle.file(bundle.manifest.probes[name]), entry.inputs, entry.outputs)
+        probes = read_probes(bundle.file(bundle.manifest.probes[name]), entry.inputs, entry.outputs)
         assert all(probes.within(engine.limits, entry.inputs) for engine in (rtx, cpu))
     with load(tmp_path / "both") as pipe:
         assert {one.target for one in pipe.decisions} == {"ort-cpu"}

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latentlink.engine.bundle import EngineEntry, Manifest, Measured, Sampling
-from latentlink.engine.bundle.manifest import Candidate
+from latentlink.engine.bundle import ComparedEngine, EngineComparison, EngineEntry, Manifest, Sampling
+from latentlink.engine.bundle.engine_entry import FILE_FORMATS
+from latentlink.engine.targets import TARGETS
 from latentlink.errors import BundleError
 from latentlink.ports import condition_port
 
@@ -60,7 +61,7 @@ def test_what_was_measured_of_a_components_engines_is_read_back(whole_manifest: 
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         (lambda m: m.update(candidates=[]), r"measured\.candidates: received an empty list"),
         (lambda m: m["candidates"][0].update(seconds=-1), r"measured\.candidates\[0\]\.seconds: received -1"),
@@ -74,11 +75,11 @@ def test_what_was_measured_of_a_components_engines_is_read_back(whole_manifest: 
     ],
 )
 def test_measurements_that_break_a_rule_are_refused(
-    whole_manifest: Manifest, edit: Callable[[dict[str, Any]], object], told: str
+    whole_manifest: Manifest, edit: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     record = json.loads(_measured(whole_manifest).to_bytes())
     edit(record["components"]["denoiser"]["measured"])
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(BundleError, match=message):
         Manifest.from_json(record)
 
 
@@ -90,12 +91,12 @@ def test_an_openvino_engine_is_in_openvinos_own_format(whole_manifest: Manifest)
 
 def _measured(manifest: Manifest) -> Manifest:
     """The manifest with what was measured of its denoiser's engines."""
-    measured = Measured(
+    measured = EngineComparison(
         on="a processor, 2 processors",
         sizes={"h": 64, "B": 1},
         candidates=(
-            Candidate(target="ort-cpu", precision="float32", seconds=4.3, psnr=119.5, worst=4.7e-6),
-            Candidate(target="openvino-cpu", precision="float32", reason="PSNR 12 dB, expected at least 55"),
+            ComparedEngine(target="ort-cpu", precision="float32", seconds=4.3, psnr=119.5, worst=4.7e-6),
+            ComparedEngine(target="openvino-cpu", precision="float32", reason="PSNR 12 dB, expected at least 55"),
         ),
     )
     denoiser = replace(manifest.components["denoiser"], measured=measured)
@@ -339,7 +340,7 @@ def test_a_manifest_is_refused_with_the_key_named_when_it_has(broken: str, recor
     assert len(caught.value.message) < 1000
 
 
-def told(small: Manifest, conditions: dict[str, Any]) -> Manifest:
+def with_conditions(small: Manifest, conditions: dict[str, Any]) -> Manifest:
     """The manifest of a denoiser with a condition of two numbers, and defaults for these conditions."""
     denoiser = small.components["denoiser"]
     sized = replace(denoiser, inputs=(*denoiser.inputs, condition_port("size", 2)))
@@ -351,7 +352,9 @@ def told(small: Manifest, conditions: dict[str, Any]) -> Manifest:
 
 
 def test_conditions_are_those_of_the_ports(small_manifest: Manifest) -> None:
-    assert told(small_manifest, {"size": ((1.0, 2.0), None)}).sampling.conditions == {"size": ((1.0, 2.0), None)}
+    assert with_conditions(small_manifest, {"size": ((1.0, 2.0), None)}).sampling.conditions == {
+        "size": ((1.0, 2.0), None)
+    }
 
 
 @pytest.mark.parametrize(
@@ -361,7 +364,7 @@ def test_conditions_other_than_those_of_the_ports_are_refused(
     small_manifest: Manifest, conditions: dict[str, Any]
 ) -> None:
     with pytest.raises(BundleError, match=r"sampling\.conditions: received .*, expected .*size \[2\]"):
-        told(small_manifest, conditions)
+        with_conditions(small_manifest, conditions)
 
 
 UNSAFE = (
@@ -398,3 +401,10 @@ def test_an_edited_record_keeps_its_place_but_loses_its_digest(record: dict[str,
     before = Manifest.from_json(record).spaces[0].digest
     record["spaces"][0]["scaling"] = 0.13025
     assert Manifest.from_json(record).spaces[0].digest != before
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_format_that_a_target_of_the_table_reads_is_the_one_that_a_manifest_asks_for(target: str) -> None:
+    suffixes = [suffix for names, (suffix, _) in FILE_FORMATS.items() if names.fullmatch(target)]
+    assert all(TARGETS[target].file.endswith(suffix) for suffix in suffixes)
+    assert bool(suffixes) == (not TARGETS[target].file.endswith(".plan"))

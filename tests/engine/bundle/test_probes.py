@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from latentlink.engine.bundle import Arrays, Probe, Probes
-from latentlink.engine.bundle.probes import METADATA, SAMPLE
-from latentlink.engine.quality.agreement import agreement
+from latentlink.engine.bundle import Arrays, Probe, Probes, read_probes, write_probes
+from latentlink.engine.bundle.probe_file import METADATA
+from latentlink.engine.bundle.probes import SAMPLE
+from latentlink.engine.quality import measure_agreement
 from latentlink.errors import BundleError
 from latentlink.ports import guidance_port, image_port, latent_port
 from latentlink.spaces import KNOWN_SPACES
@@ -36,7 +37,7 @@ def probe(name: str, side: int = 4) -> Probe:
         LATENT.tensor: RNG.standard_normal((1, 4, side, side), np.float32),
         GUIDANCE.tensor: np.full(1, 5.0, np.float32),
     }
-    return Probe.sampled(name=name, inputs=inputs, outputs=paint(inputs))
+    return Probe.from_outputs(name=name, inputs=inputs, outputs=paint(inputs))
 
 
 @pytest.fixture
@@ -45,14 +46,14 @@ def probes() -> Probes:
 
 
 def test_what_is_written_is_read_back_and_large_outputs_are_sampled(probes: Probes, tmp_path: Path) -> None:
-    probes.save(tmp_path / "p.safetensors")
-    again = Probes.load(tmp_path / "p.safetensors", *PORTS)
+    write_probes(tmp_path / "p.safetensors", probes)
+    again = read_probes(tmp_path / "p.safetensors", *PORTS)
     assert again.reference == probes.reference
     assert [p.name for p in again.probes] == ["a", "b", "large"]
     assert again.probes[2].strides[IMAGE.tensor] > 1
     assert again.probes[2].outputs[IMAGE.tensor].size <= SAMPLE
     found = again.check(paint, "float32")
-    assert found.passed
+    assert found.sufficient
     assert (found.worst, found.psnr) == (0, math.inf)
 
 
@@ -60,13 +61,13 @@ def test_a_sample_of_an_output_holds_every_channel_of_it() -> None:
     picture = RNG.integers(0, 256, (1, 512, 512, 3), np.uint8)
     text = RNG.standard_normal((2, 77, 768), np.float32)
     for array in (picture, text):
-        probe = Probe.sampled(name="a", inputs={}, outputs={"x": array})
+        probe = Probe.from_outputs(name="a", inputs={}, outputs={"x": array})
         channel = np.indices(array.shape)[-1].ravel()[:: probe.strides["x"]]
         assert len(np.unique(channel)) == array.shape[-1]
 
 
 def test_an_input_that_all_probes_share_is_written_once(probes: Probes, tmp_path: Path) -> None:
-    probes.save(tmp_path / "p.safetensors")
+    write_probes(tmp_path / "p.safetensors", probes)
     names = [name for name in load_file(tmp_path / "p.safetensors") if name.endswith(GUIDANCE.tensor)]
     assert names == [f"all/{GUIDANCE.tensor}"]
 
@@ -87,8 +88,8 @@ def test_what_is_not_finite_never_passes(value: float) -> None:
     reference = np.ones((2, 3), np.float32)
     output = reference.copy()
     output[0, 0] = value
-    found = agreement([(output, reference)], "bfloat16")
-    assert not found.passed
+    found = measure_agreement([(output, reference)], "bfloat16")
+    assert not found.sufficient
 
 
 def test_a_picture_may_differ_by_one_level_in_a_few_pixels_and_no_more() -> None:
@@ -96,27 +97,27 @@ def test_a_picture_may_differ_by_one_level_in_a_few_pixels_and_no_more() -> None
     one, two = reference.copy(), reference.copy()
     one[0, 0, 0, 0] += 1
     two[0, 0, 0, 0] = int(reference[0, 0, 0, 0]) + 2 if reference[0, 0, 0, 0] < 254 else reference[0, 0, 0, 0] - 2
-    assert agreement([(one, reference)], "float32").passed
-    assert not agreement([(two, reference)], "float32").passed
-    assert not agreement([(reference + (reference < 255), reference)], "float32").passed  # all of them
+    assert measure_agreement([(one, reference)], "float32").sufficient
+    assert not measure_agreement([(two, reference)], "float32").sufficient
+    assert not measure_agreement([(reference + (reference < 255), reference)], "float32").sufficient  # all of them
 
 
 def test_sizes_that_an_engine_has_are_kept_and_others_are_made_by_the_graph_it_was_built_from(probes: Probes) -> None:
-    small = probes.fitted({"h": (1, 2, 8), "w": (1, 2, 8)}, PORTS[0], paint, 2)
+    small = probes.fit({"h": (1, 2, 8), "w": (1, 2, 8)}, PORTS[0], paint, 2)
     assert [p.name for p in small.probes] == ["a", "b"]
-    fixed = probes.fitted({"h": (6, 6, 6), "w": (9, 9, 9), "B": (2, 2, 2)}, PORTS[0], paint, 2)
+    fixed = probes.fit({"h": (6, 6, 6), "w": (9, 9, 9), "B": (2, 2, 2)}, PORTS[0], paint, 2)
     assert fixed.reference == "onnx"
     assert [p.inputs[LATENT.tensor].shape for p in fixed.probes] == [(2, 4, 6, 9)] * 2
     assert fixed.probes[0].inputs[GUIDANCE.tensor].shape == (2,)
-    least = probes.fitted({"h": (6, 6, 6), "w": (9, 9, 9), "B": (1, 2, 4)}, PORTS[0], paint, 1)
+    least = probes.fit({"h": (6, 6, 6), "w": (9, 9, 9), "B": (1, 2, 4)}, PORTS[0], paint, 1)
     assert [p.inputs[LATENT.tensor].shape for p in least.probes] == [(1, 4, 6, 9)]
-    assert fixed.check(paint, "float32").passed
+    assert fixed.check(paint, "float32").sufficient
 
 
 def test_an_engine_is_shown_probes_of_its_sizes_and_made_ones_only_where_there_are_no_others(probes: Probes) -> None:
     limits = {"h": (6, 6, 6), "w": (9, 9, 9), "B": (2, 2, 2)}
     assert probes.within(limits, PORTS[0]) is None
-    made = probes.fitted(limits, PORTS[0], paint, 2)
+    made = probes.fit(limits, PORTS[0], paint, 2)
     both = replace(probes, probes=(*probes.probes, *made.probes))
     found, free = both.within(limits, PORTS[0]), both.within({}, PORTS[0])
     assert found is not None
@@ -156,15 +157,15 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, NDArray[Any]], str]] = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_file_is_refused(what: str, tmp_path: Path) -> None:
     record, tensors, message = BROKEN[what]
-    Probes.load(rewritten(tmp_path / "good", HEAD, GOOD), *PORTS)
+    read_probes(rewritten(tmp_path / "good", HEAD, GOOD), *PORTS)
     with pytest.raises(BundleError, match=message):
-        Probes.load(rewritten(tmp_path / "bad", record, tensors), *PORTS)
+        read_probes(rewritten(tmp_path / "bad", record, tensors), *PORTS)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(b"\x80\x04pickle")
     with pytest.raises(BundleError, match="no safetensors file of probes"):
-        Probes.load(tmp_path / "p", *PORTS)
+        read_probes(tmp_path / "p", *PORTS)
 
 
 def test_probes_that_onnx_runtime_made_are_held_to_what_its_own_float32_is_worth() -> None:
@@ -173,8 +174,8 @@ def test_probes_that_onnx_runtime_made_are_held_to_what_its_own_float32_is_worth
     def passes(*names: str, off: float) -> bool:
         moved = latent.copy()
         moved.flat[0] += off * np.abs(latent).max()
-        made = tuple(Probe.sampled(name=name, inputs={}, outputs={"x": latent}) for name in names)
-        return Probes(reference="onnx", probes=made).check(lambda inputs: {"x": moved}, "float32").passed
+        made = tuple(Probe.from_outputs(name=name, inputs={}, outputs={"x": latent}) for name in names)
+        return Probes(reference="onnx", probes=made).check(lambda inputs: {"x": moved}, "float32").sufficient
 
     assert passes("a-fitted", off=5e-4)
     assert not passes("a-fitted", off=2e-3)

@@ -54,14 +54,14 @@ def read() -> Read:
 def compute(tmp_path: Path) -> Compute:
     """Saves a model, checks it, types included, and runs it on arrays for its inputs."""
 
-    def run(model: ir.Model, *given: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(model: ir.Model, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.onnx"
         ir.save(model, path, external_data=f"{path.name}.data")
         onnx.checker.check_model(path, full_check=True)
         options = ort.SessionOptions()
         options.log_severity_level = 3
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        feeds = {value.name: array for value, array in zip(session.get_inputs(), given, strict=True)}
+        feeds = {value.name: array for value, array in zip(session.get_inputs(), inputs, strict=True)}
         return list(session.run(None, feeds))
 
     return run
@@ -131,11 +131,11 @@ def step_inputs(step: Path) -> list[NDArray[np.float32]]:
     """Arrays for the step's inputs, of the sizes that it was traced with; the timesteps are large."""
     random = np.random.default_rng(0)
     sizes = {"B": 2, "N": 4, "S": 5, "h": 8, "w": 6}
-    given = []
+    arrays = []
     for value in ir.load(step).graph.inputs:
         shape = [sizes[str(dim)] if not isinstance(dim, int) else dim for dim in value.shape or ()]
         array = random.standard_normal(shape).astype(np.float32)
         if str(value.name).startswith("coefficients"):
             array[:, 0] = 999, 501
-        given.append(array)
-    return given
+        arrays.append(array)
+    return arrays

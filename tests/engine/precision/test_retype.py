@@ -20,7 +20,7 @@ FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 def narrowed(model: ir.Model, *kept: str) -> ir.Model:
     """The model in float16, but for the nodes that make these values."""
     widen(model)
-    retype(model, HALF, kept=[node for node in model.graph if node.outputs[0].name in kept])
+    retype(model, HALF, float32_nodes=[node for node in model.graph if node.outputs[0].name in kept])
     return model
 
 

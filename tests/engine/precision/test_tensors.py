@@ -8,25 +8,25 @@ import numpy as np
 import onnx_ir as ir
 
 from latentlink.engine.precision import convert
-from latentlink.engine.precision.tensors import converted
+from latentlink.engine.precision.tensors import convert_tensor
 
 HALF, BRAIN = ir.DataType.FLOAT16, ir.DataType.BFLOAT16
 
 
 def test_numbers_are_rounded_to_nearest_and_none_is_infinite() -> None:
-    given = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1e6, -1e6, np.inf, 1e-9], np.float32)
-    found = converted(ir.tensor(given), HALF).numpy()
+    numbers = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1e6, -1e6, np.inf, 1e-9], np.float32)
+    found = convert_tensor(ir.tensor(numbers), HALF).numpy()
     np.testing.assert_array_equal(found, np.array([1, 1 + 2**-9, 65504, -65504, 65504, 0], np.float16))
 
 
 def test_the_lowest_float32_is_the_lowest_bfloat16() -> None:
-    found = converted(ir.tensor(np.array([np.finfo(np.float32).min])), BRAIN).numpy()
+    found = convert_tensor(ir.tensor(np.array([np.finfo(np.float32).min])), BRAIN).numpy()
     assert float(found[0]) == float(BRAIN.min)
 
 
 def test_there_and_back_is_the_original_itself() -> None:
     tensor = ir.tensor(np.array([1 / 3], np.float32))
-    assert converted(converted(tensor, HALF), ir.DataType.FLOAT) is tensor
+    assert convert_tensor(convert_tensor(tensor, HALF), ir.DataType.FLOAT) is tensor
 
 
 def test_saving_a_converted_model_holds_one_tensor_at_a_time(tmp_path: Path) -> None:

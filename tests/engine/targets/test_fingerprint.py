@@ -30,9 +30,9 @@ MACHINE = Machine(os="linux", architecture="x86_64", driver=(13, 1), gpus=(ADA,)
 Change = Callable[[Machine], Machine]
 
 
-def entry(target: str, **given: str | tuple[str, ...]) -> EngineEntry:
+def entry(target: str, **more: str | tuple[str, ...]) -> EngineEntry:
     """An engine that was built on `MACHINE`."""
-    facts: dict[str, Fact] = {"source": "1", **given}
+    facts: dict[str, Fact] = {"source": "1", **more}
     if TARGETS[target].gpu:
         facts = dict[str, Fact](compute_capability=("8.0-12.x",), cuda="13.0") | facts
     made = make_fingerprint(target=target, facts=facts, machine=MACHINE)
@@ -115,15 +115,15 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("target", "change", "code", "told"), REFUSALS)
+@pytest.mark.parametrize(("target", "change", "code", "message"), REFUSALS)
 def test_every_difference_that_matters_is_told_with_its_remedy(
-    target: str, change: Change, code: str, told: str
+    target: str, change: Change, code: str, message: str
 ) -> None:
     finding = preflight(entry(target), change(MACHINE))
     assert (finding.code if finding else "") == code
     if finding is not None:
         assert finding.remedy
-        assert re.search(told, str(finding)), str(finding)
+        assert re.search(message, str(finding)), str(finding)
 
 
 def test_a_bfloat16_engine_for_the_processor_needs_one_that_computes_in_it() -> None:
@@ -141,8 +141,8 @@ def test_a_bfloat16_engine_for_the_processor_needs_one_that_computes_in_it() -> 
 def test_the_instructions_of_this_processor_are_read_from_what_linux_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "processor : 0\nmodel name : One: two\nflags : fpu avx512_bf16 avx2\n\nprocessor : 1\nflags : fpu\n"
-    (tmp_path / "cpuinfo").write_text(told)
+    cpuinfo = "processor : 0\nmodel name : One: two\nflags : fpu avx512_bf16 avx2\n\nprocessor : 1\nflags : fpu\n"
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
     read = machine._processor.__wrapped__
     assert read() == ("One: two", frozenset({"avx512_bf16"}))

@@ -22,15 +22,15 @@ def test_what_was_read_is_not_held_and_can_be_read_again(tmp_path: Path) -> None
     file.write_bytes(np.arange(SIZE // 4, dtype=np.uint32).tobytes())
     weights = MappedWeights(file)
     before = resident()
-    with weights.passing():
+    with weights.releasing():
         total = int(weights.bytes.view(np.uint32).sum(dtype=np.uint64))
     assert resident() - before < SIZE // 4
     assert int(weights.bytes.view(np.uint32).sum(dtype=np.uint64)) == total == (SIZE // 4) * (SIZE // 4 - 1) // 2
     assert resident() - before > SIZE // 2
-    weights.leave()
+    weights.release()
     assert resident() - before < SIZE // 4
 
 
 def test_a_file_of_no_weights_is_one_that_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "model.bin").touch()
-    MappedWeights(tmp_path / "model.bin").leave()
+    MappedWeights(tmp_path / "model.bin").release()

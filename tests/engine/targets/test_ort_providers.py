@@ -35,10 +35,10 @@ class Session:
     """A session whose providers are `answer`, whatever was asked."""
 
     answer: tuple[str, ...] = ()
-    asked: dict[str, Any]
+    arguments: dict[str, Any]
 
     def __init__(self, source: Any, options: Any, **arguments: Any) -> None:
-        type(self).asked = arguments
+        type(self).arguments = arguments
 
     def get_providers(self) -> list[str]:
         return list(self.answer)
@@ -87,14 +87,14 @@ def test_a_session_that_fell_back_to_the_cpu_is_refused(session: type[Session], 
     session.answer = (CPU,)
     with pytest.raises(PreflightError, match=f"needs {CUDA}, which cannot be used here: .*cuda"):
         open_inference(tmp_path / "model.onnx", ort.SessionOptions(), "ort-cuda")
-    assert session.asked["enable_fallback"] == 0
+    assert session.arguments["enable_fallback"] == 0
 
 
 @pytest.mark.usefixtures("gpu", "in_cuda_package")
 def test_a_provider_gets_its_options_and_the_cpu_what_it_does_not_take(session: type[Session], tmp_path: Path) -> None:
     session.answer = (CUDA, CPU)
     open_inference(tmp_path / "model.onnx", ort.SessionOptions(), "ort-cuda", {"device_id": "1"})
-    assert session.asked["providers"] == [(CUDA, {**PROVIDERS["ort-cuda"].options, "device_id": "1"}), (CPU, {})]
+    assert session.arguments["providers"] == [(CUDA, {**PROVIDERS["ort-cuda"].options, "device_id": "1"}), (CPU, {})]
 
 
 @pytest.mark.usefixtures("gpu")
@@ -148,7 +148,7 @@ def test_a_plug_in_that_is_registered_already_takes_its_first_device(
     options = Options()
     open_inference(tmp_path / "model.onnx", options, "ort-nv-rtx", {"nv_dump_subgraphs": "0"})
     assert options.added == ([found[1]], {"nv_dump_subgraphs": "0"})
-    assert session.asked["providers"] is None
+    assert session.arguments["providers"] is None
 
 
 def test_nodes_are_counted_by_provider() -> None:

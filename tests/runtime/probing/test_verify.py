@@ -21,7 +21,7 @@ from latentlink.bench.studies.faulty_bundles import (
     noisy_weights,
     permuted_input,
 )
-from latentlink.engine.bundle import Bundle, Manifest, Probes
+from latentlink.engine.bundle import Bundle, Manifest, read_probes
 from latentlink.errors import BundleError, LinkError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.probing.verify import verify
@@ -188,4 +188,4 @@ def test_probes_for_other_ports_are_damage(tmp_path: Path) -> None:
     bundle = Bundle.open(DEMO)
     other = MANIFEST.components["vae_encoder"]
     with pytest.raises(BundleError, match="expected one for every port"):
-        Probes.load(bundle.file(MANIFEST.probes["vae_decoder"]), other.inputs, other.outputs)
+        read_probes(bundle.file(MANIFEST.probes["vae_decoder"]), other.inputs, other.outputs)

@@ -155,21 +155,21 @@ def test_without_the_package_its_absence_is_told(tmp_path: Path, monkeypatch: py
 def test_it_is_compiled_for_the_sizes_of_a_run_and_the_last_two_are_kept(tmp_path: Path) -> None:
     opened = OpenVinoEngine(engine(tmp_path), 1)
     first, second, third = ({X: (rows, 4, 2, 3)} for rows in (1, 2, 3))
-    one = opened.compiled(first)
+    one = opened.compile_for(first)
     assert one.request.get_compiled_model().input(0).get_partial_shape().is_static
-    assert one.least(Y) == [1, 4, 2, 3]
-    two = opened.compiled(second)
-    assert opened.compiled(first) is one
-    opened.compiled(third)
-    assert opened.compiled(first) is one
-    assert opened.compiled(second) is not two
+    assert one.initial_shape(Y) == [1, 4, 2, 3]
+    two = opened.compile_for(second)
+    assert opened.compile_for(first) is one
+    opened.compile_for(third)
+    assert opened.compile_for(first) is one
+    assert opened.compile_for(second) is not two
 
 
 def test_where_sizes_vary_one_takes_all_of_them(tmp_path: Path) -> None:
     opened = OpenVinoEngine(engine(tmp_path), 1, low_memory=True)
-    one = opened.compiled({X: (1, 4, 2, 3)})
-    assert opened.compiled({X: (2, 4, 5, 1)}) is one
-    assert one.least(Y) == [0, 4, 0, 0]
+    one = opened.compile_for({X: (1, 4, 2, 3)})
+    assert opened.compile_for({X: (2, 4, 5, 1)}) is one
+    assert one.initial_shape(Y) == [0, 4, 0, 0]
     session = OpenVinoSession(tmp_path / "denoiser" / "openvino-cpu" / "model.xml", 1, low_memory=True)
     for rows in (1, 3):
         values = np.ones((rows, 4, 2, 1), np.float32)
@@ -177,7 +177,7 @@ def test_where_sizes_vary_one_takes_all_of_them(tmp_path: Path) -> None:
 
 
 def test_float32_is_computed_in_float32_whatever_the_processor_has(tmp_path: Path) -> None:
-    compiled = OpenVinoEngine(engine(tmp_path), 1).compiled({X: [1, 4, 2, 2]}).request.get_compiled_model()
+    compiled = OpenVinoEngine(engine(tmp_path), 1).compile_for({X: [1, 4, 2, 2]}).request.get_compiled_model()
     assert str(compiled.get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
     assert compiled.get_property("NUM_STREAMS") == 1
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from latentlink.engine.builders import Range
-from latentlink.engine.bundle import Bundle, EngineEntry, Fact, write_bundle
-from latentlink.engine.sizes import Shapes, limits_of
+from latentlink.engine.bundle import Bundle, EngineEntry, Fact, SizeRange, write_bundle
+from latentlink.engine.sizes import PictureSizes, limits_of
 from latentlink.engine.targets import TARGETS, Machine, make_fingerprint
 from latentlink.engine.targets.machine import Gpu
 from latentlink.runtime import bundle_path
@@ -29,7 +28,7 @@ MACHINE = Machine(
 )
 FACTS: dict[str, Fact] = {"source": "1", "compute_capability": ("8.9",), "cuda": "13.0"}
 
-WriteEngine = Callable[[Path, Path, Mapping[str, Range]], None]
+WriteEngine = Callable[[Path, Path, Mapping[str, SizeRange]], None]
 """Writes an engine: the graph, the engine's file, sizes."""
 
 
@@ -38,7 +37,7 @@ def write_gpu_bundle(out: Path, target: str, write_engine: WriteEngine) -> Path:
     source = Bundle.open(bundle_path("demo"))
     components = {}
     for name, entry in source.manifest.components.items():
-        limits = limits_of(source.manifest, name, Shapes(), every=True)
+        limits = limits_of(source.manifest, name, PictureSizes(), every=True)
         path = f"engines/{name}/{target}/{TARGETS[target].file}"
         (out / path).parent.mkdir(parents=True)
         write_engine(source.file(entry.engines[0].path), out / path, limits)

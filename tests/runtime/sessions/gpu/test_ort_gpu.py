@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import latentlink
 from latentlink.cli.shared.words import running
-from latentlink.engine.builders import Range
+from latentlink.engine.bundle import SizeRange
 from latentlink.engine.targets import ort_providers
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import latent_port
@@ -53,7 +53,7 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle for ort-cuda: its graphs are the engines."""
 
-    def write(graph: Path, engine: Path, limits: Mapping[str, Range]) -> None:
+    def write(graph: Path, engine: Path, limits: Mapping[str, SizeRange]) -> None:
         shutil.copytree(graph.parent, engine.parent, dirs_exist_ok=True)
 
     return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / "demo-cuda", TARGET, write)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.engine.builders import Range
+from latentlink.engine.bundle import SizeRange
 from latentlink.errors import PreflightError, UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.sessions import tensorrt as sessions
@@ -26,7 +26,7 @@ TARGET = "tensorrt"
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle, built for a GPU: a plan of every graph."""
 
-    def write(graph: Path, engine: Path, limits: Mapping[str, Range]) -> None:
+    def write(graph: Path, engine: Path, limits: Mapping[str, SizeRange]) -> None:
         engine.write_bytes(make_plan(graph, limits))
 
     return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / "demo-gpu", TARGET, write)

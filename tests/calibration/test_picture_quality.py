@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from latentlink.calibration.quality import quality_of, ssim
+from latentlink.calibration.picture_quality import quality_of, ssim
 
 
 def picture(seed: int) -> NDArray[np.uint8]:
@@ -39,10 +39,10 @@ def test_equal_pictures_pass_the_gate_and_those_of_other_seeds_do_not() -> None:
     pictures = np.stack([picture(seed) for seed in range(3)])
     same = quality_of((latents, pictures), (latents, pictures))
     assert (same.cosines, same.psnr, same.ssim) == ((1.0,) * 5, 100.0, 1.0)
-    assert not same.missed()
+    assert not same.shortfall_summary()
     unlike = quality_of((latents, pictures), (latents[::-1], np.roll(pictures, 1, axis=0)))
     for word in ("cosine", "PSNR", "SSIM"):
-        assert word in unlike.missed()
+        assert word in unlike.shortfall_summary()
 
 
 def test_the_figures_are_of_the_middle_picture_and_the_least_of_the_worst() -> None:

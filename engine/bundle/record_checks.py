@@ -1,17 +1,18 @@
-"""Checks of untrusted manifest values; a refusal names the key, what stood there and what was expected."""
+"""Checks of untrusted manifest values: an error names the key, the value received and what was expected."""
 
 from __future__ import annotations
 
 import math
 import re
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from latentlink.errors import BundleError, SymbolError
 
 REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
+"""The remedy for a damaged bundle."""
 
 LABEL = re.compile(r"[a-z0-9]+([-_.+][a-z0-9]+)*")
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -19,8 +20,13 @@ MAX_LABEL = 64
 MAX_TEXT = 1024
 MAX_DEPTH = 16
 MAX_VALUES = 250_000
-# Every reader, also one that has only doubles, must see the same number.
+MAX_DIM = 1 << 31
+"""Largest size of a dimension."""
+
 MAX_INT = 2**53
+"""Largest integer: a reader that has only doubles must see the same number."""
+
+_T = TypeVar("_T")
 
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
@@ -29,10 +35,10 @@ _REPR.maxlevel = 3
 
 
 class ManifestError(BundleError):
-    """One value of a manifest is not what the format allows.
+    """A value of a manifest breaks the format.
 
     Args:
-        where: Path of keys to the value, for example `components.denoiser.engines[0].path`; empty at the top.
+        where: Path of keys to the value, such as `components.denoiser.engines[0].path`; empty for the whole manifest.
         problem: What is wrong with it: `received 3, expected a string`.
     """
 
@@ -42,14 +48,14 @@ class ManifestError(BundleError):
         self.problem = problem
 
     def below(self, prefix: str) -> ManifestError:
-        """The same error, seen from one level up."""
+        """The same error with a prefix before its path."""
         dot = "." if self.where and not self.where.startswith("[") else ""
         return ManifestError(f"{prefix}{dot}{self.where}", self.problem)
 
 
 @contextmanager
 def inside(where: str) -> Iterator[None]:
-    """Put `where` before the place that errors raised in the block name."""
+    """Put `where` before the path of errors that are raised in the block."""
     try:
         yield
     except ManifestError as error:
@@ -59,12 +65,12 @@ def inside(where: str) -> Iterator[None]:
 
 
 def unexpected(where: str, value: object, expected: str) -> ManifestError:
-    """The error for `value`, shortened: untrusted values may be long."""
+    """The error for a value, shortened, as untrusted values may be long."""
     return ManifestError(where, f"received {_REPR.repr(value)}, expected {expected}")
 
 
 def check_tree(value: object) -> None:
-    """Refuse what no key of a manifest may hold, before anything looks at single keys.
+    """Refuse values that no key of a manifest may have, before single keys are checked.
 
     Raises:
         ManifestError: Nesting deeper than 16; NaN, infinity or an integer beyond 2^53; a string or key with
@@ -144,13 +150,13 @@ def check_number(where: str, value: object, low: float, high: float = math.inf) 
 
 
 def check_text(where: str, value: object, limit: int = MAX_TEXT) -> None:
-    """Printable text: it is shown on terminals, so no control characters and no lone surrogates."""
+    """Printable text, as it is shown on terminals: no control characters and no lone surrogates."""
     if not isinstance(value, str) or len(value) > limit or not value.isprintable():
         raise unexpected(where, value, f"printable text of at most {limit} characters")
 
 
 def check_pattern(where: str, value: object, pattern: re.Pattern[str], expected: str, limit: int = MAX_LABEL) -> None:
-    """A string that `pattern` matches from end to end."""
+    """A string that `pattern` matches completely."""
     if not isinstance(value, str) or len(value) > limit or not pattern.fullmatch(value):
         raise unexpected(where, value, f"{expected}, at most {limit} characters")
 
@@ -158,3 +164,20 @@ def check_pattern(where: str, value: object, pattern: re.Pattern[str], expected:
 def check_label(where: str, value: object) -> None:
     """A short lower-case label such as `ort-cpu`, `float32`, `pndm`."""
     check_pattern(where, value, LABEL, "lower-case letters and digits joined by single '-', '_', '.' or '+'")
+
+
+def each(where: str, value: object, read: Callable[[Any], _T], *, limit: int = 64) -> tuple[_T, ...]:
+    """A list whose values are read by `read`; errors name the number of the value."""
+    found = []
+    for number, item in enumerate(list_of(where, value, limit=limit)):
+        with inside(f"{where}[{number}]"):
+            found.append(read(item))
+    return tuple(found)
+
+
+def sorted_items(value: object, limit: int, length: int = MAX_LABEL) -> Sequence[tuple[str, Any]]:
+    """An object's items sorted by key, so that equal records are written as equal bytes; keys are short text."""
+    items = sorted(mapping_of(value, limit=limit).items())
+    for key, _ in items:
+        check_text("", key, length)
+    return items

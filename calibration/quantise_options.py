@@ -1,4 +1,4 @@
-"""What a quantisation is asked to do, and whether it can be done to an export."""
+"""The user's options for quantising an export, and the export that they apply to, checked."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from latentlink.engine.graphs import check_links
 from latentlink.errors import UsageError
 
 COUNT = 64
-"""Pictures from text that are generated where nothing is said."""
+"""Default number of pictures generated from text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the user chose.
+class CalibrationOptions:
+    """The user's options.
 
     Args:
         precision: `int8` or `fp8`.
-        prompts: What the model's users ask for; at least one.
-        count: Pictures from text, at least 1.
-        steps: Of a run; None takes the model's own.
-        seed: Of the first picture.
+        prompts: Prompts typical of the model's users; at least one.
+        count: Pictures to generate from text, at least 1.
+        steps: Denoising steps; None for the model's default.
+        seed: Seed of the first picture.
         observer: A key of `OBSERVERS`.
-        threads: Of a run; None takes all processors.
-        judge: Says whether pictures show their prompts, for the gate; None where nobody can.
+        threads: Threads of a run; None for all processors.
+        judge: Checks pictures against their prompts, for the gate; None for no such check.
 
     Raises:
-        UsageError: One of them is not what it may be.
+        UsageError: An option is not valid.
     """
 
     precision: str
@@ -54,32 +54,32 @@ class Asked:
             raise UsageError(f"count is {self.count}; expected at least 1.")
 
 
-def opened_export(exported: str | Path, out: str | Path) -> Bundle:
-    """The export, which has what is needed.
+def open_float32_export(export: str | Path, out: str | Path) -> Bundle:
+    """Open an export and check that its denoiser can be quantised.
 
     Raises:
-        UsageError: It is not one whose denoiser can be quantised, or `out` is it.
+        UsageError: It is no such export, or `out` is the export itself.
         BundleError: It is damaged.
     """
-    source = Bundle.open(exported)
+    source = Bundle.open(export)
     if source.manifest.kind != "export":
-        raise UsageError(f"{str(exported)!r} is a bundle; expected an export, from latentlink export.")
-    if Path(out).exists() and Path(out).samefile(exported):
+        raise UsageError(f"{str(export)!r} is a bundle; expected an export, from latentlink export.")
+    if Path(out).exists() and Path(out).samefile(export):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder.")
     check_links(source)
     if missing := {"denoiser", "vae_decoder"} - source.manifest.components.keys():
         raise UsageError(
-            f"{str(exported)!r} has no {' and no '.join(sorted(missing))}; expected a model that makes pictures.",
+            f"{str(export)!r} has no {' and no '.join(sorted(missing))}; expected a model that makes pictures.",
             remedy="Export all of it: latentlink export CHECKPOINT EXPORTED.",
         )
     if (found := float32_denoiser(source).precision) != "float32":
         raise UsageError(
-            f"The denoiser of {str(exported)!r} was exported in {found}; expected float32, from which codes are made.",
+            f"The denoiser of {str(export)!r} was exported in {found}; expected float32, from which codes are made.",
             remedy="Export it again: latentlink export CHECKPOINT EXPORTED --dtype float32.",
         )
     return source
 
 
 def float32_denoiser(source: Bundle) -> EngineEntry:
-    """The denoiser that an export was made with: a quantised one stands before it."""
+    """The record of an export's float32 denoiser; quantised ones come before it."""
     return source.manifest.components["denoiser"].engines[-1]

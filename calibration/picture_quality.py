@@ -1,4 +1,4 @@
-"""How a denoiser's pictures compare with a reference's at equal seeds: latents by step, and pictures."""
+"""Picture quality: a denoiser's latents and pictures compared with a reference's at equal seeds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.sessions import Session
 
 WINDOW, DEVIATION = 11, 1.5
-"""Of the Gaussian that SSIM weights its neighbourhoods with, in pixels."""
+"""Size and standard deviation of SSIM's Gaussian window, in pixels."""
 
-Pictures = NDArray[np.uint8]
+PictureBatch = NDArray[np.uint8]
+"""Pictures, uint8 `[P, H, W, 3]`, or one, `[H, W, 3]`."""
 
 
 def pictures_of(
@@ -26,16 +27,17 @@ def pictures_of(
     session: Session | None = None,
     step_cache: int = 1,
     on_done: Callable[[int], object] = lambda done: None,
-) -> tuple[NDArray[np.floating], Pictures]:
-    """Generate one picture a prompt, one at a time.
+) -> tuple[NDArray[np.floating], PictureBatch]:
+    """Generate one picture of every prompt, one at a time.
 
     Args:
         pipe: The model.
-        prompts: What to draw; picture n takes the noise of `seed + n`.
-        steps: Of a run; None takes the model's own.
-        session: A denoiser to take the place of the model's; None takes its own.
+        prompts: The prompts; picture n has seed `seed + n`.
+        seed: Seed of the first picture.
+        steps: Denoising steps; None for the model's default.
+        session: Denoiser to use instead of the model's; None for its own.
         step_cache: As for `Pipeline.generate`.
-        on_done: Called with the number of pictures that are done, after each.
+        on_done: Called after each picture with the number of pictures done.
 
     Returns:
         Latents after every row, `[P, R, C, h, w]`, and pictures, uint8 `[P, H, W, 3]`.
@@ -48,29 +50,31 @@ def pictures_of(
         def look(at: Progress, rows: list[NDArray[np.floating]] = rows) -> None:
             rows.append(at.latents()[0])
 
-        made = view.generate(prompt, seed=seed + number, steps=steps, step_cache=step_cache, guard="off", on_step=look)
+        result = view.generate(
+            prompt, seed=seed + number, steps=steps, step_cache=step_cache, guard="off", on_step=look
+        )
         latents.append(np.stack(rows))
-        pictures.append(np.asarray(made.images[0]))
+        pictures.append(np.asarray(result.images[0]))
         on_done(number + 1)
     return np.stack(latents), np.stack(pictures)
 
 
 def quality_of(
-    reference: tuple[NDArray[np.floating], Pictures], made: tuple[NDArray[np.floating], Pictures]
+    reference: tuple[NDArray[np.floating], PictureBatch], other: tuple[NDArray[np.floating], PictureBatch]
 ) -> Quality:
-    """Compare what `pictures_of` made twice.
+    """Compare two results of `pictures_of`.
 
     Returns:
-        The mean over the pictures of the latents' cosine after every row; medians of PSNR and SSIM, and their least.
+        After every row the latents' cosine similarity, averaged over the pictures; median and worst PSNR and SSIM.
     """
-    a, b = (latents.reshape(*latents.shape[:2], -1).astype(np.float64) for latents, _ in (reference, made))
+    a, b = (latents.reshape(*latents.shape[:2], -1).astype(np.float64) for latents, _ in (reference, other))
     norms = np.linalg.norm(a, axis=2) * np.linalg.norm(b, axis=2)
     cosines = ((a * b).sum(axis=2) / np.maximum(norms, 1e-30)).mean(axis=0)
     psnrs, ssims = [], []
-    for one, other in zip(reference[1], made[1], strict=True):
-        error = float(np.mean((one.astype(np.float64) - other) ** 2))
+    for a_picture, b_picture in zip(reference[1], other[1], strict=True):
+        error = float(np.mean((a_picture.astype(np.float64) - b_picture) ** 2))
         psnrs.append(min(decibel(255.0**2, error), 100.0))
-        ssims.append(ssim(one, other))
+        ssims.append(ssim(a_picture, b_picture))
     return Quality(
         pictures=len(psnrs),
         cosines=tuple(round(float(value), 6) for value in cosines),
@@ -81,10 +85,11 @@ def quality_of(
     )
 
 
-def ssim(one: Pictures, other: Pictures) -> float:
+def ssim(one: PictureBatch, other: PictureBatch) -> float:
     """Structural similarity of two pictures, -1 to 1 (Wang, Bovik, Sheikh and Simoncelli, 2004, equation 13).
 
-    As there: of the luma, in Gaussian windows of 11x11 pixels, where they fit; C1 and C2 of a peak of 255.
+    As in the paper: of the luma, in Gaussian windows of 11x11 pixels that lie inside the picture; C1 and C2 for a peak
+    of 255.
 
     Args:
         one: uint8 `[H, W, 3]`, at least 11x11.
@@ -99,7 +104,7 @@ def ssim(one: Pictures, other: Pictures) -> float:
 
 
 def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gaussian-weighted means of `[H, W]`, `[H - 10, W - 10]`."""
+    """Gaussian-weighted means, `[H - 10, W - 10]` of `[H, W]`."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(offsets**2) / (2 * DEVIATION**2))
     weights /= weights.sum()

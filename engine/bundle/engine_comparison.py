@@ -1,4 +1,4 @@
-"""Records of a manifest: what `latentlink build --target auto` measured before it took an engine."""
+"""The manifest's record of what `latentlink build --target auto` measured to choose a component's target."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from latentlink.engine.bundle.checks import (
+from latentlink.engine.bundle.record_checks import (
     IDENTIFIER,
+    MAX_DIM,
     ManifestError,
     check_int,
     check_label,
@@ -21,20 +22,19 @@ from latentlink.engine.bundle.checks import (
 )
 
 _CANDIDATE = ("target", "precision", "seconds", "psnr", "worst", "reason")
-_MAX_SIZE = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One engine that was built and tried.
+class ComparedEngine:
+    """One engine that was built and compared with others.
 
     Args:
         target: `ort-cpu`, `openvino-cpu`, ...
         precision: What it computes in.
-        seconds: Of one run, the median; None where it was not run.
-        psnr: dB, of the component's probes; None where they agree in every bit, or none was run.
-        worst: Largest difference from them, over the largest value; None where none was run.
-        reason: Why it was dropped; empty where it was only slower, or was taken.
+        seconds: Median time of one run; None if it was not timed.
+        psnr: dB, on the component's probes; None if its outputs are equal to the reference, or no probe was run.
+        worst: Largest difference from the reference, as a share of its largest value; None if no probe was run.
+        reason: Why it was dropped; empty if it was chosen, or was only slower.
     """
 
     target: str
@@ -54,23 +54,23 @@ class Candidate:
         check_text("reason", self.reason)
 
     def to_json(self) -> dict[str, Any]:
-        """The record of this candidate."""
+        """The record of this engine."""
         return {key: getattr(self, key) for key in _CANDIDATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """The engines that were tried for a component, on one machine.
+class EngineComparison:
+    """The engines that were compared for a component, on one machine.
 
     Args:
-        on: The machine: its processor and how many of it, its GPU.
-        sizes: Of the component's free dimensions in the run that was timed.
-        candidates: At least one; the fastest first, then those that were not run.
+        on: The machine: its processor, the number of processors, its GPU.
+        sizes: Sizes of the component's free dimensions in the timed runs.
+        candidates: At least one engine; the fastest first, then those that were not timed.
     """
 
     on: str
     sizes: Mapping[str, int]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ComparedEngine, ...]
 
     def __post_init__(self) -> None:
         check_text("on", self.on)
@@ -78,14 +78,14 @@ class Measured:
         with inside("sizes"):
             for dim, size in sizes.items():
                 check_pattern("", dim, IDENTIFIER, "the name of a free dimension", 32)
-                check_int(dim, size, 1, _MAX_SIZE)
+                check_int(dim, size, 1, MAX_DIM)
         object.__setattr__(self, "sizes", sizes)
         object.__setattr__(self, "candidates", tuple(list_of("candidates", self.candidates, limit=64)))
         if not self.candidates:
             raise ManifestError("candidates", "received an empty list, expected at least one value")
 
     def to_json(self) -> dict[str, Any]:
-        """The record of these measurements."""
+        """The record of this comparison."""
         return {
             "on": self.on,
             "sizes": dict(self.sizes),
@@ -99,5 +99,5 @@ class Measured:
         candidates = []
         for number, item in enumerate(list_of("candidates", record["candidates"], limit=64)):
             with inside(f"candidates[{number}]"):
-                candidates.append(Candidate(**record_of(item, _CANDIDATE)))
+                candidates.append(ComparedEngine(**record_of(item, _CANDIDATE)))
         return cls(on=record["on"], sizes=record["sizes"], candidates=tuple(candidates))

@@ -10,8 +10,13 @@ import pytest
 
 import latentlink
 from latentlink.calibration.judge import Judge
-from latentlink.calibration.pictures import Drawn, measure_beside, measure_step_cache, with_quality
-from latentlink.calibration.quality import Pictures
+from latentlink.calibration.picture_comparison import (
+    ComparisonOptions,
+    measure_beside,
+    measure_step_cache,
+    with_quality,
+)
+from latentlink.calibration.picture_quality import PictureBatch
 from latentlink.demo.check import check
 from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle import Bundle, Manifest, StepCache
@@ -25,20 +30,20 @@ PROMPTS = tuple(scene.caption for scene in SCENES)
 
 
 def test_pictures_are_compared_and_judged() -> None:
-    told: list[tuple[int, int]] = []
+    on_phase: list[tuple[int, int]] = []
     seen: list[tuple[int, ...]] = []
 
-    def right(number: int, picture: Pictures) -> bool:
+    def right(number: int, picture: PictureBatch) -> bool:
         seen.append((number, *picture.shape))
         return check(picture, SCENES[number]).right
 
-    judge = Judge(prompts=PROMPTS, right=right)
+    judge = Judge(prompts=PROMPTS, shows=right)
     with latentlink.load("demo") as pipe:
         found = measure_step_cache(
             pipe,
             2,
-            Drawn(prompts=PROMPTS, count=2, steps=25, judge=judge),
-            lambda done, total: told.append((done, total)),
+            ComparisonOptions(prompts=PROMPTS, count=2, steps=25, judge=judge),
+            lambda done, total: on_phase.append((done, total)),
         )
         expected = [pipe.generate(PROMPTS[0], seed=0, steps=25, step_cache=n, guard="off").images[0] for n in (1, 2)]
     assert (found.every, found.steps, found.quality.pictures) == (2, 25, 2)
@@ -49,7 +54,7 @@ def test_pictures_are_compared_and_judged() -> None:
     apart = 10 * np.log10(255**2 / error)
     best = 2 * found.quality.psnr - found.quality.least_psnr  # of two, the median is their mean
     assert min(abs(best - apart), abs(found.quality.least_psnr - apart)) < 0.02
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert on_phase == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert seen == [(0, 64, 64, 3), (1, 64, 64, 3)] * 2
     assert found.quality.judged == 2
     assert found.quality.right == found.quality.reference_right == 2
@@ -80,7 +85,7 @@ def test_it_is_kept_in_the_manifest() -> None:
 def test_an_engine_below_the_gate_is_skipped() -> None:
     source = partial(ComponentSource, component="denoiser", name="demo")
     with latentlink.load("demo") as pipe:
-        same = measure_beside(pipe, pipe, Drawn(prompts=PROMPTS, count=2, steps=2))
+        same = measure_beside(pipe, pipe, ComparisonOptions(prompts=PROMPTS, count=2, steps=2))
     assert (same.psnr, same.cosines) == (100, (1, 1))
     engine = pipe.manifest.components["denoiser"].engines[0]
     bundle = Bundle.open(bundle_path("demo"), check_files=False)
@@ -100,10 +105,10 @@ def test_two_models_are_not_compared() -> None:
         latentlink.load("demo-b") as other,
         pytest.raises(UsageError, match="expected two bundles of one model"),
     ):
-        measure_beside(pipe, other, Drawn(prompts=PROMPTS))
+        measure_beside(pipe, other, ComparisonOptions(prompts=PROMPTS))
 
 
 @pytest.mark.parametrize(("every", "count", "prompts"), [(1, 1, PROMPTS), (2, 0, PROMPTS), (2, 1, ())])
 def test_nothing_to_compare_is_refused(every: int, count: int, prompts: tuple[str, ...]) -> None:
     with latentlink.load("demo") as pipe, pytest.raises(UsageError, match="expected at least"):
-        measure_step_cache(pipe, every, Drawn(prompts=prompts, count=count))
+        measure_step_cache(pipe, every, ComparisonOptions(prompts=prompts, count=count))

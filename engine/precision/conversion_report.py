@@ -1,4 +1,4 @@
-"""What a conversion did: which nodes stayed in float32, and why."""
+"""The report of a precision conversion: which nodes stay in float32, and why."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptNode:
     """A node that stays in float32.
 
     Args:
         node: Its name.
-        operator: What it computes: `ReduceMean`.
-        reason: Why, in the words of the rule that claimed it.
+        operator: Its operator: `ReduceMean`.
+        reason: The reason that the rule gives.
     """
 
     node: str
@@ -23,19 +23,19 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one component computes in.
+class ConversionReport:
+    """The conversion of one component.
 
     Args:
-        precision: What it was converted to: `float16`.
-        nodes: How many nodes compute with floating-point numbers; casts that were put in do not count.
-        kept: Those of them that stay in float32, in the graph's order; none where everything does.
-        instead: Why it is not the precision that was asked for; empty where it is.
+        precision: Precision that it was converted to: `float16`.
+        nodes: Number of nodes that compute with floating-point numbers, without inserted casts.
+        kept: The nodes among them that stay in float32, in the graph's order; empty if the precision is float32.
+        instead: Why it is not the requested precision; empty if it is.
     """
 
     precision: str
     nodes: int = 0
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[KeptNode, ...] = ()
     instead: str = ""
 
     def summary(self) -> str:
@@ -49,5 +49,5 @@ class Report:
         return f"{self.precision}; {len(self.kept)} of {self.nodes} nodes in float32: {listed}"
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report, every node of it."""
+        """The whole report with every node."""
         return asdict(self)
