@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from PIL import Image
 
 from latentlink.errors import UsageError
+from latentlink.options import OPTIONS, GenerateOptions, requested
 
 Kind: TypeAlias = Literal["text2img", "img2img", "inpaint"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+PROMPTS = ("a red circle on a blue background",)
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Case:
-    """One generation.
+    """One generation. `case["steps"]` is the value of an option, or its default in the table.
 
     Args:
-        sampler: Name of the sampler.
-        seed: Seed of the noise of the whole batch.
-        guidance: Guidance scale; 1 or less means no guidance.
-        width: Picture width in pixels.
-        height: Picture height in pixels.
-        steps: Denoising steps of the whole schedule; `strength` and the two shares below select a part of it.
-        num_images: Pictures per prompt.
-        prompts: Prompts of one batch.
-        negative_prompt: Negative prompt for all prompts, or None.
         kind: Start from noise, from a picture, or from a picture and a mask.
-        strength: Strength of a start from a picture, 0 to 1.
-        denoising_start: Share of the schedule that is already done for the start latents; None to start from a picture.
-        denoising_end: Share of the schedule at which to stop; None for all of it.
-        guidance_interval: Noise-to-signal ratios between which guidance is applied; None for everywhere.
-        step_cache: The deep layers run on every so many steps; 1 means always.
+        prompts: Prompts of one batch.
+        options: See `GenerateOptions`; both systems are given the same.
+
+    Raises:
+        UsageError: The start and the options do not go together.
+        TypeError: There is no such option.
     """
 
-    sampler: str
-    seed: int
-    guidance: float
-    width: int
-    height: int
-    steps: int
-    num_images: int = 1
-    prompts: tuple[str, ...] = ("a red circle on a blue background",)
-    negative_prompt: str | None = None
-    kind: Kind = "text2img"
-    strength: float | None = None
-    denoising_start: float | None = None
-    denoising_end: float | None = None
-    guidance_interval: tuple[float, float] | None = None
-    step_cache: int = 1
+    kind: Kind
+    prompts: tuple[str, ...]
+    options: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        if self.kind == "text2img" and not (self.strength is None and self.denoising_start is None):
+    def __init__(
+        self, *, kind: Kind = "text2img", prompts: tuple[str, ...] = PROMPTS, **options: Unpack[GenerateOptions]
+    ) -> None:
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "prompts", prompts)
+        object.__setattr__(self, "options", requested(options, function="Case"))
+        given = {"strength", "denoising_start"} & {*self.options}
+        if kind == "text2img" and given:
             raise UsageError("Received a strength or a denoising_start with a start from noise; expected neither.")
-        if self.kind != "text2img" and (self.strength is None) is (self.denoising_start is None):
+        if kind != "text2img" and len(given) != 1:
             raise UsageError("A start from a picture or from latents takes either a strength or a denoising_start.")
+
+    def __getitem__(self, name: str) -> Any:
+        return self.options.get(name, OPTIONS[name].default)
+
+    def changed(self, **changes: Any) -> Case:
+        """The same case with another kind, other prompts or other options; None takes an option out."""
+        return Case(**{"kind": self.kind, "prompts": self.prompts, **self.options, **changes})
 
 
 def start_picture(width: int, height: int) -> Image.Image:

@@ -87,28 +87,16 @@ class BothSystems:
 
         Args:
             case: The generation.
-            after: Results to continue from, each system from its own latents, if `case.denoising_start` is given.
+            after: Results to continue from, each system from its own latents, if `denoising_start` is given.
         """
         has_picture = case.kind != "text2img" and after is None
         ours = self.ours.generate(
             case.prompts,
-            negative_prompt=case.negative_prompt,
-            seed=case.seed,
-            steps=case.steps,
-            guidance=case.guidance,
-            guidance_interval=case.guidance_interval,
-            step_cache=case.step_cache,
-            num_images=case.num_images,
-            sampler=case.sampler,
-            width=case.width,
-            height=case.height,
-            init_image=start_picture(case.width, case.height) if has_picture else None,
-            mask_image=start_mask(case.width, case.height) if case.kind == "inpaint" else None,
-            init_latents=None if after is None else _without_level(after.ours.latents, case.sampler),
-            strength=case.strength,
-            denoising_start=case.denoising_start,
-            denoising_end=case.denoising_end,
+            init_image=start_picture(case["width"], case["height"]) if has_picture else None,
+            mask_image=start_mask(case["width"], case["height"]) if case.kind == "inpaint" else None,
+            init_latents=None if after is None else _without_level(after.ours.latents, case["sampler"]),
             guard="off",  # random weights draw noise
+            **{"step_cache": 1, **case.options},
         )
         theirs = self.theirs.run(case, latents=None if after is None else after.theirs.latents)
         return ResultPair(theirs=theirs, ours=ours)
@@ -190,7 +178,7 @@ def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None
     listed = list(cases(samplers=[*schedulers], seeds=range(seeds), sizes=(size,), steps=steps))
     with click.progressbar(listed) as going:
         for case in going:
-            row = (case.sampler, schedulers[case.sampler][0])
+            row = (case["sampler"], schedulers[case["sampler"]][0])
             found.setdefault(row, []).append(sides.compare(case))
     click.echo(table(("sampler", "diffusers' class"), found))
     raise SystemExit(0 if all(agreement.holds for several in found.values() for agreement in several) else 1)

@@ -77,12 +77,12 @@ class Diffusers:
 
         Args:
             case: What to make.
-            latents: Start latents, if `case.denoising_start` is given.
+            latents: Start latents, if `denoising_start` is given.
         """
         import torch
 
         pipeline = self._pipeline(PIPELINES[self._index["_class_name"]][case.kind])
-        pipeline.scheduler = scheduler_for(case.sampler, self._scheduler)
+        pipeline.scheduler = scheduler_for(case["sampler"], self._scheduler)
         arguments = _arguments(case)
         if latents is not None:
             arguments["image"] = torch.from_numpy(latents)
@@ -90,11 +90,14 @@ class Diffusers:
             # as its model card says; the pipeline's default is that of the guided model
             arguments["max_sequence_length"] = 256
         accepted = inspect.signature(pipeline.__call__).parameters
-        within, reused = GuidanceWithin(pipeline, case.guidance_interval), DeepLayerReuse(pipeline, case.step_cache)
-        with torch.no_grad(), _OwnStepCount(pipeline, case.steps), within, reused:
+        within, reused = (
+            GuidanceWithin(pipeline, case["guidance_interval"]),
+            DeepLayerReuse(pipeline, case["step_cache"] or 1),
+        )
+        with torch.no_grad(), _OwnStepCount(pipeline, case["steps"]), within, reused:
             made = pipeline(**{name: value for name, value in arguments.items() if name in accepted}).images
             if made.ndim == 3:
-                made = pipeline._unpack_latents(made, case.height, case.width, pipeline.vae_scale_factor)
+                made = pipeline._unpack_latents(made, case["height"], case["width"], pipeline.vae_scale_factor)
             vae = pipeline.vae
             decoded = vae.decode(made / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)).sample
         pictures = pipeline.image_processor.postprocess(decoded, output_type="np")
@@ -116,19 +119,19 @@ class Diffusers:
         import torch
 
         pipeline = self._pipeline(PIPELINES[self._index["_class_name"]][case.kind])
-        generator = torch.Generator("cpu").manual_seed(case.seed)
+        generator = torch.Generator("cpu").manual_seed(case["seed"])
         factor = pipeline.vae_scale_factor
-        count = len(case.prompts) * case.num_images
-        shape = (count, pipeline.unet.config.in_channels, case.height // factor, case.width // factor)
+        count = len(case.prompts) * case["num_images"]
+        shape = (count, pipeline.unet.config.in_channels, case["height"] // factor, case["width"] // factor)
         noise, after = torch.randn(shape, generator=generator), generator.get_state()
         made = []
         for draw in range(3):
             generator.set_state(after)
             other = torch.randn(shape, generator=torch.Generator("cpu").manual_seed(draw))
-            pipeline.scheduler = scheduler_for(case.sampler, self._scheduler)
+            pipeline.scheduler = scheduler_for(case["sampler"], self._scheduler)
             arguments = _arguments(case) | {"generator": generator}
             arguments["latents"] = noise * (1 + 6e-8 * other) if draw else noise
-            with torch.no_grad(), _OwnStepCount(pipeline, case.steps):
+            with torch.no_grad(), _OwnStepCount(pipeline, case["steps"]):
                 made.append(pipeline(**arguments).images.numpy())
         exact = np.linalg.norm(made[0])
         return max(float(np.linalg.norm(moved - made[0]) / exact) for moved in made[1:])
@@ -170,21 +173,21 @@ def _arguments(case: Case) -> dict[str, Any]:
 
     arguments: dict[str, Any] = {
         "prompt": [*case.prompts],
-        "num_inference_steps": case.steps,
-        "guidance_scale": case.guidance,
-        "num_images_per_prompt": case.num_images,
-        "generator": torch.Generator("cpu").manual_seed(case.seed),
+        "num_inference_steps": case["steps"],
+        "guidance_scale": case["guidance"],
+        "num_images_per_prompt": case["num_images"],
+        "generator": torch.Generator("cpu").manual_seed(case["seed"]),
         "output_type": "latent",
-        "width": case.width,
-        "height": case.height,
+        "width": case["width"],
+        "height": case["height"],
     }
-    if case.negative_prompt is not None:
-        arguments["negative_prompt"] = [case.negative_prompt] * len(case.prompts)
-    if case.kind != "text2img" and case.denoising_start is None:
-        arguments["image"] = start_picture(case.width, case.height)
+    if case["negative_prompt"] is not None:
+        arguments["negative_prompt"] = [case["negative_prompt"]] * len(case.prompts)
+    if case.kind != "text2img" and case["denoising_start"] is None:
+        arguments["image"] = start_picture(case["width"], case["height"])
     if case.kind == "inpaint":
-        arguments["mask_image"] = start_mask(case.width, case.height)
+        arguments["mask_image"] = start_mask(case["width"], case["height"])
     for name in ("strength", "denoising_start", "denoising_end"):
-        if getattr(case, name) is not None:
-            arguments[name] = getattr(case, name)
+        if case[name] is not None:
+            arguments[name] = case[name]
     return arguments

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from latentlink.bench.parity.case import Case, Kind
@@ -110,7 +110,7 @@ class Subject:
 
     def case_before(self, case: Case) -> Case:
         """What the checkpoint `after` does before `case`, a hand-over."""
-        return replace(case, kind="text2img", denoising_start=None, denoising_end=case.denoising_start)
+        return case.changed(kind="text2img", denoising_start=None, denoising_end=case["denoising_start"])
 
     def every_case(self) -> Iterator[Case]:
         """Every sampler at every size, batch and with and without a negative prompt."""

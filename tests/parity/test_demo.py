@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -46,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _named(case: Case) -> str:
-    return f"{case.sampler}-{case.seed}-{case.guidance:g}-{case.num_images}-{case.width}"
+    return f"{case['sampler']}-{case['seed']}-{case['guidance']:g}-{case['num_images']}-{case['width']}"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def test_latents_and_pictures_are_those_of_diffusers(
     case: Case, sides: BothSystems, record: Callable[[tuple[str, ...], Difference], None]
 ) -> None:
     found = sides.compare(case)
-    record((case.sampler, SCHEDULERS[case.sampler][0]), found)
+    record((case["sampler"], SCHEDULERS[case["sampler"]][0]), found)
     if found.relative <= MAX_RELATIVE:
         assert found.holds, found
         return
@@ -78,12 +77,12 @@ def test_latents_and_pictures_are_those_of_diffusers(
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])  # one call of the network a step, which the reference counts
 def test_the_step_cache_is_that_of_a_plain_loop(sampler: str, sides: BothSystems) -> None:
     case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
-    found = sides.compare(replace(case, step_cache=3))
+    found = sides.compare(case.changed(step_cache=3))
     assert found.holds, found
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm2", "dpmpp_2m", "lms"])
 def test_guidance_within_an_interval_is_that_of_a_plain_loop(sampler: str, sides: BothSystems) -> None:
     case = Case(sampler=sampler, seed=1, guidance=5.0, width=64, height=64, steps=10, num_images=2)
-    found = sides.compare(replace(case, guidance_interval=(0.4, 5.0)))
+    found = sides.compare(case.changed(guidance_interval=(0.4, 5.0)))
     assert found.holds, found

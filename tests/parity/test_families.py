@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -28,8 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _named(subject: Subject, case: Case) -> str:
-    negative = "-negative" if case.negative_prompt else ""
-    return f"{subject.name}-{case.sampler}-{case.width}x{case.height}-{case.num_images}{negative}"
+    negative = "-negative" if case["negative_prompt"] else ""
+    return f"{subject.name}-{case['sampler']}-{case['width']}x{case['height']}-{case['num_images']}{negative}"
 
 
 def test_latents_and_pictures_are_those_of_diffusers(
@@ -40,7 +39,7 @@ def test_latents_and_pictures_are_those_of_diffusers(
 ) -> None:
     after = None if subject.after is None else sides_of(subject.after).run(subject.case_before(case))
     found = sides_of(subject.checkpoint).run(case, after=after).agreement()
-    record((subject.family, subject.pipeline, case.sampler), found)
+    record((subject.family, subject.pipeline, case["sampler"]), found)
     assert found.holds, found
 
 
@@ -50,7 +49,7 @@ def test_the_covering_cases_have_every_value_and_every_sampler_at_every_size(sub
     assert set(covering) <= set(whole)
     for value in ("num_images", "negative_prompt"):
         assert {getattr(case, value) for case in covering} == {getattr(case, value) for case in whole}
-    pairs = [{(case.sampler, case.width, case.height) for case in listed} for listed in (covering, whole)]
+    pairs = [{(case["sampler"], case["width"], case["height"]) for case in listed} for listed in (covering, whole)]
     assert pairs[0] == pairs[1]
 
 
@@ -65,7 +64,7 @@ def test_guidance_within_an_interval_is_that_of_a_plain_loop(
     checkpoint: str, sampler: str, sides_of: Callable[[str], BothSystems]
 ) -> None:
     subject = next(subject for subject in SUBJECTS if subject.checkpoint == checkpoint)
-    case = replace(subject.case(sampler, SQUARE, 2, NEGATIVE), guidance_interval=(0.4, 4.0))
+    case = subject.case(sampler, SQUARE, 2, NEGATIVE).changed(guidance_interval=(0.4, 4.0))
     found = sides_of(checkpoint).compare(case)
     assert found.holds, found
 
@@ -73,5 +72,5 @@ def test_guidance_within_an_interval_is_that_of_a_plain_loop(
 @pytest.mark.xdist_group("tiny-sdxl")
 def test_the_step_cache_is_that_of_a_plain_loop(sides_of: Callable[[str], BothSystems]) -> None:
     subject = next(subject for subject in SUBJECTS if subject.checkpoint == "tiny-sdxl")
-    found = sides_of("tiny-sdxl").compare(replace(subject.case("euler", SQUARE, 2, NEGATIVE), step_cache=2))
+    found = sides_of("tiny-sdxl").compare(subject.case("euler", SQUARE, 2, NEGATIVE).changed(step_cache=2))
     assert found.holds, found

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from latentlink.bench.checkpoints import CHECKPOINTS, make_checkpoint
-from latentlink.bench.parity.case import Case
 from latentlink.bench.parity.diffusers import Diffusers
 from tests.parity.suite import SPACES, SUBJECTS, Subject
 
@@ -111,8 +110,7 @@ def test_prompts_guidance_and_starts_change_what_diffusers_makes(
     assert made.pictures.std() > 15  # of 255: no grey, no black
 
     def moves(**changes: Any) -> bool:
-        arguments = {name: getattr(case, name) for name in Case.__dataclass_fields__} | changes
-        return _apart(side.run(Case(**arguments), latents=start).latents, made.latents) > MATTERS
+        return _apart(side.run(case.changed(**changes), latents=start).latents, made.latents) > MATTERS
 
     assert moves(prompts=("a blue star under a yellow sky",))
     assert moves(negative_prompt="green, ugly") is subject.guided
