@@ -17,8 +17,8 @@ def _checkpoint(weights: str, *, guided: bool, scheduler: scheduler_configs.Conf
         config={
             "patch_size": 1,
             "in_channels": 64,
-            "num_layers": 2,
-            "num_single_layers": 2,
+            "num_layers": 1,
+            "num_single_layers": 1,
             "attention_head_dim": 16,
             "num_attention_heads": 3,
             "joint_attention_dim": T5_DIM,

@@ -112,7 +112,7 @@ SHALLOW = _checkpoint(
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     "sd15": TRUE_SIZE,
     "tiny": SHALLOW,
-    "tiny-sd1": _checkpoint(small_unet("sd1")),
+    "tiny-sd1": _checkpoint(small_unet("sd1", up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"))),
     "tiny-sd1-inpaint": _checkpoint(
         small_unet("sd1-inpaint", in_channels=9), pipeline="StableDiffusionInpaintPipeline"
     ),

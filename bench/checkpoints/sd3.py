@@ -30,7 +30,7 @@ def _transformer(weights: str, **config: Any) -> NetworkSpec:
             "patch_size": 2,
             "in_channels": 16,
             "out_channels": 16,
-            "num_layers": 3,
+            "num_layers": 2,
             "num_attention_heads": HEADS,
             "attention_head_dim": HEAD_DIM,
             "caption_projection_dim": HEADS * HEAD_DIM,
@@ -64,5 +64,5 @@ def _checkpoint(transformer: NetworkSpec, *, with_t5: bool = True) -> Checkpoint
 CHECKPOINTS: Mapping[str, CheckpointSpec] = {
     "tiny-sd3": _checkpoint(_transformer("sd3")),
     "tiny-sd3-no-t5": _checkpoint(_transformer("sd3"), with_t5=False),
-    "tiny-sd35": _checkpoint(_transformer("sd35", qk_norm="rms_norm", dual_attention_layers=(0, 1))),
+    "tiny-sd35": _checkpoint(_transformer("sd35", qk_norm="rms_norm", dual_attention_layers=(0,))),
 }

@@ -8,7 +8,12 @@ from latentlink.bench.checkpoints.specs import NetworkSpec
 
 
 def small_unet(weights: str, **config: Any) -> NetworkSpec:
-    """A `UNet2DConditionModel` of two levels, the first with cross attention; `config` replaces or adds arguments."""
+    """A `UNet2DConditionModel` of two levels, the first with cross attention on the way down and none on the way up.
+
+    Args:
+        weights: As of `NetworkSpec`.
+        config: Replaces or adds arguments.
+    """
     return NetworkSpec(
         kind="UNet2DConditionModel",
         weights=weights,
@@ -16,7 +21,7 @@ def small_unet(weights: str, **config: Any) -> NetworkSpec:
             "sample_size": 8,
             "block_out_channels": (20, 28),
             "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+            "up_block_types": ("UpBlock2D", "UpBlock2D"),
             "layers_per_block": 1,
             "cross_attention_dim": 36,
             "attention_head_dim": 4,

@@ -34,6 +34,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
 
     Raises:
         BuildError: TensorRT cannot parse or compile the graph.
+        KeyboardInterrupt: The build was interrupted, and TensorRT cancelled it.
         UsageError: The timing cache is no timing cache.
         PreflightError: The package or the GPU that it needs is missing.
     """
@@ -69,6 +70,8 @@ def _compile(trt: Any, job: Job, kinds: Sequence[str], stop: Event) -> Any:
             raise monitor.error
         log.check()
         if plan is None:
+            if stop.is_set():
+                raise KeyboardInterrupt
             remedy = "Try smaller sizes or another precision; if it should work, report it."
             if job.options.refit and not this_machine().gpus:  # TensorRT-RTX 1.7 needs one for it
                 remedy = "Engines with --refit may need a GPU to be built: build on such a machine, or without --refit."
@@ -188,11 +191,15 @@ def _monitor(trt: Any, phases: Phases, stop: Event) -> Any:
 
 @contextmanager
 def _stop_on_ctrl_c(stop: Event) -> Iterator[None]:
-    """Let Ctrl-C set `stop`, and raise it when the block ends: Python would raise it in the next call from C++."""
-    if current_thread() is not main_thread():
+    """Let Ctrl-C set `stop`, and raise it when the block ends: Python would raise it in the next call from C++.
+
+    A process that ignores SIGINT, such as a background job of a shell, still ignores it.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or handler is None or handler == signal.SIG_IGN:
         yield
         return
-    handler = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
         yield
     finally:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import latentlink.export
 
-# One process with torch, diffusers and the like imported once; only this project's modules are made to start afresh.
+# One process with torch, diffusers and the like imported once; only the modules of export/ are made to start afresh, as
+# nothing that they import imports them.
 FIRST = """
 import importlib, sys
 failed = []
 for name in sys.argv[1:]:
-    for module in [module for module in sys.modules if module.partition(".")[0] == "latentlink"]:
+    for module in [module for module in sys.modules if module.startswith("latentlink.export")]:
         del sys.modules[module]
     try:
         importlib.import_module(name)
