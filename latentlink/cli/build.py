@@ -78,6 +78,10 @@ def command(
 
     A bundle that is there already is kept until the new one is whole.
     """
+    from latentlink.engine.bundle import Bundle
+
+    Bundle.open(exported, check_files=False)  # what is no export is refused before the builders are imported
+
     from latentlink.engine.build import build_bundle
     from latentlink.engine.builders import BuildOptions
     from latentlink.engine.component_build import BuildEvents
