@@ -214,7 +214,7 @@ def test_a_quantised_graph_without_good_figures_enters_no_bundle(calibrated: Pat
     else:
         engine["parity"]["gate_psnr"] = 12.0
     (folder / "manifest.json").write_text(json.dumps(record))
-    says = "has no figures of its pictures" if edit == "none" else r"gate: PSNR 12\.0 dB, expected at least 25"
+    says = "has no figures of picture quality" if edit == "none" else r"gate: PSNR 12\.0 dB, expected at least 25"
     with pytest.raises(BundleError, match=says):
         build_bundle(folder, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
