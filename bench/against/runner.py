@@ -53,7 +53,8 @@ def latentlink(job: dict[str, Any]) -> Callable[[int], tuple[Any, Stages]]:
     pipe = load(job["model"], target=job["target"], threads=job["threads"])
     found = next(one for one in pipe.decisions if one.component == "denoiser")
     if (found.target, found.precision) != (job["denoiser"], job["precision"]):
-        raise ValueError(f"expected the denoiser for {job['denoiser']} in {job['precision']}, but opened {found}")
+        wanted = f"{job['denoiser']} in {job['precision']}"
+        raise ValueError(f"expected the denoiser for {wanted}, but opened {found.target} in {found.precision}")
 
     def draw(seed: int) -> tuple[Any, Stages]:
         marks: list[float] = []

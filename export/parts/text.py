@@ -85,7 +85,7 @@ def text_encoder_component(
 
     Args:
         checkpoint: Checkpoint that holds it.
-        part: `text_encoder_component`, `text_encoder_2`, ...
+        part: `text_encoder`, `text_encoder_2`, ...
         network: Class of transformers.
         known: Published encoder that it is compared with.
         outputs: Outputs that the family's denoiser reads.

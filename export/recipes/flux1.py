@@ -77,7 +77,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     del vae
     first = text_encoder_component(
         checkpoint,
-        "text_encoder_component",
+        "text_encoder",
         network=CLIPTextModel,
         known=CLIP_L,
         outputs=(Pooled(projected=False),),

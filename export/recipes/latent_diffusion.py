@@ -82,7 +82,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions, published: Publis
     config = checkpoint.config("text_encoder")
     encoder = text_encoder_component(
         checkpoint,
-        "text_encoder_component",
+        "text_encoder",
         network=CLIPTextModel,
         known=published.encoder,
         outputs=(Hidden(skip=options.clip_skip),),

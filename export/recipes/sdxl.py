@@ -101,7 +101,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
     first = text_encoder_component(
         checkpoint,
-        "text_encoder_component",
+        "text_encoder",
         network=CLIPTextModel,
         known=CLIP_L,
         outputs=(hidden,),

@@ -170,7 +170,7 @@ def test_a_side_that_opens_with_another_engine_than_its_title_says_is_not_measur
     (outcome,) = compare_in_rounds(
         checkpoint("demo"), [replace(one, denoiser="openvino-cpu")], WORK, rounds=1, folder=tmp_path
     )
-    assert "expected denoiser: openvino-cpu (float32), but it opened with denoiser: ort-cpu" in outcome.reason
+    assert "expected the denoiser for openvino-cpu in float32, but opened ort-cpu in float32" in outcome.reason
 
 
 def test_a_side_that_fails_says_why_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

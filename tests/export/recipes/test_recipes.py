@@ -115,7 +115,7 @@ def test_what_a_family_needs_cannot_be_left_out(made: Make, tmp_path: Path) -> N
 
 
 def test_a_family_without_a_unet_has_no_step_cache(made: Make, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"what the deep layers of a UNet make, and Stable Diffusion 3.* has none"):
+    with pytest.raises(UsageError, match=r"the output of a UNet's deep layers, but Stable Diffusion 3.* has no UNet"):
         export_checkpoint(made("tiny-sd3"), tmp_path / "out", options=ExportOptions(step_cache=1))
     assert not (tmp_path / "out").exists()
 

@@ -41,7 +41,7 @@ def test_a_task_that_the_pipeline_does_not_do_is_refused(tiny: Path, tmp_path: P
     other.mkdir()
     shutil.copy(tiny / "model_index.json", other)
     index = json.loads((other / "model_index.json").read_text())
-    for pipeline, does in (("StableDiffusionInpaintPipeline", "does inpainting"), ("AudioLDMPipeline", "of no task")):
+    for pipeline, does in (("StableDiffusionInpaintPipeline", "does inpainting"), ("AudioLDMPipeline", "has no task")):
         (other / "model_index.json").write_text(json.dumps(index | {"_class_name": pipeline}))
         with pytest.raises(CheckpointError, match=f"is a {pipeline}, which .*{does}.*--task text-to-image"):
             check_task(other, "text-to-image")
