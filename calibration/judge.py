@@ -37,7 +37,7 @@ class Judge:
             step_cache: As for `Pipeline.generate`.
         """
         count = 0
-        view = pipe.observed(lambda own: own if session is None else session)
+        view = pipe.observe(lambda own: own if session is None else session)
         for first in range(0, len(self.prompts), BATCH):
             batch = self.prompts[first : first + BATCH]
             seeds = [first + place for place in range(len(batch))]

@@ -43,7 +43,7 @@ def pictures_of(
         Latents after every row, `[P, R, C, h, w]`, and pictures, uint8 `[P, H, W, 3]`.
     """
     latents, pictures = [], []
-    view = pipe.observed(lambda own: own if session is None else session)
+    view = pipe.observe(lambda own: own if session is None else session)
     for number, prompt in enumerate(prompts):
         rows: list[NDArray[np.floating]] = []
 

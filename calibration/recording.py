@@ -212,7 +212,7 @@ def _record_run(
         if at.row - 1 in _rows(at.rows, run.number):
             record.samples.append(recorders[0].last)
 
-    view = pipe.observed(wrap)
+    view = pipe.observe(wrap)
     result = view.generate(
         [prompts[number % len(prompts)] for number in run.generations],
         seed=[seed + number for number in run.generations],

@@ -60,7 +60,7 @@ _RUNTIME = ("Latents", "Pipeline", "Result", "Stage", "chain", "load", "transfer
 
 
 def __getattr__(name: str) -> Any:
-    """Import the runtime when it is first asked for, so that the vocabulary alone stays light."""
+    """Import the runtime when it is first used, so that the vocabulary alone stays light."""
     if name in _RUNTIME:
         return getattr(import_module("latentlink.runtime"), name)
     raise AttributeError(f"module 'latentlink' has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""The errors a user can meet, each with the exit status the command line ends with.
+"""The errors that a user can get, each with the exit status of the command line.
 
-A message is one sentence that says what was received and what was expected; `remedy` says what to do.
+A message says in one sentence what was received and what was expected; `remedy` says what to do.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import ClassVar
 
 
 class ExitStatus(IntEnum):
-    """What the command line's exit status says."""
+    """Exit statuses of the command line."""
 
     DONE = 0
-    FAILED = 1  # the machine said no: disk full, permission denied, out of memory
+    FAILED = 1  # a failure of the machine: disk full, permission denied, out of memory
     USAGE = 2
     LINK_REFUSED = 3
     BUNDLE_DAMAGED = 4
@@ -35,7 +35,7 @@ class LatentLinkError(Exception):
 
 
 class UsageError(LatentLinkError, ValueError):
-    """An argument is not what the operation takes."""
+    """An argument is not what the operation accepts."""
 
     status = ExitStatus.USAGE
 
@@ -45,7 +45,7 @@ class SymbolError(UsageError):
 
 
 class CheckpointError(UsageError):
-    """What was given as a checkpoint is not one, or not one that can be exported."""
+    """A path or name is not a checkpoint, or not one that can be exported."""
 
 
 class LinkError(LatentLinkError):
@@ -55,13 +55,13 @@ class LinkError(LatentLinkError):
 
 
 class BundleError(LatentLinkError):
-    """A bundle is damaged, incomplete or says what its engines deny."""
+    """A bundle is damaged or incomplete, or its manifest contradicts its engines."""
 
     status = ExitStatus.BUNDLE_DAMAGED
 
 
 class BuildError(LatentLinkError):
-    """A target's builder does not take a graph, or fails to compile it."""
+    """A target's builder does not accept a graph, or fails to compile it."""
 
 
 class PreflightError(LatentLinkError):
@@ -75,12 +75,12 @@ class DeviceError(LatentLinkError):
 
 
 class GuardError(LatentLinkError):
-    """What a stage computed is no latent or picture of this model: NaN, far out of range, flat, noise.
+    """The result of a stage is not a valid latent or picture of this model: NaN, far out of range, flat, or noise.
 
     Args:
         message: What was found and what was expected.
-        stage: The component that wrote it, or the argument that it was given as.
-        numbers: What was measured, and its limits, by name.
+        stage: The component that wrote it, or the argument that held it.
+        numbers: The measured numbers and their limits, by name.
         cause: The likely cause.
         remedy: What to do.
     """
@@ -95,6 +95,6 @@ class GuardError(LatentLinkError):
 
 
 class Cancelled(LatentLinkError):
-    """The caller's `on_step` asked to stop."""
+    """The caller's `on_step` cancelled the run."""
 
     status = ExitStatus.INTERRUPTED

@@ -1,7 +1,7 @@
-"""Writing whole or not at all: folders and files appear under their name when they are complete.
+"""Atomic writes: folders and files appear under their name only when they are complete.
 
-The new content grows in a hidden sibling, on the same file system, and takes the name in one step. A process
-that is killed leaves the old content under the name. POSIX only: the siblings are held by flock.
+The new content is written to a hidden sibling on the same file system, and takes the name in one step. A process
+that is killed leaves the old content under the name. POSIX only: the siblings are locked with flock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from latentlink.errors import UsageError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-# The file system or kernel has no exchange: everything else is an error of this very call.
+# Errors of a file system or kernel without exchange: all others are errors of the call itself.
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
@@ -29,19 +29,18 @@ _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterator[Path]:
     """A fresh folder that becomes `out` when the block ends, in one step, and is removed if the block raises.
 
-    Parents of `out` are made. A symbolic link at `out` is followed. What a killed process left of an earlier
-    write to `out` is removed first; what a living one is writing is not touched, and of two writers the last
-    one to end wins.
+    Parents of `out` are made. A symbolic link at `out` is followed. Leftovers of killed writers of `out` are removed
+    first; the files of running writers are not touched, and of two writers the last one to finish wins.
 
     Args:
         out: The folder to make or to replace.
-        is_ours: Whether an existing folder may be replaced, which deletes it.
+        is_ours: Says whether an existing folder may be replaced, which deletes it.
 
     Yields:
         The folder to fill.
 
     Raises:
-        UsageError: `out` exists and is not ours, or is a mount point; nothing was done.
+        UsageError: `out` exists and is not ours, or is a mount point; nothing was changed.
         OSError: The disk is full, a permission is missing, ...; `out` is as it was.
     """
     target = Path(os.path.realpath(out))
@@ -56,7 +55,7 @@ def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterat
         _swap(part, target)
         _sync_folder(target.parent)
     finally:
-        # What has this name now is either unfinished or what stood at `target` before.
+        # This name now has either unfinished content or what was at `target` before.
         shutil.rmtree(part, ignore_errors=True)
         os.close(lock)
 
@@ -69,14 +68,14 @@ def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
 
     Args:
         path: The file to make or to replace.
-        beside: What the unfinished file lies beside, on the same file system; `path` itself where it is None.
+        beside: A path on the same file system, next to which the unfinished file is written; None for `path` itself.
 
     Yields:
-        A path where nothing is yet.
+        A path at which nothing exists yet.
 
     Raises:
         UsageError: `path` is a folder.
-        OSError: As for any file; `path` is as it was, and nothing else is left.
+        OSError: As for any file; `path` is unchanged, and nothing else is left behind.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
@@ -99,7 +98,7 @@ def _check_replaceable(target: Path, out: Path, is_ours: Callable[[Path], bool])
     if not target.is_dir() or not is_ours(target):
         raise UsageError(
             f"{str(out)!r} exists and is not a bundle or export of latentlink with nothing else in it; "
-            "it is left as it is.",
+            "it is left unchanged.",
             remedy="Choose a new name, or remove it first.",
         )
     if os.path.ismount(target):
@@ -121,24 +120,24 @@ def _unique() -> str:
 
 
 def _make_part(target: Path) -> tuple[Path, int]:
-    """A new sibling and a descriptor whose lock says that its writer lives."""
+    """A new sibling, and a descriptor whose lock shows that its writer is running."""
     while True:
         part = target.with_name(f".{target.name}.{_unique()}.part")
         part.mkdir()
-        # Between these lines another writer may take it for a leftover and remove it: then make another one.
+        # Before it is locked, another writer may mistake it for a leftover and remove it: then make another one.
         try:
             lock = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
-        if _held(lock) and part.exists() and os.path.samestat(part.stat(), os.fstat(lock)):
+        if _try_lock(lock) and part.exists() and os.path.samestat(part.stat(), os.fstat(lock)):
             return part, lock
         os.close(lock)
 
 
-def _held(lock: int) -> bool:
-    """Whether the lock was got. Where a file system has none, nobody can take the sibling for a leftover."""
+def _try_lock(lock: int) -> bool:
+    """Lock a sibling; returns whether it worked. Without locks on the file system, no writer can remove the sibling."""
     try:
-        # Shared, as a network file system grants no exclusive lock on what cannot be written to.
+        # Shared, as a network file system grants no exclusive lock on a descriptor that is not open for writing.
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -167,7 +166,7 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _remove_dead(part: Path) -> None:
-    """Remove a sibling unless its writer lives. A process's locks end with it, however it ends."""
+    """Remove a sibling unless its writer is running. A process's locks end with it, however it ends."""
     with suppress(OSError):
         descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -178,7 +177,7 @@ def _remove_dead(part: Path) -> None:
 
 
 def _swap(part: Path, target: Path) -> None:
-    """Give `part` the name `target`; what had it gets the name `part` or is gone."""
+    """Give `part` the name `target`; the old content of `target` gets the name `part` or is deleted."""
     if not os.path.lexists(target):
         part.rename(target)
         return
@@ -196,7 +195,7 @@ def _swap(part: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step (Linux 3.15, renameat2(2)); False where that cannot be done."""
+    """Exchange two names in one step (Linux 3.15, renameat2(2)); False if that is not supported."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
@@ -209,7 +208,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _sync_tree(root: Path) -> None:
-    """Bring a folder to the disk, so that no power cut leaves the name with empty files behind it."""
+    """Write a folder to the disk, so that a power cut cannot leave empty files under the final name."""
     for folder, _, files in os.walk(root, topdown=False):
         for name in files:
             _sync(Path(folder, name))
@@ -228,5 +227,5 @@ def _sync_folder(folder: Path) -> None:
     try:
         _sync(folder)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # file systems that cannot sync a folder say so
+        if error.errno != errno.EINVAL:  # from file systems that cannot sync a folder
             raise

@@ -1,7 +1,7 @@
 """The options of a generation, each described once: name, type, range, default, and a sentence of help.
 
 `Pipeline.generate`, `Stage` and `chain` take them as keyword arguments (PEP 692); the command line and the benchmarks
-make their options from the table. To add one, write its line here, and a field in `Request` for what a run reads of it.
+make their options from the table. To add an option, write its line here, and a field in `Request` if a run reads it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Option:
 
     Args:
         help: One sentence, for the command line and for Python.
-        more: What Python's documentation says beyond it.
+        more: Further sentences for Python's documentation.
         least: Least value of a number.
         most: Largest value of a number.
         expected: The range in words, for messages.
-        choices: The values of a text, where they are the same for all models.
-        default: The value where none was requested; None where `default_text` says what is taken.
-        default_text: That in words.
-        flag: Name on the command line, where it is another.
+        choices: The values of a text, if they are the same for all models.
+        default: The value if none was requested; None if `default_text` describes it.
+        default_text: The default in words.
+        flag: Name on the command line, if it differs.
         metavar: How the command line shows the value.
         name: Its key, filled in by the table.
         annotation: The type of its value, filled in by the table.
@@ -68,11 +68,11 @@ class Option:
     def words(self, value: Any) -> list[str]:
         """A value as the command line reads it: `--guidance-interval=0.28,5.42`."""
         if isinstance(value, Mapping):
-            return [f"{self.switch}={name}={_joined(numbers)}" for name, numbers in value.items()]
-        return [f"{self.switch}={_joined(value)}"]
+            return [f"{self.switch}={name}={_join(numbers)}" for name, numbers in value.items()]
+        return [f"{self.switch}={_join(value)}"]
 
 
-def _joined(value: Any) -> str:
+def _join(value: Any) -> str:
     several = isinstance(value, Sequence) and not isinstance(value, str)
     return ",".join(map(str, value)) if several else str(value)
 
@@ -85,7 +85,7 @@ def _share(help: str, **more: Any) -> Option:
 def _side(name: str) -> Option:
     return Option(
         help=f"Picture {name} in pixels.",
-        more="Beside latents it can only be their own, as latents are not resampled.",
+        more="A run that starts from latents has their size, as latents are not resampled.",
         least=1,
         most=MAX_SIDE,
         default_text="that of the picture or latents to start from, else the bundle's",
@@ -128,7 +128,7 @@ class DenoisingOptions(TypedDict, total=False):
     guidance_interval: Annotated[
         tuple[float, float] | None,
         Option(
-            help="Noise levels between which guidance is applied, as 0.28,5.42; steps outside of them cost half.",
+            help="Noise levels between which guidance is applied, such as 0.28,5.42; steps outside of them cost half.",
             more="`low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before "
             "a call of the network.",
             metavar="LOW,HIGH",
@@ -139,12 +139,12 @@ class DenoisingOptions(TypedDict, total=False):
         int | None,
         Option(
             help="Run the whole denoiser on every N-th step and a shallow one between; 1 always runs the whole one.",
-            more="The shallow one reads what the deep layers made before (Ma et al. 2024). Needs a bundle that was "
-            "exported with it.",
+            more="The shallow one reuses an earlier output of the deep layers (Ma et al. 2024). Needs a bundle that "
+            "was exported with it.",
             least=1,
             most=1000,
             metavar="N",
-            default_text="1, or more where the bundle was measured to lose nothing by it",
+            default_text="1, or more if the bundle was measured to lose no quality by it",
         ),
     ]
     sampler: Annotated[
@@ -185,25 +185,24 @@ class DenoisingOptions(TypedDict, total=False):
         float | None,
         _share(
             "How much noise is added to the picture or latents to start from, 0 to 1: the share of the steps that run.",
-            default_text="0.8; 1 with a mask, or where there is one step",
+            default_text="0.8; 1 with a mask, or with a single step",
         ),
     ]
     denoising_start: Annotated[
         float | None,
         _share(
-            "Share of the way that the latents to start from have come already, 0 to 1.",
-            more="No noise is added; they have to hold as much noise as this run begins with, where their level is "
-            "known.",
+            "Share of the run that the latents to start from have already completed, 0 to 1.",
+            more="No noise is added; if their noise level is known, it has to be the one that this run begins with.",
         ),
     ]
     denoising_end: Annotated[
         float | None,
-        _share("Share of the way to stop at, 0 to 1, leaving latents for another model of the same latent space."),
+        _share("Share of the run after which to stop, 0 to 1; another model of the same latent space can continue."),
     ]
     conditions: Annotated[
         Mapping[str, float | Sequence[float]] | None,
         Option(
-            help="Further inputs of the model by name, as original_size=1024,1024; `inspect` lists them.",
+            help="Further input of the model, such as original_size=1024,1024; `inspect` lists them. May be repeated.",
             more="A number, or a list of numbers; `negative_NAME` sets the one of the negative prompt.",
             flag="condition",
             metavar="NAME=NUMBERS",
@@ -251,12 +250,12 @@ class GenerateOptions(DenoisingOptions, RunOptions, total=False):
     init_latents: Annotated[
         Latents | None,
         Option(
-            help="Latents of this model's latent space to start from, in the place of a picture.",
+            help="Latents of this model's latent space to start from, instead of a picture.",
             more="Finished ones, or half-way ones with `denoising_start`.",
         ),
     ]
     decode: Annotated[
-        bool, Option(help="Decode the latents to pictures; without, there are only latents.", default=True)
+        bool, Option(help="Decode the latents to pictures; if False, the result has only latents.", default=True)
     ]
 
 
@@ -269,10 +268,10 @@ class StageOptions(DenoisingOptions, total=False):
 def table(options: type) -> dict[str, Option]:
     """The options that a class above describes, by name, in its order."""
     hints = get_type_hints(options, localns=_STAND_INS, include_extras=True)
-    return {name: _named(name, *get_args(hint)) for name, hint in hints.items()}
+    return {name: _with_name(name, *get_args(hint)) for name, hint in hints.items()}
 
 
-def _named(name: str, hint: Any, option: Option) -> Option:
+def _with_name(name: str, hint: Any, option: Option) -> Option:
     kinds = [getattr(kind, "__origin__", kind) for kind in get_args(hint) or (hint,)]
     return replace(option, name=name, annotation=hint, type=kinds[0], several=Sequence in kinds)
 
@@ -284,15 +283,15 @@ OPTIONS: Mapping[str, Option] = table(GenerateOptions)
 def requested(
     options: Mapping[str, Any], known: Mapping[str, Option] = OPTIONS, function: str = "generate"
 ) -> dict[str, Any]:
-    """What was requested: the options that are not None.
+    """The requested options: those that are not None.
 
     Args:
-        options: By name.
-        known: Those that there are.
+        options: Values by name.
+        known: The existing options.
         function: Name of the function that takes them, for the message.
 
     Raises:
-        TypeError: There is no such option, as Python says it of arguments.
+        TypeError: There is no such option; worded as Python's error for arguments.
     """
     for name in options:
         if name not in known:

@@ -1,8 +1,8 @@
 """Ports and symbols: the typed inputs and outputs of an engine, and the tensor names that carry the types.
 
 A symbol is `kind__name__layout__dtype__digest`, for example `latent__sd__c4_f8__float32__1f0c9a2e`. Two ports
-connect where their symbols are equal. One engine may have several ports of one symbol; a sixth part, the slot,
-tells them apart: `latent__sd__c4_f8__float32__1f0c9a2e__noise`. The slot is not part of the symbol.
+connect if their symbols are equal. One engine may have several ports of one symbol; a sixth part, the slot,
+distinguishes them: `latent__sd__c4_f8__float32__1f0c9a2e__noise`. The slot is not part of the symbol.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LAYOUT = re.compile(r"[a-z][1-9][0-9]{0,8}(_[a-z][1-9][0-9]{0,8})*")
 COEFFICIENTS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c", "own", "keep", "init", "renoise")
 """Columns of a step's row:
 
-    y  = x + (1 - mask) * ((keep - 1)*x + init*z + renoise*e)      z a picture's latent, e its noise
+    y  = x + (1 - mask) * ((keep - 1)*x + init*z + renoise*e)      z: a picture's latent, e: its noise
     D  = p*y + q*model(c_in*y, t)
     x' = a*y + own*x + b0*D + b1*D1 + .. + b4*D4 + c*noise
 
-Where nothing is blended in, keep is 1 and own, init and renoise are 0, so that y is x."""
+Without blending, keep is 1 and own, init and renoise are 0, so that y is x."""
 
 HISTORY = 4
-"""Earlier D's that a step can read."""
+"""Number of earlier Ds that a step can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,11 @@ class Port:
 
     Args:
         kind: One of `KINDS`.
-        name: The latent space, text embedding, tokenizer or convention it belongs to.
-        layout: Letter and size of what is fixed, in order: `(("c", 4), ("f", 8))`.
+        name: The latent space, text embedding, tokenizer or convention that it belongs to.
+        layout: Letters and sizes of its fixed properties, in order: `(("c", 4), ("f", 8))`.
         dtype: One of `DTYPES`.
         digest: 8 hex digits over what shape and dtype cannot show.
-        slot: Which of the engine's ports of this symbol it is; empty for the one that links.
+        slot: Distinguishes the engine's ports of one symbol; empty for the one that links.
         shape: The tensor's shape, free dimensions by name.
 
     Raises:
@@ -79,12 +79,12 @@ class Port:
 
     @property
     def symbol(self) -> str:
-        """What must be equal for two ports to connect."""
+        """The symbol, which must be equal for two ports to connect."""
         return "__".join((self.kind, self.name, self._layout_text(), self.dtype, self.digest))
 
     @property
     def tensor(self) -> str:
-        """The tensor's name inside the engine: the symbol, and the slot where there is one."""
+        """The tensor's name inside the engine: the symbol, and the slot if there is one."""
         return f"{self.symbol}__{self.slot}" if self.slot else self.symbol
 
     def size(self, letter: str) -> int:
@@ -103,7 +103,7 @@ class Port:
         """Read a tensor's name back into a port.
 
         Raises:
-            SymbolError: The name is not one that `tensor` could have written.
+            SymbolError: `tensor` cannot be the name of a port.
         """
         parts = tensor.split("__")
         if len(parts) not in (5, 6) or not LAYOUT.fullmatch(parts[2]) or (len(parts) == 6 and not parts[5]):
@@ -138,10 +138,10 @@ def text_port(embedding: TextEmbedding, dtype: str = "float32", *, rows: str = "
     """Embeddings of prompts: `[N, S, width]`, N prompts (negative ones first) of S tokens; pooled ones `[N, width]`.
 
     Args:
-        embedding: What the numbers are.
-        dtype: What crosses between engines.
+        embedding: The text embedding.
+        dtype: dtype of the tensor that passes between engines.
         rows: Name of the first dimension.
-        tokens: Name of the second; encoders of unlike lengths need different names in one denoiser.
+        tokens: Name of the second dimension; in one denoiser, encoders of different lengths need different names.
     """
     return Port(
         kind="text",
@@ -154,7 +154,7 @@ def text_port(embedding: TextEmbedding, dtype: str = "float32", *, rows: str = "
 
 
 def tokens_port(name: str, length: int, tokenizer_sha256: str) -> Port:
-    """Token ids of prompts: int32 `[N, length]`; the digest is that of the `tokenizer.json` that made them."""
+    """Token ids of prompts: int32 `[N, length]`; the digest is that of the tokenizer's `tokenizer.json`."""
     return Port(
         kind="tokens",
         name=name,
@@ -190,9 +190,9 @@ def mask_port(downscale: int) -> Port:
 
 
 def condition_port(name: str, size: int, *, rows: str = "N") -> Port:
-    """Numbers that a denoiser was trained to be told, such as the original picture's size: float32 `[N, size]`.
+    """Numbers that a denoiser was trained to read, such as the original picture's size: float32 `[N, size]`.
 
-    What to send where the user says nothing stands in the manifest.
+    The manifest has the defaults.
     """
     return Port(
         kind="condition",
@@ -205,15 +205,15 @@ def condition_port(name: str, size: int, *, rows: str = "N") -> Port:
 
 
 def feature_port(channels: int, downscale: int, layers: int, digest: str, *, rows: str, dtype: str) -> Port:
-    """What the deep layers of a denoiser made, which later steps read again: `[N, channels, h, w]`, a row a prediction.
+    """Output of a denoiser's deep layers that later steps reuse: `[N, channels, h, w]`, one row per prediction.
 
     Args:
-        channels: Of the feature.
-        downscale: Pixels an element.
-        layers: Of the last block, that read it.
-        digest: Of the denoiser's weights and the place.
+        channels: Channels of the feature.
+        downscale: Pixels per element.
+        layers: Number of layers of the last block, which read it.
+        digest: Digest of the denoiser's weights and of the place in it.
         rows: Name of the first dimension.
-        dtype: What crosses between engines.
+        dtype: dtype of the tensor that passes between engines.
     """
     return Port(
         kind="feature",
@@ -241,14 +241,14 @@ GUIDANCE = {
     "cfg": "uncond + w * (cond - uncond)",
     "embedded": "w is an input of the network",
 }
-"""How a denoiser is guided, by the name of its guidance port; one that is not guided has no such port."""
+"""How a denoiser is guided, by the name of its guidance port; an unguided one has no such port."""
 
 
 def guidance_port(how: str = "cfg") -> Port:
     """Guidance scale w for each picture, float32 `[B]`.
 
-    `cfg`: classifier-free guidance (Ho and Salimans, 2022), which reads two rows of text a picture where w is above 1.
-    `embedded`: a guidance-distilled network reads w itself (Meng et al., 2023), and one row of text a picture.
+    `cfg`: classifier-free guidance (Ho and Salimans, 2022), which reads two rows of text per picture if w is above 1.
+    `embedded`: a guidance-distilled network reads w itself (Meng et al., 2023), and one row of text per picture.
     """
     return Port(
         kind="guidance",

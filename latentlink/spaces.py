@@ -23,7 +23,7 @@ def digest(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _checked(record: Mapping[str, Any], cls: type) -> dict[str, Any]:
+def _check_record(record: Mapping[str, Any], cls: type) -> dict[str, Any]:
     known = {field.name for field in fields(cls)}
     if not isinstance(record, Mapping) or not set(record) <= known:
         raise SymbolError(f"A {cls.__name__} record has the keys {sorted(known)}, but {record!r} was given.")
@@ -45,7 +45,7 @@ def _check_weights(weights: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatentSpace:
-    """What a latent means. The VAE's raw latent is `r = z / scaling * std + mean + shift`, z the denoiser's.
+    """The meaning of a latent. The VAE's raw latent is `r = z / scaling * std + mean + shift`; z is the denoiser's.
 
     Args:
         name: Name as in the symbol, for example `sd`.
@@ -55,7 +55,7 @@ class LatentSpace:
         shift: `shift_factor` of the VAE.
         mean: Per-channel mean of r, or None.
         std: Per-channel standard deviation of r, or None.
-        patch: Side of the pixel patches that were folded into channels before the affine (1: none).
+        patch: Side of the pixel patches that were folded into channels before the affine map (1: none).
         weights: For a space that is not in `KNOWN_SPACES`, the SHA-256 of the VAE encoder's weights (the
             encoder defines the space; decoders may be fine-tuned within it). None for known spaces.
 
@@ -133,24 +133,24 @@ class LatentSpace:
         """Read a record.
 
         Raises:
-            SymbolError: The record is not that of a latent space.
+            SymbolError: It is not the record of a latent space.
         """
         try:
-            return cls(**_checked(record, cls))
+            return cls(**_check_record(record, cls))
         except TypeError as error:
             raise SymbolError(f"{record!r} is not the record of a latent space: {error}.") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextEmbedding:
-    """What a text encoder writes and a denoiser reads.
+    """The embedding that a text encoder writes and a denoiser reads.
 
     Args:
         name: Name as in the symbol, for example `clip_l`.
-        width: Numbers a token.
-        output: Which of the encoder's outputs it is: `last`, `penultimate`, ..., or one vector a prompt:
-            `pooled`, or `projected`, which is the pooled one after the encoder's projection.
-        weights: SHA-256 of the encoder's weights where `name` is not a well-known encoder, else None.
+        width: Numbers per token.
+        output: The encoder's output: `last`, `penultimate`, ..., or one vector per prompt: `pooled`, or `projected`,
+            which is the pooled one after the encoder's projection.
+        weights: SHA-256 of the encoder's weights if `name` is not a well-known encoder, else None.
     """
 
     name: str
@@ -172,11 +172,11 @@ class TextEmbedding:
 
     @property
     def pooled(self) -> bool:
-        """Whether it is one vector a prompt, and not one a token."""
+        """Whether it is one vector per prompt, and not one per token."""
         return self.output in ("pooled", "projected")
 
     def numbers(self) -> str:
-        """What tells this embedding from others: `768 wide, last layer`."""
+        """The numbers as a person reads them: `768 wide, last layer`."""
         tail = f", encoder {self.weights[:8]}" if self.weights else ""
         return f"{self.width} wide, {self.output}{'' if self.pooled else ' layer'}{tail}"
 
@@ -189,10 +189,10 @@ class TextEmbedding:
         """Read a record.
 
         Raises:
-            SymbolError: The record is not that of a text embedding.
+            SymbolError: It is not the record of a text embedding.
         """
         try:
-            return cls(**_checked(record, cls))
+            return cls(**_check_record(record, cls))
         except TypeError as error:
             raise SymbolError(f"{record!r} is not the record of a text embedding: {error}.") from None
 
@@ -201,8 +201,8 @@ def _table(*spaces: LatentSpace) -> dict[str, LatentSpace]:
     return {space.name: space for space in spaces}
 
 
-# Numbers from the VAE configs of the published checkpoints. Spaces whose numbers live in the weights
-# (FLUX.2, Qwen-Image 2.1) are not here: they are read at export and carry the digest of their weights.
+# Numbers from the VAE configs of the published checkpoints. Spaces whose numbers are stored in the weights
+# (FLUX.2, Qwen-Image 2.1) are not here: they are read at export and have the digest of their weights.
 KNOWN_SPACES: Mapping[str, LatentSpace] = _table(
     LatentSpace(name="sd", channels=4, downscale=8, scaling=0.18215),
     LatentSpace(name="sdxl", channels=4, downscale=8, scaling=0.13025),

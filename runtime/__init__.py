@@ -1,4 +1,4 @@
-"""Bundle to picture: link, sessions, samplers, noise, pipeline, transfer. No torch, no model family."""
+"""From a bundle to pictures: linking, sessions, samplers, noise, pipeline, transfer. No torch, no model family."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from latentlink.runtime.bundle_names import bundle_path
-    from latentlink.runtime.chains import Chained, Hop, Stage, chain
+    from latentlink.runtime.chains import ChainResult, Hop, Stage, chain
     from latentlink.runtime.denoising import Progress
     from latentlink.runtime.linking import Decision
     from latentlink.runtime.loading import load
     from latentlink.runtime.pipeline import Pipeline, Result
     from latentlink.runtime.request import Latents
-    from latentlink.runtime.transfers import Transferred, transfer
+    from latentlink.runtime.transfers import TransferResult, transfer
 
 __all__ = [
     # opening a bundle
@@ -27,10 +27,10 @@ __all__ = [
     "Progress",
     "Result",
     # several models
-    "Chained",
+    "ChainResult",
     "Hop",
     "Stage",
-    "Transferred",
+    "TransferResult",
     "chain",
     "transfer",
 ]  # fmt: skip
@@ -43,11 +43,11 @@ _HOMES: Mapping[str, str] = {
     "Pipeline": "pipeline",
     "Progress": "denoising",
     "Result": "pipeline",
-    "Chained": "chains",
+    "ChainResult": "chains",
     "Hop": "chains",
     "Stage": "chains",
     "chain": "chains",
-    "Transferred": "transfers",
+    "TransferResult": "transfers",
     "transfer": "transfers",
 }
 

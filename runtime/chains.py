@@ -1,4 +1,4 @@
-"""Several models in a row: each goes on from what the one before it made."""
+"""Chains of models: each model continues from the result of the one before it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 class Stage:
     """One model's part of a chain.
 
-    `prompt` and `negative_prompt` default to those of the chain, `seed` to its seed raised by one per stage. After the
-    first stage the picture is resampled to `width` and `height`, and either `strength` or, where the stage before
-    stopped half way in the same latent space, `denoising_start` is needed.
+    `prompt` and `negative_prompt` default to those of the chain, `seed` to the chain's seed plus one per stage. After
+    the first stage the picture is resampled to `width` and `height`, and the stage needs either `strength` or, if the
+    stage before it stopped half way in the same latent space, `denoising_start`.
 
     Args:
         pipeline: The model.
         options: See `StageOptions`.
 
     Raises:
-        UsageError: The pipeline is none.
+        UsageError: `pipeline` is not a pipeline.
         TypeError: There is no such option.
     """
 
@@ -62,15 +62,15 @@ STAGE_OPTIONS = table(StageOptions)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """How the latents came from one stage to the next.
+    """How the latents got from one stage to the next.
 
     Args:
-        kind: `direct` where they were handed over as they are, `transfer` where they were decoded and encoded again.
+        kind: `direct` if they were handed over unchanged, `transfer` if they were decoded and encoded again.
         source: Name of the bundle that made them.
-        destination: Name of the bundle that goes on from them.
-        spaces: Names of their latent spaces.
-        psnr: Round-trip loss of a transfer in dB, see `Transferred`.
-        resized: The pictures' size before and after, where it changed.
+        destination: Name of the bundle that continues from them.
+        spaces: Names of the latent spaces of both.
+        psnr: Round-trip loss of a transfer in dB, see `TransferResult`.
+        resized: Picture size before and after, if it changed.
     """
 
     kind: Literal["direct", "transfer"]
@@ -82,12 +82,12 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chained:
-    """What `chain` made.
+class ChainResult:
+    """The result of `chain`.
 
     Args:
-        stages: What every stage made; only the last one has pictures, unless they were to be kept.
-        hops: What happened between them, one fewer.
+        stages: Result of every stage; only the last one has pictures, unless `keep` was set.
+        hops: What happened between the stages, one fewer than there are stages.
     """
 
     stages: tuple[Result, ...]
@@ -115,30 +115,30 @@ def chain(
     keep: bool = False,
     on_step: OnStep | None = None,
     **options: Unpack[RunOptions],
-) -> Chained:
-    """Draw with the first stage, and refine with each of the others what the one before it made.
+) -> ChainResult:
+    """Draw with the first stage; each further stage refines the result of the one before it.
 
-    Between two models of one latent space the latents are handed over as they are; between two spaces, or where the
-    size changes, they are decoded and encoded again (see `transfer`).
+    Between two models of one latent space the latents are handed over unchanged; between two spaces, or if the size
+    changes, they are decoded and encoded again (see `transfer`).
 
     Args:
-        prompt: As of `Pipeline.generate`; of every stage that has none of its own.
-        stages: In their order. All but the first have a `strength`, or a `denoising_start` where the stage before has
-            a `denoising_end`.
-        negative_prompt: Of every stage that has none of its own.
-        seed: Of the first stage; each later stage adds one, because the same noise a second time would deepen what it
-            drew. None draws a random one.
-        fit: Let a transfer take the nearest size that the next model takes.
+        prompt: Prompt, as in `Pipeline.generate`, for every stage that has none of its own.
+        stages: The stages in order. All but the first have a `strength`, or a `denoising_start` if the stage before
+            has a `denoising_end`.
+        negative_prompt: Negative prompt for every stage that has none of its own.
+        seed: Seed of the first stage; each later stage adds one, because the same noise a second time would amplify
+            what it drew. None draws a random one.
+        fit: Let a transfer use the nearest size that the next model accepts.
         keep: Decode the pictures of every stage, not only of the last one.
         on_step: Called after every row of every stage; returning False cancels.
         options: See `RunOptions`.
 
     Raises:
-        UsageError: The stages do not go together, which is found before any runs; or an argument of one of them is not
-            what its model takes.
+        UsageError: The stages do not fit together, which is checked before any of them runs; or a stage has an argument
+            that its model does not accept.
         TypeError: There is no such argument.
         GuardError: As in `Pipeline.generate`.
-        Cancelled: `on_step` said so.
+        Cancelled: `on_step` returned False.
     """
     run = requested(options, table(RunOptions), "chain")
     start = run.pop("init_image", None)
@@ -149,13 +149,17 @@ def chain(
     hops: list[Hop] = []
     for number, stage in enumerate(stages):
         last = number == len(stages) - 1
-        own: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": _later(first, number)}
+        own: dict[str, Any] = {
+            "prompt": prompt,
+            "negative_prompt": negative_prompt,
+            "seed": _stage_seeds(first, number),
+        }
         own |= {**run, **stage.options}
         try:
             if number == 0:
                 own |= {"init_image": start}
             else:
-                moved, hop = _moved(results[-1].latents, stages[number - 1], stage, fit, run.get("guard", "on"))
+                moved, hop = _hand_over(results[-1].latents, stages[number - 1], stage, fit, run.get("guard", "on"))
                 hops.append(hop)
                 own |= {"init_latents": moved, "width": None, "height": None}  # the latents have the size
             made = stage.pipeline.generate(**own, decode=keep or last, on_step=on_step)
@@ -163,10 +167,10 @@ def chain(
             error.args = (f"Stage {number + 1} ({stage.pipeline.name}): {error}",)
             raise
         results.append(made)
-    return Chained(stages=tuple(results), hops=tuple(hops))
+    return ChainResult(stages=tuple(results), hops=tuple(hops))
 
 
-def _moved(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str) -> tuple[Latents, Hop]:
+def _hand_over(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str) -> tuple[Latents, Hop]:
     source, destination = before.pipeline, after.pipeline
     moved = transfer(
         latents,
@@ -187,8 +191,8 @@ def _moved(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str)
     )
 
 
-def _later(first: int | tuple[int, ...], number: int) -> int | list[int]:
-    """The seeds of the stage of this number: each raised by it, and within 64 bits."""
+def _stage_seeds(first: int | tuple[int, ...], number: int) -> int | list[int]:
+    """The seeds of stage `number` (from 0): the first stage's plus `number`, within 64 bits."""
     if isinstance(first, int):
         return first + number if first + number < 2**64 else number - 1
     return [seed + number if seed + number < 2**64 else number - 1 for seed in first]
@@ -223,9 +227,9 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
                 remedy="Finish them first: leave denoising_end out, and give the next stage a strength.",
             )
         if ("strength" not in after.options) is ("denoising_start" not in after.options):
-            said = "no strength" if "strength" not in after.options else "a strength and a denoising_start"
+            found = "no strength" if "strength" not in after.options else "a strength and a denoising_start"
             raise UsageError(
-                f"{title} has {said}; expected how far to noise the picture before it, 0 to 1.",
+                f"{title} has {found}; expected how far to noise the picture before it, 0 to 1.",
                 remedy="Give it one, such as strength=0.4.",
             )
         encoder = "vae_encoder" in {engine.component for engine in after.pipeline.engines}

@@ -1,4 +1,4 @@
-"""Bundles to a pipeline: choose the components, open an engine for each, link them, and prove what is not known."""
+"""From bundles to a pipeline: choose the components, open an engine for each, link them, and prove replaced ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from latentlink.runtime.text import Prompts
 from latentlink.spaces import LatentSpace
 
 RENAMED = {"memory": "vae_memory", "resident": "engine_memory"}
-"""Arguments of `load` that have another name now."""
+"""Arguments of `load` that were renamed."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -53,23 +53,23 @@ def load(
 
     Args:
         bundle: A bundle's directory, or one of the `SHIPPED` names.
-        target: A target, or `auto` for the first engine of each component that is valid on this machine.
+        target: A key of `TARGETS`, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
-        threads: Threads for one engine's run; None takes the processors this process may use.
-        verify: Which engines run probes: None, components that are not from the denoiser's bundle, which have to show
-            that they read and write its latents; True, one probe of every engine too; False, none.
-        vae_memory: Bytes that decoding or encoding a picture may take beyond the engine's weights. A picture that needs
-            more is done in several passes, blended where they meet. What fits is measured at the first picture. None
-            sets no budget.
+        threads: Threads for one engine's run; None uses all processors that this process may use.
+        verify: Which engines run probes. None: components from other bundles than the denoiser's, which have to show
+            that they read and write its latents. True: also one probe of every engine. False: none.
+        vae_memory: Maximum bytes that decoding or encoding a picture may take beyond the engine's weights. A picture
+            that needs more is processed in several passes, blended where they meet. What fits is measured at the first
+            picture. None sets no budget.
         engine_memory: Maximum total size in bytes of the files of the open engines, so that a model runs on a machine
-            that does not hold all of it; the least recently used engine is closed first, and opened again when it
+            that cannot hold all of it; the least recently used engine is closed first, and opened again when it
             runs. None keeps all open.
         previews: Bundle whose decoder makes the pictures of `Pipeline.preview`, such as a small one of the same latent
-            space; it has to fit as a replaced one has to. None takes the decoder of the pipeline.
-        on_progress: Called with (bytes checked, bytes in all) while files are checked.
+            space; it is checked like a replaced decoder. None uses the pipeline's decoder.
+        on_progress: Called with (bytes checked, total bytes) while files are checked.
 
     Raises:
-        UsageError: There is no bundle, no such component or target, a budget is no number of bytes, or one engine alone
+        UsageError: There is no such bundle, component or target, a budget is not a number of bytes, or one engine alone
             is larger than `engine_memory`.
         BundleError: A bundle is damaged or tampered with.
         PreflightError: No engine of a component is valid on this machine.
@@ -93,7 +93,7 @@ def load(
         return Pipeline(
             name=str(bundle),
             manifest=sources.bundles[0].manifest,
-            # what the denoiser was trained with goes with it, whichever bundle it came from
+            # the training schedule belongs to the denoiser, whichever bundle that came from
             sampling=sources.host.bundle.manifest.sampling,
             linked=linked,
             prompts=_prompts(sources),
@@ -125,7 +125,7 @@ def decide(bundle: str | Path, *, target: str = "auto") -> list[Decision]:
 def open_component(
     bundle: str | Path, component: str, *, target: str = "auto", threads: int | None = None
 ) -> tuple[Engine, Bundle] | None:
-    """Open one component of a bundle by itself, linked to nothing.
+    """Open one component of a bundle by itself, without linking it.
 
     Args:
         bundle: As in `load`.
@@ -134,7 +134,7 @@ def open_component(
         threads: As in `load`.
 
     Returns:
-        The engine, whose session the caller closes, and its bundle; None where the bundle has no such component.
+        The engine, whose session the caller closes, and its bundle; None if the bundle has no such component.
 
     Raises:
         UsageError, BundleError, PreflightError: As in `load`.
@@ -165,7 +165,7 @@ def _part(bundle: Bundle, name: str | Path, component: str, purpose: str = "") -
     """A component of a bundle.
 
     Raises:
-        UsageError: It has none of that name.
+        UsageError: The bundle has no such component.
     """
     if component not in bundle.manifest.components:
         article = f"no component {component!r}" if not purpose else f"no {component}{purpose}"
@@ -182,7 +182,7 @@ def _choose(bundle: str | Path, replacements: Mapping[str, str | Path], on_progr
         donor = _read(other, on_progress)
         bundles.append(donor)
         components[component] = _part(donor, other, component)
-        if component == "denoiser":  # what its deep layers make is read by its own shallow one alone
+        if component == "denoiser":  # only its own shallow denoiser reads what its deep layers write
             components.pop(SHALLOW, None)
             if SHALLOW in donor.manifest.components:
                 components[SHALLOW] = _part(donor, other, SHALLOW)
@@ -191,13 +191,13 @@ def _choose(bundle: str | Path, replacements: Mapping[str, str | Path], on_progr
 
 @contextmanager
 def _open(sources: Sources, opening: Opening) -> Iterator[tuple[list[OpenedEngine], list[Decision]]]:
-    """An engine of every component, and the decisions to go without one; all are closed where something fails."""
+    """An engine of every component, and the decisions to go without one; closes all of them if something fails."""
     engines: list[OpenedEngine] = []
     without: list[Decision] = []
     try:
         for component, source in sources.components.items():
             how = opening
-            if component == SHALLOW:  # it shares buffers with the whole denoiser, and so its target
+            if component == SHALLOW:  # it shares buffers with the whole denoiser, so both need the same target
                 target = next(opened.entry.target for opened in engines if opened.source.component == "denoiser")
                 if target not in {engine.target for engine in source.entry.engines}:
                     without.append(no_step_cache(source, target))
@@ -211,7 +211,7 @@ def _open(sources: Sources, opening: Opening) -> Iterator[tuple[list[OpenedEngin
 
 
 def _prove(opened: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None) -> Decision:
-    """Run the probes that `load` was asked for; what was decided of the engine."""
+    """Run the probes that `verify` selects, and return the decision with their result."""
     if verify is False:
         return opened.decision()
     admission = prove(opened, sources, opening, every=verify is True)
@@ -236,7 +236,7 @@ def _with_decoder(
 def _wider(
     engines: list[OpenedEngine], sources: Sources, opening: Opening, verify: bool | None
 ) -> dict[str, Callable[[], Engine]]:
-    """By component, what opens an engine of a wider precision."""
+    """By component, a function that opens an engine of a wider precision."""
     found: dict[str, Callable[[], Engine]] = {}
     for opened in engines:
         if (wide := opening.wider(opened)) is not None:
@@ -250,7 +250,7 @@ def _wider(
 def _open_wide(
     opener: Callable[[], Engine], narrow: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None
 ) -> Engine:
-    """Open a wider engine, which has to be what the one that it takes the place of was checked to be."""
+    """Open a wider engine, with the same checks as the engine that it replaces."""
     engine = opener()
     try:
         as_declared(engine)

@@ -44,22 +44,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 STRENGTH = 0.8
-"""How far a start without a mask is noised where nothing is said, as in diffusers."""
+"""Default strength of a run that starts from a picture or latents without a mask, as in diffusers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
-    """What `generate` made.
+    """The result of `generate`.
 
     Args:
-        images: The pictures, in the order of the prompts, each prompt's pictures together.
+        images: The pictures in the order of the prompts; the pictures of one prompt stand together.
         latents: Their latents.
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
-        request: The request with every default resolved, the seed too.
+        request: The request with every default resolved, including the seed.
         mended: Pictures and latents that overflowed and were made again by a wider engine.
-        unmeasured_cache: The run's step cache, where its cost in quality was not measured.
-        passes: Passes of `vae_encoder` and `vae_decoder`, where a picture took several (see `load`, vae_memory).
+        unmeasured_cache: The run's step cache, if its effect on quality was not measured.
+        passes: Number of passes of `vae_encoder` and `vae_decoder`, if more than one (see `vae_memory` of `load`).
     """
 
     images: list[Image]
@@ -81,10 +81,11 @@ class Pipeline:
         linked: Its engines, linked.
         prompts: A tokenizer for every text encoder.
         space: The space that the denoiser writes.
+        engines: All its engines; it closes them.
         decisions: What was decided while it was opened: the engines that run, and those that were skipped.
-        vae_memory: Bytes that the VAE may take for a picture; None sets no budget.
-        wider: By component: opens an engine of the VAE that takes over where half precision overflowed.
-        previews: The engines with another decoder, for previews; None takes the pipeline's own.
+        vae_memory: Maximum bytes that the VAE may take for a picture; None sets no budget.
+        wider: By component, a function that opens a VAE engine of wider precision, for results that overflowed.
+        previews: The engines linked with another decoder, for previews; None uses the pipeline's own.
     """
 
     def __init__(
@@ -123,17 +124,18 @@ class Pipeline:
 
     @property
     def whole_engines(self) -> tuple[Engine, ...]:
-        """The engines that run on the whole picture: all but the VAE's, which can take several passes."""
+        """The engines that run on the whole picture: all but the VAE's, which can work in several passes."""
         halves = (self.linked.decoder, self.linked.encoder)
         return tuple(engine for engine in self.engines if engine not in halves)
 
-    def observed(self, wrap: Callable[[Session], Session]) -> Self:
-        """The same pipeline with its denoiser run through `wrap(session)`: to record what it reads, or to compare.
+    def observe(self, wrap: Callable[[Session], Session]) -> Self:
+        """The same pipeline with its denoiser's session wrapped: to record what it reads, or to compare engines.
 
-        Both share the engines, and this one closes them.
+        Both pipelines share the engines; this one closes them.
 
         Args:
-            wrap: Makes the session to run, of the same ports; what it opens is the caller's to close.
+            wrap: Returns the session to run in the place of the one that it gets, with the same ports. The caller
+                closes what it opens.
         """
         view = copy(self)
         denoiser = self.linked.denoiser
@@ -164,7 +166,7 @@ class Pipeline:
             LinkError: `init_latents` are of another space.
             GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
                 is flat or noise.
-            Cancelled: `on_step` said so.
+            Cancelled: `on_step` returned False.
         """
         began = perf_counter()
         values = requested(options)
@@ -203,7 +205,7 @@ class Pipeline:
         reuse = reuse_of(self.linked, request, table, guided, sampling=self.sampling, name=self.name)
         feeds = conditioning(self.linked, self._prompts, request, guided)
         for tensor, (engine, _) in self.linked.texts.items():
-            if watch.on:  # else the embedding stays where it is
+            if watch.on:  # otherwise the embedding is not copied to the host
                 watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
         encoded = perf_counter()
         start = begin(
@@ -259,15 +261,15 @@ class Pipeline:
         )
 
     def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
-        """Latents to pictures, one at a time so that memory does not grow with the batch.
+        """Decode latents to pictures, one at a time so that memory does not grow with the batch.
 
         Args:
-            latents: Without noise; look at half-way ones with `guard="off"`.
-            guard: `on` looks at latents and pictures, see docs/guards.md; `off` returns what there is.
+            latents: Latents without noise; decode half-way ones with `guard="off"`.
+            guard: `on` checks latents and pictures, see docs/guards.md; `off` returns them unchecked.
 
         Raises:
             LinkError: The latents are of another space.
-            UsageError: They are no latents, hold values that are not finite, or do not fit the memory.
+            UsageError: They are not latents, hold values that are not finite, or do not fit the memory.
             GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
         watch = Guard.of(guard, self.sampling.ranges)
@@ -276,10 +278,10 @@ class Pipeline:
         return self.vae.decode(watch, array, clean=True)
 
     def preview(self, latents: NDArray[np.floating]) -> list[Image]:
-        """Pictures of what a run foresees, by the decoder that `load` opened for it; no guard looks at them.
+        """Decode the predicted latents of a run, with the decoder that `load` opened for previews; no guard runs.
 
         Args:
-            latents: `Progress.predicted()`: of this bundle's space, `[B, C, h, w]`.
+            latents: The value of `Progress.predicted()`: `[B, C, h, w]`, of this bundle's space.
 
         Raises:
             UsageError: They do not fit the memory.
@@ -289,12 +291,12 @@ class Pipeline:
     def encode(
         self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"
     ) -> Latents:
-        """Pictures to latents of this bundle's space.
+        """Encode pictures to latents of this bundle's space.
 
         Args:
-            images: Pictures of equal size, its sides multiples of the space's downscale.
-            seed: Sample the posterior with this seed's noise, or with that of one seed a picture; None takes its mode.
-            guard: `on` looks at the latents, see docs/guards.md; `off` returns them as they are.
+            images: Pictures of equal size, whose sides are multiples of the space's downscale.
+            seed: Seed, or one seed per picture, of the noise that samples the posterior; None takes the mode.
+            guard: `on` checks the latents, see docs/guards.md; `off` returns them unchecked.
 
         Raises:
             UsageError: The bundle has no VAE encoder, a size or the memory does not fit, or an argument is not of its
@@ -318,11 +320,14 @@ class Pipeline:
         return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
 
     def _inputs(self, values: Mapping[str, Any]) -> Inputs:
-        """What a run starts from, of its options that are not None.
+        """The pictures, masks or latents that a run starts from.
+
+        Args:
+            values: The options that are not None.
 
         Raises:
-            UsageError: It is not what it has to be, or where to begin is said twice.
-            LinkError: Latents are of another space.
+            UsageError: An input is not of its type, or both strength and denoising_start are given.
+            LinkError: The latents are of another space.
         """
         strength, start = values.get("strength"), values.get("denoising_start")
         if strength is not None and start is not None:
@@ -336,11 +341,11 @@ class Pipeline:
         )
 
     def _own(self, latents: object) -> Latents:
-        """The latents, if they are finite numbers of the space that the denoiser writes."""
+        """Check that latents are finite numbers of the space that the denoiser writes."""
         return check_latents(latents, self.space, self.name)
 
     def _shape(self, request: Request) -> tuple[int, int, int, int]:
-        """Of the latent: `[B, C, h, w]`."""
+        """Shape of the latent, `[B, C, h, w]`."""
         downscale = self.space.downscale
         return request.batch, self.space.channels, request.height // downscale, request.width // downscale
 

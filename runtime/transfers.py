@@ -1,4 +1,4 @@
-"""Moving latents between spaces, the only way there is: decode, then encode again."""
+"""Moving latents between latent spaces in the only way there is: decode, then encode again."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Size: TypeAlias = tuple[int, int]
-"""Width and height of a picture in pixels."""
+"""Picture width and height in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Transferred:
-    """What `transfer` made, and what it did for it.
+class TransferResult:
+    """The result of `transfer`, and how it was made.
 
     Args:
-        latents: In the destination's space.
-        psnr: Round-trip loss in dB over all pictures: the destination's decode of the result against the source's own
-            decode, resized where the pictures were; infinite where they are equal, or nothing was decoded.
-        psnrs: The same of every picture; empty where nothing was decoded.
-        decoded_by: Name of the bundle; None where the latents were handed over as they are.
-        encoded_by: Likewise.
-        resized: The pictures' size before and after, where it changed.
+        latents: The latents in the destination's space.
+        psnr: Round-trip loss in dB over all pictures: the destination's decode of the result compared with the source's
+            decode, resized if the pictures were; infinite if both are equal, or nothing was decoded.
+        psnrs: The same for each picture; empty if nothing was decoded.
+        decoded_by: Name of the bundle that decoded; None if the latents were handed over unchanged.
+        encoded_by: Name of the bundle that encoded; None if the latents were handed over unchanged.
+        resized: Picture size before and after, if it changed.
     """
 
     latents: Latents
@@ -45,7 +45,7 @@ class Transferred:
 
     @property
     def direct(self) -> bool:
-        """Whether the latents were handed over as they are."""
+        """Whether the latents were handed over unchanged."""
         return self.decoded_by is None
 
 
@@ -58,34 +58,34 @@ def transfer(
     height: int | None = None,
     fit: bool = False,
     guard: str = "on",
-) -> Transferred:
+) -> TransferResult:
     """Move latents from one bundle's space to another's.
 
-    Where the space is the same and the size stays, they are handed over as they are, and nothing is decoded.
+    If the space is the same and the size stays, they are handed over unchanged, and nothing is decoded.
 
     Args:
-        latents: Of `source`'s space.
-        source: Decodes them.
-        destination: Encodes the pictures (the posterior's mode).
-        width: Of the pictures to encode, in pixels: they are resampled with Lanczos' filter. None keeps it, or beside
-            a height keeps the proportions.
-        height: Likewise.
-        fit: Take the nearest size that the destination's engines take, where it does not take this one.
-        guard: As in `Pipeline.generate`, of everything that is decoded and encoded.
+        latents: Latents of the source's space.
+        source: Pipeline that decodes them.
+        destination: Pipeline that encodes the pictures (to the posterior's mode).
+        width: Width in pixels of the pictures to encode; they are resampled with Lanczos' filter. None keeps the width,
+            or the proportions if a height is given.
+        height: Height in pixels of the pictures to encode; None as for the width.
+        fit: Use the nearest size that the destination's engines accept, if they do not accept this one.
+        guard: As in `Pipeline.generate`, for everything that is decoded and encoded.
 
     Raises:
         GuardError: A picture is flat or noise, or latents are outside of their model's range.
         LinkError: `latents` are not of the source's space.
-        UsageError: They are half way and the spaces differ, the destination has no VAE encoder, or it does not take
+        UsageError: They are half way and the spaces differ, the destination has no VAE encoder, or it does not accept
             pictures of this size.
     """
     if isinstance(latents, Latents) and latents.space != source.space:
-        raise _foreign(latents, source, destination)
+        raise _wrong_space(latents, source, destination)
     check_latents(latents, source.space, source.name)
     own = latents.array.shape[3] * source.space.downscale, latents.array.shape[2] * source.space.downscale
     size = _size(own, width, height, fit, destination)
     if source.space == destination.space and size == own:
-        return Transferred(latents=latents)
+        return TransferResult(latents=latents)
     if latents.half_way:
         raise UsageError(
             f"The latents are half way, and what {source.name} decodes from them is noise; expected finished ones.",
@@ -93,10 +93,10 @@ def transfer(
             "(--init-latents, --denoising-start).",
         )
     before = pixels(source.decode(latents, guard=guard), *size)
-    moved = destination.encode(_pictures(before), guard=guard)
-    after = pixels(destination.decode(moved, guard=guard), *size)
-    return Transferred(
-        latents=moved,
+    encoded = destination.encode(_pictures(before), guard=guard)
+    after = pixels(destination.decode(encoded, guard=guard), *size)
+    return TransferResult(
+        latents=encoded,
         psnr=psnr(before, after),
         psnrs=tuple(psnr(*pair) for pair in zip(before, after, strict=True)),
         decoded_by=source.name,
@@ -105,7 +105,7 @@ def transfer(
     )
 
 
-def _foreign(latents: Latents, source: Pipeline, destination: Pipeline) -> LinkError:
+def _wrong_space(latents: Latents, source: Pipeline, destination: Pipeline) -> LinkError:
     whose = "these latents are" if latents.file is None else f"{latents.file} is"
     if latents.space == destination.space:
         remedy = f"{destination.name} reads them as they are: there is nothing to transfer."
@@ -119,9 +119,9 @@ def _foreign(latents: Latents, source: Pipeline, destination: Pipeline) -> LinkE
 
 
 def _size(own: Size, width: int | None, height: int | None, fit: bool, destination: Pipeline) -> Size:
-    """The size to encode: as asked, or nearest to it, and one that the destination takes."""
+    """The picture size to encode: the requested one, or the nearest to it that the destination accepts."""
     multiple, downscale = destination.sampling.size_multiple, destination.space.downscale
-    size = _asked(own, width, height)
+    size = _requested_size(own, width, height)
     if fit:
         near = [
             nearest(destination.whole_engines, dims, side, multiple=multiple, downscale=downscale)
@@ -139,7 +139,8 @@ def _size(own: Size, width: int | None, height: int | None, fit: bool, destinati
     return size
 
 
-def _asked(own: Size, width: int | None, height: int | None) -> Size:
+def _requested_size(own: Size, width: int | None, height: int | None) -> Size:
+    """The requested size; a side that is None follows from the other by the proportions."""
     if width is not None:
         width = whole("width", width, 1, MAX_SIDE)
     if height is not None:

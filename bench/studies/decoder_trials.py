@@ -34,7 +34,7 @@ from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.loading import open_component
-from latentlink.runtime.probing import Candidate, judge, load_probes, runner
+from latentlink.runtime.probing import CandidateResult, judge, load_probes, runner
 
 PICTURES = 20
 """Number of held-out captions that demo draws to judge a decoder."""
@@ -63,7 +63,7 @@ class DecoderTrial:
     decoder: str
     right: bool
     symbols: bool
-    candidate: Candidate
+    candidate: CandidateResult
 
     @property
     def admitted(self) -> bool:
@@ -85,7 +85,7 @@ class Corruption:
     kind: str
     psnr_loss: float
     picture_psnr: float
-    candidate: Candidate
+    candidate: CandidateResult
 
 
 def decoder_trials(folder: Path) -> Iterator[DecoderTrial]:

@@ -17,7 +17,7 @@ from latentlink.bench.studies.decoder_trials import (
     corruption_trials,
     decoder_trials,
 )
-from latentlink.runtime.probing import Candidate
+from latentlink.runtime.probing import CandidateResult
 from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -68,8 +68,8 @@ def _db(value: float) -> str:
     return "equal" if value == float("inf") else f"{value:.1f} dB"
 
 
-def _gain(candidate: Candidate) -> str:
-    return "" if candidate.same or candidate.snr < LEAST_SNR else f"{candidate.gained:.1f} dB"
+def _gain(candidate: CandidateResult) -> str:
+    return "" if candidate.same or candidate.snr < LEAST_SNR else f"{candidate.gain:.1f} dB"
 
 
 def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> None:
@@ -77,7 +77,7 @@ def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> 
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")
-    groups: list[tuple[str, list[Candidate], str, str]] = [
+    groups: list[tuple[str, list[CandidateResult], str, str]] = [
         (f"corrupted: {kind}", [row.candidate for row in corruptions if row.kind == kind], marker, colour)
         for kind, marker, colour in (
             ("scaling", "x", "#d95f02"),
@@ -90,7 +90,7 @@ def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> 
     groups.append(("right", [row.candidate for row in rows if row.right], "o", "#1b7837"))
     for label, found, marker, colour in groups:
         x = [min(max(c.snr, -10), 70) for c in found]
-        y = [min(max(c.gained, 0.01), 60) for c in found]
+        y = [min(max(c.gain, 0.01), 60) for c in found]
         axes.scatter(x, y, marker=marker, color=colour, label=label, s=28 if marker != "." else 40)
     axes.axvline(LEAST_SNR, color="#555", linewidth=1, linestyle="--")
     axes.axhline(MOST_GAIN, color="#555", linewidth=1, linestyle="--")

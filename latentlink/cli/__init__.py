@@ -1,4 +1,4 @@
-"""The command line. One file a command; each is imported when it is called."""
+"""The command line. One file per command; each is imported when it is called."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import latentlink
 from latentlink.errors import ExitStatus, LatentLinkError
 
 COMMANDS: Mapping[str, str] = {
-    "export": "A checkpoint to typed ONNX components.",
-    "build": "An export to a bundle of engines.",
-    "calibrate": "Latents of real generations to the ranges that the guards compare with.",
-    "inspect": "Ports, spaces and engines of a bundle, or the space of a latents file.",
-    "verify": "Every engine on its golden inputs; whether another decoder fits.",
-    "generate": "A prompt to a picture.",
-    "transfer": "Latents of one model to latents of another.",
-    "chain": "Several models in a row, each refining what the one before it drew.",
-    "compat": "Every denoiser's latents through every decoder, as a picture.",
-    "bench": "Seconds by stage, start-up and memory.",
+    "export": "Export a checkpoint to typed ONNX components.",
+    "build": "Build an export into a bundle of engines.",
+    "calibrate": "Measure a model on its own generations: ranges for the guards, quality, int8 and fp8 scales.",
+    "inspect": "Show a bundle, an export, an engine file or a latents file.",
+    "verify": "Run every engine on its golden inputs, and check whether another decoder fits.",
+    "generate": "Generate pictures from prompts.",
+    "transfer": "Move latents from one model's latent space to another's.",
+    "chain": "Run several models in a row, each refining the picture of the one before it.",
+    "compat": "Decode every denoiser's latents with every decoder, as one sheet of pictures.",
+    "bench": "Measure start-up, seconds by stage and memory.",
 }
-"""Each has a module of its name beside this file, with a `command`."""
+"""Commands and their summaries; each has a module of its name beside this file, with a `command`."""
 
 
 class _Commands(click.Group):
@@ -47,7 +47,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(latentlink.__version__, prog_name="latentlink")
 def group() -> None:
-    """Deploy latent-diffusion models: typed engines that only bind where the latent space is the same.
+    """Deploy latent-diffusion models as typed engines that only link if their latent spaces are the same.
 
     \b
     latentlink generate demo "a red circle on a blue background" -o out.png
@@ -55,13 +55,13 @@ def group() -> None:
     latentlink build EXPORTED BUNDLE
     latentlink generate BUNDLE "a lighthouse at dusk" -o out.png --seed 7
 
-    Exit status: 0 done, 1 the machine failed (disk full, no memory), 2 usage, 3 link refused, 4 bundle damaged,
-    5 engine not valid on this machine, 6 output failed a guard, 130 interrupted.
+    Exit status: 0 done, 1 failure of the machine (disk full, out of memory), 2 wrong usage, 3 link refused, 4 bundle
+    damaged, 5 engine not valid on this machine, 6 output failed a guard, 130 interrupted.
     """
 
 
 def main() -> None:
-    """Run the command line, and end with the status that the error table gives."""
+    """Run the command line, and exit with the status of the error, if any."""
     try:
         status = group.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -88,8 +88,8 @@ def main() -> None:
             raise
         _end(f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}.")
     except MemoryError as error:
-        said = " ".join(str(error).split()).rstrip(".") or "Out of memory"
-        _end(f"{said}. Take a smaller size or batch.")
+        reason = " ".join(str(error).split()).rstrip(".") or "Out of memory"
+        _end(f"{reason}. Use a smaller size or batch.")
     else:
         sys.exit(status if isinstance(status, int) else 0)
 

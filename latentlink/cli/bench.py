@@ -15,12 +15,12 @@ from latentlink.cli.shared.words import running
 from latentlink.options import OPTIONS, DenoisingOptions, table
 
 SHARED = ("steps", "sampler", "guidance", "width", "height")
-"""Options of a generation that every side of `--against` has."""
+"""Options of a generation that all sides of `--against` have."""
 
 SETTINGS = [
     name for name in table(DenoisingOptions) if name not in ("seed", "strength", "denoising_start", "denoising_end")
 ]
-"""Those of a picture that is drawn from noise; the seeds are the benchmark's own."""
+"""Options of a generation from noise; the seeds are the benchmark's own."""
 
 
 @click.command(
@@ -34,36 +34,47 @@ Examples:
 """
 )
 @click.argument("bundle")
-@click.option("--prompt", default="a red circle on a blue background", show_default=True)
+@click.option("--prompt", default="a red circle on a blue background", show_default=True, help="What to draw.")
 @generation_options(SETTINGS)
-@click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Counted runs.")
+@click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of measured runs.")
 @target_option
 @engine_memory_option
 @click.option(
     "--against",
     metavar="SIDES",
-    help="Measure others beside it, in turns, each in its own process: some of diffusers, torch-compile, "
-    "openvino-genai, optimum, stable-diffusion.cpp, with :bfloat16 for another precision. Those that need their own "
-    "environment get one.",
+    help="Compare with other programs, in turns, each in its own process. A comma-separated list of diffusers, "
+    "torch-compile, openvino-genai, optimum and stable-diffusion.cpp; append :bfloat16 for that precision. Programs "
+    "that need their own environment get one.",
 )
 @click.option(
     "--also",
     multiple=True,
     metavar="BUNDLE[@TARGET]",
-    help="With --against: one more of ours in the same turns, as sd15-bf16@openvino-cpu, on target auto where it names "
-    "none; with +step_cache=2 after it, its pictures are generated so. Ratios are to BUNDLE. May be repeated.",
+    help="With --against: measure another bundle too, such as sd15-bf16@openvino-cpu; without @TARGET the target is "
+    "auto. Append +step_cache=2 to use the step cache. Ratios are to BUNDLE. May be repeated.",
 )
-@click.option("--checkpoint", help="With --against: the diffusers directory that BUNDLE was made from.")
-@click.option("--threads", type=click.IntRange(1), help="With --against: threads of every side; default all.")
-@click.option("--plot", type=click.Path(path_type=Path), help="With --against: write a plot, a PNG.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="With --against: write a table.")
-@click.option("--pictures", type=click.Path(path_type=Path), help="With --against: keep a picture of every side here.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(),
+    help="With --against, required: the diffusers directory that BUNDLE was made from.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    help="With --against: threads for one run of every side.  [default: all processors]",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="With --against: PNG file to write a plot to.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="With --against: Markdown file to write a table to.")
+@click.option(
+    "--pictures", type=click.Path(path_type=Path), help="With --against: folder to write a picture of every side to."
+)
 @click.option(
     "--work",
     type=click.Path(path_type=Path),
-    help="With --against: where environments and the models that others need are kept; default in the user's cache.",
+    help="With --against: folder that keeps environments and models for the other programs.  [default: in the user's "
+    "cache]",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to a file.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 def command(
     bundle: str,
     prompt: str,
@@ -81,9 +92,10 @@ def command(
     json_file: Path | None,
     **options: Any,
 ) -> None:
-    """Measure BUNDLE here: start-up, seconds by stage, memory, Python's share of a step. Medians, least and most.
+    """Measure BUNDLE on this machine: start-up, seconds by stage, memory, and Python's share of a step.
 
-    With --against, the same picture is drawn by others too, --repeats times each.
+    The figures are the median, least and most of --repeats runs. With --against, other programs draw the same picture
+    too, --repeats times each.
     """
     from rich.table import Table
 
@@ -94,7 +106,9 @@ def command(
             raise click.UsageError("--against needs --checkpoint: the diffusers directory that BUNDLE was made from.")
         if ours := [name for name, value in options.items() if value is not None and name not in SHARED]:
             flags = ", ".join(OPTIONS[name].switch for name in ours)
-            raise click.UsageError(f"Not all sides of --against have {flags}; --also BUNDLE+step_cache=N is for ours.")
+            raise click.UsageError(
+                f"Not all sides of --against have {flags}; use --also BUNDLE+step_cache=N for one of our bundles."
+            )
         run_against(
             bundle,
             checkpoint,
@@ -111,7 +125,7 @@ def command(
     only = {"--also": also or None, "--checkpoint": checkpoint, "--threads": threads, "--plot": plot}
     only |= {"--markdown": markdown, "--pictures": pictures, "--work": work}
     if lost := [name for name, value in only.items() if value is not None]:
-        raise click.UsageError(f"{', '.join(lost)} only goes with --against.")
+        raise click.UsageError(f"{', '.join(lost)} can only be used with --against.")
     from latentlink.bench.cost import measure_bundle
     from latentlink.files import atomic_file
 

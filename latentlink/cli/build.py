@@ -32,34 +32,38 @@ Examples:
     multiple=True,
     default=["ort-cpu"],
     show_default=True,
-    help="tensorrt, tensorrt-rtx, ort-tensorrt, ort-nv-rtx, ort-cuda, openvino-cpu or ort-cpu. May be repeated. auto "
-    "builds what this machine can, times each on the sizes asked for, or the model's own, and keeps the fastest.",
+    help="Target to build for: tensorrt, tensorrt-rtx, ort-tensorrt, ort-nv-rtx, ort-cuda, openvino-cpu or ort-cpu. "
+    "May be repeated. auto builds for all that this machine can run, times each at the requested sizes, or the model's "
+    "own, and keeps the fastest.",
 )
 @click.option(
     "--precision",
-    help="fp32, fp16 or bf16, where what needs float32 stays in it; of a calibrated export int8 or fp8, with all else "
-    "in float32, or, for openvino-cpu, int8+bf16, with all else in bfloat16.  "
-    "[default: what was exported]",
+    help="fp32, fp16 or bf16; layers that need float32 keep it. For a calibrated export also int8 or fp8, with the "
+    "rest in float32, or, for openvino-cpu, int8+bf16, with the rest in bfloat16.  [default: the precision of the "
+    "export]",
 )
 @click.option(
     "--width",
-    help="Pixels, fixed (512) or smallest:best:largest. Where left out: free; with TensorRT, the model's own.",
+    help="Picture width in pixels: fixed (512) or smallest:best:largest.  [default: free; with TensorRT, the model's]",
 )
-@click.option("--height", help="The same for the height.")
-@click.option("--batch", help="The same for the pictures of a batch; with TensorRT 1:1:4 where left out.")
-@click.option("--refit", is_flag=True, help="TensorRT: let the weights be replaced in the built engine.")
-@click.option("--weight-streaming", is_flag=True, help="TensorRT: weights may stay in the host's memory.")
+@click.option(
+    "--height",
+    help="Picture height in pixels, in the same forms.  [default: free; with TensorRT, the model's]",
+)
+@click.option("--batch", help="Pictures per batch, in the same forms.  [default: free; with TensorRT, 1:1:4]")
+@click.option("--refit", is_flag=True, help="TensorRT: allow replacing the weights of the built engine.")
+@click.option("--weight-streaming", is_flag=True, help="TensorRT: allow weights to stay in the host's memory.")
 @click.option(
     "--compute-capability",
     "compute_capabilities",
     multiple=True,
     metavar="X.Y",
-    help="TensorRT-RTX: kind of GPU to build for, as 8.9. May be repeated.  [default: 8.0 and later]",
+    help="TensorRT-RTX: compute capability to build for, such as 8.9. May be repeated.  [default: 8.0 and later]",
 )
 @click.option(
-    "--timing-cache", type=click.Path(path_type=Path), help="TensorRT: file that keeps measurements for later builds."
+    "--timing-cache", type=click.Path(path_type=Path), help="TensorRT: file that keeps timings for later builds."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     exported: Path,
     bundle: Path,
@@ -76,7 +80,7 @@ def command(
 ) -> None:
     """Compile the components in EXPORTED to engines in BUNDLE.
 
-    A bundle that is there already is kept until the new one is whole.
+    An existing bundle is kept until the new one is complete.
     """
     from latentlink.engine.bundle import Bundle
 

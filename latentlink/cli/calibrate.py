@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decided, print_json, print_skipped, progress
-from latentlink.cli.shared.options import target_option
+from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
+from latentlink.cli.shared.options import target_option, threads_option
 from latentlink.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """What all measurements are told: the options of the command."""
+class _Settings:
+    """The options of the command that all measurements read."""
 
     prompts: list[str]
     count: int | None
@@ -51,36 +51,39 @@ Examples:
     "--prompts",
     type=click.Path(path_type=Path),
     required=True,
-    help="Text file, a prompt a line: what the model's users ask for.",
+    help="Text file with one prompt per line, typical of the model's users.",
 )
-@click.option("--precision", help="int8 or fp8: quantise the denoiser of an export, and write the export to OUT.")
+@click.option("--precision", help="Quantise the denoiser of an export to int8 or fp8, and write the export to OUT.")
 @click.option(
     "--step-cache",
     type=click.IntRange(2, 1000),
     metavar="N",
-    help="Of a bundle, in the place of the latents' ranges: what generate --step-cache N does to its pictures.",
+    help="Measure the effect of generate --step-cache N on a bundle's pictures, instead of latent ranges.",
 )
 @click.option(
     "--beside",
     metavar="REFERENCE",
-    help="Of a bundle, likewise: how its pictures compare with those of another bundle, a wider one of the same model.",
+    help="Compare a bundle's pictures with those of REFERENCE, a bundle of the same model in a wider precision, "
+    "instead of measuring latent ranges.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 100_000),
-    help="Generations to measure.  [default: 256; 64 for OUT, 32 of pictures]",
+    help="Number of generations to measure.  [default: 256; 64 with --precision; 32 with --step-cache or --beside]",
 )
-@click.option("--steps", type=int, help="Denoising steps of each; the model's own where left out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the first generation; the next has the next.")
+@click.option("--steps", type=int, help="Denoising steps.  [default: the model's]")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the first generation; each later one adds one."
+)
 @click.option(
     "--judge",
     type=click.Choice(["demo"]),
-    help="Also draw the held-out captions of the demo models, with and without, and count pictures that show them.",
+    help="Also draw the held-out captions of the demo models, with and without the change, and count the right ones.",
 )
-@click.option("--observer", help="How scales are chosen: percentile, mse or minmax.  [default: percentile]")
+@click.option("--observer", help="How to choose scales: percentile, mse or minmax.  [default: percentile]")
 @target_option
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was measured as JSON.")
+@threads_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: str,
     out: Path | None,
@@ -97,17 +100,18 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Measure what a model's numbers are like over generations of its own.
+    """Measure a model over generations of its own.
 
-    Of a bundle, MODEL, the latents: their ranges are kept in its manifest for the guards. The model generates with its
-    own sampler, guidance and size, and no picture is kept. Only manifest.json is rewritten; the same command gives the
-    same numbers. With --step-cache, what that costs in quality: where nobody would see it, it is on from then on. With
-    --beside, what its denoiser's precision costs: an engine whose pictures are below the gate is passed over.
+    If MODEL is a bundle, this measures its latents, and stores their ranges in the manifest for the guards. The model
+    generates with its own sampler, guidance and size; no picture is kept. Only manifest.json is rewritten; the same
+    command gives the same numbers. With --step-cache, it measures how much quality the step cache costs; if nobody
+    would see it, the step cache is on from then on. With --beside, it measures how much quality the denoiser's
+    precision costs; an engine whose pictures are below the gate is skipped from then on.
 
-    Of an export, MODEL, with --precision, the activations of its denoiser too: OUT is the export with a quantised
-    denoiser, if its pictures are as good as they have to be. What was interrupted goes on where it was.
+    If MODEL is an export, give OUT and --precision: this also measures the activations of its denoiser. OUT is the
+    export with a quantised denoiser, if its pictures pass the gate. An interrupted run continues where it stopped.
     """
-    asked = _Run(
+    settings = _Settings(
         prompts=_lines(prompts),
         count=count,
         steps=steps,
@@ -122,36 +126,36 @@ def command(
             "OUT and --precision go together: they quantise an export.",
             remedy="latentlink calibrate EXPORTED OUT --prompts FILE --precision int8",
         )
-    given = {"--precision": precision, "--step-cache": step_cache, "--beside": beside}
-    several = [name for name, value in given.items() if value is not None]
+    kinds = {"--precision": precision, "--step-cache": step_cache, "--beside": beside}
+    several = [name for name, value in kinds.items() if value is not None]
     if len(several) > 1:
         raise UsageError(f"Received {' and '.join(several)}; expected one of them, as each is measured by itself.")
     if observer is not None and precision is None:
         raise UsageError("--observer chooses the scales of a quantised export; expected --precision beside it.")
     if judge is not None and not several:
-        raise UsageError(f"--judge looks at pictures; expected one of {', '.join(given)} with it.")
+        raise UsageError(f"--judge looks at pictures; expected one of {', '.join(kinds)} with it.")
     if out is not None and precision is not None:
-        _quantise(model, out, precision, observer, asked)
+        _quantise(model, out, precision, observer, settings)
     elif step_cache is not None:
-        _step_cache(model, step_cache, asked)
+        _step_cache(model, step_cache, settings)
     elif beside is not None:
-        _beside(model, beside, asked)
+        _compare(model, beside, settings)
     else:
-        _ranges(model, asked)
+        _ranges(model, settings)
 
 
-def _quantise(exported: str, out: Path, precision: str, observer: str | None, asked: _Run) -> None:
+def _quantise(exported: str, out: Path, precision: str, observer: str | None, settings: _Settings) -> None:
     from latentlink.calibration.quantise import calibrate_export
     from latentlink.calibration.quantise_options import COUNT, CalibrationOptions
 
     wanted = CalibrationOptions(
         precision=precision,
-        prompts=tuple(asked.prompts),
-        count=COUNT if asked.count is None else asked.count,
-        steps=asked.steps,
-        seed=asked.seed,
-        threads=asked.threads,
-        judge=asked.judge,
+        prompts=tuple(settings.prompts),
+        count=COUNT if settings.count is None else settings.count,
+        steps=settings.steps,
+        seed=settings.seed,
+        threads=settings.threads,
+        judge=settings.judge,
         **({} if observer is None else {"observer": observer}),
     )
     with progress() as bar:
@@ -162,7 +166,7 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, as
             wanted,
             on_phase=lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total),
         )
-    if asked.as_json:
+    if settings.as_json:
         keep_list = asdict(found.keep_list) | {"layers": sorted(found.keep_list.layers)}
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
         print_json(
@@ -179,21 +183,23 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, as
     console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
 
 
-def _ranges(bundle: str, asked: _Run) -> None:
+def _ranges(bundle: str, settings: _Settings) -> None:
     from latentlink.calibration.latent_ranges import COUNT, measure_ranges
 
-    with _measuring(bundle, asked) as (pipe, tell):
+    with _measuring(bundle, settings) as (pipe, tell):
         ranges = measure_ranges(
             pipe,
-            asked.prompts,
-            count=COUNT if asked.count is None else asked.count,
-            steps=asked.steps,
-            seed=asked.seed,
+            settings.prompts,
+            count=COUNT if settings.count is None else settings.count,
+            steps=settings.steps,
+            seed=settings.seed,
             on_done=tell,
         )
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges)))
-    if asked.as_json:
-        print_json({"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": decided(pipe.decisions)})
+    if settings.as_json:
+        print_json(
+            {"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": decisions_json(pipe.decisions)}
+        )
         return
     print_skipped({bundle: pipe.decisions})
     clean = ranges[0]
@@ -203,56 +209,58 @@ def _ranges(bundle: str, asked: _Run) -> None:
     )
 
 
-def _step_cache(bundle: str, every: int, asked: _Run) -> None:
+def _step_cache(bundle: str, every: int, settings: _Settings) -> None:
     from latentlink.calibration.picture_comparison import measure_step_cache
 
-    with _measuring(bundle, asked) as (pipe, tell):
-        found = measure_step_cache(pipe, every, _drawn(asked), tell)
+    with _measuring(bundle, settings) as (pipe, tell):
+        found = measure_step_cache(pipe, every, _draw_options(settings), tell)
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, step_cache=found)))
-    free = "free, so it is on where nothing else is asked"
-    seen = "off where nothing is asked, as some pictures differ visibly"
+    free = "free, so it is on by default"
+    seen = "off by default, as some pictures differ visibly"
     verdict = free if found.quality.visually_lossless else seen
-    _print_quality(bundle, pipe, f"step cache {every}", found.quality, verdict, asked)
+    _print_quality(bundle, pipe, f"step cache {every}", found.quality, verdict, settings)
 
 
-def _beside(bundle: str, reference: str, asked: _Run) -> None:
+def _compare(bundle: str, reference: str, settings: _Settings) -> None:
     import latentlink
     from latentlink.calibration.picture_comparison import measure_beside, with_quality
     from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path
     from latentlink.runtime.linking import ComponentSource, choose
 
-    with _measuring(bundle, asked) as (pipe, tell):
+    with _measuring(bundle, settings) as (pipe, tell):
         opened = Bundle.open(bundle_path(bundle), check_files=False)
-        engine, _ = choose(ComponentSource(component="denoiser", name=bundle, bundle=opened), asked.target)
-        with latentlink.load(reference, threads=asked.threads) as other:
-            quality = measure_beside(pipe, other, _drawn(asked), tell)
+        engine, _ = choose(ComponentSource(component="denoiser", name=bundle, bundle=opened), settings.target)
+        with latentlink.load(reference, threads=settings.threads) as other:
+            quality = measure_beside(pipe, other, _draw_options(settings), tell)
     _rewrite(bundle, lambda manifest: with_quality(manifest, "denoiser", engine, quality))
     title = f"denoiser for {engine.target} in {engine.precision} beside {reference}"
-    _print_quality(bundle, pipe, title, quality, "good enough", asked)
+    _print_quality(bundle, pipe, title, quality, "good enough", settings)
 
 
-def _drawn(asked: _Run) -> ComparisonOptions:
+def _draw_options(settings: _Settings) -> ComparisonOptions:
     from latentlink.calibration.picture_comparison import COUNT, ComparisonOptions
 
-    count = COUNT if asked.count is None else asked.count
-    return ComparisonOptions(prompts=asked.prompts, count=count, steps=asked.steps, seed=asked.seed, judge=asked.judge)
+    count = COUNT if settings.count is None else settings.count
+    return ComparisonOptions(
+        prompts=settings.prompts, count=count, steps=settings.steps, seed=settings.seed, judge=settings.judge
+    )
 
 
 @contextmanager
-def _measuring(bundle: str, asked: _Run) -> Iterator[tuple[Pipeline, Callable[[int, int], object]]]:
-    """A bundle of the user's own, open, and what is told how far its measurement is."""
+def _measuring(bundle: str, settings: _Settings) -> Iterator[tuple[Pipeline, Callable[[int, int], object]]]:
+    """Open a bundle of the user's own; also yields a function that shows the progress of its measurement."""
     import latentlink
     from latentlink.runtime.bundle_names import SHIPPED
 
     if bundle in SHIPPED:
         raise UsageError(
-            f"{bundle!r} came with the package, calibrated; expected a bundle of yours.",
-            remedy="Copy its folder to calibrate it anew.",
+            f"{bundle!r} comes with the package and is calibrated; expected a bundle of your own.",
+            remedy="Copy its folder to calibrate it again.",
         )
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(bundle, target=asked.target, threads=asked.threads) as pipe:
+        with latentlink.load(bundle, target=settings.target, threads=settings.threads) as pipe:
             yield pipe, lambda done, total: bar.update(task, total=total, completed=done, description="generating")
 
 
@@ -263,9 +271,9 @@ def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
     rewrite_manifest(bundle_path(bundle), change)
 
 
-def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, verdict: str, asked: _Run) -> None:
+def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, verdict: str, settings: _Settings) -> None:
     missed = quality.shortfall_summary()
-    if asked.as_json:
+    if settings.as_json:
         print_json(
             {"bundle": bundle, "passed": not missed, "free": quality.visually_lossless, "quality": asdict(quality)}
         )
@@ -277,7 +285,7 @@ def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, ver
 
 
 def _judge(name: str | None) -> Judge | None:
-    """Who looks at the pictures: for the demo models, their held-out captions and the colours that those ask for."""
+    """What judges the pictures: for the demo models, their held-out captions and the colours in those."""
     if name is None:
         return None
     from latentlink.calibration.judge import Judge
@@ -292,14 +300,14 @@ def _judge(name: str | None) -> Judge | None:
 
 
 def _lines(path: Path) -> list[str]:
-    """The prompts of a file: its lines that are not blank."""
+    """The prompts in a file: its lines that are not blank."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise UsageError(f"There is no file {str(path)!r}; expected a text file with a prompt a line.") from None
+        raise UsageError(f"There is no file {str(path)!r}; expected a text file with one prompt per line.") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{str(path)!r} is no UTF-8 text; expected a prompt a line.") from None
+        raise UsageError(f"{str(path)!r} is not UTF-8 text; expected one prompt per line.") from None
     listed = [line.strip() for line in lines if line.strip()]
     if not listed:
-        raise UsageError(f"{str(path)!r} holds no prompt; expected one a line.")
+        raise UsageError(f"{str(path)!r} holds no prompt; expected one per line.")
     return listed

@@ -10,9 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, decibels, decided, moved, print_json, print_skipped, progress
-from latentlink.cli.shared.options import PARSERS, generation_options, target_option, vae_memory_option
-from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
+from latentlink.cli.shared.console import (
+    console,
+    decibels,
+    decisions_json,
+    print_json,
+    print_skipped,
+    progress,
+    transfer_summary,
+)
+from latentlink.cli.shared.options import (
+    PARSERS,
+    generation_options,
+    output_option,
+    target_option,
+    threads_option,
+    vae_memory_option,
+)
+from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
 
@@ -23,10 +38,10 @@ if TYPE_CHECKING:
 RUN_OPTIONS = table(RunOptions)
 
 KEYS: Mapping[str, Option] = {name: one for name, one in table(StageOptions).items() if one.type in PARSERS}
-"""What a STAGE may say."""
+"""Options that a STAGE may have."""
 
 HOLD_COMMAS = [name for name, one in KEYS.items() if one.type is tuple or (one.type is str and one.several)]
-"""Keys whose values may hold commas."""
+"""Options whose values may contain commas."""
 
 
 @click.command(
@@ -44,17 +59,19 @@ A STAGE is a bundle and its options, joined by commas; the options are:
 )
 @click.argument("prompt")
 @click.argument("stage", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Picture to write.")
-@click.option("--negative-prompt", help="What to stay away from, in the stages that do not say it.")
-@click.option("--seed", type=int, help="Of the first stage; each after it takes one more.  [default: a random one]")
+@output_option(required=True)
+@click.option("--negative-prompt", help="Negative prompt for all stages that have none of their own.")
+@click.option("--seed", type=int, help="Seed of the first stage; each later stage adds one.  [default: a random one]")
 @generation_options(RUN_OPTIONS)
-@click.option("--fit", is_flag=True, help="Resample to the nearest size where the next model does not take this one.")
+@click.option("--fit", is_flag=True, help="Resample to the nearest size that the next model accepts, if necessary.")
 @click.option("--keep", is_flag=True, help="Also write the picture after every stage: OUT-stage1.png, ...")
-@click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the last latents.")
+@click.option(
+    "--output-latents", type=click.Path(path_type=Path), help="Latents file to write the last stage's latents to."
+)
 @target_option
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@threads_option
 @vae_memory_option
-@click.option("--json", "as_json", is_flag=True, help="Print files, stages and hops as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     prompt: str,
     stage: tuple[str, ...],
@@ -72,8 +89,8 @@ def command(
 ) -> None:
     """Draw PROMPT with the first STAGE, and refine it with each of the others.
 
-    Each STAGE is BUNDLE[,key=value,...], as in demo-b,strength=0.4. Between two latent spaces the picture is decoded
-    and encoded again; within one, the latents are handed over as they are.
+    Each STAGE is BUNDLE[,KEY=VALUE,...], such as demo-b,strength=0.4. Between two latent spaces the picture is decoded
+    and encoded again; within one space the latents are handed over unchanged.
     """
     import latentlink
     from latentlink.runtime import bundle_path
@@ -83,7 +100,7 @@ def command(
     if output_latents is not None:
         check_place(output_latents)
     if options["init_image"] is not None:
-        options["init_image"] = opened(options["init_image"])
+        options["init_image"] = read_picture(options["init_image"])
     with ExitStack() as stack:
         bar = stack.enter_context(progress())
         task = bar.add_task("opening the bundles", total=None)
@@ -143,10 +160,10 @@ def command(
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
-    """`demo-b,strength=0.4` as a bundle and its options; a prompt and an interval may hold commas.
+    """Read `demo-b,strength=0.4` as a bundle and its options; a prompt and an interval may contain commas.
 
     Raises:
-        UsageError: A part is no option, is there twice, or its value is not of its type.
+        UsageError: A part is not an option, an option occurs twice, or its value is not of its type.
     """
     bundle, *parts = text.split(",")
     pairs: list[tuple[str, str]] = []
@@ -162,15 +179,15 @@ def _read(text: str) -> tuple[str, dict[str, Any]]:
                 remedy="A stage looks like demo-b,strength=0.4.",
             )
         if key in dict(pairs):
-            raise UsageError(f"The stage {text!r} says {key} twice; expected it once.")
+            raise UsageError(f"The stage {text!r} has {key} twice; expected it once.")
         pairs.append((key, value))
-    return bundle, {key: _parsed(key, value, text) for key, value in pairs}
+    return bundle, {key: _parse_value(key, value, text) for key, value in pairs}
 
 
-def _parsed(key: str, value: str, stage: str) -> Any:
+def _parse_value(key: str, value: str, stage: str) -> Any:
     try:
         return PARSERS[KEYS[key].type](value)
-    except UsageError:  # names itself what it expected
+    except UsageError:  # says itself what it expected
         raise
     except ValueError:
         kind = "a whole number" if KEYS[key].type is int else "a number"
@@ -181,7 +198,7 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
     request = result.request
     begins = "from noise"
     if request.denoising_start is not None:
-        begins = f"from {request.denoising_start:g} of the way"
+        begins = f"from {request.denoising_start:g} of the run"
     elif number or from_picture:
         begins = f"strength {request.strength:g}"
     return (
@@ -192,8 +209,8 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
 
 def _hop(hop: Hop) -> str:
     if hop.kind == "direct":
-        return f"  latents handed over as they are, both of space {hop.spaces[0]}"
-    way = moved(hop.source, hop.destination, hop.resized, hop.psnr)
+        return f"  latents handed over unchanged, both of space {hop.spaces[0]}"
+    way = transfer_summary(hop.source, hop.destination, hop.resized, hop.psnr)
     return f"  {way} (space {hop.spaces[0]} to {hop.spaces[1]})"
 
 
@@ -211,5 +228,5 @@ def _record(name: str, result: Result, decisions: Sequence[Decision]) -> dict[st
         "width": request.width,
         "height": request.height,
         "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
-        "engines": decided(decisions),
+        "engines": decisions_json(decisions),
     }

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decided, print_json, print_skipped, progress
+from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
+from latentlink.cli.shared.options import output_option
 from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
 
@@ -25,25 +26,25 @@ Examples:
 """
 )
 @click.argument("bundles", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Picture to write.")
+@output_option(required=True)
 @click.option(
     "--prompt",
     "prompts",
     multiple=True,
     default=["a red circle on a blue background"],
     show_default=True,
-    help="What every denoiser draws; may be repeated.",
+    help="What to draw with every denoiser. May be repeated.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every picture.")
-@click.option("--steps", type=int, help="Denoising steps; each bundle's own where left out.")
-@click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every picture.")
+@click.option("--steps", type=int, help="Denoising steps.  [default: each bundle's]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundles: tuple[str, ...], output: Path, prompts: tuple[str, ...], seed: int, steps: int | None, as_json: bool
 ) -> None:
-    """Run the latents of every denoiser of BUNDLES through every decoder, directly and by transfer.
+    """Decode the latents of every denoiser of BUNDLES with every decoder, directly and by transfer.
 
-    The sheet shows the pictures with their PSNR against the right one. What the linker refuses is forced there, for the
-    eye; nothing else forces it. A bundle of a VAE alone is tried as a decoder.
+    The sheet shows the pictures with their PSNR against the right one. Only for this sheet, pairs that the linker
+    refuses are decoded nevertheless. A bundle with only a VAE is used as a decoder.
     """
     from latentlink.bench.studies.compat import matrix, sheet
     from latentlink.runtime.loading import decide
@@ -63,7 +64,7 @@ def command(
         record = {
             "sheet": str(output),
             "pairings": [pairing.to_json() for pairing in pairings],
-            "engines": {k: decided(v) for k, v in engines.items()},
+            "engines": {k: decisions_json(v) for k, v in engines.items()},
         }
         print_json(record)
         return

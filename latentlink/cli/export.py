@@ -31,63 +31,66 @@ Examples:
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--family", default="auto", show_default=True, help="Recipe to use; auto finds it.")
+@click.option("--family", default="auto", show_default=True, help="Family of the model; auto detects it.")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float16", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="What the components compute in.",
+    help="Precision that the components compute in.",
 )
 @click.option(
     "--io-dtype",
     type=click.Choice(["float32", "float16"]),
     default="float32",
     show_default=True,
-    help="What crosses between engines. float32 keeps the sampler's state precise; float16 saves edge memory.",
+    help="dtype of tensors that pass between engines. float32 keeps the sampler's state precise; float16 saves memory.",
 )
-@click.option("--space", help="The latent space, where the checkpoint does not say it: a known name or a new one.")
+@click.option(
+    "--space", metavar="NAME", help="Latent space, if the checkpoint does not say it: a known name or a new one."
+)
 @click.option(
     "--space-of",
     metavar="BUNDLE",
-    help="A bundle or export whose latent space it is: of a fine-tuned VAE, or one distilled from that bundle's.",
+    help="Bundle or export with the same latent space, for a VAE that was fine-tuned or distilled from its VAE.",
 )
 @click.option(
     "--prediction",
     type=click.Choice(["epsilon", "v_prediction", "sample"]),
-    help="What the denoiser predicts, where the checkpoint does not say it.",
+    help="Prediction of the denoiser, if the checkpoint does not say it.",
 )
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with the tokenizers of a single file: their files, or another checkpoint's directory.",
+    help="Folder with the tokenizers for a single-file checkpoint: their files, or another checkpoint's directory.",
 )
 @click.option(
     "--clip-skip",
     type=click.IntRange(0, 11),
     default=0,
     show_default=True,
-    help="Layers of the CLIP text encoders to leave out at the end, beyond what the family leaves out.",
+    help="Last layers of the CLIP text encoders to skip, beyond those that the family skips.",
 )
 @click.option(
     "--without",
     multiple=True,
     metavar="PART",
-    help="A part to leave out that the family can do without, such as text_encoder_3; may be given several times.",
+    help="Optional part of the model to leave out, such as text_encoder_3. May be repeated.",
 )
 @click.option(
     "--wide",
     multiple=True,
     metavar="PART",
-    help="vae_decoder or vae_encoder: export it in float32 too, to take over where half precision overflows.",
+    help="Also export vae_decoder or vae_encoder in float32, for results that overflow in half precision. May be "
+    "repeated.",
 )
 @click.option(
     "--step-cache",
     type=click.IntRange(1),
     metavar="LAYERS",
-    help="Also export a shallow denoiser, the last LAYERS of a UNet, for generate --step-cache. 1 saves most.",
+    help="Also export a shallow denoiser, the last LAYERS layers of a UNet, for generate --step-cache. 1 saves most.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the parity of every component as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     checkpoint: Path,
     out: Path,
@@ -104,9 +107,9 @@ def command(
     step_cache: int | None,
     as_json: bool,
 ) -> None:
-    """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name of the Hub) to typed ONNX in OUT.
+    """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name on the Hub) to typed ONNX in OUT.
 
-    Every component is compared with torch in float32; the figures are printed and kept in OUT/manifest.json.
+    Every component is compared with torch in float32; the figures are printed and stored in OUT/manifest.json.
     """
     from latentlink.export.checkpoints import ExportOptions
     from latentlink.export.component_export import ExportedComponent
@@ -162,7 +165,7 @@ def _space_of(bundle: str, named: str | None) -> LatentSpace:
         raise UsageError(
             f"Received --space {named} and --space-of {bundle}; expected one of the two.", remedy="Leave one out."
         )
-    # whether its engines agree with its manifest is asked when they are linked
+    # whether its engines agree with its manifest is checked when they are linked
     spaces = Bundle.open(bundle_path(bundle), check_files=False).manifest.spaces
     if len(spaces) != 1:
         found = ", ".join(space.name for space in spaces) or "none"

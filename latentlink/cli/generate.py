@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, decided, print_json, print_skipped, progress
+from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
 from latentlink.cli.shared.options import (
     engine_memory_option,
     generation_options,
     named_space,
+    output_option,
     replace_option,
     space_option,
     target_option,
+    threads_option,
     vae_memory_option,
     verify_option,
 )
-from latentlink.cli.shared.pictures import check_picture, check_place, opened, save
+from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
 from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import UsageError
 from latentlink.options import OPTIONS
@@ -45,19 +47,25 @@ Examples:
 )
 @click.argument("bundle")
 @click.argument("prompt", nargs=-1, required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Picture to write.")
+@output_option()
 @generation_options(name for name in OPTIONS if name != "decode")
 @space_option
-@click.option("--preview-every", type=click.IntRange(1), metavar="N", help="Write OUT-step5.png, .. every N steps.")
-@click.option("--preview-decoder", metavar="BUNDLE", help="Bundle whose decoder makes the previews, a small one, say.")
-@click.option("--output-latents", type=click.Path(path_type=Path), help="Also write the latents, with their space.")
+@click.option(
+    "--preview-every", type=click.IntRange(1), metavar="N", help="Write a preview every N steps: OUT-step5.png, ..."
+)
+@click.option(
+    "--preview-decoder", metavar="BUNDLE", help="Bundle whose decoder makes the previews.  [default: the model's own]"
+)
+@click.option(
+    "--output-latents", type=click.Path(path_type=Path), help="Latents file to write the latents and their space to."
+)
 @replace_option
 @target_option
 @verify_option
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
+@threads_option
 @vae_memory_option
 @engine_memory_option
-@click.option("--json", "as_json", is_flag=True, help="Print files, seed and timings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundle: str,
     prompt: tuple[str, ...],
@@ -75,27 +83,27 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Draw PROMPT with BUNDLE. `demo` and `demo-b` are bundles that come with the package."""
+    """Draw PROMPT with BUNDLE. The bundles `demo` and `demo-b` come with the package."""
     import latentlink
 
     if output is None and output_latents is None:
-        raise UsageError("There is nowhere to write to; expected -o PICTURE, --output-latents FILE, or both.")
+        raise UsageError("There is nothing to write; expected -o PICTURE, --output-latents FILE, or both.")
     if output is not None:
         check_picture(output)
     if output_latents is not None:
         check_place(output_latents)
     if preview_every is not None and output is None:
-        raise UsageError("--preview-every writes beside the picture, and there is none; expected -o PICTURE.")
+        raise UsageError("--preview-every writes next to the picture, and there is none; expected -o PICTURE.")
     if preview_decoder is not None and preview_every is None:
-        raise UsageError("--preview-decoder makes previews, and none are asked for.", remedy="Give --preview-every N.")
+        raise UsageError("--preview-decoder needs --preview-every.", remedy="Give --preview-every N.")
     for name in ("init_image", "mask_image"):
         if options[name] is not None:
-            options[name] = opened(options[name])
+            options[name] = read_picture(options[name])
     if options["init_latents"] is not None:
         known = named_space(space, [bundle, *replace.values()])
         options["init_latents"] = latentlink.Latents.load(options["init_latents"], space=known)
     elif space is not None:
-        raise UsageError("--space says what --init-latents are, and there are none.", remedy="Leave it out.")
+        raise UsageError("--space names the space of --init-latents, and there are none.", remedy="Leave it out.")
     files: dict[Path, None] = {}
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
@@ -134,7 +142,7 @@ def command(
                 "mended": [asdict(one) for one in result.mended],
                 "unmeasured_cache": asdict(result.unmeasured_cache) if result.unmeasured_cache else None,
                 "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
-                "engines": decided(pipe.decisions),
+                "engines": decisions_json(pipe.decisions),
             }
         )
         return

@@ -31,16 +31,16 @@ Examples:
 @click.option(
     "--space",
     metavar="NAME",
-    help="Latent space of a latents file that does not say it: sd, sdxl, ..., or a bundle whose space it is.",
+    help="Latent space of a latents file that does not record it: sd, sdxl, ..., or a bundle of that space.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(what: str, space: str | None, as_json: bool) -> None:
-    """Tell what WHAT is: a bundle, an export, one engine's file, or a latents file."""
+    """Show what WHAT is: a bundle, an export, an engine file or a latents file."""
     from latentlink.runtime import bundle_path
 
     path = bundle_path(what)
     if space is not None and path.suffix != ".safetensors":
-        raise UsageError(f"--space says what a latents file is, and {what!r} is none.", remedy="Leave it out.")
+        raise UsageError(f"--space names the space of a latents file, but {what!r} is none.", remedy="Leave it out.")
     if path.is_dir():
         from latentlink.engine.bundle import Bundle
 
@@ -104,8 +104,8 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
                     highlight=False,
                 )
     if (cache := sampling.step_cache) is not None:
-        how = "refused, as it is below the gate" if cache.quality.shortfall_summary() else "off where nothing is asked"
-        how = "on, as nobody would see it" if cache.quality.visually_lossless else how
+        how = "refused, as it is below the gate" if cache.quality.shortfall_summary() else "off by default"
+        how = "on by default, as nobody would see it" if cache.quality.visually_lossless else how
         console.print(
             f"step cache {cache.every} in {cache.steps} steps, {how}; beside none, at equal seeds: "
             f"{cache.quality.summary()}",
@@ -119,7 +119,7 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
 
 
 def _limits(engine: EngineEntry) -> str:
-    """`B 1:1:4, h 64, w 64`; nothing where every size is free."""
+    """Size limits as `B 1:1:4, h 64, w 64`; empty if every size is free."""
     return ", ".join(
         f"{dim} {low}" if low == high else f"{dim} {low}:{best}:{high}"
         for dim, (low, best, high) in engine.limits.items()
@@ -134,11 +134,11 @@ def _shape(port: Port) -> str:
     return "(" + ", ".join(str(dim) for dim in port.shape) + ")"
 
 
-def _show_latents(path: Path, said: str | None, as_json: bool) -> None:
+def _show_latents(path: Path, name: str | None, as_json: bool) -> None:
     from latentlink.runtime import Latents, bundle_path
 
-    bundles = [said] if said is not None and bundle_path(said).is_dir() else []
-    latents = Latents.load(path, space=named_space(said, bundles))
+    bundles = [name] if name is not None and bundle_path(name).is_dir() else []
+    latents = Latents.load(path, space=named_space(name, bundles))
     record: dict[str, Any] = {
         "symbol": latents.symbol,
         "shape": list(latents.array.shape),
@@ -179,11 +179,11 @@ def _show_engine(path: Path, as_json: bool) -> None:
 
 
 def _target(path: Path) -> str:
-    """What opens an engine's file: what the bundle that it lies in says, or the CPU's target that reads its format.
+    """The target that opens an engine's file: from the bundle that it is in, or the CPU target that reads its format.
 
     Raises:
         PreflightError: It is an engine for another machine.
-        UsageError: It is a plan, and lies in no bundle.
+        UsageError: It is a plan outside of a bundle.
         BundleError: The manifest that lists it is damaged.
     """
     from latentlink.engine.bundle import EXPORTED, Bundle
@@ -204,13 +204,13 @@ def _target(path: Path) -> str:
             return engine.target
     if (target := target_for_file(path.suffix)) is None:
         raise UsageError(
-            f"{str(path)!r} lies in no bundle, which would say what built it.", remedy="Inspect it where it was built."
+            f"{str(path)!r} is not in a bundle, which would say what built it.", remedy="Inspect it inside its bundle."
         )
     return target
 
 
 def _lists(folder: Path, path: Path) -> bool:
-    """Whether a folder is a bundle, be it a damaged one, that holds the file; other programs have manifests too."""
+    """Whether a folder is a bundle, even a damaged one, that lists the file; other programs have manifests too."""
     from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES
 
     try:

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decibels, decided, messages, moved, print_json, print_skipped
+from latentlink.cli.shared.console import (
+    console,
+    decibels,
+    decisions_json,
+    messages,
+    print_json,
+    print_skipped,
+    transfer_summary,
+)
 from latentlink.cli.shared.options import guard_option, named_space, space_option, target_option, vae_memory_option
 from latentlink.cli.shared.pictures import check_place
 
 if TYPE_CHECKING:
-    from latentlink.runtime import Transferred
+    from latentlink.runtime import TransferResult
 
 
 @click.command(
@@ -25,12 +33,20 @@ Examples:
 """
 )
 @click.argument("latents", type=click.Path(path_type=Path))
-@click.option("--from", "source", required=True, help="Bundle that decodes them.")
-@click.option("--to", "destination", required=True, help="Bundle that encodes the pictures.")
+@click.option("--from", "source", metavar="BUNDLE", required=True, help="Bundle that decodes the latents.")
+@click.option("--to", "destination", metavar="BUNDLE", required=True, help="Bundle that encodes the pictures.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Latents file to write.")
-@click.option("--width", type=int, help="Resample the pictures to this width; alone, the proportions stay.")
-@click.option("--height", type=int, help="Resample the pictures to this height; alone, the proportions stay.")
-@click.option("--fit", is_flag=True, help="Take the nearest size that the model of --to takes.")
+@click.option(
+    "--width",
+    type=int,
+    help="Width in pixels to resample the pictures to; without --height the proportions stay.  [default: their own]",
+)
+@click.option(
+    "--height",
+    type=int,
+    help="Height in pixels to resample the pictures to; without --width the proportions stay.  [default: their own]",
+)
+@click.option("--fit", is_flag=True, help="Resample to the nearest size that the model of --to accepts, if necessary.")
 @space_option
 @guard_option
 @target_option
@@ -75,7 +91,7 @@ def command(
                 "encoded_by": done.encoded_by,
                 "round_trip_psnr": decibels(done.psnr),
                 "round_trip_psnrs": [decibels(one) for one in done.psnrs],
-                "engines": {name: decided(listed) for name, listed in engines.items()},
+                "engines": {name: decisions_json(listed) for name, listed in engines.items()},
             }
         )
         return
@@ -84,8 +100,8 @@ def command(
     print_skipped(engines)
 
 
-def _words(done: Transferred) -> str:
+def _words(done: TransferResult) -> str:
     if done.direct:
-        return "handed over as they are: the space is the same"
+        return "handed over unchanged: the space is the same"
     each = f" ({', '.join(f'{one:.1f}' for one in done.psnrs)})" if len(done.psnrs) > 1 else ""
-    return f"{moved(done.decoded_by, done.encoded_by, done.resized, done.psnr)}{each}"
+    return f"{transfer_summary(done.decoded_by, done.encoded_by, done.resized, done.psnr)}{each}"

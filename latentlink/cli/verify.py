@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentlink.cli.shared.console import console, print_json, progress
+from latentlink.cli.shared.options import threads_option
 from latentlink.cli.shared.words import admissions
 from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
 
 if TYPE_CHECKING:
-    from latentlink.runtime.probing import Checked
+    from latentlink.runtime.probing import EngineCheck
 
 
 @click.command(
@@ -23,24 +24,24 @@ Examples:
   latentlink verify bundle --quick --json
 
 Exit status: 0 all engines that can run here passed, 3 the other decoder does not read these latents, 4 a file or an
-engine is not what it should be, 5 no engine of a component can run here.
+engine is damaged or computes something else, 5 no engine of a component can run here.
 """
 )
 @click.argument("bundle")
-@click.option("--vae-decoder", metavar="OTHER", help="Bundle whose decoder is to take the place of this one's.")
-@click.option("--quick", is_flag=True, help="One probe an engine.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of a run; the processors there are.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--vae-decoder", metavar="OTHER", help="Also check whether the decoder of bundle OTHER fits BUNDLE.")
+@click.option("--quick", is_flag=True, help="Run one probe per engine instead of all.")
+@threads_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | None, as_json: bool) -> int:
     """Check BUNDLE: its files by their hashes, its engines by their ports and by running them on golden inputs.
 
-    The golden outputs are torch's in float32, made at export. Engines for other machines are told and not run.
+    The golden outputs were computed by torch in float32 at export. Engines for other machines are listed and not run.
     """
     from latentlink.engine.bundle import Bundle
     from latentlink.runtime import bundle_path, load
     from latentlink.runtime.probing.verify import verify
 
-    rows: list[Checked] = []
+    rows: list[EngineCheck] = []
     with progress() as bar:
         task = bar.add_task("hashing", total=None)
         opened = Bundle.open(
@@ -77,8 +78,8 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
     return ExitStatus.DONE
 
 
-def _end(bundle: str, rows: list[Checked]) -> None:
-    """Raise what the worst row says.
+def _end(bundle: str, rows: list[EngineCheck]) -> None:
+    """Raise the error of the first row that failed, if any.
 
     Raises:
         BundleError: An engine failed, or has no probes.
@@ -98,7 +99,7 @@ def _end(bundle: str, rows: list[Checked]) -> None:
         raise PreflightError(f"{bundle}: no engine of {', '.join(idle)} could be run here; the table says why.")
 
 
-def _record(row: Checked) -> dict[str, Any]:
+def _record(row: EngineCheck) -> dict[str, Any]:
     record: dict[str, Any] = {
         "component": row.component,
         "target": row.target,
@@ -116,7 +117,7 @@ def _record(row: Checked) -> dict[str, Any]:
     return record
 
 
-def _print(rows: list[Checked]) -> None:
+def _print(rows: list[EngineCheck]) -> None:
     from rich.table import Table
 
     table = Table("component", "target", "cosine", "PSNR", "worst", "threshold", "verdict", box=None, pad_edge=False)
@@ -138,5 +139,5 @@ def _print(rows: list[Checked]) -> None:
 
 
 def _short(number: str) -> str:
-    """`1e-4` of `1e-04`: a line of the longest component's name has to fit."""
+    """Shorten `1e-04` to `1e-4`, so that a line with the longest component name fits."""
     return number.replace("e-0", "e-").replace("e+0", "e+")

@@ -1,4 +1,4 @@
-"""The loop: where it starts, what it is conditioned on, and one engine run for every row."""
+"""The denoising loop: its start, its conditioning, and one engine run for every row."""
 
 from __future__ import annotations
 

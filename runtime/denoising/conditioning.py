@@ -1,4 +1,4 @@
-"""What a denoiser reads beside latents: text of the prompts, conditions, guidance; a row for each prediction."""
+"""What a denoiser reads beside latents: text embeddings, conditions, guidance; one row per prediction."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ def conditioning(
     Args:
         linked: The engines.
         prompts: A tokenizer for every text encoder.
-        request: What is asked.
+        request: The resolved request.
         guided: Which rows of the sampler's table are guided.
 
     Returns:
-        For rows that are guided (True) and for those that are not, where there are such; by tensor name. A guided row
-        reads `[2B, ...]`, unconditional ones first, another one `[B, ...]` of the same prompts; guidance is `[B]`.
+        Buffers by tensor name, for guided rows (True) and for the others (False), as far as there are any. A guided row
+        reads `[2B, ...]`, the unconditional half first; another one reads `[B, ...]` of the same prompts. Guidance is
+        `[B]`.
     """
     session = linked.denoiser.session
     made = _texts(linked, prompts, request, sorted({*guided.tolist()}))
@@ -51,7 +52,7 @@ def conditioning(
 def _texts(
     linked: Linked, prompts: Mapping[str, Prompts], request: Request, kinds: Sequence[bool]
 ) -> dict[bool, dict[str, Buffer]]:
-    """Buffers of the denoiser's text ports: a row for each prediction, zeros where there is no negative prompt."""
+    """Buffers of the denoiser's text ports: one row per prediction, zeros if there is no negative prompt."""
     positive, negative = (
         [prompt for prompt in listed for _ in range(request.num_images)]
         for listed in (request.prompts, request.negative_prompts)
@@ -91,7 +92,7 @@ def _check_length(denoiser: Engine, tensor: str, read: Tokens) -> None:
         raise UsageError(
             f"The prompt is read in {pieces} pieces = {pieces * length} tokens, but {denoiser.title} was built for at "
             f"most {most}.",
-            remedy="Shorten the prompt, or take an engine without limits: build the bundle for ort-cpu too.",
+            remedy="Shorten the prompt, or use an engine without limits: build the bundle for ort-cpu too.",
         )
 
 

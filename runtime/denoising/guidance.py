@@ -1,8 +1,8 @@
-"""Where in a run classifier-free guidance is applied: everywhere, or within an interval of noise levels.
+"""The part of a run to which classifier-free guidance is applied: all of it, or an interval of noise levels.
 
 Kynkäänniemi et al. 2024 (Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in Diffusion
-Models): guidance hurts at high noise levels and changes nothing at low ones. Outside of the interval the step runs on
-the prompts' rows alone, so that it costs half there.
+Models): guidance hurts at high noise levels and changes nothing at low ones. Outside of the interval a step runs only
+on the prompts' rows, so that it costs half.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from latentlink.runtime.request import Request
 from latentlink.runtime.samplers import SamplerTable
 
 Guided: TypeAlias = NDArray[np.bool_]
-"""`[R]`, for every row of a table whether the network runs on both halves: unconditional rows, and those of prompts."""
+"""`[R]`: for every row of a table, whether the network runs on both halves, the unconditional and the conditional."""
 
 
 def guided_rows(denoiser: Engine, request: Request, table: SamplerTable) -> Guided:
-    """The rows that are guided: those whose sigma is above the interval's low end, and at most its high one.
+    """The guided rows: those whose sigma is above the interval's low end, and at most its high end.
 
     Args:
-        denoiser: Its guidance port tells how it is guided.
-        request: What is asked.
+        denoiser: The denoiser, whose guidance port says how it is guided.
+        request: The resolved request.
         table: The sampler's rows.
 
     Raises:
-        UsageError: An interval was asked for where there is nothing to leave out, no row is within it, or the engine
-            was not built for both numbers of rows.
+        UsageError: An interval was requested but there is no unconditional half to leave out, no row is within it, or
+            the engine was not built for both numbers of rows.
     """
     how = next((port.name for port in denoiser.session.inputs if port.kind == "guidance"), None)
     on = how == "cfg" and request.guidance > 1
@@ -45,8 +45,8 @@ def guided_rows(denoiser: Engine, request: Request, table: SamplerTable) -> Guid
     if not guided.any():
         raise UsageError(
             f"guidance_interval {low:g} to {high:g} holds none of this run's noise levels: its calls are at sigma "
-            f"{_listed(table.sigmas)}.",
-            remedy="Take a wider interval, or guidance 1 to turn guidance off.",
+            f"{_list_sigmas(table.sigmas)}.",
+            remedy="Use a wider interval, or guidance 1 to turn guidance off.",
         )
     if not guided.all():
         _check_rows(denoiser, request.batch)
@@ -62,12 +62,12 @@ def _nothing_to_leave_out(denoiser: Engine, request: Request, how: str | None) -
         why = f"guidance was distilled into {denoiser.title}, which has no unconditional half to leave out"
     return UsageError(
         f"guidance_interval says where classifier-free guidance is applied, but {why}.",
-        remedy="Leave guidance_interval out." if how != "cfg" else "Leave it out, or take a guidance above 1.",
+        remedy="Leave guidance_interval out." if how != "cfg" else "Leave it out, or use a guidance above 1.",
     )
 
 
 def _check_rows(denoiser: Engine, batch: int) -> None:
-    """Refuse an engine that takes only one of both numbers of rows."""
+    """Refuse an engine that accepts only one of the two numbers of rows."""
     for port in denoiser.session.inputs:
         if port.kind not in ("text", "condition"):
             continue
@@ -81,6 +81,6 @@ def _check_rows(denoiser: Engine, batch: int) -> None:
             )
 
 
-def _listed(sigmas: NDArray[np.float64]) -> str:
+def _list_sigmas(sigmas: NDArray[np.float64]) -> str:
     shown = [f"{sigma:.3g}" for sigma in sigmas]
     return ", ".join(shown if len(shown) <= 8 else [*shown[:4], "..", *shown[-3:]])

@@ -1,4 +1,4 @@
-"""The denoising loop: rows go in, the state stays where the engine is."""
+"""The denoising loop: rows go to the engine, the state stays on its device."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from latentlink.runtime.sessions import Buffer, Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a generation is, for `on_step`.
+    """Progress of a generation, for `on_step`.
 
     Args:
-        row: Rows of the sampler's table that are done, 1 to `rows`. A two-call solver has two rows a step.
-        rows: Rows in all.
+        row: Completed rows of the sampler's table, 1 to `rows`. A two-call solver has two rows per step.
+        rows: Total number of rows.
         step: The user's step that this row belongs to, 1 to `steps`.
-        steps: Steps in all.
-        seconds: Since the first row began.
-        latents: Makes a copy of the latent as it is now, `[B, C, h, w]`; costs only when called.
-        predicted: Makes the finished latent as the row's call foresaw it, float32 `[B, C, h, w]`, in the same way.
-            Outside of a mask it is not the picture that is kept.
+        steps: Total number of steps.
+        seconds: Seconds since the first row began.
+        latents: Copies the current latent, `[B, C, h, w]`; costs nothing unless called.
+        predicted: Computes the finished latent that the row's call predicted, float32 `[B, C, h, w]`; costs nothing
+            unless called. Outside of a mask it does not show the picture that is kept.
     """
 
     row: int
@@ -42,12 +42,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Around:
-    """A picture that stays as it is outside of a mask.
+    """A picture that is kept outside of a mask.
 
     Args:
         mask: float32 `[B, 1, h, w]`, 1 where to paint, 0 where to keep.
-        picture: Its latent, float32 `[B, C, h, w]`.
-        noise: What it is noised with for every row's level: the noise that the latent began with.
+        picture: The picture's latent, float32 `[B, C, h, w]`.
+        noise: Noise that brings it to every row's level: the same that the run's latent began with.
     """
 
     mask: NDArray[np.float32]
@@ -55,18 +55,18 @@ class Around:
     noise: NDArray[np.float32]
 
     def over(self, x: NDArray[np.floating], signal: float, noise: float) -> NDArray[np.floating]:
-        """x inside the mask, the picture at a noise level outside of it."""
+        """x inside the mask, and the picture at this noise level outside of it."""
         return self.mask * x + (1 - self.mask) * (signal * self.picture + noise * self.noise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Denoised:
+class DenoiseResult:
     """x after the last row.
 
     Args:
-        array: On the host, `[B, C, h, w]`.
-        buffer: The same where the denoiser wrote it; None where the host blended a picture in.
-        seconds: Spent inside the engine.
+        array: x on the host, `[B, C, h, w]`.
+        buffer: x in the denoiser's buffer; None if the host blended a picture in.
+        seconds: Seconds spent inside the engine.
     """
 
     array: NDArray[np.floating]
@@ -76,11 +76,11 @@ class Denoised:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reuse:
-    """Rows that run a shallow engine, on the feature that the last whole row wrote.
+    """Rows that run a shallow engine on the feature that the last row of the whole denoiser wrote.
 
     Args:
-        session: The shallow engine; it can read the denoiser's buffers.
-        rows: bool `[R]`; False for the first.
+        session: The shallow engine, which can read the denoiser's buffers.
+        rows: bool `[R]`, True for rows of the shallow engine; the first is False.
     """
 
     session: Session
@@ -88,7 +88,7 @@ class Reuse:
 
 
 OnStep = Callable[[Progress], object]
-"""Called after every row. Returning False cancels; anything else goes on."""
+"""Called after every row. Returning False cancels; any other value continues."""
 
 
 def denoise(
@@ -104,7 +104,7 @@ def denoise(
     around: Around | None = None,
     reuse: Reuse | None = None,
     on_step: OnStep | None = None,
-) -> Denoised:
+) -> DenoiseResult:
     """Run every row of `table`.
 
     Args:
@@ -113,13 +113,14 @@ def denoise(
         table: The sampler's rows.
         prediction: What the model predicts, see `clean_coefficients`.
         start: x before the first row, `[B, C, h, w]`.
-        conditioning: For every row its text, guidance and conditions, and where the denoiser writes a feature a buffer
-            for it. The number of predictions a picture may change from row to row: x and the D's do not depend on it.
-        constant: What else the engine reads, in every row.
+        conditioning: For every row its text, guidance and conditions, and a buffer for the feature if the denoiser
+            writes one. The number of predictions per picture may change from row to row: x and the Ds do not depend
+            on it.
+        constant: Further buffers that the engine reads in every row.
         noise: Draws standard normal noise of `start`'s shape; called once for each row that draws, in order, while
-            the engine may still be at work on the row before.
+            the engine may still be running the row before.
         around: A picture to keep outside of a mask, for a denoiser that blends.
-        reuse: Rows that are not the denoiser's own; None for none.
+        reuse: Rows that run the shallow engine; None if there are none.
         on_step: Called after each row.
 
     Raises:
@@ -134,8 +135,8 @@ def denoise(
     engines = (session,) if reuse is None else (session, reuse.session)
     reads = {engine: {port.tensor for port in engine.inputs} for engine in engines}
 
-    # Rings of buffers, made once: x is read from one and written to the other; a step writes its D over the
-    # oldest, which it no longer reads.
+    # Buffers are made once and used in turn: x is read from one and written to the other; a step overwrites the
+    # oldest D, which it no longer reads, with its own.
     zeros = np.zeros(start.shape, dtype)
     x, spare = session.upload(start.astype(dtype)), session.empty(start.shape, dtype)
     past = [session.upload(zeros) for _ in range(HISTORY + 1)]
@@ -163,14 +164,14 @@ def denoise(
         }
         engine = session if reuse is None or not reuse.rows[number] else reuse.session
         written = {tensor: feeds[tensor] for tensor in features if engine is session}
-        given = {tensor: buffer for tensor, buffer in feeds.items() if tensor in reads[engine]}
-        engine.run(given, {x_out: spare, denoised_out: past[-1], **written})
+        inputs = {tensor: buffer for tensor, buffer in feeds.items() if tensor in reads[engine]}
+        engine.run(inputs, {x_out: spare, denoised_out: past[-1], **written})
         x, spare = spare, x
         past.insert(0, past.pop())
         drawn = noise().astype(dtype) if table.draws[number + 1 : number + 2].any() else None
         if on_step is None:
             continue
-        engine.elapsed()  # waits for the row, so that what is told is true and a cancelled run has little left to do
+        engine.elapsed()  # waits for the row, so that progress is true and a cancelled run has little left to do
         progress = Progress(
             row=number + 1,
             rows=len(rows),
@@ -185,13 +186,13 @@ def denoise(
     final = _copy(x)
     seconds = sum(engine.elapsed() for engine in engines) - before
     if around is None:
-        return Denoised(array=final, buffer=x, seconds=seconds)
+        return DenoiseResult(array=final, buffer=x, seconds=seconds)
     signal, level = table.levels[-1]
-    return Denoised(array=around.over(final, signal, level).astype(dtype), buffer=None, seconds=seconds)
+    return DenoiseResult(array=around.over(final, signal, level).astype(dtype), buffer=None, seconds=seconds)
 
 
 def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:
-    """The table's rows with the columns of blending, `[R, 15]`; the first row begins with x as it is."""
+    """The table's rows with the columns for blending, `[R, 15]`; the first row does not blend."""
     count = len(table.rows)
     columns = dict(zip(COLUMNS, table.rows.T, strict=True))
     columns |= {"own": np.zeros(count), "keep": np.ones(count), "init": np.zeros(count), "renoise": np.zeros(count)}
@@ -204,7 +205,7 @@ def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:
 
 
 def _blend_buffers(session: Session, latent: Port, shape: tuple[int, ...], around: Around | None) -> dict[str, Buffer]:
-    """What a denoiser that blends reads of the picture around the mask; zeros where there is none."""
+    """Inputs of a blending denoiser for the picture around the mask; zeros if there is none."""
     dtype = np.dtype(latent.dtype)
     picture, noise = latent.at("init").tensor, latent.at("initnoise").tensor
     if picture not in {port.tensor for port in session.inputs}:
@@ -224,6 +225,6 @@ def _copy(buffer: Buffer) -> NDArray[np.floating]:
 
 
 def _sum(weights: NDArray[np.float32], *buffers: Buffer) -> NDArray[np.float32]:
-    """The buffers' sum with these weights."""
+    """The weighted sum of the buffers."""
     arrays = [buffer.numpy().astype(np.float32) for buffer in buffers]
     return np.asarray(np.tensordot(weights, np.stack(arrays), axes=1))

@@ -1,10 +1,10 @@
-"""What a generation starts from: noise, a picture with noise, a picture around a mask, or latents half way."""
+"""The start of a generation: noise, a noised picture, a picture around a mask, or half-way latents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,16 @@ from latentlink.errors import UsageError
 from latentlink.ports import Port
 from latentlink.runtime.denoising.loop import Around
 from latentlink.runtime.request import Inputs, Request, mask_pixels, pixels
-from latentlink.runtime.request.inputs import Float32
 from latentlink.runtime.samplers import SamplerTable
-from latentlink.runtime.samplers.noise import Shape
+from latentlink.runtime.samplers.noise import Float32, Shape
 from latentlink.runtime.samplers.solvers.table import CLEAN, Level
 
-if TYPE_CHECKING:
-    pass
-
-
 LEVEL_TOLERANCE = 1e-4
-"""How far two levels may be apart, relative to the largest of their numbers, and be one.
+"""Largest difference between two equal noise levels, relative to the largest of their numbers.
 
-Training schedules are products of 1,000 float32 numbers, whose roundings of 6e-8 add up to 6e-5 at the most, and two
-checkpoints of one schedule may have rounded apart. Neighbours among 1,000 timesteps differ by 4e-4 or more, those of
-flows that are shifted by 6 by 1.6e-4.
+Training schedules are products of 1,000 float32 numbers, whose rounding errors of 6e-8 add up to 6e-5 at most, and two
+checkpoints of one schedule may have been rounded differently. Neighbours among 1,000 timesteps differ by 4e-4 or more,
+those of flow models with a shift of 6 by 1.6e-4.
 """
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -38,12 +33,12 @@ Encode: TypeAlias = Callable[[NDArray[np.uint8], Float32 | None, Float32], NDArr
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Start:
-    """The first x, and what stays through all rows.
+    """The first x, and what stays the same for all rows.
 
     Args:
         x: float32 `[B, C, h, w]`.
-        around: For a denoiser that blends.
-        constant: By tensor name, for a denoiser that reads the mask and what is around it itself.
+        around: The picture to keep, for a denoiser that blends.
+        constant: Inputs by tensor name, for a denoiser that itself reads the mask and the picture around it.
     """
 
     x: Float32
@@ -62,20 +57,20 @@ def begin(
     draw: Callable[[Shape], Float32],
     encode: Encode,
 ) -> Start:
-    """Make the start. Noise is drawn in the order of diffusers' pipelines, so that equal seeds give equal pictures.
+    """Make the start. Noise is drawn in the same order as by diffusers, so that equal seeds give equal pictures.
 
     Args:
-        inputs: What the run starts from.
-        request: Everything else, resolved.
+        inputs: The pictures, masks or latents that the run starts from.
+        request: The resolved request.
         table: The sampler's rows.
-        shape: `[B, C, h, w]`.
+        shape: Shape of the latent, `[B, C, h, w]`.
         latent: The denoiser's latent port.
-        ports: The denoiser's inputs, which tell whether it reads masks itself.
+        ports: The denoiser's inputs, which show whether it reads masks itself.
         draw: Draws noise of a shape from the request's seed.
         encode: The VAE encoder.
 
     Raises:
-        UsageError: The inputs do not go together.
+        UsageError: The inputs contradict each other.
     """
     itself = latent.at("masked").tensor in {port.tensor for port in ports}
     _check(inputs, request, itself)
@@ -85,7 +80,7 @@ def begin(
     latents = None if inputs.latents is None else _spread(inputs.latents, request)
     picture = latents
     if inputs.images and not (inputs.masks and itself and from_noise):
-        picture = _encoded(inputs, request, None, shape, draw, encode)
+        picture = _encode_pictures(inputs, request, None, shape, draw, encode)
     noise = draw(shape) if not handed_over or inputs.masks else np.zeros(shape, np.float32)
     signal, level = table.levels[0]
     if picture is None or (inputs.masks and from_noise):
@@ -99,10 +94,10 @@ def begin(
     mask = mask_pixels(inputs.masks, request.width, request.height)
     small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
     if itself:
-        hidden = _encoded(inputs, request, mask, shape, draw, encode)
+        hidden = _encode_pictures(inputs, request, mask, shape, draw, encode)
         port = next(port.tensor for port in ports if port.kind == "mask")
         return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
-    # diffusers samples what is around the mask here too, so that its later noise is that much further on
+    # diffusers also samples the masked picture here, which advances the stream of the later noise
     draw((len(inputs.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
     return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
 
@@ -141,7 +136,7 @@ def _check(inputs: Inputs, request: Request, itself: bool) -> None:
 
 
 def _check_level(level: Level | None, request: Request, table: SamplerTable) -> None:
-    """Refuse latents that hold another amount of noise than the run takes out."""
+    """Refuse latents that hold another amount of noise than the run removes."""
     start = request.denoising_start
     if level is None:
         return
@@ -156,7 +151,7 @@ def _check_level(level: Level | None, request: Request, table: SamplerTable) -> 
     if level == CLEAN:
         raise UsageError(
             f"denoising_start {start:g} goes on from latents that are half way, but these are finished.",
-            remedy="Give strength in its place, or latents of a run with a denoising_end.",
+            remedy="Give strength instead, or latents of a run with a denoising_end.",
         )
     begins: Level = (table.levels[0, 0], table.levels[0, 1])
     apart = max(abs(ours - theirs) for ours, theirs in zip(begins, level, strict=True))
@@ -165,7 +160,7 @@ def _check_level(level: Level | None, request: Request, table: SamplerTable) -> 
     if len({*table.step}) < len(table.step):
         remedy = f"{request.sampler} calls the model twice a step and stops within one: hand over with another sampler."
     else:
-        remedy = "Take the sampler, its settings, the steps and the share of the run that made them."
+        remedy = "Use the same sampler, settings, steps and share as the run that made them."
     raise UsageError(
         f"The latents to go on from hold {_numbers(level)}, but a run of {request.steps} steps of {request.sampler} "
         f"with denoising_start {start:g} begins with {_numbers(begins)}.",
@@ -177,7 +172,7 @@ def _numbers(level: Level) -> str:
     return f"signal {level[0]:.4g}, noise {level[1]:.4g}"
 
 
-def _encoded(
+def _encode_pictures(
     inputs: Inputs,
     request: Request,
     mask: Float32 | None,
@@ -188,7 +183,7 @@ def _encoded(
     """z of the pictures to start from `[B, C, h, w]`, sampled from the posterior."""
     picture = pixels(inputs.images, request.width, request.height)
     if not isinstance(request.seed, int):
-        # one generator a picture draws for each of them alone
+        # with one generator per picture, each draws its own noise
         picture = _spread(picture, request)
         mask = mask if mask is None else _spread(mask, request)
     if mask is not None:
@@ -198,7 +193,7 @@ def _encoded(
 
 
 def _spread(array: NDArray[_Number], request: Request) -> NDArray[_Number]:
-    """One for each picture of the batch: pictures of one prompt stand together."""
+    """Repeat rows to one per picture of the batch; pictures of one prompt stand together."""
     if len(array) == request.batch:
         return array
     return np.repeat(array, request.batch // len(array), axis=0)

@@ -1,7 +1,7 @@
-"""Which steps reuse what the denoiser's deep layers made before, instead of running them again.
+"""The step cache: steps that reuse an earlier output of the denoiser's deep layers, instead of running them again.
 
-Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free), uniform: the whole denoiser on every n-th step, the
-shallow one on those between.
+Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free), uniform: the whole denoiser runs on every n-th step,
+the shallow one on the steps between.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from latentlink.runtime.samplers import SamplerTable
 def reuse_of(
     linked: Linked, request: Request, table: SamplerTable, guided: Guided, *, sampling: Sampling, name: str
 ) -> Reuse | None:
-    """The rows that run the shallow engine; None for none.
+    """The rows that run the shallow engine; None if there are none.
 
-    The whole denoiser runs on the first row, on every n-th step, and where the number of predictions changes, as the
-    feature has a row for each.
+    The whole denoiser runs on the first row, on every n-th step, and whenever the number of predictions changes, as the
+    feature has one row per prediction.
 
     Args:
         linked: The engines.
-        request: The run; n is its `step_cache`.
+        request: The resolved request; n is its `step_cache`.
         table: The sampler's rows.
         guided: Which rows are guided.
-        sampling: What was measured of the bundle.
-        name: Of the bundle, for messages.
+        sampling: The bundle's sampling data, with the measured quality of step caches.
+        name: Name of the bundle, for messages.
 
     Raises:
-        UsageError: There is no shallow engine, or its pictures were measured and are below the gate.
+        UsageError: There is no shallow engine, or the measured quality of its pictures is below the gate.
     """
     every, measured = request.step_cache, sampling.step_cache
     if every == 1:
@@ -48,7 +48,7 @@ def reuse_of(
     if measured is not None and known and (missed := measured.quality.shortfall_summary()):
         raise UsageError(
             f"The pictures of {name} with step_cache {every} and {measured.steps} steps are below the gate: {missed}.",
-            remedy="Leave it out, or take a smaller one, or more steps.",
+            remedy="Leave it out, or use a smaller one, or more steps.",
         )
     rows = (table.step - table.step[0]) % every != 0
     whole = 0
@@ -60,12 +60,12 @@ def reuse_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmeasured:
-    """A step cache whose cost in quality nobody measured.
+    """A step cache whose effect on quality was not measured.
 
     Args:
         every: The step cache.
-        measured_steps: Steps of the run that it was measured with, which has more than this one; None where this step
-            cache was never measured on this model.
+        measured_steps: Steps of the run that it was measured with, more than this run has; None if this step cache was
+            never measured on this model.
     """
 
     every: int
@@ -73,7 +73,7 @@ class Unmeasured:
 
 
 def unmeasured(request: Request, sampling: Sampling) -> Unmeasured | None:
-    """What a user should know of the step cache of a run; None where it was measured, or is off."""
+    """The step cache of a run if its effect was not measured; None if it was, or the cache is off."""
     measured, every = sampling.step_cache, request.step_cache
     if every == 1:
         return None

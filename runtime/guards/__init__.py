@@ -1,4 +1,4 @@
-"""What a stage wrote, looked at before it is handed on."""
+"""Guards: checks of what each stage wrote, before the next stage reads it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from latentlink.runtime.guards.faults import finite_fault, generated_margin, pic
 from latentlink.runtime.guards.guard import Guard, Mended
 
 __all__ = [
-    # looking at what a stage wrote
+    # checking what a stage wrote
     "Guard",
     "Mended",
-    # what is looked for
+    # the faults
     "generated_margin",
     "finite_fault",
     "picture_fault",

@@ -1,4 +1,4 @@
-"""What is wrong with an array that should be a latent or a picture: its numbers, the limits, and the likely cause.
+"""Faults of an array that should be a latent or a picture: the measured numbers, the limits, and the likely cause.
 
 docs/guards.md has the measurements behind the limits.
 """
@@ -17,13 +17,13 @@ from latentlink.engine.bundle import LatentRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
-    """How far latents may lie outside of what was measured, as factors.
+    """How far latents may lie outside of the measured ranges, as factors.
 
     Args:
-        low: Of the root mean square, downwards.
-        high: Of the root mean square, upwards.
-        channel: Of each channel's deviation, upwards, and of its mean: away from the range by one less than this times
-            the largest measured mean.
+        low: Factor below the least root mean square.
+        high: Factor above the largest root mean square.
+        channel: Factor above the largest deviation of each channel. Its mean may leave the range by this factor less
+            one, times the largest measured mean.
     """
 
     low: float
@@ -32,46 +32,46 @@ class Margin:
 
 
 GENERATED = Margin(low=2.5, high=2.5, channel=3.5)
-"""Of latents that a denoiser made.
+"""Margin for latents from a denoiser.
 
 Ranges are measured with the model's own steps and guidance. 10 steps with guidance 12 reach 2.0 times the measured root
 mean square; latents that are 4 times too large begin at 2.4 times.
 """
 
 HURRIED = Margin(low=8.0, high=8.0, channel=8.0)
-"""The same for fewer than `FEW` steps, which overshoot: 2 steps reach 6 times the measured root mean square. The last
-3 of 15 steps, from a picture that is not what the prompt says, reach 2.4 times, and 2.8 in a channel's deviation."""
+"""Margin for fewer than `FEW` steps, which overshoot: 2 steps reach 6 times the measured root mean square. The last
+3 of 15 steps, from a picture that does not match the prompt, reach 2.4 times, and 2.8 in a channel's deviation."""
 
 ENCODED = Margin(low=1.75, high=1.5, channel=1.5)
-"""Of latents that the VAE's encoder made, which no steps or guidance inflate.
+"""Margin for latents from the VAE's encoder, which are not inflated by few steps or high guidance.
 
-Pictures unlike all that the model draws (one colour, stripes, ramps, noise) have 0.6 to 1.04 times the measured root
-mean square, and none of them is outside in a channel.
+Pictures unlike any that the model draws (one colour, stripes, ramps, noise) have 0.6 to 1.04 times the measured root
+mean square, and none of them leaves the range in a channel.
 """
 
 FEW = 10
-"""Steps below which a run is hurried, unless the model's own are as few."""
+"""Number of steps below which `HURRIED` applies, unless the model's own number is as small."""
 
 DEAD = 10.0
-"""How far below the least measured deviation that of a generated channel may fall, as a factor; a dead one has 0."""
+"""Factor by which a generated channel's deviation may fall below the least measured one; a dead channel has 0."""
 
 FLAT = 0.5
-"""Deviation of a picture, in 8-bit levels, below which it is flat: less than rounding. Pictures of one colour that go
-through a VAE come back with 1.1 and more."""
+"""Deviation of a picture, in 8-bit levels, below which it is flat: less than rounding. Pictures of one colour have 1.1
+and more after a VAE's encoder and decoder."""
 
 NOISE = 0.5
-"""Roughness from which a picture is noise: 1 is white noise, drawings have 0.01 to 0.2. Even a picture of white noise
-that goes through a VAE comes back with less than 0.2."""
+"""Roughness above which a picture is noise: 1 is white noise, drawings have 0.01 to 0.2. Even a picture of white noise
+has less than 0.2 after a VAE's encoder and decoder."""
 
 LEAST_NOISE = 2.0
-"""Deviation, in 8-bit levels, from which roughness is looked at. Below, it is that of rounding."""
+"""Deviation, in 8-bit levels, from which roughness is checked. Below it, roughness comes from rounding."""
 
 EDGE = 2
-"""Pixels around a picture that the search for a channel of one value leaves out: a broken weight of the last
-convolution may miss the border, where it meets padding."""
+"""Border in pixels that the search for a channel of one value ignores: a broken weight of the last convolution may not
+affect the border, where it meets padding."""
 
 STRIP = 1 << 13
-"""Pixels that are looked at together."""
+"""Pixels that are processed together."""
 
 _CAUSE_NAN = "Likely cause: numbers overflowed in half precision, or weights of this engine are damaged."
 _REMEDY_NAN = "Build this component in a wider precision, or get the bundle again."
@@ -80,13 +80,13 @@ _OFF = 'guard="off" skips the guards.'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Why an array is no latent or no picture.
+    """Why an array is not a valid latent or picture.
 
     Args:
         found: What was found and what was expected, to follow the name of the array: `holds 3 values that ...`.
         cause: The likely cause, as a sentence.
         remedy: What to do, as a sentence.
-        numbers: What was measured and its limits, by name.
+        numbers: The measured numbers and their limits, by name.
     """
 
     found: str
@@ -99,14 +99,14 @@ def generated_margin(steps: int, usual: int) -> Margin:
     """How far the latents of a run may lie outside of the ranges.
 
     Args:
-        steps: That are done: fewer than the user asked where a run starts or ends half way.
-        usual: The model's own, with which the ranges are measured.
+        steps: Number of steps that run: fewer than requested if the run starts or ends half way.
+        usual: The model's own number of steps, with which the ranges were measured.
     """
     return GENERATED if steps >= min(usual, FEW) else HURRIED
 
 
 def finite_fault(array: NDArray[np.floating]) -> Fault | None:
-    """What is wrong with an array that holds NaN or infinity; None where it holds neither."""
+    """The fault of an array that holds NaN or infinity; None if it holds neither."""
     bad = int(np.count_nonzero(~np.isfinite(array)))
     if not bad:
         return None
@@ -126,16 +126,16 @@ def range_fault(
     margin: Margin = GENERATED,
     generated: bool = False,
 ) -> Fault | None:
-    """What is wrong with a latent that is unlike those of real generations; None where it is like them.
+    """The fault of a latent that is unlike those of real generations; None if it is like them.
 
-    Between two measured levels either may hold. Without ranges nothing is wrong.
+    Between two measured levels either range may hold. Without ranges there is no fault.
 
     Args:
         latent: `[C, h, w]`, finite.
-        ranges: Of its space and model, levels rising.
-        level: (signal, noise) that it stands at.
-        margin: How far outside it may lie.
-        generated: Whether a channel without deviation is wrong.
+        ranges: Measured ranges of its space and model, levels rising.
+        level: Its noise level (signal, noise).
+        margin: How far outside of the ranges it may lie.
+        generated: Whether a channel without deviation is a fault.
     """
     near = _near(ranges, level)
     if not near:
@@ -159,13 +159,13 @@ def range_fault(
 
 
 def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | None:
-    """What is wrong with a picture that is flat or noise; None where it may be one.
+    """The fault of a picture that is flat or noise; None if it has neither fault.
 
-    A decoder writes 8-bit numbers, so NaN inside it comes out as 0: a picture, or a channel, of one value.
+    A decoder writes 8-bit numbers, so NaN inside it becomes 0: a picture, or a channel, of one value.
 
     Args:
         picture: uint8 `[H, W, 3]`.
-        clean: Whether noise is wrong; a picture of half-way latents may hold some.
+        clean: Whether noise is a fault; a picture of half-way latents may hold some.
     """
     colour, deviation = _colours(picture)
     if deviation.max() < FLAT:
@@ -199,8 +199,8 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
 
 
 def roughness(picture: NDArray[np.uint8]) -> float:
-    """Mean square of the differences of neighbouring pixels over twice the variance: 1 for white noise, near 0 where
-    neighbours are alike, 2 for a chequered picture.
+    """Mean square difference of neighbouring pixels over twice the variance: 1 for white noise, near 0 if neighbours
+    are alike, 2 for a chequered picture.
 
     Args:
         picture: uint8 `[H, W, 3]`, at least 2 pixels high and wide, not of one colour.
@@ -228,15 +228,15 @@ def _colours(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def _strips(picture: NDArray[np.uint8], overlap: int = 0) -> Iterator[NDArray[np.float64]]:
-    """The picture in float64 a few rows at a time, each with the first `overlap` rows of the next: whole, it would take
-    24 bytes a pixel beside a VAE that was told to save memory."""
+    """The picture in float64, a few rows at a time, each with the first `overlap` rows of the next: as a whole it would
+    take 24 bytes per pixel, next to a VAE with a memory budget."""
     rows = max(1, STRIP // picture.shape[1])
     for first in range(0, max(len(picture) - overlap, 1), rows):
         yield picture[first : first + rows + overlap].astype(np.float64)
 
 
 def _near(ranges: Sequence[LatentRange], level: tuple[float, float]) -> Sequence[LatentRange]:
-    """The ranges of the nearest levels: one on either side, or the first or last."""
+    """The ranges of the nearest levels: one on each side, or the first or last one."""
     signal, noise = level
     size = math.hypot(signal, noise)
     if not ranges or size == 0:

@@ -1,6 +1,6 @@
-"""Guards: what a stage wrote is looked at before it is handed on, so that no bad picture passes for a good one.
+"""Guards: what a stage wrote is checked before the next stage reads it, so that no faulty picture is returned as good.
 
-What is looked for is in `faults.py`.
+`faults.py` has the checks.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ GUARDS = ("on", "off")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mended:
-    """An array that was no picture or latent, and was made again by a wider engine.
+    """A faulty picture or latent that was made again by a wider engine.
 
     Args:
-        component: That made it, twice: `vae_decoder` or `vae_encoder`.
-        number: Which of the run's pictures, from 1.
-        count: Pictures of the run.
-        fault: What was wrong with it.
+        component: The component that made it both times: `vae_decoder` or `vae_encoder`.
+        number: Number of the picture in the run, from 1.
+        count: Number of pictures in the run.
+        fault: The fault of the first result.
     """
 
     component: str
@@ -40,9 +40,9 @@ class Guard:
     """The guards of one call.
 
     Args:
-        on: Whether anything is looked at.
-        ranges: What latents are like by noise level; empty where that was not measured.
-        mended: What was made again by a wider engine; whoever does it adds to the list.
+        on: Whether anything is checked.
+        ranges: Measured ranges of latents by noise level; empty if they were not measured.
+        mended: What was made again by a wider engine; the VAE adds to the list.
     """
 
     on: bool
@@ -51,7 +51,7 @@ class Guard:
 
     @classmethod
     def of(cls, requested: object, ranges: Sequence[LatentRange]) -> Guard:
-        """From the argument `guard`.
+        """Make the guards from the argument `guard`.
 
         Raises:
             UsageError: It is neither `on` nor `off`.
@@ -61,7 +61,7 @@ class Guard:
         return cls(on=requested == "on", ranges=ranges)
 
     def embedding(self, stage: str, array: NDArray[np.floating]) -> None:
-        """Look at what a text encoder wrote, of any shape.
+        """Check the output of a text encoder, of any shape.
 
         Raises:
             GuardError: It is not finite.
@@ -78,14 +78,14 @@ class Guard:
         margin: Margin = GENERATED,
         generated: bool = False,
     ) -> None:
-        """Look at latents.
+        """Check latents.
 
         Args:
-            stage: The component that wrote them, or the argument that they were given as.
+            stage: The component that wrote them, or the argument that held them.
             array: `[B, C, h, w]`.
-            level: (signal, noise) that they stand at: one of `SamplerTable.levels`.
+            level: Their noise level (signal, noise): one of `SamplerTable.levels`.
             margin: How far they may lie outside of the ranges.
-            generated: Whether the denoiser drew them; else they may be of a picture of one colour.
+            generated: Whether the denoiser made them; otherwise they may be of a picture of one colour.
 
         Raises:
             GuardError: They are not finite, or outside of the model's range.
@@ -97,12 +97,12 @@ class Guard:
             _refuse(stage, _nth("latent", number, len(array)), fault)
 
     def pictures(self, stage: str, pictures: Sequence[NDArray[np.uint8]], *, clean: bool = True) -> None:
-        """Look at decoded pictures.
+        """Check decoded pictures.
 
         Args:
             stage: The component that wrote them.
             pictures: uint8 `[H, W, 3]` each.
-            clean: Whether their latents were; pictures of half-way ones may be noise.
+            clean: Whether their latents were clean; pictures of half-way ones may be noise.
 
         Raises:
             GuardError: One is flat or noise.

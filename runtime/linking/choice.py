@@ -1,4 +1,4 @@
-"""Which of a component's engines is taken: the first that was asked for and is valid on this machine."""
+"""The choice of a component's engine: the first one of the requested target that is valid on this machine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from latentlink.runtime.linking.source import ComponentSource
 def choose(
     source: ComponentSource, target: str, refusals: Mapping[tuple[str, str], LatentLinkError] | None = None
 ) -> tuple[EngineEntry, tuple[Skipped, ...]]:
-    """Choose a component's engine; nothing is opened for it.
+    """Choose a component's engine, without opening any.
 
     Args:
         source: The component, whose bundle lists the preferred engine first.
-        target: The only one to take, or `auto`.
+        target: The only target to use, or `auto`.
         refusals: By target and path, engines that were tried and why they did not open.
 
     Returns:
-        The engine, and those before it.
+        The engine, and those that were skipped before it.
 
     Raises:
         PreflightError: None is valid here, or the bundle has none for that target.
@@ -43,24 +43,24 @@ def choose(
         raise PreflightError(
             f"{source.name} has no {target} engine of {source.component}; it has "
             f"{', '.join(engine.target for engine in engines)}.",
-            remedy=f"Take one of these, or build it: latentlink build EXPORTED BUNDLE --target {target}.",
+            remedy=f"Use one of these, or build it: latentlink build EXPORTED BUNDLE --target {target}.",
         )
     reasons = "; ".join(f"{one.target}: {one}" for one in skipped)
     raise PreflightError(f"No engine of {source} can run here. {reasons}.", remedy=skipped[0].remedy)
 
 
 def _reason(source: ComponentSource, engine: EngineEntry, refusal: LatentLinkError | None) -> Skipped | None:
-    """Why an engine is not taken; None where it is.
+    """Why an engine is skipped; None if it can be used.
 
     Raises:
         BundleError: Its fingerprint was edited.
     """
     if refusal is not None:
-        return _skipped(source, engine, "refused", found=refusal.message.rstrip("."), remedy=refusal.remedy)
+        return _skip(source, engine, "refused", found=refusal.message.rstrip("."), remedy=refusal.remedy)
     quality = Quality.of_parity(engine.parity)
     if quality is not None and (missed := quality.shortfall_summary()):
         remedy = "Build it in another precision, or again, to measure it anew."
-        return _skipped(source, engine, "below-gate", found=missed, remedy=remedy)
+        return _skip(source, engine, "below-gate", found=missed, remedy=remedy)
     finding: Finding | None = preflight(engine)
     if finding is None:
         return None
@@ -70,10 +70,10 @@ def _reason(source: ComponentSource, engine: EngineEntry, refusal: LatentLinkErr
             "digest.",
             remedy=finding.remedy,
         )
-    return _skipped(source, engine, finding.code, needed=finding.needed, found=finding.found, remedy=finding.remedy)
+    return _skip(source, engine, finding.code, needed=finding.needed, found=finding.found, remedy=finding.remedy)
 
 
-def _skipped(
+def _skip(
     source: ComponentSource, engine: EngineEntry, code: str, *, found: str, remedy: str, needed: str = ""
 ) -> Skipped:
     return Skipped(

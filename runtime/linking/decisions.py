@@ -1,4 +1,4 @@
-"""What was decided while a pipeline was opened: values, which the command line turns into sentences."""
+"""Decisions made while a pipeline was opened, as values; the command line turns them into sentences."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """An engine that was not taken.
+    """An engine that was skipped.
 
     Args:
         component: `denoiser`, ...
-        target: What it is for.
-        precision: What it computes in; empty where there is no such engine.
-        code: That of the preflight `Finding`, or `below-gate` (its pictures are not good enough), `refused` (its
+        target: The engine's target.
+        precision: The precision that it computes in; empty if there is no such engine.
+        code: Code of the preflight `Finding`, or `below-gate` (its pictures are not good enough), `refused` (its
             runtime did not open it) or `no-engine` (the bundle has none for this target).
-        needed: What it needs.
-        found: What there is.
+        needed: What the engine needs.
+        found: What was found instead.
         remedy: What to do.
     """
 
@@ -43,7 +43,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What the probes showed of a component that was taken from another bundle.
+    """Result of the probes of a component from another bundle.
 
     Args:
         host: Name of the bundle whose probes it ran on.
@@ -63,12 +63,12 @@ class Decision:
     Args:
         component: `denoiser`, ...
         bundle: Name of its bundle, as the user gave it.
-        target: Of the engine; None where the pipeline goes without the component.
-        precision: Of the engine, likewise.
-        skipped: The engines that were preferred, and why they were not taken.
-        placement: Nodes of a GPU engine by the provider that runs them.
-        admission: What the probes showed of a component from another bundle.
-        purpose: `preview` for the decoder that makes previews alone.
+        target: Target of the engine; None if the pipeline goes without the component.
+        precision: Precision of the engine; None if the pipeline goes without the component.
+        skipped: The engines that were preferred, and why they were skipped.
+        placement: Number of nodes of a GPU engine by the provider that runs them.
+        admission: Result of the probes, for a component from another bundle.
+        purpose: `preview` for a decoder that only makes previews.
     """
 
     component: str
@@ -81,5 +81,5 @@ class Decision:
     purpose: Literal["run", "preview"] = "run"
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The decision as plain values."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""A budget for engines that are open at once: for the next one, those that ran longest ago are closed."""
+"""A memory budget for the open engines: the least recently used are closed to make room for the next one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from latentlink.runtime.sessions import Buffer, Session
 class EngineMemory:
     """The engines that share a budget.
 
-    One thread at a time makes room and runs, so that no other closes the engine that it is about to run. Runs on the
-    CPU go one after the other for it, as a budget for one engine means; those on a GPU are only enqueued.
+    One thread at a time makes room and runs, so that no other thread closes the engine that it is about to run. Runs on
+    the CPU are therefore serial, as a budget for one engine requires; runs on a GPU are only enqueued.
 
     Args:
-        budget: Bytes that the files of open engines may have together. What a run takes beside them is not counted.
+        budget: Maximum total bytes of the files of the open engines. The memory that runs need is not counted.
 
     Raises:
-        UsageError: It is no number of bytes.
+        UsageError: The budget is not a number of bytes.
     """
 
     def __init__(self, budget: int) -> None:
@@ -34,18 +34,18 @@ class EngineMemory:
         self.budget = budget
         self.lock = RLock()
         """Held from making room for an engine until it has run, or is open."""
-        self._open: list[ReopeningSession] = []  # the one that ran longest ago first
+        self._open: list[ReopeningSession] = []  # the least recently used first
 
     @property
     def used(self) -> int:
-        """Bytes of the engines that are open."""
+        """Bytes of the files of the open engines."""
         return sum(session.size for session in self._open)
 
     def check(self, title: str, size: int) -> None:
         """Refuse an engine that could never be opened.
 
         Args:
-            title: Of the engine, as `denoiser of demo`.
+            title: Title of the engine, such as `denoiser of demo`.
             size: Bytes of its files.
 
         Raises:
@@ -53,31 +53,31 @@ class EngineMemory:
         """
         if size > self.budget:
             raise UsageError(
-                f"{title} has {size / 1e6:.1f} MB, but engines that are open at once may have "
-                f"{self.budget / 1e6:g} MB.",
-                remedy=f"Give them at least that: engine_memory={size}, or --engine-memory {-(-size // 10**6)}MB.",
+                f"{title} has {size / 1e6:.1f} MB, but the open engines may have at most {self.budget / 1e6:g} MB in "
+                "all.",
+                remedy=f"Allow at least that: engine_memory={size}, or --engine-memory {-(-size // 10**6)}MB.",
             )
 
     def make_room(self, size: int) -> None:
-        """Close engines until one of that size fits."""
+        """Close engines until one of this size fits."""
         while self._open and self.used + size > self.budget:
             self._open[0].rest()
 
     def enter(self, session: ReopeningSession) -> None:
-        """Take note of an engine that was opened, or runs."""
+        """Record that an engine was opened, or runs."""
         self.leave(session)
         self._open.append(session)
 
     def leave(self, session: ReopeningSession) -> None:
-        """Take note of an engine that was closed."""
+        """Record that an engine was closed."""
         self._open = [other for other in self._open if other is not session]
 
 
 class ReopeningSession:
-    """An engine that is opened when it is made, closed where another needs its room, and opened again when it runs.
+    """An engine that is closed when another one needs its room, and opened again when it runs; it starts open.
 
     Args:
-        title: As `denoiser of demo`.
+        title: Title for messages, such as `denoiser of demo`.
         path: The engine's file; its weights lie beside it.
         size: Bytes of its files.
         opener: Opens it.
@@ -102,14 +102,14 @@ class ReopeningSession:
         self._elapsed = 0.0
         self._is_open = self._ended = False
         self._files = _identity(path)
-        self._session = self._opened()
+        self._session = self._open()
         self.inputs, self.outputs = self._session.inputs, self._session.outputs
 
     def ready(self) -> bool:
-        """Open it if it was closed to make room; whether it was.
+        """Open the engine if it was closed to make room; returns whether it was.
 
         Raises:
-            BundleError: Its files are not those any more that it was opened from at first.
+            BundleError: Its files are no longer those that it was first opened from.
         """
         with self._memory.lock:
             if self._is_open or self._ended:
@@ -119,11 +119,11 @@ class ReopeningSession:
                     f"The files of {self.title} were replaced while it was closed to make room.",
                     remedy="Load the bundle again.",
                 )
-            self._session = self._opened()
+            self._session = self._open()
             return True
 
     def rest(self) -> None:
-        """Close it until it runs again. The closed session goes on making buffers."""
+        """Close it until it runs again. The closed session can still make buffers."""
         with self._memory.lock:
             if self._is_open:
                 self._elapsed += self._session.elapsed()
@@ -132,7 +132,7 @@ class ReopeningSession:
                 self._memory.leave(self)
 
     def upload(self, array: NDArray[Any]) -> Buffer:
-        """See `Session`, as for all that follow."""
+        """See `Session`, also for the methods below."""
         return self._session.upload(array)
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
@@ -144,15 +144,15 @@ class ReopeningSession:
         self._session.write(buffer, array)
 
     def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer where this engine can read it."""
+        """Another session's buffer, as one that this engine can read."""
         return self._session.take(buffer)
 
     def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one."""
+        """A new buffer of selected rows of another."""
         return self._session.gather(buffer, rows, shape)
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once, opened for it where it has to be."""
+        """Run once; opens the engine first if it is closed."""
         with self._memory.lock:
             self.ready()
             if self._is_open:
@@ -160,11 +160,11 @@ class ReopeningSession:
             return self._session.run(inputs, outputs)
 
     def placement(self) -> Mapping[str, int]:
-        """How many nodes run on which provider."""
+        """Number of nodes by provider."""
         return self._session.placement()
 
     def elapsed(self) -> float:
-        """Seconds that all runs took, those before it was last opened too."""
+        """Seconds that all runs took, including those before it was last opened."""
         with self._memory.lock:
             return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
 
@@ -174,7 +174,7 @@ class ReopeningSession:
             self.rest()
             self._ended = True
 
-    def _opened(self) -> Session:
+    def _open(self) -> Session:
         with self._memory.lock:
             self._memory.make_room(self.size)
             session = self._opener()
@@ -183,8 +183,8 @@ class ReopeningSession:
             return session
 
 
-def reopened(session: Session) -> bool:
-    """Make a session ready to run; whether it had been closed to make room."""
+def reopen(session: Session) -> bool:
+    """Make a session ready to run; returns whether it had been closed to make room."""
     return isinstance(session, ReopeningSession) and session.ready()
 
 

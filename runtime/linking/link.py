@@ -1,4 +1,4 @@
-"""The linker: which engine's output feeds which engine's input, decided from the engines' own symbols."""
+"""The linker: decides from the engines' own symbols which engine's output feeds which engine's input."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from latentlink.runtime.sessions import Session
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 Describe = Callable[[Port], LatentSpace | TextEmbedding | None]
-"""Finds what a port's digest stands for, or None where no honest record says it."""
+"""Finds the latent space or text embedding behind a port's digest; None if no genuine record has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One opened engine and where it came from.
+    """One open engine and where it comes from.
 
     Args:
         component: `text_encoder`, `denoiser`, ...
-        bundle: Name of the bundle it came from, as the user gave it.
-        session: The opened engine.
-        declared: Ports that the bundle's manifest declares, inputs then outputs.
-        limits: (smallest, best, largest) size of the free dimensions that the engine was built for.
+        bundle: Name of its bundle, as the user gave it.
+        session: The open engine.
+        declared: Input and output ports that the bundle's manifest declares.
+        limits: (smallest, best, largest) size of each free dimension that the engine was built for.
     """
 
     component: str
@@ -40,16 +40,15 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """Engines that fit, by what they do. Every port between them was compared.
+    """Linked engines, by what they do. Every port between them was compared.
 
     Args:
         denoiser: Reads coefficients; writes `latent`.
         texts: For every text port of the denoiser, the engine that writes it and that engine's output.
         decoder: Reads the denoiser's latent, writes pictures.
-        encoder: Reads pictures, writes the denoiser's latent; None where the bundle has none.
+        encoder: Reads pictures, writes the denoiser's latent; None if the bundle has none.
         latent: The denoiser's latent output.
-        shallow: The engine that runs in the denoiser's place where it reads the feature that the denoiser wrote; None
-            where the bundle has none.
+        shallow: Reads the feature that the denoiser wrote, and runs in its place; None if the bundle has none.
     """
 
     denoiser: Engine
@@ -69,7 +68,7 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
 
     Raises:
         LinkError: An input has no output of equal symbol, dtype and static shape.
-        BundleError: An engine lacks a port that its work needs, or its manifest declares other ports.
+        BundleError: An engine lacks a port that it needs, or its manifest declares other ports.
     """
     shallow = next((engine for engine in engines if _does(engine, reads="feature")), None)
     denoiser = _only([engine for engine in engines if engine is not shallow], "denoiser", reads="coefficients")
@@ -90,14 +89,14 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
     for wanted in (port for port in denoiser.session.inputs if port.kind == "text"):
         found = next((pair for pair in writers if pair[1].symbol == wanted.symbol), None)
         if found is None:
-            raise _refused(denoiser, wanted, writers, describe)
+            raise _refusal(denoiser, wanted, writers, describe)
         _fits(found[0], found[1], denoiser, wanted)
         texts[wanted.tensor] = found
 
     decoder = _only(engines, "vae_decoder", reads="latent", writes="image")
     reads = _port(decoder, decoder.session.inputs, "latent", "")
     if reads.symbol != latent.symbol:
-        raise _refused(decoder, reads, [(denoiser, latent)], describe)
+        raise _refusal(decoder, reads, [(denoiser, latent)], describe)
     _fits(denoiser, latent, decoder, reads)
 
     encoder = next((e for e in engines if _does(e, reads="image", writes="latent")), None)
@@ -105,7 +104,7 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
         writes = _port(encoder, encoder.session.outputs, "latent", "")
         if writes.symbol != latent.symbol:
             x = _port(denoiser, denoiser.session.inputs, "latent", "x")
-            raise _refused(denoiser, x, [(encoder, writes)], describe)
+            raise _refusal(denoiser, x, [(encoder, writes)], describe)
         _fits(encoder, writes, denoiser, latent)
     for engine in engines:
         as_declared(engine)
@@ -113,7 +112,7 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
 
 
 def _continues(denoiser: Engine, shallow: Engine) -> None:
-    """The shallow engine reads nothing but what the denoiser reads, and the feature that it writes."""
+    """Check that the shallow engine reads only what the denoiser reads, and the feature that the denoiser writes."""
     feature = _port(shallow, shallow.session.inputs, "feature", "")
     written = [port for port in denoiser.session.outputs if port.kind == "feature"]
     if [port.symbol for port in written] != [feature.symbol]:
@@ -162,7 +161,7 @@ def _port(engine: Engine, ports: Sequence[Port], kind: str, slot: str) -> Port:
 
 
 def _same(engine: Engine, port: Port, latent: Port) -> None:
-    """A denoiser must read what it writes."""
+    """Check that a denoiser reads the latent that it writes."""
     if port.symbol != latent.symbol:
         raise BundleError(
             f"{engine.title} writes {latent.symbol} but reads {port.symbol} in slot {port.slot!r}: "
@@ -172,7 +171,7 @@ def _same(engine: Engine, port: Port, latent: Port) -> None:
 
 
 def _fits(writer: Engine, written: Port, reader: Engine, read: Port) -> None:
-    """Static sizes of connected tensors must be equal; the symbols are equal already."""
+    """Check that static sizes of connected tensors are equal; their symbols are."""
     sizes = zip(written.shape, read.shape, strict=False)
     if len(written.shape) != len(read.shape) or any(
         isinstance(a, int) and isinstance(b, int) and a != b for a, b in sizes
@@ -185,13 +184,13 @@ def _fits(writer: Engine, written: Port, reader: Engine, read: Port) -> None:
 
 
 def as_declared(engine: Engine) -> None:
-    """What the manifest declares must be what the engine has; sizes may have been fixed by the builder.
+    """Check that the engine has the ports that the manifest declares; the builder may have fixed free sizes.
 
     Raises:
-        BundleError: It is not.
+        BundleError: It has other ports.
     """
     for real, declared in zip((engine.session.inputs, engine.session.outputs), engine.declared, strict=True):
-        # in any order: compilers keep names, and everything goes by them
+        # in any order: compilers keep the names, and ports are found by name
         found = {port.tensor: port.shape for port in real}
         agree = sorted(p.tensor for p in real) == sorted(p.tensor for p in declared) and all(
             len(found[b.tensor]) == len(b.shape)
@@ -206,14 +205,14 @@ def as_declared(engine: Engine) -> None:
             )
 
 
-def _refused(reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]], describe: Describe) -> LinkError:
-    """The refusal: what is read, what is written, the numbers that differ, and what to do."""
+def _refusal(reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]], describe: Describe) -> LinkError:
+    """The error of a refused link: what is read, what is written, the numbers that differ, and what to do."""
     what = {"latent": "latent space", "text": "text embedding"}[read.kind]
-    message = f"{reader.title} reads {what} {_told(read, describe)}"
+    message = f"{reader.title} reads {what} {_port_text(read, describe)}"
     if not writers:
         return LinkError(f"{message}, but no engine writes any.", remedy="Add a text encoder of the same model.")
     writer, written = writers[0]
-    message += f", but {writer.title} writes {_told(written, describe)}."
+    message += f", but {writer.title} writes {_port_text(written, describe)}."
     if (read.name, read.layout, read.digest) == (written.name, written.layout, written.digest):
         return LinkError(
             f"{message} The interface dtypes differ: {read.dtype} is read, {written.dtype} written.",
@@ -228,7 +227,7 @@ def _refused(reader: Engine, read: Port, writers: Sequence[tuple[Engine, Port]],
     return LinkError(message, remedy=f"Use {source}'s own {half}, or: latentlink transfer --from {source} --to {other}")
 
 
-def _told(port: Port, describe: Describe) -> str:
+def _port_text(port: Port, describe: Describe) -> str:
     record = describe(port)
     numbers = record.numbers() if record else ", ".join(f"{letter}{size}" for letter, size in port.layout)
     return f'"{port.name}" ({numbers}, {port.digest})'

@@ -1,4 +1,4 @@
-"""Engines of a bundle, opened as `load` was asked to: for a target, with so many threads, within budgets."""
+"""Opening a bundle's engines with the arguments of `load`: target, threads and memory budgets."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class OpenedEngine:
     """An engine that was chosen and opened.
 
     Args:
-        engine: Opened.
-        source: Where it comes from.
-        entry: What the manifest says of it.
-        skipped: The engines that were preferred to it.
+        engine: The open engine.
+        source: The component and bundle that it comes from.
+        entry: Its entry in the manifest.
+        skipped: The engines that were preferred to it, and skipped.
     """
 
     engine: Engine
@@ -35,7 +35,7 @@ class OpenedEngine:
     skipped: tuple[Skipped, ...] = ()
 
     def decision(self) -> Decision:
-        """What was decided so far."""
+        """The decision so far, without the result of probes."""
         placement = self.engine.session.placement() if TARGETS[self.entry.target].gpu else {}
         return Decision(
             component=self.source.component,
@@ -53,9 +53,9 @@ class Opening:
 
     Args:
         target: A key of `TARGETS`, or `auto`.
-        threads: Of one engine's run.
-        vae_memory: Budget of the VAE's runs.
-        engine_memory: Budget of the open engines.
+        threads: Threads for one engine's run.
+        vae_memory: Memory budget for runs of the VAE.
+        engine_memory: Memory budget for the open engines.
 
     Raises:
         UsageError: The target is unknown.
@@ -92,7 +92,7 @@ class Opening:
         Raises:
             PreflightError: None can run here.
             BundleError: It is damaged, or its fingerprint was edited.
-            UsageError: It is larger than what may be open, or a budget cannot be kept with it.
+            UsageError: It is larger than the engine budget, or the VAE budget cannot be kept with it.
         """
         refusals: dict[tuple[str, str], LatentLinkError] = {}
         while True:
@@ -102,14 +102,14 @@ class Opening:
             except PreflightError as error:
                 if self.target != "auto":
                     raise
-                # what its own runtime found, which no fingerprint tells
+                # its own runtime found what no fingerprint can tell
                 refusals[entry.target, entry.path] = error
 
     def wider(self, opened: OpenedEngine) -> tuple[Callable[[], Engine], EngineEntry] | None:
-        """What opens an engine that holds larger numbers, for where this one overflows; None without one.
+        """A function that opens an engine of a wider number range, in case this one overflows; None without one.
 
         Raises:
-            UsageError: It is larger than what may be open.
+            UsageError: It is larger than the engine budget.
         """
         source, narrow = opened.source, RANGES.get(opened.entry.precision, 0)
         for entry in source.entry.engines:
@@ -131,9 +131,9 @@ class Opening:
         low_memory = pictures and self.vae_memory is not None
         if low_memory and TARGETS[entry.target].gpu:
             raise UsageError(
-                f"{source} runs on a GPU ({entry.target}), whose memory no budget is measured for.",
+                f"{source} runs on a GPU ({entry.target}), for which no memory budget can be measured.",
                 remedy="Leave vae_memory (--vae-memory) out, or build the VAE for a size that fits: larger pictures "
-                "take several passes.",
+                "are processed in several passes.",
             )
         path = source.bundle.file(entry.path)
         opener = partial(open_session, path, entry.target, threads=self.threads, low_memory=low_memory)
@@ -151,7 +151,7 @@ class Opening:
 
 
 def no_step_cache(source: ComponentSource, target: str) -> Decision:
-    """The decision to go without a shallow denoiser, as there is none for the whole one's target."""
+    """The decision to go without a shallow denoiser, as there is none for the target of the whole one."""
     return Decision(
         component=SHALLOW,
         bundle=source.name,
@@ -172,6 +172,6 @@ def no_step_cache(source: ComponentSource, target: str) -> Decision:
 
 
 def close_all(engines: Sequence[OpenedEngine]) -> None:
-    """Close engines that are not needed after all."""
+    """Close engines that are no longer needed."""
     for opened in engines:
         opened.engine.session.close()

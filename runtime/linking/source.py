@@ -1,4 +1,4 @@
-"""Where a component comes from: a bundle, by the name that the user gave it."""
+"""The source of a component: a bundle, with the name that the user gave it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ComponentSource:
 
     @property
     def entry(self) -> ComponentEntry:
-        """What the bundle's manifest says of the component."""
+        """The component's entry in the bundle's manifest."""
         return self.bundle.manifest.components[self.component]
 
     def size(self, engine: EngineEntry) -> int:
@@ -44,7 +44,7 @@ class Sources:
     """The components of a pipeline.
 
     Args:
-        components: By component.
+        components: Sources by component.
         bundles: The bundles that they come from, the pipeline's own first.
     """
 
@@ -53,11 +53,11 @@ class Sources:
 
     @property
     def host(self) -> ComponentSource:
-        """The denoiser's: its bundle says what latents mean, and how they are sampled."""
+        """The denoiser's source: its bundle says what latents mean, and how they are sampled."""
         return self.components["denoiser"]
 
     def describe(self, port: Port) -> LatentSpace | TextEmbedding | None:
-        """What a symbol stands for: the record in a manifest that makes this very symbol, or a known space."""
+        """The record behind a port's symbol: from a manifest, or a known space, if it makes exactly this symbol."""
         for bundle in self.bundles:
             found = bundle.describe(port)
             if found is not None:

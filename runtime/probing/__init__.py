@@ -1,20 +1,20 @@
-"""Probes: running engines on golden inputs, and judging one that is to take another's place."""
+"""Probes: running engines on golden inputs, and judging a component that is to replace another."""
 
 from __future__ import annotations
 
-from latentlink.runtime.probing.candidate import Candidate, check_candidate, judge
+from latentlink.runtime.probing.candidate import CandidateResult, check_candidate, judge
 from latentlink.runtime.probing.running import load_probes, runner
-from latentlink.runtime.probing.verify import Checked, opener, verify_quick
+from latentlink.runtime.probing.verify import EngineCheck, opener, verify_quick
 
 __all__ = [
     # engines of a bundle
-    "Checked",
+    "EngineCheck",
     "opener",
     "verify_quick",
     "load_probes",
     "runner",
     # a component from elsewhere
-    "Candidate",
+    "CandidateResult",
     "check_candidate",
     "judge",
 ]  # fmt: skip

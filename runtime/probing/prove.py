@@ -1,4 +1,4 @@
-"""What `load` has probes run for: an engine of the bundle itself, or a component that takes another's place."""
+"""The probes that `load` runs: of an engine of the bundle itself, or of a component that replaces another."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def prove(opened: OpenedEngine, sources: Sources, opening: Opening, *, every: bo
     Args:
         opened: The engine.
         sources: All components of the pipeline: the denoiser's bundle says what latents mean.
-        opening: How its like are opened.
-        every: Whether an engine runs a probe of its own bundle too.
+        opening: How engines are opened.
+        every: Whether an engine of the denoiser's bundle runs a probe too.
 
     Returns:
         What the probes of the denoiser's bundle showed; None where the engine comes from there.

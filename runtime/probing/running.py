@@ -21,18 +21,18 @@ def load_probes(bundle: Bundle, component: str, entry: ComponentEntry) -> Probes
 
 
 def runner(session: Session) -> RunEngine:
-    """Runs a session on arrays of the host."""
+    """A function that runs a session on host arrays."""
 
     def run(inputs: Arrays) -> Arrays:
-        given = {tensor: session.upload(array) for tensor, array in inputs.items()}
-        done = session.run(given, {port.tensor: None for port in session.outputs})
-        return {tensor: buffer.numpy() for tensor, buffer in done.items()}
+        buffers = {tensor: session.upload(array) for tensor, array in inputs.items()}
+        outputs = session.run(buffers, {port.tensor: None for port in session.outputs})
+        return {tensor: buffer.numpy() for tensor, buffer in outputs.items()}
 
     return run
 
 
 def tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
-    """Where the tokenizer makes other ids of a golden prompt than those that the encoder was shown."""
+    """Why the tokenizer is not the reference's: it makes other ids of a golden prompt; empty if it agrees."""
     if entry.tokenizer is None:
         return ""
     for probe in probes.probes:
@@ -43,7 +43,7 @@ def tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
 
 
 def token_ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32] | None:
-    """Ids of a prompt's first piece, or None where it is longer than the encoder reads: the probe holds what fits."""
+    """Ids of a prompt's first piece; None if it is longer than the encoder reads: the probe holds what fits."""
     if entry.tokenizer is None:
         return None
     prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)

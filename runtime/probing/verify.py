@@ -1,4 +1,4 @@
-"""Engines on their probes: does every engine compute what its reference computed?"""
+"""Engines on their probes: does every engine compute the same as its reference?"""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from latentlink.runtime.sessions import open_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What became of one engine's probes.
+class EngineCheck:
+    """Result of one engine's probes.
 
     Args:
         component: `vae_decoder`, ...
-        target: What the engine is for.
-        precision: What it computes in.
+        target: The engine's target.
+        precision: The precision that it computes in.
         verdict: `passed`, `failed`, `not run` (it is for another machine) or `no probes`.
-        agreement: With its reference, or None where it did not run.
-        reason: Why it did not pass; empty where it did.
+        agreement: Agreement with its reference; None if it did not run.
+        reason: Why it did not pass; empty if it did.
     """
 
     component: str
@@ -40,13 +40,13 @@ class Checked:
 
 def verify(
     bundle: Bundle, *, quick: bool = False, threads: int | None = None, on_engine: Callable[[str], None] | None = None
-) -> Iterator[Checked]:
+) -> Iterator[EngineCheck]:
     """Run every engine of a bundle that is valid on this machine on its probes, one after the other.
 
     Args:
-        bundle: Opened, so that its files are the ones that were written.
-        quick: Whether one probe an engine is enough.
-        threads: Threads for a run; None takes the processors this process may use.
+        bundle: An open bundle; opening it has checked its files.
+        quick: Whether one probe per engine is enough.
+        threads: Threads for a run; None uses all processors that this process may use.
         on_engine: Called with a title before each engine.
 
     Raises:
@@ -61,14 +61,14 @@ def verify(
         for engine in entry.engines:
             if on_engine:
                 on_engine(f"{component} for {engine.target}")
-            yield _checked(bundle, component, entry, engine, quick, threads)
+            yield _check_engine(bundle, component, entry, engine, quick, threads)
 
 
-def _checked(
+def _check_engine(
     bundle: Bundle, component: str, entry: ComponentEntry, engine: EngineEntry, quick: bool, threads: int | None
-) -> Checked:
-    """Open an engine and run it."""
-    head = Checked(component=component, target=engine.target, precision=engine.precision, verdict="not run")
+) -> EngineCheck:
+    """Open an engine and run its probes."""
+    head = EngineCheck(component=component, target=engine.target, precision=engine.precision, verdict="not run")
     if (finding := preflight(engine)) is not None:
         return replace(head, reason=str(finding))
     if component not in bundle.manifest.probes:
@@ -96,10 +96,10 @@ def _checked(
 
 
 def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
-    """Run one probe of an engine that was opened to be used.
+    """Run one probe of an open engine.
 
     Raises:
-        BundleError: It does not agree with it, its tokenizer makes other ids, or there is no probe.
+        BundleError: The result does not agree with the probe, its tokenizer makes other ids, or there is no probe.
     """
     if engine.component not in bundle.manifest.probes:
         raise BundleError(f"{engine.bundle} has no probes of its {engine.component} to verify it by.", remedy=REMEDY)
@@ -116,7 +116,7 @@ def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
 
 @contextmanager
 def opener(path: Path, target: str) -> Iterator[RunEngine]:
-    """Opens an engine that is not in a bundle yet, for its builder to run."""
+    """Open an engine that is not in a bundle yet, for its builder to run."""
     session = open_session(path, target)
     try:
         yield runner(session)

@@ -1,4 +1,4 @@
-"""One generation as it was requested, and as it was resolved: sizes, prompts, pictures, limits."""
+"""A generation as requested and as resolved: sizes, prompts, pictures, limits."""
 
 from __future__ import annotations
 

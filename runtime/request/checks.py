@@ -1,4 +1,4 @@
-"""Checks of the values that a user passes: each returns the value in one known type, or says what was expected."""
+"""Checks of a user's values: each returns the value in one known type, or raises an error with what was expected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_PROMPT = 20_000
 
 
 def check(option: Option, value: object) -> Any:
-    """The value of an option, as one of Python's own types; one that may be several values is returned as it is.
+    """The value of an option as a built-in type; an option that may have several values is returned unchecked.
 
     Raises:
         UsageError: It is not of the option's type, choices or range.
@@ -33,36 +33,36 @@ def check(option: Option, value: object) -> Any:
 
 
 def whole(name: str, value: object, least: int, most: int) -> int:
-    """A whole number from `least` to `most`, of Python or numpy.
+    """A whole number from `least` to `most`, given as int or numpy scalar.
 
     Raises:
         UsageError: It is not one.
     """
-    given = _of_python(value)
-    if type(given) is not int or not least <= given <= most:
-        raise UsageError(f"{name} is {given!r}; expected a whole number from {least} to {most}.")
-    return given
+    plain = _to_python(value)
+    if type(plain) is not int or not least <= plain <= most:
+        raise UsageError(f"{name} is {plain!r}; expected a whole number from {least} to {most}.")
+    return plain
 
 
 def number(name: str, value: object, expected: str, least: float = -math.inf, most: float = math.inf) -> float:
-    """A finite number from `least` to `most`, of Python or numpy; `expected` names the range.
+    """A finite number from `least` to `most`, given as a number or numpy scalar; `expected` describes the range.
 
     Raises:
         UsageError: It is not one.
     """
-    # Only what float32 holds is finite for an engine.
+    # For an engine only what float32 can hold is finite.
     limit = float(np.finfo(np.float32).max)
-    given = _of_python(value)
-    if type(given) not in (int, float) or not max(least, -limit) <= given <= min(most, limit):
-        raise UsageError(f"{name} is {given!r}; expected {expected}.")
-    return float(given)
+    plain = _to_python(value)
+    if type(plain) not in (int, float) or not max(least, -limit) <= plain <= min(most, limit):
+        raise UsageError(f"{name} is {plain!r}; expected {expected}.")
+    return float(plain)
 
 
 def interval(name: str, value: object) -> tuple[float, float]:
-    """Two noise levels in order; the high one may be infinite.
+    """Two noise levels, the lower one first; the high one may be infinite.
 
     Raises:
-        UsageError: They are not.
+        UsageError: The value is not such a pair.
     """
     expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
     listed = value.tolist() if isinstance(value, np.ndarray) else value
@@ -76,7 +76,7 @@ def interval(name: str, value: object) -> tuple[float, float]:
     return low, high
 
 
-def _of_python(value: object) -> Any:
+def _to_python(value: object) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from latentlink.errors import UsageError
 from latentlink.options import MAX_SIDE
 from latentlink.runtime.request.checks import whole
+from latentlink.runtime.samplers.noise import Float32
 from latentlink.runtime.samplers.solvers.table import Level
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +20,10 @@ class Inputs:
     """What a run starts from.
 
     Args:
-        images: Pictures: one, one a prompt, or one of each picture of the batch.
-        masks: White where to paint; one, or one for each of `images`.
-        latents: z `[B, C, h, w]`, float32: clean ones, or half-way ones where the request has a `denoising_start`.
-        level: Of `latents`; None where it is unknown.
+        images: Pictures: one, one per prompt, or one per picture of the batch.
+        masks: Masks, white where to paint: one, or one for each of `images`.
+        latents: z `[B, C, h, w]`, float32: clean, or half-way if the request has a `denoising_start`.
+        level: Noise level of `latents`; None if it is unknown.
     """
 
     images: list[Image] = field(default_factory=list)
@@ -39,20 +35,22 @@ class Inputs:
 def size_of(
     inputs: Inputs, width: int | None, height: int | None, *, multiple: int, downscale: int
 ) -> tuple[int | None, int | None]:
-    """Width and height: each as asked, else that of what was inputs: of a picture, as much as the model can take.
+    """Picture width and height: the requested ones, else the size of the inputs.
+
+    A picture's sides are rounded down to multiples that the model accepts.
 
     Args:
         inputs: What the run starts from.
-        width: Requested, in pixels, or None.
-        height: Likewise.
-        multiple: What the model's sides are multiples of.
+        width: Requested width in pixels, or None.
+        height: Requested height in pixels, or None.
+        multiple: Number that the model's sides are multiples of.
         downscale: Pixels per latent element.
 
     Returns:
-        None where nothing was asked or inputs.
+        Width and height in pixels; None for a side that was not requested, if there are no inputs.
 
     Raises:
-        UsageError: The latents have another size than requested, or one that the model does not have.
+        UsageError: The latents have another size than requested, or one that the model does not accept.
     """
     if inputs.latents is not None:
         return _of_latents(inputs.latents, width, height, multiple, downscale)
@@ -63,7 +61,7 @@ def size_of(
 
 
 def _of_latents(
-    latents: NDArray[np.float32], width: int | None, height: int | None, multiple: int, downscale: int
+    latents: Float32, width: int | None, height: int | None, multiple: int, downscale: int
 ) -> tuple[int, int]:
     own_height, own_width = (side * downscale for side in latents.shape[2:])
     size = f"{own_width}x{own_height}"

@@ -21,7 +21,7 @@ from latentlink.spaces import LatentSpace
 
 KEY = "latent"
 NAMES = (KEY, "latents")
-"""Of the tensor to take from a file of another program that holds several."""
+"""Names of the tensor to read from another program's file that holds several."""
 
 PREFIX = "latentlink."
 
@@ -32,10 +32,10 @@ class Latents:
 
     Args:
         array: float32 or float16 `[B, channels, h, w]`, as the denoiser writes them (scaled, unpacked).
-        space: What the numbers mean.
-        level: How much noise is in them: `(1.0, 0.0)` for a finished picture, another where a run stopped half way;
-            None where nobody knows, as of a tensor that another program wrote.
-        file: Where they were read from, for messages.
+        space: The latent space, which says what the numbers mean.
+        level: Noise level (signal, noise): `(1.0, 0.0)` for a finished picture, another one if a run stopped half way;
+            None if it is unknown, as for a tensor that another program wrote.
+        file: The file that they were read from, for messages.
     """
 
     array: NDArray[np.floating]
@@ -61,7 +61,7 @@ class Latents:
 
     @property
     def half_way(self) -> bool:
-        """Whether there is known to be noise in them, which another run has to take out."""
+        """Whether they are known to hold noise, which another run has to remove."""
         return self.level is not None and self.level != CLEAN
 
     @property
@@ -80,21 +80,21 @@ class Latents:
 
     @classmethod
     def load(cls, path: str | Path, *, space: LatentSpace | None = None) -> Latents:
-        """Read a file that `save` wrote, or a tensor that another program did.
+        """Read a file that `save` wrote, or a tensor that another program wrote.
 
         Args:
-            path: A safetensors file. One without this program's metadata holds one tensor, or one that is named
-                `latent` or `latents`: float32 or float16 `[B, channels, h, w]` or `[channels, h, w]`. Its level is
-                unknown then.
-            space: What the numbers mean. Needed where the file does not say it; where it does, they have to agree.
+            path: A safetensors file. A file without this program's metadata has to hold a single tensor, or one named
+                `latent` or `latents`: float32 or float16 `[B, channels, h, w]` or `[channels, h, w]`. Its noise level
+                is unknown then.
+            space: The latent space. Required if the file does not record it; otherwise both have to agree.
 
         Raises:
-            UsageError: It is not such a file, its metadata contradicts itself or `space`, or nobody says the space.
+            UsageError: It is not such a file, its metadata contradicts itself or `space`, or the space is unknown.
         """
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = {k: v for k, v in (file.metadata() or {}).items() if k.startswith(PREFIX)}
-                array = file.get_tensor(KEY if metadata else _only(path, list(file.keys())))
+                array = file.get_tensor(KEY if metadata else _only_tensor(path, list(file.keys())))
         except FileNotFoundError:
             raise UsageError(f"There is no file {str(path)!r}.") from None
         except (TypeError, AttributeError) as error:
@@ -108,30 +108,33 @@ class Latents:
                 remedy="latentlink generate --output-latents FILE writes one.",
             ) from None
         if metadata:
-            return _told(path, array, metadata, space)
+            return _from_metadata(path, array, metadata, space)
         if space is None:
             raise UsageError(
                 f"{str(path)!r} does not say which latent space it is in.",
-                remedy="Say it, if you know it: --space NAME, such as the space of the model that made it; in Python, "
+                remedy="Name it, if you know it: --space NAME, such as the space of the model that made it; in Python, "
                 "Latents.load(path, space=...).",
             )
         try:
             return cls(array=array[None] if array.ndim == 3 else array, space=space, level=None, file=str(path))
         except UsageError as error:
-            raise UsageError(f"{str(path)!r} does not fit the space that was said. {error.message}") from None
+            raise UsageError(f"{str(path)!r} does not fit the latent space {space.name!r}. {error.message}") from None
 
 
 def check_latents(latents: object, space: LatentSpace, reader: str) -> Latents:
-    """The latents, if they are finite numbers of a space.
+    """Check that a value is latents of a space, with finite numbers.
 
     Args:
-        latents: Whatever was given.
-        space: Expected.
+        latents: Any value.
+        space: The expected latent space.
         reader: Name of the bundle that is to read them.
+
+    Returns:
+        The latents.
 
     Raises:
         LinkError: They are of another space.
-        UsageError: They are no latents, or hold values that are not finite.
+        UsageError: The value is not latents, or holds numbers that are not finite.
     """
     if not isinstance(latents, Latents):
         raise UsageError(
@@ -159,7 +162,7 @@ def check_latents(latents: object, space: LatentSpace, reader: str) -> Latents:
 
 
 def _level(value: object) -> Level:
-    """A level as two numbers of Python."""
+    """Check a noise level; returns it as two floats."""
     signal = noise = math.nan
     if isinstance(value, list | tuple) and len(value) == 2:
         with suppress(TypeError, ValueError, OverflowError):
@@ -172,8 +175,8 @@ def _level(value: object) -> Level:
     return signal, noise
 
 
-def _only(path: str | Path, names: list[str]) -> str:
-    """The one tensor that can be meant."""
+def _only_tensor(path: str | Path, names: list[str]) -> str:
+    """Name of the one tensor of a file that can be the latents."""
     found = names if len(names) == 1 else [name for name in names if name in NAMES]
     if len(found) != 1:
         some = f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})" if names else ""
@@ -184,8 +187,10 @@ def _only(path: str | Path, names: list[str]) -> str:
     return found[0]
 
 
-def _told(path: str | Path, array: NDArray[np.floating], metadata: dict[str, str], said: LatentSpace | None) -> Latents:
-    """Latents whose file says what they are."""
+def _from_metadata(
+    path: str | Path, array: NDArray[np.floating], metadata: dict[str, str], expected: LatentSpace | None
+) -> Latents:
+    """Latents of a file whose metadata records their space; `expected` is the space that the user named, if any."""
     try:
         space = LatentSpace.from_json(json.loads(metadata[f"{PREFIX}space"]))
         level = json.loads(metadata[f"{PREFIX}level"]) if f"{PREFIX}level" in metadata else CLEAN
@@ -197,10 +202,10 @@ def _told(path: str | Path, array: NDArray[np.floating], metadata: dict[str, str
             f"{str(path)!r} carries the symbol {metadata.get(f'{PREFIX}symbol')!r}, but its tensor and numbers "
             f"make {latents.symbol!r}: the file was edited."
         )
-    if said is not None and said != space:
+    if expected is not None and expected != space:
         raise UsageError(
-            f'{str(path)!r} is of latent space "{space.name}" ({space.numbers()}), and "{said.name}" '
-            f"({said.numbers()}) was said.",
-            remedy="Leave --space out: the file says it itself.",
+            f'{str(path)!r} is of latent space "{space.name}" ({space.numbers()}), and not of "{expected.name}" '
+            f"({expected.numbers()}).",
+            remedy="Leave --space out: the file records its space.",
         )
     return latents

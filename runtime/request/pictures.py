@@ -1,4 +1,4 @@
-"""Pictures and masks as the engines read them: sized, 8-bit, and masks as zeros and ones."""
+"""Pictures and masks as the engines read them: resized, 8-bit, and masks as zeros and ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def as_list(images: Image | Sequence[Image]) -> list[Image]:
-    """One picture or several, as a list; those of 16 bits are scaled to 8.
+    """One or several pictures as a list; 16-bit pictures are scaled to 8 bits.
 
     Raises:
-        UsageError: There is none, something else is among them, or one whose white is unknown (modes `I` and `F`).
+        UsageError: There are none, one is not a picture, or its white value is unknown (modes `I` and `F`).
     """
     from PIL import Image as Images
 
@@ -28,31 +28,31 @@ def as_list(images: Image | Sequence[Image]) -> list[Image]:
             raise UsageError(
                 f"Received {type(image).__name__} for a picture; expected PIL.Image.Image, or several of them."
             )
-        listed.append(_eight_bit(image))
+        listed.append(_to_eight_bit(image))
     if not listed:
         raise UsageError("Received no picture; expected PIL.Image.Image, or several of them.")
     return listed
 
 
 def pixels(images: Sequence[Image], width: int, height: int) -> NDArray[np.uint8]:
-    """uint8 RGB `[B, height, width, 3]`; other sizes are resampled with Lanczos' filter.
+    """Pictures as uint8 RGB `[B, height, width, 3]`; other sizes are resampled with Lanczos' filter.
 
-    Transparency is dropped, which shows the colours that lie under it. Both are what diffusers does.
+    Transparency is dropped, which shows the colours under it. diffusers does both in the same way.
     """
-    return np.stack([np.asarray(_sized(image.convert("RGB"), width, height)) for image in images])
+    return np.stack([np.asarray(_resize(image.convert("RGB"), width, height)) for image in images])
 
 
 def mask_pixels(masks: Sequence[Image], width: int, height: int) -> NDArray[np.float32]:
-    """float32 `[B, 1, height, width]`: 1 where a mask's luminance is at least half, 0 elsewhere.
+    """Masks as float32 `[B, 1, height, width]`: 1 where a mask's luminance is at least half, 0 elsewhere.
 
     Transparency is dropped, as in `pixels`.
     """
-    grey = np.stack([np.asarray(_sized(mask.convert("L"), width, height)) for mask in masks])
+    grey = np.stack([np.asarray(_resize(mask.convert("L"), width, height)) for mask in masks])
     return (grey >= 128).astype(np.float32)[:, None]
 
 
-def _eight_bit(image: Image) -> Image:
-    """A picture of 16 bits as one of 8, which Pillow would clip; others are left alone."""
+def _to_eight_bit(image: Image) -> Image:
+    """Scale a 16-bit picture to 8 bits, as Pillow would clip it; others are returned unchanged."""
     from PIL import Image as Images
 
     if image.mode in ("I", "F"):
@@ -66,7 +66,7 @@ def _eight_bit(image: Image) -> Image:
     return Images.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
 
 
-def _sized(image: Image, width: int, height: int) -> Image:
+def _resize(image: Image, width: int, height: int) -> Image:
     from PIL.Image import Resampling
 
     return image if image.size == (width, height) else image.resize((width, height), Resampling.LANCZOS)

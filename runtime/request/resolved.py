@@ -20,10 +20,9 @@ Numbers: TypeAlias = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A generation with nothing left open; `resolve` makes it.
+    """A generation with every value resolved; `resolve` makes it.
 
-    A negative prompt of None is no prompt at all: zeros in the place of its embedding. A guidance interval of None is
-    all of the run.
+    A negative prompt of None is no prompt at all: its embedding is zeros. A guidance interval of None is the whole run.
     """
 
     prompts: tuple[str, ...]
@@ -50,14 +49,14 @@ class Request:
 
     @property
     def batch(self) -> int:
-        """Pictures in all."""
+        """Total number of pictures."""
         return len(self.prompts) * self.num_images
 
     def table(self) -> SamplerTable:
         """The sampler's rows for this run.
 
         Raises:
-            UsageError: The sampler does not take these settings.
+            UsageError: The sampler does not accept these settings.
         """
         return sampler_table(
             self.sampler,
@@ -83,13 +82,13 @@ def resolve(
     default_strength: float | None = None,
     shallow: bool = False,
 ) -> Request:
-    """Fill in the bundle's defaults and check.
+    """Fill in the bundle's defaults and check every value.
 
     Args:
-        defaults: Of the bundle.
+        defaults: The bundle's defaults.
         prompt: What to draw.
-        options: What was requested, see `GenerateOptions`; those of the start, the guards and decoding are not read.
-        default_strength: Strength where none is requested, or as much more as makes one step; None is 1.
+        options: Requested options, see `GenerateOptions`; those for inputs, guards and decoding are not read.
+        default_strength: Strength if none is requested, raised where it would be less than one step; None is 1.
         shallow: Whether there is a shallow denoiser.
 
     Raises:
@@ -133,7 +132,7 @@ def resolve(
 
 
 def _defaults(bundle: Sampling) -> dict[str, Any]:
-    """Of the options: the bundle's defaults, else the table's."""
+    """Defaults of the options: the bundle's own, else those of the option table."""
     own = {name: getattr(bundle, name) for name in ("steps", "guidance", "sampler", "width", "height")}
     return {name: option.default for name, option in OPTIONS.items() if option.default is not None} | own
 
@@ -153,7 +152,7 @@ def _negatives(defaults: Sampling, requested: object, count: int) -> tuple[str |
 
 
 def _free(defaults: Sampling, steps: int, shallow: bool) -> int:
-    """The step cache that was measured to be free in runs of at most so many steps, or 1: all is made anew."""
+    """The step cache that was measured to be free in runs of at most `steps` steps, or 1, which caches nothing."""
     measured = defaults.step_cache
     if measured is None or not shallow or steps < measured.steps or not measured.quality.visually_lossless:
         return 1
@@ -161,7 +160,7 @@ def _free(defaults: Sampling, steps: int, shallow: bool) -> int:
 
 
 def _conditions(defaults: Sampling, requested: object) -> Mapping[str, tuple[Numbers, Numbers]]:
-    """For each condition the numbers of prompts and of unconditional rows; `negative_NAME` sets the latter alone."""
+    """For each condition the numbers of prompts and of unconditional rows; `negative_NAME` sets only the latter."""
     if not isinstance(requested, Mapping):
         raise UsageError(f"Received {type(requested).__name__} for conditions; expected a mapping of names to numbers.")
     known = [*defaults.conditions, *(f"negative_{name}" for name in defaults.conditions)]
@@ -196,6 +195,6 @@ def _side(name: str, value: int, multiple: int) -> int:
         down, up = value // multiple * multiple, -(-value // multiple) * multiple
         near = f"{down} or {up}" if down else f"{up}"
         raise UsageError(
-            f"{name} {value} is not a multiple of {multiple}, which this model needs.", remedy=f"Take {near}."
+            f"{name} {value} is not a multiple of {multiple}, which this model needs.", remedy=f"Use {near}."
         )
     return value

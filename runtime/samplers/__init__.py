@@ -1,4 +1,4 @@
-"""Samplers as tables of numbers: a row for each call of the denoiser, all known before sampling starts.
+"""Samplers as tables of numbers: one row for each call of the denoiser, all known before sampling starts.
 
     schedule = read_schedule({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     table = sampler_table("dpmpp_2m", schedule, steps=20, sigmas="karras")
@@ -6,8 +6,8 @@
     for row in table.rows:  # what an engine does
         x, D = apply_row(row, x, model, history)
 
-One file a group of samplers; a sampler is a function `Plan -> list[Row]`. `registry.py` names those of models that were
-trained with a noise schedule, `flow_registry.py` those of models that predict flows.
+One file per group of samplers; a sampler is a function `Plan -> list[Row]`. `registry.py` lists the samplers of models
+that were trained with a noise schedule, `flow_registry.py` those of models that predict flows.
 """
 
 from __future__ import annotations

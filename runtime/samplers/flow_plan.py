@@ -1,4 +1,4 @@
-"""From what was asked of a model of flows to a plan."""
+"""From the request for a flow-matching model to a plan."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def flow_plan(
 
     Args:
         sampler: A key of `FLOW_SAMPLERS`.
-        training: What the denoiser was trained with.
-        steps: From 1 to T.
+        training: The schedule that the denoiser was trained with.
+        steps: Number of steps, 1 to T.
         sigmas: A key of `SIGMAS`, or None.
-        shift: See `sampler_table`; so are the others.
-        width: In pixels, or None.
-        height: In pixels, or None.
+        shift: See `sampler_table`.
+        width: Picture width in pixels, or None.
+        height: Picture height in pixels, or None.
 
     Raises:
         UsageError: A name is unknown, a value is out of range, or the combination is not possible.
     """
     named = FLOW_SAMPLERS[sampler]
     if sigmas is not None:
-        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r} with a model of flows")
+        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r} with a flow-matching model")
     elif training.sigmas in named.sigmas:
         sigmas = training.sigmas
     dynamic = training.use_dynamic_shifting and shift is None
@@ -55,9 +55,9 @@ def flow_plan(
     return Plan(timesteps=grid.timesteps, sigmas=grid.sigmas, prediction=training.prediction_type)
 
 
-def _static_shift(training: FlowSchedule, asked: float | None) -> float:
-    if asked is None:
+def _static_shift(training: FlowSchedule, shift: float | None) -> float:
+    if shift is None:
         return training.shift
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not (isfinite(asked) and 0 < asked <= 1000):
-        raise refusal(f"shift {asked!r}", "a number above 0 and at most 1000", "1 to 6 are usual.")
-    return float(asked)
+    if isinstance(shift, bool) or not isinstance(shift, int | float) or not (isfinite(shift) and 0 < shift <= 1000):
+        raise refusal(f"shift {shift!r}", "a number above 0 and at most 1000", "1 to 6 are usual.")
+    return float(shift)

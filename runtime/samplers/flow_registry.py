@@ -1,6 +1,6 @@
 """The samplers of models that predict flows, by name.
 
-A name means what the scheduler class of diffusers beside it means, with `use_flow_sigmas` where the class has it, and
+A sampler equals the scheduler class of diffusers that is named with it, with `use_flow_sigmas` if the class has it, and
 with the `mu` that pipelines pass. "dpmpp_2m" and "unipc" are the same formulas as for other models.
 """
 
@@ -25,16 +25,16 @@ from latentlink.runtime.samplers.solvers.unipc import unipc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSampler:
-    """What is known of a sampler apart from its formula.
+    """A sampler of flow-matching models: its formula, its levels and its settings.
 
     Attributes:
         rows: The formula.
-        grid: Which levels it visits.
+        grid: The noise levels that it visits.
         summary: One line for help texts.
-        paper: Where the formula is from.
-        diffusers: The class that it equals.
-        sigmas: What `sigmas` may be, besides None; a checkpoint's own kind counts only here.
-        calls: Calls of the denoiser a step.
+        paper: The source of the formula.
+        diffusers: The equivalent scheduler class.
+        sigmas: Values of `sigmas` besides None; the checkpoint's own kind is used only if it is one of them.
+        calls: Calls of the denoiser per step.
     """
 
     rows: Callable[[Plan], list[Row]]
@@ -50,7 +50,7 @@ FLOW_SAMPLERS: Mapping[str, FlowSampler] = {
     "flow_euler": FlowSampler(
         rows=flow_euler,
         grid=share_grid,
-        summary="Euler's method on the flow: what these models were published with.",
+        summary="Euler's method on the flow: the sampler that these models were published with.",
         paper="Esser et al. 2024, Scaling Rectified Flow Transformers for High-Resolution Image Synthesis",
         diffusers="FlowMatchEulerDiscreteScheduler",
         sigmas=tuple(SIGMAS),
@@ -59,7 +59,7 @@ FLOW_SAMPLERS: Mapping[str, FlowSampler] = {
     "flow_heun": FlowSampler(
         rows=flow_heun,
         grid=share_grid,
-        summary="Second order on the flow, two calls a step.",
+        summary="Second order on the flow, two calls per step.",
         paper="Karras et al. 2022, Elucidating the Design Space of Diffusion-Based Generative Models",
         diffusers="FlowMatchHeunDiscreteScheduler",
         sigmas=tuple(SIGMAS),
@@ -75,7 +75,7 @@ FLOW_SAMPLERS: Mapping[str, FlowSampler] = {
     "unipc": FlowSampler(
         rows=unipc,
         grid=unipc_grid,
-        summary="Predictor and corrector of order 2 on the flow, one call a step.",
+        summary="Predictor and corrector of order 2 on the flow, one call per step.",
         paper="Zhao et al. 2023, UniPC",
         diffusers="UniPCMultistepScheduler",
     ),

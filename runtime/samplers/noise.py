@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 
 Shape = tuple[int, ...]
-Float32 = NDArray[np.float32]
+Float32: TypeAlias = NDArray[np.float32]
 Words = NDArray[np.uint32]
 
 _BLOCK = 16
@@ -31,7 +31,7 @@ class Noise(Protocol):
 
 
 class TorchNoise:
-    """What `torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))` draws in float32.
+    """The numbers of `torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))` in float32.
 
     mt19937 (Matsumoto and Nishimura 1998) feeds the Box-Muller transform in blocks of 16, or number by number in
     double precision for fewer than 16. Agrees with torch within 3e-7: its vectorised log and cosine differ from
@@ -45,8 +45,8 @@ class TorchNoise:
     """
 
     def __init__(self, seed: int) -> None:
-        self._words = np.random.RandomState(_checked(seed) & _LOW_32)
-        self._kept: float | None = None
+        self._words = np.random.RandomState(_check_seed(seed) & _LOW_32)
+        self._spare: float | None = None
 
     def normal(self, shape: Shape) -> Float32:
         """The next numbers of the stream, float32 `shape`."""
@@ -60,7 +60,7 @@ class TorchNoise:
         numbers = np.empty(size, np.float32)
         numbers[:whole] = _box_muller_block(uniform[:whole])
         if whole < size:
-            # torch draws the last 16 again, the part that was already done included.
+            # torch draws the last 16 again, including those that were already drawn.
             numbers[-_BLOCK:] = _box_muller_block(self._uniform(_BLOCK))
         return numbers
 
@@ -74,13 +74,13 @@ class TorchNoise:
     def _one_by_one(self, size: int) -> Float32:
         numbers = np.empty(size, np.float32)
         for i in range(size):
-            if self._kept is not None:
-                numbers[i], self._kept = self._kept, None
+            if self._spare is not None:
+                numbers[i], self._spare = self._spare, None
                 continue
             high_1, low_1, high_2, low_2 = (int(word) for word in self._raw(4))
             u1, u2 = (((high << 32 | low) & (2**53 - 1)) * 2.0**-53 for high, low in ((high_1, low_1), (high_2, low_2)))
             radius, angle = np.sqrt(-2 * np.log1p(-u2)), 2 * np.pi * u1
-            numbers[i], self._kept = radius * np.cos(angle), float(radius * np.sin(angle))
+            numbers[i], self._spare = radius * np.cos(angle), float(radius * np.sin(angle))
         return numbers
 
 
@@ -95,8 +95,8 @@ def _box_muller_block(uniform: Float32) -> Float32:
 class PhiloxNoise:
     """Philox4x32-10 (Salmon et al. 2011): number i of call n is a function of (seed, n, i) and nothing else.
 
-    Laid out as torch's CUDA generator does for tensors that fit in one launch: the counter is (n, 0, i, 0), the key
-    is the seed, and the first two words of a block make one number.
+    The layout is that of torch's CUDA generator for tensors that fit in one launch: the counter is (n, 0, i, 0), the
+    key is the seed, and the first two words of a block make one number.
 
     Args:
         seed: From -2**63 to 2**64 - 1.
@@ -106,7 +106,7 @@ class PhiloxNoise:
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = _checked(seed) & (2**64 - 1)
+        self._seed = _check_seed(seed) & (2**64 - 1)
         self._calls = 0
 
     def normal(self, shape: Shape) -> Float32:
@@ -150,16 +150,16 @@ NOISES: Mapping[str, Callable[[int], Noise]] = {"torch": TorchNoise, "philox": P
 
 
 def noise_source(kind: str, seed: int | Sequence[int], batch: int) -> Callable[[Shape], Float32]:
-    """A function that draws the noise of a batch, `[B, ...]` float32, again and again.
+    """A function that draws noise for a batch, `[B, ...]` float32; each call continues the stream.
 
     Args:
         kind: A key of `NOISES`.
         seed: One seed draws the whole batch from one generator; a sequence gives each picture its own generator, so
-            that a picture does not depend on the others. As one generator or a list of them in diffusers.
+            that a picture does not depend on the others. diffusers takes one generator or a list in the same way.
         batch: B.
 
     Raises:
-        UsageError: The kind is unknown, or there is neither one seed nor one a picture.
+        UsageError: The kind is unknown, or there is neither one seed nor one per picture.
     """
     if kind not in NOISES:
         raise UsageError(f"Received noise {kind!r}; expected one of {', '.join(NOISES)}. Choose one of these.")
@@ -178,7 +178,7 @@ def noise_source(kind: str, seed: int | Sequence[int], batch: int) -> Callable[[
     return draw
 
 
-def _checked(seed: int) -> int:
+def _check_seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
         raise UsageError(
             f"Received seed {seed!r}; expected a whole number from -2**63 to 2**64 - 1. Choose another seed."

@@ -1,4 +1,4 @@
-"""From what was asked of a model with a noise schedule to a plan."""
+"""From the request for a model with a noise schedule to a plan."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def noise_plan(
 
     Args:
         sampler: A key of `SAMPLERS`.
-        training: What the denoiser was trained with.
-        steps: From 1 to T.
-        spacing: See `sampler_table`; so are the others.
+        training: The schedule that the denoiser was trained with.
+        steps: Number of steps, 1 to T.
+        spacing: See `sampler_table`.
         sigmas: A key of `SIGMAS`, or None.
-        eta: From 0 to 1, or None.
+        eta: Amount of fresh noise, 0 to 1, or None.
 
     Raises:
         UsageError: A name is unknown, a value is out of range, or the combination is not possible.
@@ -80,26 +80,25 @@ def start_scale(sampler: str, training: TrainingSchedule, plan: NoisePlan, spaci
     if not named.scaled:
         return 1.0
     highest = float(plan.sigmas[0])
-    # The first level of "leading" is not the highest of training, so the noise there carries a unit of signal's
-    # variance.
+    # The first level of "leading" is not the highest of training, so x there also has the variance of the signal, 1.
     leading = _spacing(sampler, named, training, spacing) == "leading"
     return float(np.hypot(highest, 1)) if leading else highest
 
 
-def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, asked: str | None) -> str:
-    """What is asked for, else what the checkpoint says if the sampler can do that, else the sampler's default."""
-    if asked is not None:
-        return one_of(asked, named.spacings, what=f"spacing of sampler {sampler!r}")
-    said = training.timestep_spacing
-    return said if said in named.spacings else named.spacing or ""
+def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, spacing: str | None) -> str:
+    """The requested spacing, else the checkpoint's if the sampler supports it, else the sampler's default."""
+    if spacing is not None:
+        return one_of(spacing, named.spacings, what=f"spacing of sampler {sampler!r}")
+    own = training.timestep_spacing
+    return own if own in named.spacings else named.spacing or ""
 
 
-def _eta(sampler: str, named: Sampler, asked: float | None) -> float:
-    if asked is None:
+def _eta(sampler: str, named: Sampler, eta: float | None) -> float:
+    if eta is None:
         return named.eta or 0.0
     if named.eta is None:
         having = ", ".join(name for name, other in SAMPLERS.items() if other.eta is not None)
-        raise refusal(f"eta {asked!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked <= 1:
-        raise refusal(f"eta {asked!r}", "a number from 0 to 1", "0 draws no fresh noise.")
-    return float(asked)
+        raise refusal(f"eta {eta!r} with sampler {sampler!r}", f"a sampler that has one: {having}", "Leave eta out.")
+    if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 <= eta <= 1:
+        raise refusal(f"eta {eta!r}", "a number from 0 to 1", "0 draws no fresh noise.")
+    return float(eta)

@@ -1,7 +1,7 @@
 """The samplers of models that were trained with a noise schedule, by name.
 
-A name means what the scheduler class of diffusers beside it means, made by `from_config` from the checkpoint's config
-and run in its pipeline's loop. What the config does not say is the default of that class, and stands here.
+A sampler equals the scheduler class of diffusers that is named with it, made by `from_config` from the checkpoint's
+config and run in its pipeline's loop. Settings that the config leaves out are that class's defaults, listed here.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ from latentlink.runtime.samplers.solvers.plan import NoisePlan
 from latentlink.runtime.samplers.solvers.table import Row
 from latentlink.runtime.samplers.solvers.unipc import unipc
 
-# Solvers that tell the model whole timesteps cut off what a sigma's timestep has beyond them, or round it.
+# How solvers that use whole timesteps make a sigma's timestep whole: they round it, or cut off the fraction.
 _WHOLE: Mapping[str, Rounding] = {"karras": np.round, "exponential": np.floor, "beta": np.floor}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampler:
-    """What is known of a sampler apart from its formula.
+    """A sampler of models with a noise schedule: its formula, its timesteps and its settings.
 
     Attributes:
         rows: The formula.
-        grid: Which timesteps and levels it visits.
+        grid: The timesteps and noise levels that it visits.
         summary: One line for help texts.
-        paper: Where the formula is from.
-        diffusers: The class that it equals.
-        spacing: Default timestep spacing; None where the sampler chooses its own timesteps.
-        spacings: What `spacing` may be.
-        sigmas: What `sigmas` may be, besides None.
-        rounding: How timesteps of `sigmas` become whole; without an entry they do not.
-        floors_cosine: Whether timesteps of karras sigmas are cut off, not rounded, with "squaredcos_cap_v2".
+        paper: The source of the formula.
+        diffusers: The equivalent scheduler class.
+        spacing: Default timestep spacing; None if the sampler chooses its own timesteps.
+        spacings: Values of `spacing`.
+        sigmas: Values of `sigmas` besides None.
+        rounding: By key of `SIGMAS`, how timesteps become whole; without an entry they are not rounded.
+        floors_cosine: Whether timesteps of karras sigmas are rounded down, not to nearest, with "squaredcos_cap_v2".
         ends_at: Default of `final_sigmas_type`.
         ends_at_is_fixed: Whether the class has no such setting.
-        ends_at_one: Default of `set_alpha_to_one`, of samplers that read it.
-        zero_snr: What becomes of `rescale_betas_zero_snr`, see `TrainingSchedule.levels`.
-        scaled: Whether x is x0 + sigma*eps, which starts at sigma, and not at 1.
-        eta: Default of `eta`; None where there is none.
-        calls: Calls of the denoiser a step; the last step of a two-call solver has one.
+        ends_at_one: Default of `set_alpha_to_one`, for samplers that read it.
+        zero_snr: How `rescale_betas_zero_snr` is handled, see `TrainingSchedule.levels`.
+        scaled: Whether x is x0 + sigma*eps, which starts with deviation sigma instead of 1.
+        eta: Default of `eta`; None if the sampler has no such setting.
+        calls: Calls of the denoiser per step; the last step of a two-call solver has one.
     """
 
     rows: Callable[[NoisePlan], list[Row]]
@@ -125,7 +125,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     "heun": Sampler(
         rows=heun,
         grid=continuous_grid,
-        summary="Second order, two calls a step.",
+        summary="Second order, two calls per step.",
         paper="Karras et al. 2022, Elucidating the Design Space of Diffusion-Based Generative Models",
         diffusers="HeunDiscreteScheduler",
         spacing="linspace",
@@ -136,7 +136,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     "dpm2": Sampler(
         rows=dpm2,
         grid=continuous_grid,
-        summary="DPM-Solver-2, second order, two calls a step.",
+        summary="DPM-Solver-2, second order, two calls per step.",
         paper="Lu et al. 2022, DPM-Solver",
         diffusers="KDPM2DiscreteScheduler",
         spacing="linspace",
@@ -148,7 +148,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     "lms": Sampler(
         rows=lms,
         grid=continuous_grid,
-        summary="Linear multistep of order 4 in sigma, one call a step.",
+        summary="Linear multistep of order 4 in sigma, one call per step.",
         paper="Crowson 2022, k-diffusion",
         diffusers="LMSDiscreteScheduler",
         spacing="linspace",
@@ -158,7 +158,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     "pndm": Sampler(
         rows=pndm,
         grid=discrete_grid,
-        summary="Pseudo linear multistep of order 4 (PLMS), one call more than steps.",
+        summary="Pseudo linear multistep of order 4 (PLMS), with one more call than steps.",
         paper="Liu et al. 2022, Pseudo Numerical Methods for Diffusion Models on Manifolds",
         diffusers="PNDMScheduler",
         spacing="leading",
@@ -205,7 +205,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     "unipc": Sampler(
         rows=unipc,
         grid=interior_grid,
-        summary="Predictor and corrector of order 2 in one call a step: good with very few steps.",
+        summary="Predictor and corrector of order 2, one call per step: good with very few steps.",
         paper="Zhao et al. 2023, UniPC",
         diffusers="UniPCMultistepScheduler",
         spacing="linspace",

@@ -1,4 +1,4 @@
-"""From what was asked to a table."""
+"""From a request to a sampler's table."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from latentlink.runtime.samplers.span import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """A sampler with every choice made but where to begin.
+class _SamplerRun:
+    """A sampler with every choice made, except the step to begin with.
 
     Attributes:
-        rows: The rows from a step on.
-        calls: Calls of the denoiser a step.
+        rows: Makes the rows from a step on.
+        calls: Calls of the denoiser per step.
         start_scale: See `SamplerTable`.
         rounds_up: See `Span.begin`.
     """
@@ -50,28 +50,27 @@ def sampler_table(
     start: float | None = None,
     end: float | None = None,
 ) -> SamplerTable:
-    """Everything that `sampler` does in `steps` steps, or in the part of them that is asked for.
+    """The table of a sampler for `steps` steps, or for the requested part of them.
 
     Args:
         sampler: A member of `samplers_for(training)`.
-        training: What the denoiser was trained with.
-        steps: Steps of a whole run, from 1; two-call solvers have about twice as many rows.
-        spacing: "leading", "linspace" or "trailing"; None for what the checkpoint says, else the sampler's default.
-            Models of flows have none.
-        sigmas: "karras", "exponential" or "beta"; None for the levels that belong to the checkpoint.
-        eta: Amount of fresh noise, 0 to 1, of samplers that have it; None for the default.
-        shift: Of models of flows, the static shift of the levels, above 0; None for the checkpoint's, which may depend
-            on the picture's size.
-        width: The picture's, in pixels; read only where levels depend on it.
-        height: The picture's, in pixels; likewise.
-        strength: From 0 to 1, the share of the steps that is done, the last ones: for x that is a noisy picture.
-        start: Share of the training timesteps, from 0 to below 1, that another model has done; `strength` is then not
-            looked at.
+        training: The schedule that the denoiser was trained with.
+        steps: Number of steps of a whole run, from 1; two-call solvers have about twice as many rows.
+        spacing: "leading", "linspace" or "trailing"; None for the checkpoint's, else the sampler's default.
+            Flow-matching models have none.
+        sigmas: "karras", "exponential" or "beta"; None for the checkpoint's own levels.
+        eta: Amount of fresh noise, 0 to 1, for samplers that have it; None for the default.
+        shift: Static shift of the levels, above 0, for flow-matching models; None for the checkpoint's, which may
+            depend on the picture's size.
+        width: Picture width in pixels; read only if levels depend on it.
+        height: Picture height in pixels; read only if levels depend on it.
+        strength: Share of the steps that run, 0 to 1, counted from the end: for x that is a noisy picture.
+        start: Share of the training timesteps, from 0 to below 1, that another model has done; `strength` is then
+            ignored.
         end: Share of the training timesteps, above 0 to 1, after which another model takes over.
 
     Raises:
-        UsageError: A name is unknown, a value is out of range, the combination is not possible, or nothing is left to
-            do.
+        UsageError: A name is unknown, a value is out of range, the combination is not possible, or no step is left.
     """
     span = Span(strength=strength, start=start, end=end)
     T = training.num_train_timesteps
@@ -113,11 +112,11 @@ def _noise_run(
     sigmas: str | None,
     eta: float | None,
     shift: float | None,
-) -> _Run:
-    named = SAMPLERS[_fitting(sampler, SAMPLERS, FLOW_SAMPLERS, predicts=training.prediction_type)]
-    _without(training.prediction_type, shift=shift)
+) -> _SamplerRun:
+    named = SAMPLERS[_check_sampler(sampler, SAMPLERS, FLOW_SAMPLERS, predicts=training.prediction_type)]
+    _refuse_settings(training.prediction_type, shift=shift)
     plan = noise_plan(sampler, training, steps=steps, spacing=spacing, sigmas=sigmas, eta=eta)
-    return _Run(
+    return _SamplerRun(
         rows=lambda begin: named.rows(replace(plan, begin=begin)),
         calls=named.calls,
         start_scale=start_scale(sampler, training, plan, spacing),
@@ -136,11 +135,11 @@ def _flow_run(
     shift: float | None,
     width: int | None,
     height: int | None,
-) -> _Run:
-    named = FLOW_SAMPLERS[_fitting(sampler, FLOW_SAMPLERS, SAMPLERS, predicts="the flow")]
-    _without("the flow", spacing=spacing, eta=eta)
+) -> _SamplerRun:
+    named = FLOW_SAMPLERS[_check_sampler(sampler, FLOW_SAMPLERS, SAMPLERS, predicts="the flow")]
+    _refuse_settings("the flow", spacing=spacing, eta=eta)
     plan = flow_plan(sampler, training, steps=steps, sigmas=sigmas, shift=shift, width=width, height=height)
-    return _Run(
+    return _SamplerRun(
         rows=lambda begin: named.rows(replace(plan, begin=begin)),
         calls=named.calls,
         start_scale=1.0,
@@ -148,7 +147,7 @@ def _flow_run(
     )
 
 
-def _fitting(sampler: object, fitting: Collection[str], others: Collection[str], *, predicts: str) -> str:
+def _check_sampler(sampler: object, fitting: Collection[str], others: Collection[str], *, predicts: str) -> str:
     if isinstance(sampler, str) and sampler in others and sampler not in fitting:
         raise refusal(
             f"sampler {sampler!r} with a model that predicts {predicts}",
@@ -158,8 +157,8 @@ def _fitting(sampler: object, fitting: Collection[str], others: Collection[str],
     return one_of(sampler, fitting, what="sampler")
 
 
-def _without(kind: str, **asked: object) -> None:
+def _refuse_settings(kind: str, **settings: object) -> None:
     """Refuse settings that a kind of model does not have."""
-    for name, value in asked.items():
+    for name, value in settings.items():
         if value is not None:
             raise refusal(f"{name} {value!r} with a model that predicts {kind}", f"no {name}", f"Leave {name} out.")

@@ -1,4 +1,4 @@
-"""The part of a run that is done: from a picture, and to or from a latent that another model takes over."""
+"""The part of a run that is executed: from a noised picture, or before or after another model's part."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from latentlink.runtime.samplers.solvers.table import Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Which rows of a whole run are done.
+    """The rows of a whole run that are executed.
 
     Attributes:
-        strength: Share of the steps, from 0 to 1, counted from the end; not looked at where `start` is given.
-        start: Share of the training timesteps, from 0 to below 1, that were done before; None for none.
-        end: Share of the training timesteps, above 0 to 1, after which to stop; None for no stop.
+        strength: Share of the steps, from 0 to 1, counted from the end; ignored if `start` is given.
+        start: Share of the training timesteps, from 0 to below 1, that were done before; None if none were.
+        end: Share of the training timesteps, above 0 to 1, after which to stop; None to run to the end.
 
     Raises:
         UsageError: A value is out of range, or `start` is not below `end`.
@@ -41,21 +41,21 @@ class Span:
             )
 
     def __str__(self) -> str:
-        """What was asked, in the words of `Pipeline.generate`."""
+        """The request, with the option names of `Pipeline.generate`."""
         parts = [f"denoising_start {self.start}" if self.start is not None else f"strength {self.strength}"]
         if self.end is not None:
             parts.append(f"denoising_end {self.end}")
         return " and ".join(parts)
 
     def begin(self, whole: Sequence[Row], *, steps: int, calls: int, T: int, rounds_up: bool) -> int:
-        """The first step that is done: what img2img pipelines of diffusers call t_start.
+        """The first step that is executed: t_start in the img2img pipelines of diffusers.
 
         Args:
             whole: Rows of the whole run.
-            steps: Its steps.
-            calls: Calls of the denoiser a step.
+            steps: Steps of the whole run.
+            calls: Calls of the denoiser per step.
             T: Timesteps of training.
-            rounds_up: Whether a step that `strength` cuts in two is done, as in the pipelines of models of flows.
+            rounds_up: Whether a step that `strength` cuts in two is executed, as in pipelines of flow-matching models.
         """
         if self.start is None:
             kept = min(steps * self.strength, steps)
@@ -68,7 +68,7 @@ class Span:
         return (len(whole) - left) // calls
 
     def until_end(self, rows: Sequence[Row], *, T: int) -> Sequence[Row]:
-        """Those of a run's rows that come before `end`, which can cut a step of two calls in two."""
+        """The rows of a run before `end`, which can cut a step of two calls in two."""
         if self.end is None:
             return rows
         return rows[: sum(row.t >= _cutoff(self.end, T) for row in rows)]

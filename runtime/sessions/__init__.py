@@ -1,4 +1,4 @@
-"""Opened engines. One file a target; this table is the only place that dispatches on a target's name."""
+"""Open engines. One file per target; the table here is the only place that dispatches on a target's name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from latentlink.ports import Port
 
 
 class Buffer(Protocol):
-    """A tensor that lives where the engine reads it."""
+    """A tensor in memory that the engine can read."""
 
     def numpy(self) -> NDArray[Any]:
-        """A copy on the host, or a view where that is the same memory."""
+        """A copy on the host, or a view if it is in host memory."""
         ...
 
 
 class Session(Protocol):
-    """One engine, opened. `inputs` and `outputs` are read back from the engine itself."""
+    """One open engine. `inputs` and `outputs` are read back from the engine itself."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -41,21 +41,21 @@ class Session(Protocol):
         ...
 
     def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer where this engine can read it: the same one if it can already, or a copy."""
+        """Another session's buffer as one that this engine can read: the same buffer if possible, else a copy."""
         ...
 
     def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one that this session made or took.
+        """A new buffer of selected rows of a buffer that this session made or took.
 
         Args:
-            buffer: Read as rows of equal size: its elements divided by those of one row of `shape`.
-            rows: Numbers of the rows, in order; -1 is a row of zeros.
-            shape: Of the result; its first size is the number of rows.
+            buffer: Buffer to read, as rows of the size of one row of `shape`.
+            rows: Numbers of the rows, in order; -1 gives a row of zeros.
+            shape: Shape of the result; its first size is the number of rows.
         """
         ...
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once. What follows on the same session waits for it; the caller may go on before it is done.
+        """Run once. Later calls on the same session wait for it; this call may return before it is done.
 
         Args:
             inputs: A buffer for every input, by tensor name.
@@ -65,22 +65,22 @@ class Session(Protocol):
             The outputs by tensor name.
 
         Raises:
-            UsageError: It was closed, or was not built for a shape.
+            UsageError: The session is closed, or the engine was not built for a shape.
             BundleError: The engine failed.
-            MemoryError: There is not enough for this size.
+            MemoryError: There is not enough memory for this size.
         """
         ...
 
     def placement(self) -> Mapping[str, int]:
-        """How many nodes of its graph run on which provider; empty where an engine is one piece."""
+        """Number of the graph's nodes by provider; empty if the engine is not split into nodes."""
         ...
 
     def elapsed(self) -> float:
-        """Seconds that all runs took inside the engine; waits for those that are not done."""
+        """Seconds that all runs took inside the engine; waits for unfinished ones."""
         ...
 
     def close(self) -> None:
-        """Give back what a run needs. Closing twice is harmless; buffers stay valid, and can still be made."""
+        """Release what runs need. Closing twice is harmless; buffers stay valid, and can still be made."""
         ...
 
 
@@ -101,15 +101,15 @@ def open_session(path: Path, target: str, *, threads: int | None = None, low_mem
 
     Args:
         path: The engine's file.
-        target: One of `OPENERS`.
-        threads: Threads for one run; None takes the processors this process may use.
-        low_memory: Whether memory matters more than speed from the second run of a size on, because sizes vary.
+        target: A key of `OPENERS`.
+        threads: Threads for one run; None uses all processors that this process may use.
+        low_memory: Whether to save memory rather than speed up later runs of the same size, because sizes vary.
 
     Raises:
         UsageError: The target is unknown.
         BundleError: The file is not an engine of that target, or its tensors carry no symbols.
-        PreflightError: What the target needs is not on this machine.
-        MemoryError: There is not enough for it.
+        PreflightError: This machine lacks what the target needs.
+        MemoryError: There is not enough memory for it.
     """
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")

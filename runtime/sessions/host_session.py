@@ -1,4 +1,4 @@
-"""What the sessions of every target on the processor share: buffers that are arrays, and the time of runs."""
+"""Base of the sessions of all CPU targets: buffers in host memory, and the time of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latentlink.runtime.sessions import Buffer
 
 
 class HostSession(ABC):
-    """An engine on the processor, without the engine."""
+    """The common part of sessions on the CPU."""
 
     def __init__(self) -> None:
         self._elapsed = 0.0
@@ -33,7 +33,7 @@ class HostSession(ABC):
         return value
 
     def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one; see `Session.gather`."""
+        """A new buffer of selected rows; see `Session.gather`."""
         found = buffer.numpy().reshape(-1, *shape[1:])
         picked = found[np.maximum(rows, 0)]
         picked[np.equal(rows, -1)] = 0

@@ -1,4 +1,4 @@
-"""OpenVINO sessions on the processor: runs read and write preallocated tensors, nothing is copied on the way."""
+"""OpenVINO sessions on the CPU: runs read and write preallocated tensors, without copies."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def open_session(path: Path, target: str, threads: int | None, low_memory: bool)
 
 
 class OpenVinoBuffer:
-    """A tensor of OpenVINO's own memory."""
+    """A tensor in OpenVINO's own memory."""
 
     def __init__(self, tensor: Any) -> None:
         self.tensor = tensor
 
     def numpy(self) -> NDArray[Any]:
-        """A view of the tensor's memory, which lives as long as the view."""
+        """A view of the tensor's memory, which stays valid as long as the view."""
         return cast(NDArray[Any], self.tensor.data)
 
 
 class OpenVinoSession(HostSession):
-    """An OpenVINO engine with its state in tensors of its own. `inputs` and `outputs` are read back from it.
+    """An OpenVINO engine with its state in OpenVINO tensors. `inputs` and `outputs` are read back from it.
 
     Args:
         path: The engine's `model.xml`.
-        threads: Threads for one run; None takes one for each core that this process may use.
-        low_memory: Whether it is compiled once, for any sizes, and not for those of a run.
+        threads: Threads for one run; None uses one for each core that this process may use.
+        low_memory: Whether to compile once for all sizes, and not for the sizes of each run.
 
     Raises:
-        PreflightError: OpenVINO is not here.
-        BundleError: It is no engine, or has tensors that are not what their names say.
-        MemoryError: There is not enough for it.
+        PreflightError: OpenVINO is not installed.
+        BundleError: It is not an engine, or a tensor is not what its name says.
+        MemoryError: There is not enough memory for it.
     """
 
     def __init__(self, path: Path, threads: int | None, low_memory: bool = False) -> None:
@@ -58,7 +58,7 @@ class OpenVinoSession(HostSession):
         except PreflightError:
             raise
         except Exception as error:  # whatever a C++ library raises
-            raise self._failed(error, "cannot be opened by OpenVINO") from None
+            raise self._failure(error, "cannot be opened by OpenVINO") from None
         self.inputs = tuple(self._port(value, path) for value in self._engine.inputs)
         self.outputs = tuple(self._port(value, path) for value in self._engine.outputs)
         self._shapes = {port.tensor: port.shape for port in self.inputs}
@@ -77,7 +77,7 @@ class OpenVinoSession(HostSession):
         return read_port(path, names[0], shape, dtype=TYPES.get(found), described=found)
 
     def placement(self) -> Mapping[str, int]:
-        """Nothing: an engine is one piece."""
+        """Empty: the engine is not split into nodes."""
         return {}
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
@@ -85,14 +85,14 @@ class OpenVinoSession(HostSession):
         try:
             return OpenVinoBuffer(self._ov.Tensor(self._ov.Type(dtype), self._ov.Shape(list(shape))))
         except Exception as error:
-            raise self._failed(error, f"gets no buffer of {list(shape)}") from None
+            raise self._failure(error, f"gets no buffer of {list(shape)}") from None
 
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Replace the buffer's values."""
         buffer.numpy()[...] = array
 
     def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer, copied where it is not OpenVINO's."""
+        """Another session's buffer, copied if it is not OpenVINO's."""
         return buffer if isinstance(buffer, OpenVinoBuffer) else self.upload(buffer.numpy())
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
@@ -109,8 +109,8 @@ class OpenVinoSession(HostSession):
             for name, buffer in inputs.items():
                 compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
             written = {
-                name: self.empty(compiled.initial_shape(name), dtypes[name]) if given is None else given
-                for name, given in outputs.items()
+                name: self.empty(compiled.initial_shape(name), dtypes[name]) if buffer is None else buffer
+                for name, buffer in outputs.items()
             }
             for name, buffer in written.items():
                 compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
@@ -120,7 +120,7 @@ class OpenVinoSession(HostSession):
         except UsageError:
             raise
         except Exception as error:
-            raise self._failed(error, "failed") from None
+            raise self._failure(error, "failed") from None
         return written
 
     def _check_shape(self, name: str, buffer: Buffer) -> None:
@@ -133,12 +133,12 @@ class OpenVinoSession(HostSession):
             wanted = ", ".join(str(dim) if isinstance(dim, int) else "any" for dim in expected)
             raise UsageError(
                 f"The engine {self._title} was built for {name} of shape [{wanted}], but received {list(found)}.",
-                remedy="Take a size it was built for, or build the bundle for this one: latentlink build EXPORTED "
+                remedy="Use a size it was built for, or build the bundle for this one: latentlink build EXPORTED "
                 "BUNDLE --width --height --batch.",
             )
 
-    def _failed(self, error: Exception, how: str) -> Exception:
-        """What OpenVINO raised, as what it means."""
+    def _failure(self, error: Exception, how: str) -> Exception:
+        """The error that stands for one of OpenVINO's."""
         if is_out_of_memory(error):
             return MemoryError(str(error))
         return BundleError(
@@ -147,5 +147,5 @@ class OpenVinoSession(HostSession):
         )
 
     def close(self) -> None:
-        """Give back the engine's memory."""
+        """Release the engine's memory."""
         self._engine = None

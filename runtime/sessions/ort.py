@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the processor: IO binding on preallocated OrtValues."""
+"""ONNX Runtime sessions on the CPU: IO binding on preallocated OrtValues."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class OrtSession(HostSession):
     def __init__(self, path: Path, target: str, threads: int | None, low_memory: bool = False) -> None:
         self._engine = OrtEngine(path, target, threads, low_memory)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
-        # What a run took is given back, as the next engine would take it once more beside this one's. Where a budget is
-        # measured nothing may be given back that was taken before.
+        # The memory of a run is released, as the next engine would otherwise need as much again. Where a budget is
+        # measured, memory that was taken before must not be released.
         self._options = ort.RunOptions()
         if not low_memory:
             self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         super().__init__()
 
     def placement(self) -> Mapping[str, int]:
-        """How many nodes run on which provider."""
+        """Number of nodes by provider."""
         return self._engine.placement
 
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
@@ -44,14 +44,14 @@ class OrtSession(HostSession):
         try:
             return cast(Buffer, ort.OrtValue.ortvalue_from_shape_and_type(list(shape), dtype.type))
         except Exception as error:
-            raise self._engine.failed(error, f"gets no buffer of {list(shape)}") from None
+            raise self._engine.failure(error, f"gets no buffer of {list(shape)}") from None
 
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Replace the buffer's values."""
         cast(ort.OrtValue, buffer).update_inplace(np.ascontiguousarray(array))
 
     def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer, copied where it lies elsewhere."""
+        """Another session's buffer, copied if it is not in an OrtValue."""
         return buffer if isinstance(buffer, ort.OrtValue) else self.upload(buffer.numpy())
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
@@ -73,9 +73,9 @@ class OrtSession(HostSession):
             self._engine.session.run_with_iobinding(binding, self._options)
             self._elapsed += perf_counter() - before
         except Exception as error:
-            raise self._engine.failed(error) from None
+            raise self._engine.failure(error) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
     def close(self) -> None:
-        """Give back the session's memory."""
+        """Release the session's memory."""
         self._engine.close()

@@ -1,4 +1,4 @@
-"""An ONNX Runtime engine, opened on its provider: its ports, and what its errors mean."""
+"""An ONNX Runtime engine, open on its provider: its ports, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TYPES: Mapping[str, str] = {
 }
 
 NO_MEMORY = ("Failed to allocate memory", "out of memory")
-"""Words of ONNX Runtime's arenas and of CUDA."""
+"""Words in errors of ONNX Runtime's arenas and of CUDA when memory is exhausted."""
 
 NO_GRAPHS = "graph capture"
-"""Words of its refusal to capture an engine."""
+"""Words in ONNX Runtime's error when it cannot capture an engine."""
 
 
 class OrtEngine:
@@ -35,15 +35,15 @@ class OrtEngine:
     Args:
         path: The engine's file.
         target: A key of `PROVIDERS`.
-        threads: Threads for one run on the processor; None takes those that this process may use.
-        low_memory: Whether memory matters more than speed from the second run of a size on.
-        stream: The CUDA stream to run on; None on the processor.
-        graphs: Whether runs are to be captured as CUDA graphs, where the provider can capture this engine.
+        threads: Threads for one run on the CPU; None uses all processors that this process may use.
+        low_memory: Whether to save memory rather than speed up later runs of the same size.
+        stream: The CUDA stream to run on; None on the CPU.
+        graphs: Whether to capture runs as CUDA graphs, if the provider can capture this engine.
 
     Raises:
-        PreflightError: The provider, what it needs, or the GPU is not here.
-        BundleError: It is no engine, or has tensors that are not what their names say.
-        MemoryError: There is not enough for it.
+        PreflightError: The provider, one of its libraries, or the GPU is missing.
+        BundleError: It is not an engine, or a tensor is not what its name says.
+        MemoryError: There is not enough memory for it.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class OrtEngine:
         self.title = engine_title(path)
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        # One operator at a time over all threads: the graphs are chains, so a second pool would only compete.
+        # One operator at a time on all threads: the graphs are chains, so a second pool would only compete.
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        # At the second run of a size, a plan of the first has all its memory allocated once more, in one piece.
+        # With memory patterns, the second run of a size allocates all its memory once more, in one piece.
         options.enable_mem_pattern = not low_memory
-        # Threads that spin after a run would take the processors from whatever else the process does.
+        # Threads that spin after a run would take CPU time from the rest of the process.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry(*RECORD)
-        # The graph was optimised when it was built. What the builder left is the layout for this very
-        # processor; it is done here.
+        # The graph was optimised when it was built, except for the layout, which depends on this processor and is
+        # done here.
         placed = {} if stream is None else {"has_user_compute_stream": "1", "user_compute_stream": str(stream)}
         capture = PROVIDERS[target].graphs if graphs else {}
         try:
@@ -78,22 +78,22 @@ class OrtEngine:
             except Exception as error:
                 if not capture or NO_GRAPHS not in str(error):
                     raise
-                capture = {}  # a part of it runs on the processor
+                capture = {}  # a part of it runs on the CPU
                 session = open_inference(path, options, target, placed)
         except PreflightError:
             raise
         except Exception as error:  # onnxruntime raises a class of its own for every status
-            raise self.failed(error, "cannot be opened by ONNX Runtime") from None
+            raise self.failure(error, "cannot be opened by ONNX Runtime") from None
         self.session: Any = session
         self.graphs = bool(capture)
         """Whether runs can be captured."""
         self.inputs = tuple(_port(arg, path) for arg in session.get_inputs())
         self.outputs = tuple(_port(arg, path) for arg in session.get_outputs())
         self.placement: Mapping[str, int] = placement(session)
-        """How many nodes run on which provider."""
+        """Number of nodes by provider."""
 
-    def failed(self, error: Exception, how: str = "failed") -> Exception:
-        """What ONNX Runtime raised, as what it means."""
+    def failure(self, error: Exception, how: str = "failed") -> Exception:
+        """The error that stands for one of ONNX Runtime's."""
         if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
             return MemoryError(str(error))
         return BundleError(
@@ -102,7 +102,7 @@ class OrtEngine:
         )
 
     def close(self) -> None:
-        """Give back the engine's memory."""
+        """Release the engine's memory."""
         self.session = None
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on a GPU: its providers run on the one stream of `Cuda`, on buffers that are ours."""
+"""ONNX Runtime sessions on a GPU: the providers run on the stream of `Cuda`, with our own buffers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from latentlink.runtime.sessions.ort_engine import OrtEngine
 from latentlink.runtime.sessions.ort_shapes import ShapedRuns
 
 GRAPHS = 4
-"""Sets of shapes that are captured, the first ones: ONNX Runtime keeps a graph as long as its session."""
+"""Number of sets of shapes to capture, the first ones: ONNX Runtime keeps a graph as long as its session."""
 
 
 def open_session(path: Path, target: str, threads: int | None, low_memory: bool, *, graphs: bool = True) -> Session:
     """Open an engine file; see `latentlink.runtime.sessions.open_session`.
 
     Args:
-        path: The model.
-        target: A target of `PROVIDERS` on a GPU.
-        threads: Threads for what runs on the processor.
+        path: The model file.
+        target: A GPU target of `PROVIDERS`.
+        threads: Threads for nodes that run on the CPU.
         low_memory: Whether sizes vary, so that graphs are not worth their memory.
         graphs: Whether to capture CUDA graphs.
 
     Raises:
         PreflightError: The provider, cuda-python or a GPU is missing.
         BundleError: The model is damaged.
-        MemoryError: The GPU has not enough memory for it.
+        MemoryError: The GPU does not have enough memory for it.
     """
     return OrtGpuSession(path, target, threads, low_memory, this_gpu(), graphs=graphs and not low_memory)
 
@@ -43,12 +43,12 @@ class OrtGpuSession(CudaSession):
     each thread that runs the engine.
 
     Args:
-        path: The model.
-        target: A target of `PROVIDERS` on a GPU.
-        threads: Threads for what runs on the processor.
-        low_memory: Whether memory matters more than speed from the second run of a size on.
+        path: The model file.
+        target: A GPU target of `PROVIDERS`.
+        threads: Threads for nodes that run on the CPU.
+        low_memory: Whether to save memory rather than speed up later runs of the same size.
         cuda: The GPU.
-        graphs: Whether to capture CUDA graphs, where the provider can capture this engine.
+        graphs: Whether to capture CUDA graphs, if the provider can capture this engine.
     """
 
     def __init__(
@@ -61,30 +61,30 @@ class OrtGpuSession(CudaSession):
 
     @property
     def captured(self) -> int:
-        """Sets of shapes that are replayed by a CUDA graph."""
+        """Number of sets of shapes that a CUDA graph replays."""
         return sum(runs.captured for runs in self._sets.values())
 
     def placement(self) -> Mapping[str, int]:
-        """How many nodes run on which provider."""
+        """Number of nodes by provider."""
         return self._engine.placement
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Enqueue one run; see `Session.run`."""
         self._check_open()
-        feeds = self._checked("reads", self._reads, inputs)
+        feeds = self._check_buffers("reads", self._reads, inputs)
         wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
         with self._cuda.lock:
             runs = self._of(feeds)
             missing = [name for name in runs.outputs if name not in wanted]
             made = {name: DeviceBuffer(self._cuda, *runs.outputs[name]) for name in missing}
-            written = self._checked("writes", self._writes, {**made, **wanted})
+            written = self._check_buffers("writes", self._writes, {**made, **wanted})
             self._check_written(written, {name: shape for name, (shape, _) in runs.outputs.items()})
-            with self._timed():
+            with self._timing():
                 runs.run(feeds, written)
         return {name: written[name] for name in outputs}
 
     def _of(self, feeds: Mapping[str, DeviceBuffer]) -> ShapedRuns:
-        """The runs of a set of shapes."""
+        """The runs for a set of shapes."""
         key = tuple(feeds[name].shape for name in self._reads)
         if key not in self._sets:
             graph = len(self._sets) if self._engine.graphs and len(self._sets) < GRAPHS else None
@@ -93,5 +93,5 @@ class OrtGpuSession(CudaSession):
 
 
 def _give_back(engine: OrtEngine, sets: dict[Any, ShapedRuns]) -> None:
-    engine.close()  # its graphs go before the buffers that they were captured with
+    engine.close()  # its graphs are released before the buffers that they were captured with
     sets.clear()

@@ -1,4 +1,4 @@
-"""An ONNX Runtime engine on a GPU at one set of shapes: the sizes of what it writes, and the CUDA graph of its runs."""
+"""An ONNX Runtime engine on a GPU at one set of shapes: the sizes of its outputs, and the CUDA graph of its runs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
 NO_GRAPH = -1
-"""Number of no graph: ONNX Runtime neither captures the run nor replays one."""
+"""Graph number with which ONNX Runtime neither captures nor replays a run."""
 
 
 class ShapedRuns:
     """Runs at one set of input shapes.
 
-    A captured graph reads and writes the addresses that it was captured with, while the state of a run goes round in
-    rings of buffers: so it has buffers of its own, and what it reads and writes is copied inside the device.
+    A captured graph reads and writes the addresses that it was captured with, while a run changes its buffers from step
+    to step: so the graph has buffers of its own, and inputs and outputs are copied inside the device.
 
     Args:
         cuda: The GPU, on whose stream the engine runs.
         engine: The engine.
-        inputs: For every input, of these shapes: ONNX Runtime knows the outputs' only after a run.
+        inputs: A buffer of these shapes for every input, for a first run: ONNX Runtime knows output shapes only after
+            one.
         outputs: dtype of every output.
-        graph: Number of the graph to capture runs as; None for none.
+        graph: Number of the graph to capture runs as; None to capture none.
 
     Raises:
-        BundleError, MemoryError: That first run failed.
+        BundleError, MemoryError: The first run failed.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ShapedRuns:
         self._graph = graph
         self._buffers: dict[str, DeviceBuffer] = {}
         self._binding: Any = None
-        binding = self._bound(inputs, {})
+        binding = self._bind(inputs, {})
         for name in outputs:
             binding.bind_output(name, "cuda")
         self._call(binding, NO_GRAPH)
@@ -63,29 +64,29 @@ class ShapedRuns:
         """Run once.
 
         Args:
-            inputs: For every input, of this set's shapes.
-            outputs: For every output, likewise.
+            inputs: A buffer of this set's shapes for every input.
+            outputs: A buffer of this set's shapes for every output.
 
         Raises:
             BundleError, MemoryError: It failed.
         """
         if self._graph is None:
-            self._call(self._bound(inputs, outputs), NO_GRAPH)
+            self._call(self._bind(inputs, outputs), NO_GRAPH)
             return
         if not self._buffers:
             made = {name: (buffer.shape, buffer.dtype) for name, buffer in inputs.items()} | self.outputs
             self._buffers = {name: DeviceBuffer(self._cuda, shape, dtype) for name, (shape, dtype) in made.items()}
         for name, buffer in inputs.items():
             self._buffers[name].copy_from(buffer)
-        binding = self._binding or self._bound(
+        binding = self._binding or self._bind(
             {name: self._buffers[name] for name in inputs}, {name: self._buffers[name] for name in outputs}
         )
-        self._call(binding, self._graph)  # the first time it runs the engine, captures it and replays that
+        self._call(binding, self._graph)  # the first call runs the engine, captures the run and replays it
         self._binding = binding
         for name, buffer in outputs.items():
             buffer.copy_from(self._buffers[name])
 
-    def _bound(self, inputs: Mapping[str, DeviceBuffer], outputs: Mapping[str, DeviceBuffer]) -> Any:
+    def _bind(self, inputs: Mapping[str, DeviceBuffer], outputs: Mapping[str, DeviceBuffer]) -> Any:
         binding = self._engine.session.io_binding()
         for bind, buffers in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
             for name, buffer in buffers.items():
@@ -95,9 +96,9 @@ class ShapedRuns:
     def _call(self, binding: Any, graph: int) -> None:
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(graph))
-        # what follows is on the same stream
+        # later work is on the same stream
         options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         try:
             self._engine.session.run_with_iobinding(binding, options)
         except Exception as error:  # onnxruntime raises a class of its own for every status
-            raise self._engine.failed(error) from None
+            raise self._engine.failure(error) from None

@@ -1,4 +1,4 @@
-"""Ports read back from an engine's own tensors: the name says what it is, the type has to agree with it."""
+"""Ports read back from an engine's own tensors: the name gives the port, and the type has to agree with it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from latentlink.ports import Dim, Port
 
 
 def read_port(path: Path, name: str, shape: Sequence[Dim], *, dtype: str | None, described: str) -> Port:
-    """The port of one tensor of an opened engine.
+    """The port of one tensor of an open engine.
 
     Args:
         path: The engine's file, for messages.
-        name: Of the tensor.
-        shape: Of the tensor, free dimensions by any name.
-        dtype: The tensor's own type as ports name it; None where no port has such a type.
-        described: That type as the engine names it, for messages.
+        name: Name of the tensor.
+        shape: Shape of the tensor, free dimensions by any name.
+        dtype: Type of the tensor as ports name it; None if no port has such a type.
+        described: Type of the tensor as the engine names it, for messages.
 
     Raises:
-        BundleError: The name carries no symbol, or the type is not the one that it says.
+        BundleError: The name carries no symbol, or the type is not the one in the name.
     """
     try:
         port = Port.parse(name, shape)
@@ -38,5 +38,5 @@ def read_port(path: Path, name: str, shape: Sequence[Dim], *, dtype: str | None,
 
 
 def engine_title(path: Path) -> str:
-    """An engine's file as messages name it: the end of its path in the bundle, `denoiser/ort-cpu/model.onnx`."""
+    """An engine's title in messages: the end of its path in the bundle, `denoiser/ort-cpu/model.onnx`."""
     return "/".join(path.parts[-3:])

@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX sessions: everything stays on the GPU, and a run only enqueues."""
+"""TensorRT and TensorRT for RTX sessions: everything stays on the GPU, and a run is only enqueued."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.tensorrt_context import ShapedContext
-from latentlink.runtime.sessions.tensorrt_plan import Plan
+from latentlink.runtime.sessions.tensorrt_plan import TensorrtPlan
 
 SETS = 4
-"""Sets of shapes that an engine keeps contexts and graphs of; the one that was used longest ago makes room."""
+"""Number of sets of shapes that an engine keeps contexts and graphs for; the least recently used is dropped."""
 
 
 def open_session(path: Path, target: str, threads: int | None, low_memory: bool, *, graphs: bool = True) -> Session:
@@ -26,14 +26,14 @@ def open_session(path: Path, target: str, threads: int | None, low_memory: bool,
     Args:
         path: The plan.
         target: `tensorrt` or `tensorrt-rtx`.
-        threads: Without meaning on a GPU.
+        threads: Has no effect on a GPU.
         low_memory: Whether sizes vary, so that graphs are not worth their memory.
         graphs: Whether to capture CUDA graphs.
 
     Raises:
-        PreflightError: TensorRT, cuda-python or a GPU is missing, or the plan is for another one.
+        PreflightError: TensorRT, cuda-python or a GPU is missing, or the plan is for another GPU.
         BundleError: The plan is damaged, or of another version of TensorRT.
-        MemoryError: The GPU has not enough memory for it.
+        MemoryError: The GPU does not have enough memory for it.
     """
     return TensorrtSession(path, target, import_tensorrt(target), this_gpu(), graphs=graphs and not low_memory)
 
@@ -50,8 +50,8 @@ class TensorrtSession(CudaSession):
     """
 
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda, *, graphs: bool = True) -> None:
-        self._plan = Plan(path, target, trt, cuda)
-        # streamed weights are copied as it runs; a context that has its own memory has it for the largest sizes
+        self._plan = TensorrtPlan(path, target, trt, cuda)
+        # streamed weights are copied during a run; a context with memory of its own has it for the largest sizes
         self._graphs = graphs and not self._plan.streams
         self._sets = 1 if self._plan.streams else SETS
         self._contexts: dict[tuple[tuple[int, ...], ...], ShapedContext] = {}
@@ -60,19 +60,19 @@ class TensorrtSession(CudaSession):
 
     @property
     def captured(self) -> int:
-        """Sets of shapes that are replayed by a CUDA graph."""
+        """Number of sets of shapes that a CUDA graph replays."""
         return sum(context.captured for context in self._contexts.values())
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Enqueue one run; see `Session.run`.
 
         Raises:
-            UsageError: It was closed, or a shape or type is not what the engine was built for.
+            UsageError: The session is closed, or the engine was not built for a shape or type.
             BundleError: The engine failed.
-            MemoryError: There is not enough for this size.
+            MemoryError: There is not enough memory for this size.
         """
         self._check_open()
-        feeds = self._checked("reads", self._reads, inputs)
+        feeds = self._check_buffers("reads", self._reads, inputs)
         shapes = {name: feeds[name].shape for name in self._reads}
         for name, shape in shapes.items():
             self._check_shape(name, shape)
@@ -81,9 +81,9 @@ class TensorrtSession(CudaSession):
             missing = [name for name in context.outputs if outputs.get(name) is None]
             made = {name: DeviceBuffer(self._cuda, *context.outputs[name]) for name in missing}
             wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
-            written = self._checked("writes", self._writes, {**made, **wanted})
+            written = self._check_buffers("writes", self._writes, {**made, **wanted})
             self._check_written(written, {name: shape for name, (shape, _) in context.outputs.items()})
-            with self._timed():
+            with self._timing():
                 context.run(feeds, written)
             self._plan.check()
         return {name: written[name] for name in outputs}
@@ -95,12 +95,12 @@ class TensorrtSession(CudaSession):
         fits = str(list(low)) if low == high else f"{list(low)} to {list(high)}"
         raise UsageError(
             f"The engine {self._title} was built for {name} of shape {fits}, but received {list(shape)}.",
-            remedy="Take a size it was built for, or build the bundle for this one: latentlink build EXPORTED BUNDLE "
+            remedy="Use a size it was built for, or build the bundle for this one: latentlink build EXPORTED BUNDLE "
             "--width --height --batch.",
         )
 
     def _context(self, shapes: Mapping[str, tuple[int, ...]]) -> ShapedContext:
-        """The context of a set of shapes, made where there is none; the set used last comes last."""
+        """The context of a set of shapes, made if there is none; the most recently used set comes last."""
         key = tuple(shapes.values())
         context = self._contexts.pop(key, None)
         if context is None:
@@ -111,7 +111,7 @@ class TensorrtSession(CudaSession):
                 self._plan.context(),
                 shapes,
                 self._writes,
-                self._plan.failed,
+                self._plan.failure,
                 shares=not self._plan.streams,
                 graphs=self._graphs,
             )
@@ -119,24 +119,24 @@ class TensorrtSession(CudaSession):
         return context
 
     def _drop(self, key: tuple[tuple[int, ...], ...]) -> None:
-        """Give a context back, when it is no longer at work."""
+        """Release a context once it no longer runs."""
         self._cuda.synchronize()
         self._contexts.pop(key).forget()
 
     def placement(self) -> Mapping[str, int]:
-        """Nothing: all of an engine runs on the GPU."""
+        """Empty: the whole engine runs on the GPU."""
         return {}
 
     def refit(self, graph: Path) -> None:
-        """Replace the engine's weights by those of an ONNX graph of the same nodes and ports.
+        """Replace the engine's weights by those of an ONNX graph with the same nodes and ports.
 
         Args:
-            graph: What another export wrote for this component; its weights may lie beside it.
+            graph: ONNX file of this component from another export; its weights may lie beside it.
 
         Raises:
             UsageError: The engine is closed.
-            BundleError: The engine was not built for it, or the graph does not have all its weights. The engine keeps
-                its own weights then, unless TensorRT fails while it replaces them: it is closed in that case.
+            BundleError: The engine was not built for refitting, or the graph does not have all its weights; the engine
+                keeps its own weights then. If TensorRT fails while it replaces them, the engine is closed.
         """
         self._check_open()
         put = self._plan.weights(graph)
@@ -146,13 +146,13 @@ class TensorrtSession(CudaSession):
             self._cuda.synchronize()
             if not put():
                 try:
-                    raise self._plan.failed()
+                    raise self._plan.failure()
                 finally:
                     self.close()
             self._plan.check()
 
 
-def _give_back(plan: Plan, contexts: dict[Any, ShapedContext]) -> None:
+def _give_back(plan: TensorrtPlan, contexts: dict[Any, ShapedContext]) -> None:
     try:
         for context in contexts.values():
             context.forget()

@@ -1,7 +1,7 @@
 """A TensorRT engine at one set of shapes: its execution context, and the CUDA graph that replays it.
 
-TensorRT keeps what belongs to shapes in the context, so that a graph stays valid only as long as its context keeps its
-shapes: each set has a context of its own, and all contexts use the same memory for activations, one after the other.
+TensorRT keeps the state of a set of shapes in the context, so that a graph stays valid only as long as its context
+keeps its shapes: each set has a context of its own, and all contexts share one memory for activations in turn.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class ShapedContext:
     Args:
         cuda: The GPU.
         context: An execution context.
-        shapes: Of every input.
+        shapes: Shape of every input.
         outputs: dtype of every output.
-        failed: Makes the error that says why TensorRT failed.
-        shares: Whether it has no memory of its own, and takes what all share.
+        failure: Makes the error that says why TensorRT failed.
+        shares: Whether it uses the shared memory for activations, and has none of its own.
         graphs: Whether to capture the second run and replay it from then on.
 
     Raises:
-        BundleError: TensorRT refuses the shapes, or does not know the outputs' before it runs.
+        BundleError: TensorRT refuses the shapes, or does not know the output shapes before it runs.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ShapedContext:
         context: Any,
         shapes: Mapping[str, tuple[int, ...]],
         outputs: Mapping[str, np.dtype[Any]],
-        failed: Callable[[], Exception],
+        failure: Callable[[], Exception],
         *,
         shares: bool,
         graphs: bool,
@@ -47,20 +47,20 @@ class ShapedContext:
         self.context = context
         self.graphs = graphs
         self._shares = shares
-        self._failed = failed
+        self._failure = failure
         self._input_types: dict[str, np.dtype[Any]] = {}
         self._graph: Any = None
         self._buffers: dict[str, DeviceBuffer] = {}
         self._runs = 0
         for name, shape in shapes.items():
             if not context.set_input_shape(name, shape):
-                raise failed()
+                raise failure()
         try:
             unknown = context.infer_shapes()
-        except RuntimeError:  # is how it says that it failed
-            raise failed() from None
+        except RuntimeError:  # raised by TensorRT when it fails here
+            raise failure() from None
         if unknown:
-            raise failed()
+            raise failure()
         self.outputs = {name: (tuple(context.get_tensor_shape(name)), dtype) for name, dtype in outputs.items()}
         """Shape and dtype of every output."""
         for name, (shape, _) in self.outputs.items():
@@ -76,8 +76,8 @@ class ShapedContext:
         """Enqueue one run.
 
         Args:
-            inputs: For every input, of this set's shapes.
-            outputs: For every output, likewise.
+            inputs: A buffer of this set's shapes for every input.
+            outputs: A buffer of this set's shapes for every output.
 
         Raises:
             BundleError, MemoryError: It failed.
@@ -87,7 +87,7 @@ class ShapedContext:
         if self._graph is None and not (self.graphs and self._runs):
             self._bind({**inputs, **outputs})
             if not self.context.execute_async_v3(self.cuda.stream):
-                raise self._failed()
+                raise self._failure()
             self._runs += 1
             return
         if self._graph is None and not self._capture(inputs):
@@ -101,7 +101,7 @@ class ShapedContext:
             buffer.copy_from(self._buffers[name])
 
     def _place(self) -> None:
-        """Give the context the memory for its activations, where it has none or that has moved."""
+        """Give the context the memory for its activations, if it has none or the memory has moved."""
         pointer, size = self.cuda.activations(self._needed)
         if pointer != self._memory:
             self.forget()
@@ -111,10 +111,10 @@ class ShapedContext:
     def _bind(self, buffers: Mapping[str, DeviceBuffer]) -> None:
         for name, buffer in buffers.items():
             if not self.context.set_tensor_address(name, buffer.pointer):
-                raise self._failed()
+                raise self._failure()
 
     def _capture(self, inputs: Mapping[str, DeviceBuffer]) -> bool:
-        """Record a run on buffers that stay; False where the engine cannot be captured."""
+        """Capture a run on buffers that stay; False if the engine cannot be captured."""
         capturable = getattr(self.context, "is_stream_capturable", None)  # TensorRT for RTX since 1.2
         if capturable is not None and not capturable(self.cuda.stream):
             return False
@@ -132,7 +132,7 @@ class ShapedContext:
         return self._graph is not None
 
     def forget(self) -> None:
-        """Give the graph back: what it was captured with has changed."""
+        """Release the graph, as what it was captured with has changed."""
         if self._graph is not None:
             self.cuda.destroy(self._graph)
         self._graph = None

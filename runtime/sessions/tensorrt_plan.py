@@ -1,4 +1,4 @@
-"""A TensorRT plan, opened: what it says of itself, contexts to run it with, and its weights."""
+"""An open TensorRT plan: its ports and sizes, contexts to run it with, and its weights."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TYPES: Mapping[str, str] = {
     "INT32": "int32",
     "INT64": "int64",
 }
-"""Ports' dtypes by the name of TensorRT's DataType."""
+"""dtypes of ports by the name of TensorRT's DataType."""
 
 FREE = 1 << 31
-"""Largest size of a dimension that has no limit."""
+"""Largest size of a dimension without a limit."""
 
 REBUILD = "Build the bundle again: latentlink build EXPORTED BUNDLE."
 
@@ -32,7 +32,7 @@ Sizes = tuple[tuple[int, ...], tuple[int, ...]]
 """Smallest and largest shape of a tensor."""
 
 
-class Plan:
+class TensorrtPlan:
     """An engine as TensorRT knows it. `inputs` and `outputs` are read back from it, dimensions of one size as numbers.
 
     Args:
@@ -43,8 +43,8 @@ class Plan:
 
     Raises:
         PreflightError: It is for another GPU, driver or version.
-        BundleError: It is damaged, or has tensors that are not what their names say.
-        MemoryError: The GPU has not enough for it.
+        BundleError: It is damaged, or a tensor is not what its name says.
+        MemoryError: The GPU does not have enough memory for it.
     """
 
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda) -> None:
@@ -54,7 +54,7 @@ class Plan:
         self._runtime = trt.Runtime(self._log)
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
         self.streams = bool(self._engine.streamable_weights_size)
-        """Whether weights come to the GPU when they are needed; its contexts have memory of their own then."""
+        """Whether weights are streamed to the GPU when needed; its contexts then have memory of their own."""
         self._config = _runtime_config(trt, self._engine, target, cuda, self.streams)
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
@@ -62,7 +62,7 @@ class Plan:
         self.outputs = tuple(self._port(name, path) for name in names if not self._reads(name))
 
     def _open(self, path: Path, title: str) -> Any:
-        """The engine, read as far as TensorRT asks for it."""
+        """Open the engine, reading as much of the file as TensorRT needs."""
         if not path.stat().st_size:
             raise BundleError(f"{title} cannot open {self.title}: the file is empty.", remedy=REBUILD)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -71,8 +71,8 @@ class Plan:
             engine = self._runtime.deserialize_cuda_engine(data)
         self.check()
         if engine is None:
-            raise self.failed(f"is truncated or of another version, {title} cannot open it")
-        if engine.streamable_weights_size:  # where it was built for that, as many stay on the GPU as there is room for
+            raise self.failure(f"is truncated or of another version, {title} cannot open it")
+        if engine.streamable_weights_size:  # if it was built for streaming, as many as fit stay on the GPU
             engine.weight_streaming_budget_v2 = engine.get_weight_streaming_automatic_budget()
         return engine
 
@@ -85,15 +85,15 @@ class Plan:
         bits = {name: int(getattr(kinds, name).value) for name in dir(kinds) if name.isupper()}
         listed = [name for name, bit in bits.items() if int(found) & bit]
         if "MALFORMED_ENGINE" in listed:
-            raise BundleError(f"{title} cannot open {self.title}: it is no plan, or a damaged one.", remedy=REBUILD)
-        told = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.summary()
-        raise PreflightError(f"{title} cannot run {self.title} on this machine: {told}.", remedy=REBUILD)
+            raise BundleError(f"{title} cannot open {self.title}: it is not a plan, or damaged.", remedy=REBUILD)
+        reason = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.summary()
+        raise PreflightError(f"{title} cannot run {self.title} on this machine: {reason}.", remedy=REBUILD)
 
     def _reads(self, name: str) -> bool:
         return bool(self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT)
 
     def _range(self, name: str) -> Sizes:
-        """Of an input from the profile; free dimensions of an output are -1 to `FREE`."""
+        """Shapes of a tensor: an input's from the profile; free dimensions of an output are -1 to `FREE`."""
         shape = tuple(self._engine.get_tensor_shape(name))
         if -1 not in shape:
             return shape, shape
@@ -117,41 +117,41 @@ class Plan:
 
     @property
     def open(self) -> bool:
-        """Whether it was not closed."""
+        """Whether it is open."""
         return self._engine is not None
 
     def context(self) -> Any:
-        """A new execution context, without memory of its own where the engine streams no weights.
+        """A new execution context, without memory of its own unless the engine streams weights.
 
         Raises:
-            BundleError, MemoryError: TensorRT makes none.
+            BundleError, MemoryError: TensorRT cannot make one.
         """
         made = self._engine.create_execution_context(self._config)
         self.check()
         if made is None:
-            raise self.failed()
+            raise self.failure()
         return made
 
     def check(self) -> None:
-        """Raise what Python raised while TensorRT logged, such as KeyboardInterrupt."""
+        """Raise an exception that occurred in Python while TensorRT logged, such as KeyboardInterrupt."""
         self._log.check()
 
-    def failed(self, how: str = "failed") -> Exception:
-        """Why TensorRT failed, by its own words."""
+    def failure(self, how: str = "failed") -> Exception:
+        """The error that says why TensorRT failed, in its own words."""
         self.check()
-        said = self._log.summary()
-        if "outofmemory" in said.lower().replace(" ", ""):
-            return MemoryError(f"The GPU has not enough memory for {self.title}: {said}.")
-        return BundleError(f"The engine {self.title} {how}: {said}.", remedy=REBUILD)
+        reason = self._log.summary()
+        if "outofmemory" in reason.lower().replace(" ", ""):
+            return MemoryError(f"The GPU does not have enough memory for {self.title}: {reason}.")
+        return BundleError(f"The engine {self.title} {how}: {reason}.", remedy=REBUILD)
 
     def weights(self, graph: Path) -> Callable[[], bool]:
-        """Read the weights of an ONNX graph of the same nodes.
+        """Read the weights of an ONNX graph with the same nodes.
 
         Returns:
-            Puts them into the engine, which must not be at work; returns whether that went well.
+            A function that puts them into the engine, which must not be running; it returns whether it succeeded.
 
         Raises:
-            BundleError: The engine was not built for that, or the graph does not have all its weights.
+            BundleError: The engine was not built for refitting, or the graph does not have all its weights.
         """
         if not self._engine.refittable:
             raise BundleError(
@@ -167,7 +167,7 @@ class Plan:
             why = f"it lacks {', '.join(missing[:3])}" if missing else self._log.summary()
             raise BundleError(
                 f"{graph.name} does not have the weights of {self.title}: {why}.",
-                remedy="Take the graph of an export of the same family and precision.",
+                remedy="Use the graph of an export of the same family and precision.",
             )
 
         def put(held: object = parser) -> bool:  # the parser holds the weights until then
@@ -176,15 +176,15 @@ class Plan:
         return put
 
     def close(self) -> None:
-        """Give back the engine's memory; its contexts must be gone."""
+        """Release the engine's memory; its contexts must be released before."""
         self._config = self._engine = self._runtime = None
 
 
 def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: bool) -> Any:
-    """What contexts are made with.
+    """The configuration of execution contexts.
 
-    They have no memory of their own, unless weights are streamed: TensorRT takes memory for these as it runs, "which
-    conflicts with user-managed allocation" (its own words). TensorRT for RTX has to be told more.
+    They have no memory of their own, unless weights are streamed: TensorRT allocates memory for these as it runs,
+    "which conflicts with user-managed allocation" (its own words). TensorRT for RTX needs further settings.
     """
     strategies = trt.ExecutionContextAllocationStrategy
     strategy = strategies.STATIC if streams else strategies.USER_MANAGED
@@ -193,13 +193,13 @@ def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: boo
     config = engine.create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
     if hasattr(config, "cuda_graph_strategy"):
-        # graphs are captured here, once kernels of the very shapes are compiled: later ones would not get into them
+        # graphs are captured by us, after the kernels of these shapes are compiled: later ones would be left out
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
-        # what was compiled outlives the engine, as another may need it, or this one when it is opened again;
-        # TensorRT only refers to the cache
+        # compiled kernels outlive the engine, as another one may need them, or this one when it is opened again;
+        # TensorRT does not own the cache
         with cuda.lock:
-            if target not in cuda.kept:
-                cuda.kept[target] = config.create_runtime_cache()
-        config.set_runtime_cache(cuda.kept[target])
+            if target not in cuda.shared:
+                cuda.shared[target] = config.create_runtime_cache()
+        config.set_runtime_cache(cuda.shared[target])
     return config

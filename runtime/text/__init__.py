@@ -1,4 +1,4 @@
-"""Prompts to embeddings: tokens, weights, pieces."""
+"""From prompts to embeddings: tokens, weights, pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token ids to embeddings, which stay where the text encoder wrote them as long as nothing is computed on the host."""
+"""From token ids to embeddings, which stay on the text encoder's device unless the host has to compute with them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from latentlink.runtime.text.prompts import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Embeddings:
-    """One text output for some prompts.
+    """One text output for several prompts.
 
     Args:
-        session: Whose buffer it is.
-        buffer: `[P*K, L, D]`, prompt after prompt, K pieces of each; pooled ones `[P*K, D]`.
+        session: The session that owns the buffer.
+        buffer: `[P*K, L, D]`: P prompts with K pieces each, prompt by prompt; pooled ones `[P*K, D]`.
         pieces: K.
-        shape: Of one prompt's embedding: `[K*L, D]`, or `[D]` where it is pooled: that of the first piece.
+        shape: Shape of one prompt's embedding: `[K*L, D]`, or `[D]` if it is pooled, from the first piece.
     """
 
     session: Session
@@ -31,7 +31,7 @@ class Embeddings:
     shape: tuple[int, ...]
 
     def rows(self, numbers: Sequence[int]) -> Buffer:
-        """Embeddings of some prompts, `[N, K*L, D]` or `[N, D]`; -1 is a row of zeros."""
+        """Embeddings of the prompts with these numbers, `[N, K*L, D]` or `[N, D]`; -1 gives a row of zeros."""
         step = self.pieces if len(self.shape) == 1 else 1
         return self.session.gather(
             self.buffer, [max(number * step, -1) for number in numbers], (len(numbers), *self.shape)
@@ -39,14 +39,14 @@ class Embeddings:
 
 
 def encode(engine: Engine, read: Tokens) -> dict[str, Embeddings]:
-    """Every text output of an encoder, by tensor name.
+    """Run a text encoder; returns every text output by tensor name.
 
-    A weighted token's embedding is moved away from, or towards, what the empty prompt has in its place:
+    A weighted token's embedding moves away from, or towards, the empty prompt's embedding at the same position:
     `empty + weight * (embedding - empty)`.
 
     Args:
         engine: The text encoder.
-        read: Tokens of the prompts, and of the empty one last.
+        read: Tokens of the prompts, and of the empty prompt last.
     """
     session = engine.session
     weighted = bool((read.weights != 1).any())
@@ -73,13 +73,13 @@ def _weigh(array: NDArray[np.floating], weights: NDArray[np.float32]) -> NDArray
 
 
 def _shape(port: Port, length: int) -> tuple[int, ...]:
-    """Of one row: `[L, D]`, an embedding a token unless the engine has another size, or `[D]`."""
+    """Shape of one row: `[L, D]`, one embedding per token unless the engine has a fixed size, or `[D]`."""
     sizes = (length, port.size("d"))[-len(port.shape[1:]) :]
     return tuple(size if isinstance(size, int) else other for size, other in zip(port.shape[1:], sizes, strict=True))
 
 
 def _run(engine: Engine, ids: NDArray[np.int32]) -> dict[str, Buffer]:
-    """Embeddings of every row of ids, as many rows at once as the engine was built for."""
+    """Embeddings of every row of ids, in batches of as many rows as the engine was built for."""
     session = engine.session
     reads = next(port for port in engine.declared[0] if port.kind == "tokens")
     rows, length = ids.shape

@@ -1,4 +1,4 @@
-"""Prompts to token ids, by the tokenizer that the bundle carries."""
+"""From prompts to token ids, with the bundle's tokenizer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from latentlink.runtime.text.weighting import weighted_parts
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tokens:
-    """Token ids of some prompts.
+    """Token ids of several prompts.
 
     Args:
-        ids: int32 `[P, K, L]`: K pieces of every prompt, L tokens each: start, the prompt's, end, padding.
-        weights: float32 `[P, K, L]`, 1 where the prompt says nothing.
+        ids: int32 `[P, K, L]`: K pieces per prompt, L tokens each: start, the prompt's tokens, end, padding.
+        weights: float32 `[P, K, L]`, 1 where the prompt has no weight.
     """
 
     ids: NDArray[np.int32]
@@ -33,7 +33,7 @@ class Prompts:
 
     Args:
         file: `tokenizer.json`.
-        entry: What the manifest says of it.
+        entry: Its entry in the manifest.
     """
 
     def __init__(self, file: Path, entry: TokenizerEntry) -> None:
@@ -51,17 +51,17 @@ class Prompts:
 
     @property
     def chunks(self) -> bool:
-        """Whether long prompts are read in pieces, and weights in prompts count."""
+        """Whether long prompts are read in pieces, and weights in prompts have an effect."""
         return self._entry.overflow == "chunk"
 
     def pieces(self, prompts: Sequence[str]) -> int:
-        """Pieces that the longest of these prompts needs: 1 where prompts are not read in pieces."""
+        """Pieces that the longest of these prompts needs; 1 if prompts are not read in pieces."""
         if not self.chunks:
             return 1
         return max(1, *(-(-len(self._tokens(prompt)) // self._room) for prompt in prompts))
 
     def tokens(self, prompts: Sequence[str], pieces: int = 1) -> Tokens:
-        """Token ids of every prompt in `pieces` pieces; those that a prompt does not fill are empty.
+        """Token ids of every prompt in `pieces` pieces; pieces beyond a prompt's end are empty.
 
         Raises:
             UsageError: A prompt is longer than the encoder reads.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from latentlink.errors import UsageError
 
-# An escaped character is one mark, so that it neither opens, closes nor ends anything.
+# An escaped character is a mark of its own, so that it is never read as a parenthesis or colon.
 _MARK = re.compile(r"\\.|[():]", re.DOTALL)
 _NUMBER = re.compile(r"\s*([0-9]+\.[0-9]*|\.[0-9]+|[012])\s*")
 _ESCAPED = re.compile(r"\\([()\\])")
@@ -36,7 +36,7 @@ def weighted_parts(prompt: str) -> list[tuple[str, float]]:
             raise UsageError(
                 f"The weight in {prompt[max(opens, closes - 60) : closes + 1]!r} is {weight:g}; expected 0 to "
                 f"{MAX_WEIGHT:g}.",
-                remedy=r"0.5 to 1.5 are usual; where it is no weight, write \( for the parenthesis.",
+                remedy=r"0.5 to 1.5 are usual; if it is not a weight, write \( for the parenthesis.",
             )
         parts += [(prompt[end:opens], 1.0), (prompt[opens + 1 : colon], weight)]
         end = closes + 1
@@ -45,9 +45,9 @@ def weighted_parts(prompt: str) -> list[tuple[str, float]]:
 
 
 def _groups(prompt: str) -> Iterator[tuple[int, int, int]]:
-    """Places of `(`, the last `:` and `)` of every innermost pair of parentheses that has a colon.
+    """Positions of `(`, the last `:` and `)` of every innermost pair of parentheses that has a colon.
 
-    One pass, whatever the prompt is.
+    Takes a single pass for any prompt.
     """
     opens = colon = -1
     for mark in _MARK.finditer(prompt):

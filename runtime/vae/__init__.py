@@ -1,4 +1,4 @@
-"""Latents to pictures and back: tiles within a memory budget, a wider engine where one overflowed."""
+"""From latents to pictures and back: tiles within a memory budget, and a wider engine after an overflow."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Both halves of the VAE, one picture at a time, so that memory does not grow with the batch; and a large picture in
-several passes where a budget of memory or the engine's own sizes ask for that."""
+"""Both halves of the VAE, one picture at a time, so that memory does not grow with the batch; a large picture takes
+several passes if a memory budget or the engine's sizes require it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.runtime.linking import Engine, Linked
-from latentlink.runtime.linking.engine_memory import reopened
+from latentlink.runtime.linking.engine_memory import reopen
 from latentlink.runtime.request import check_limits
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.vae.budget import largest, peak_of, resident_bytes
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 BLENDED = 15
-"""Bytes of a pixel that is blended and then rounded: three numbers of float32, three of 8 bits."""
+"""Bytes per pixel that is blended and then rounded: three float32 numbers and three 8-bit ones."""
 
 
 @dataclass(slots=True)
 class _Room:
-    """What is known of one engine's memory.
+    """What was measured of one engine's memory.
 
     Args:
-        wanted: Cells of the largest picture that was asked for.
-        cells: Cells of it that fit the budget.
-        needed: Bytes to give for the smallest pass, and for the picture.
-        peak: Most bytes that its passes took; ONNX Runtime keeps them for the next.
+        wanted: Cells of the largest requested picture.
+        cells: Cells of one pass that fit the budget.
+        needed: Bytes needed for the smallest pass and the picture.
+        peak: Largest number of bytes that its passes took; ONNX Runtime keeps them for the next pass.
     """
 
     wanted: int = 0
@@ -48,9 +48,10 @@ class Autoencoder:
     """The VAE of a pipeline.
 
     Args:
-        name: Of the bundle, for messages.
+        name: Name of the bundle, for messages.
         linked: Its engines.
-        memory: Bytes that decoding or encoding a picture may take beyond the engine's weights; None sets no budget.
+        memory: Maximum bytes that decoding or encoding a picture may take beyond the engine's weights; None sets no
+            budget.
     """
 
     name: str
@@ -63,13 +64,13 @@ class Autoencoder:
             raise UsageError(f"vae_memory is {self.memory!r}; expected a number of bytes, or None for no budget.")
 
     def passes(self, *, width: int, height: int, encode: bool, decode: bool) -> dict[str, int]:
-        """Passes that a picture takes by component, where there are several; finds out what fits, before any work.
+        """Number of passes for a picture by component, if more than one; measures what fits before any other work.
 
         Args:
-            width: In pixels.
-            height: In pixels.
-            encode: Whether it will be encoded.
-            decode: Whether it will be decoded.
+            width: Picture width in pixels.
+            height: Picture height in pixels.
+            encode: Whether the picture will be encoded.
+            decode: Whether the picture will be decoded.
 
         Raises:
             UsageError: No canvas is within the budget and the engine's sizes.
@@ -82,12 +83,12 @@ class Autoencoder:
         return {component: count for component, count in found.items() if count > 1}
 
     def decode(self, latents: NDArray[np.floating], written: Buffer | None = None) -> list[Image]:
-        """z `[B, C, h, w]` of the linked space to pictures.
+        """Decode z `[B, C, h, w]` of the linked space to pictures.
 
         Args:
-            latents: On the host.
-            written: The same where the denoiser wrote it, for a decoder that reads it there; None where it is on the
-                host alone.
+            latents: z on the host.
+            written: z in the buffer that the denoiser wrote, for a decoder that can read it there; None if it is only
+                on the host.
 
         Raises:
             UsageError: No canvas is within the budget and the engine's sizes.
@@ -112,12 +113,12 @@ class Autoencoder:
     def encode(
         self, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
     ) -> NDArray[np.floating]:
-        """Pictures to z `[B, C, h, w]`.
+        """Encode pictures to z `[B, C, h, w]`.
 
         Args:
             picture: uint8 RGB `[B, H, W, 3]`.
             mask: float32 `[B, 1, H, W]`, 1 where the picture is hidden; None hides nothing.
-            noise: Standard normal `[B, C, h, w]`, to sample the posterior with; zeros give its mode.
+            noise: Standard normal noise `[B, C, h, w]` that samples the posterior; zeros give its mode.
 
         Raises:
             UsageError: The bundle has no VAE encoder, or no canvas is within the budget and the engine's sizes.
@@ -165,7 +166,7 @@ class Autoencoder:
         return np.moveaxis(z, 0, -1)
 
     def _mosaic(self, engine: Engine, height: int, width: int) -> Mosaic:
-        """How a latent of that size is cut for an engine."""
+        """How a latent of this size is cut into passes of an engine."""
         limits = canvas_limits(engine)
         downscale = self.linked.latent.size("f")
         if height < limits[0][0] or width < limits[1][0]:
@@ -182,17 +183,17 @@ class Autoencoder:
             raise UsageError(
                 f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "
                 f"{least[1]}x{least[0]} pixels, needs about {needed / 1e6:.1f} MB.",
-                remedy=f"Give it at least that: vae_memory={needed}, or --vae-memory {-(-needed // 10**6)}MB.",
+                remedy=f"Allow at least that: vae_memory={needed}, or --vae-memory {-(-needed // 10**6)}MB.",
             )
         return mosaic
 
     def _cells(self, engine: Engine, wanted: int, memory: int) -> tuple[int, int]:
-        """Cells that fit `memory`, and the bytes that the smallest pass needs; measured where it is not known yet."""
+        """Cells that fit `memory`, and the bytes that the smallest pass needs; measured if not known yet."""
         room = self._rooms.setdefault(engine.component, _Room())
         if wanted <= room.wanted:
             return room.cells, room.needed
-        if reopened(engine.session):
-            room.peak = 0  # what its passes took was given back
+        if reopen(engine.session):
+            room.peak = 0  # the memory of its passes was released
         blended = BLENDED * wanted * self.linked.latent.size("f") ** 2
         before = resident_bytes() - room.peak
 
@@ -207,7 +208,7 @@ class Autoencoder:
         return room.cells, room.needed
 
     def _try(self, engine: Engine, height: int, width: int) -> None:
-        """One pass over nothing."""
+        """Run one pass over zeros."""
         scale, latent = self.linked.latent.size("f"), self.linked.latent
         z = np.zeros((height, width, latent.size("c")), latent.dtype)
         if engine is self.linked.decoder:

@@ -1,4 +1,4 @@
-"""How large a canvas fits in so many bytes, found by running smaller ones: no engine says what it needs."""
+"""The largest canvas that fits a memory budget, found by running smaller ones: engines do not report what they need."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from pathlib import Path
 from latentlink.errors import UsageError
 
 MARGIN = 1.35
-"""What is predicted is multiplied by this: allocators round up and keep pieces, by up to a fifth in measurements of the
-demo models and a quarter in those of a VAE of full size."""
+"""Factor on predicted memory: allocators round up and keep pieces, by up to a fifth in measurements of the demo models
+and by a quarter with a full-size VAE."""
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 
 
 def largest(probe: Callable[[int], tuple[int, int]], *, budget: int, least: int, wanted: int) -> tuple[int, int]:
-    """How many cells fit, from running canvases of growing side, none of which is foretold to exceed the budget.
+    """The number of cells that fit, found by running ever larger canvases that are predicted to stay in the budget.
 
-    Activations are linear in the cells and attention at most quadratic, so a line and a square through the last two
-    measurements foretell the next.
+    Activations are linear in the cells and attention is at most quadratic, so a linear and a quadratic term through the
+    last two measurements predict the next one.
 
     Args:
-        probe: Runs a canvas of about that side; returns its cells and the peak in bytes since the first began.
-        budget: Bytes.
+        probe: Runs a canvas of about this side; returns its cells and the peak in bytes since the first one began.
+        budget: Memory budget in bytes.
         least: Smallest side to run.
-        wanted: Cells beyond which nobody asks.
+        wanted: Largest number of cells that is of use.
 
     Returns:
-        Cells that fit, 0 where even the smallest canvas does not; and the bytes to give for the smallest.
+        Cells that fit, 0 if not even the smallest canvas does; and the bytes that the smallest needs.
     """
     side, measured = least, [probe(least)]
     needed = math.ceil(measured[0][1] * MARGIN)
@@ -40,7 +40,7 @@ def largest(probe: Callable[[int], tuple[int, int]], *, budget: int, least: int,
     while True:
         (cells, _), grows = measured[-1], growth(measured[-2:])
         room = _room(grows, budget, cells, wanted)
-        # far beyond the last measurement none can be trusted; a tenth more is not worth a pass
+        # predictions far beyond the last measurement are unreliable; a tenth more is not worth a pass
         following = min(3 * side // 2, math.isqrt(room))
         if 10 * following <= 11 * side or cells >= wanted:
             return room, needed
@@ -54,7 +54,7 @@ def largest(probe: Callable[[int], tuple[int, int]], *, budget: int, least: int,
 
 
 def _room(grows: Callable[[int], float], budget: int, ran: int, wanted: int) -> int:
-    """Most cells, at most `wanted`, that are foretold to fit; `ran` is known to."""
+    """Largest number of cells, up to `wanted`, that is predicted to fit; `ran` is known to fit."""
     low, high = ran, max(ran, wanted)
     while low < high:
         middle = (low + high + 1) // 2
@@ -63,7 +63,7 @@ def _room(grows: Callable[[int], float], budget: int, ran: int, wanted: int) -> 
 
 
 def growth(measured: Sequence[tuple[int, int]]) -> Callable[[int], float]:
-    """`a*n + b*n*n` through one or two measurements (n, bytes), a and b not negative; from one, quadratic growth."""
+    """`a*n + b*n*n` through one or two measurements (n, bytes), a and b not negative; quadratic growth from one."""
     (n, value), *rest = measured
     if not rest:
         return lambda cells: value * max(cells / n, (cells / n) ** 2)
@@ -77,19 +77,19 @@ def resident_bytes() -> int:
     """Bytes of this process that are in memory and in use.
 
     Raises:
-        UsageError: This system does not say.
+        UsageError: This system does not report it.
     """
-    # What was freed but kept would be taken again unseen by what runs next; glibc can give it back.
+    # The next run would use memory that was freed but kept, and its peak would not show it; glibc can release it.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
     return _status("VmRSS")
 
 
 def peak_of(run: Callable[[], object]) -> int:
-    """Most bytes of this process that were in memory while `run` ran.
+    """Peak bytes of this process in memory while `run` runs.
 
     Raises:
-        UsageError: This system does not say.
+        UsageError: This system does not report it.
     """
     resident_bytes()
     try:
@@ -113,6 +113,6 @@ def _status(name: str) -> int:
 
 def _unknown(why: str) -> UsageError:
     return UsageError(
-        f"A memory budget needs a system that tells a process its peak memory, but here {why}.",
+        f"A memory budget needs a system that reports a process's peak memory, but here {why}.",
         remedy="Leave vae_memory (--vae-memory) out, or run on Linux.",
     )

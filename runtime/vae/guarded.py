@@ -1,4 +1,4 @@
-"""The VAE of a pipeline with the guards after it, and a wider engine where half precision overflowed."""
+"""The VAE of a pipeline with guards after it, and a wider engine for results that overflowed in half precision."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GuardedVae:
-    """Both halves, looked at.
+    """Both halves of the VAE with guards.
 
     Args:
         halves: The VAE as it was linked.
-        wider: By component: opens an engine of the bundle that computes in a wider precision than the linked one.
+        wider: By component, a function that opens an engine of wider precision than the linked one.
     """
 
     halves: Autoencoder
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
-    _opened: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
+    _open_engines: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
 
     def decode(
         self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None
     ) -> list[Image]:
-        """z `[B, C, h, w]` to pictures; one that is no picture is decoded again in a wider engine where there is one.
+        """Decode z `[B, C, h, w]` to pictures; a faulty one is decoded again by a wider engine if there is one.
 
         Args:
-            watch: The guards of this call; takes note of what was decoded again.
-            latents: Of the linked space.
+            watch: The guards of this call; records what was decoded again.
+            latents: z of the linked space.
             clean: Whether they hold no noise.
-            written: The same latents where the denoiser wrote them.
+            written: The same latents in the buffer that the denoiser wrote.
 
         Raises:
-            GuardError: A picture is flat or noise, in the wider engine too.
+            GuardError: A picture is flat or noise, also from the wider engine.
             UsageError: No pass is within the memory budget.
         """
         pictures = self.halves.decode(latents, written)
@@ -63,10 +63,10 @@ class GuardedVae:
     def encode(
         self, watch: Guard, picture: NDArray[np.uint8], mask: NDArray[np.float32] | None, noise: NDArray[np.float32]
     ) -> NDArray[np.floating]:
-        """Pictures to z, see `Autoencoder.encode`; again in a wider engine where what came out is not finite.
+        """Encode pictures to z, see `Autoencoder.encode`; again by a wider engine if the result is not finite.
 
         Raises:
-            GuardError: The latents are not finite, in the wider engine too, or outside of the model's range.
+            GuardError: The latents are not finite, also from the wider engine, or outside of the model's range.
             UsageError: There is no encoder, or no pass is within the memory budget.
         """
         latents = self.halves.encode(picture, mask, noise)
@@ -77,16 +77,16 @@ class GuardedVae:
         return latents
 
     def _wide(self, component: str) -> Autoencoder:
-        """The VAE with the wider engine of that half, which is opened when it is first needed."""
-        if component not in self._opened:
+        """The VAE with the wider engine of a component, which is opened when it is first needed."""
+        if component not in self._open_engines:
             engine = self.wider[component]()
             half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
             linked = replace(self.halves.linked, **{half: engine})  # type: ignore[arg-type]
             wide = Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
-            self._opened[component] = engine, wide
-        return self._opened[component][1]
+            self._open_engines[component] = engine, wide
+        return self._open_engines[component][1]
 
     def close(self) -> None:
         """Close the wider engines that were opened. Closing twice is harmless."""
-        for engine, _ in self._opened.values():
+        for engine, _ in self._open_engines.values():
             engine.session.close()

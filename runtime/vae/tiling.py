@@ -1,13 +1,13 @@
 """A large picture in several passes of a smaller canvas, each a sample of the whole picture, blended where they meet.
 
-A VAE normalises its activations over the whole picture and attends over all of it, so that a tile decoded alone comes
-out in other tones than the same place of a whole decode: most of all a flat tile, whose faint texture is stretched to
-full contrast. A canvas here is therefore no crop but a mosaic of tiles taken at equal distances from all over the
-picture, whose statistics are nearly the picture's. What a tile's neighbours on the canvas do to its edge is left out,
-and where tiles still differ in tone from those beside them, each is shifted so that they agree.
+A VAE normalises its activations over the whole picture and attends over all of it, so that a tile that is decoded alone
+has other tones than the same place of a whole decode: most of all a flat tile, whose faint texture is stretched to full
+contrast. A canvas here is therefore not a crop but a mosaic of tiles, taken at equal distances from all over the
+picture, whose statistics are nearly the picture's. The edge of a tile, which its neighbours on the canvas affect, is
+discarded, and tiles that still differ in tone from those beside them are shifted so that they agree.
 
 Pure numpy. Arrays are `[H, W, ...]`; sides are in grid cells, which are latent elements, and an array may have several
-values a cell (a picture has the downscale).
+values per cell (a picture has as many as the downscale).
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from numpy.typing import NDArray
 from latentlink.errors import UsageError
 
 Array: TypeAlias = NDArray[Any]
-Limits: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+CanvasLimits: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 
 TILE = 16
-"""Least side of a tile where a canvas holds several: smaller ones are mostly edge."""
+"""Least side of a tile if a canvas holds several: smaller ones are mostly edge."""
 
 TILES = 4
 """Most tiles along a side of a canvas: with 16 its statistics are near enough, and larger tiles have less edge."""
 
 OVERLAP = 6
-"""Cells that neighbouring tiles share at least."""
+"""Least overlap of neighbouring tiles, in cells."""
 
 EDGE = 2
-"""Cells of a tile's inner edge that are left out, where it saw a strange neighbour; the rest of the overlap blends."""
+"""Cells at a tile's inner edge that are discarded, as it lay beside a foreign tile; the rest of the overlap blends."""
 
 TONE = 0.2
-"""What a tile's offset costs beside a disagreement of neighbours, so that small ones do not add up over many tiles."""
+"""Weight of a tile's offset beside the disagreement of neighbours, so that small offsets do not add up over tiles."""
 
 SMALLEST = 8
 """Least side of a canvas: with less, every cell would be near an edge."""
@@ -49,10 +49,10 @@ class Axis:
     """How one side of the picture is cut.
 
     Args:
-        length: The side in cells.
-        tile: Side of a tile.
-        starts: Where tiles begin, ascending, the first at 0 and the last ending at `length`.
-        together: Tiles along this side of a canvas.
+        length: Length of the side in cells.
+        tile: Side of a tile in cells.
+        starts: First cell of every tile, ascending; the first is 0 and the last tile ends at `length`.
+        together: Number of tiles along this side of a canvas.
     """
 
     length: int
@@ -75,18 +75,18 @@ class Axis:
 
     @property
     def passes(self) -> int:
-        """Canvases along this side."""
+        """Number of canvases along this side."""
         return len(self.starts) // self.together
 
     def members(self, number: int) -> range:
-        """Tiles of canvas `number`: every so many-th, so that they are spread over the whole side."""
+        """Tiles of canvas `number`, at equal distances over the whole side."""
         return range(number, len(self.starts), self.passes)
 
     def weights(self, scale: int) -> NDArray[np.float32]:
-        """Of each tile, float32 `[tiles, tile * scale]`, 0 to 1; at every place, those of all tiles sum to 1.
+        """Blend weights of each tile, float32 `[tiles, tile * scale]`, 0 to 1; they sum to 1 at every place.
 
         Args:
-            scale: Values a cell.
+            scale: Values per cell.
         """
         at = (np.arange(self.length * scale) + 0.5) / scale
         rows = np.zeros((len(self.starts), len(at)))
@@ -103,7 +103,7 @@ class Axis:
 
 
 def _ramp(at: NDArray[np.float64], begin: int, end: int) -> NDArray[np.float64]:
-    """0 to 1 across an overlap, `EDGE` left out at both sides where there is room for that."""
+    """A ramp from 0 to 1 across an overlap, without `EDGE` cells at both sides if there is room."""
     edge = min(EDGE, (end - begin - 1) / 2)
     low, high = begin + edge, end - edge
     return np.clip((at - low) / (high - low), 0, 1) if high > low else (at > low).astype(np.float64)
@@ -114,8 +114,8 @@ class Mosaic:
     """How a picture is cut.
 
     Args:
-        rows: Its height.
-        columns: Its width.
+        rows: How its height is cut.
+        columns: How its width is cut.
     """
 
     rows: Axis
@@ -123,7 +123,7 @@ class Mosaic:
 
     @property
     def passes(self) -> int:
-        """Canvases to run; 1 is the whole picture at once."""
+        """Number of canvases to run; 1 is the whole picture at once."""
         return self.rows.passes * self.columns.passes
 
 
@@ -131,8 +131,8 @@ def cut(length: int, canvas: int) -> Axis:
     """Cut a side for a canvas.
 
     Args:
-        length: The side in cells.
-        canvas: Side of the canvas, at least `SMALLEST`.
+        length: Length of the side in cells.
+        canvas: Side of the canvas in cells, at least `SMALLEST`.
 
     Raises:
         UsageError: The canvas is too small to have tiles that overlap.
@@ -151,7 +151,7 @@ def cut(length: int, canvas: int) -> Axis:
 
 
 def tiles_along(canvas: int) -> int:
-    """Tiles along a side of a canvas of so many cells: as many as divide it, up to `TILES`."""
+    """Number of tiles along a canvas side of this many cells: the largest that divides it, up to `TILES`."""
     return next(count for count in range(_most_tiles(canvas), 0, -1) if canvas % count == 0)
 
 
@@ -159,17 +159,17 @@ def _most_tiles(canvas: int) -> int:
     return min(max(canvas // TILE, 1), TILES)
 
 
-def fit(height: int, width: int, *, cells: int, limits: Limits) -> Mosaic | None:
-    """The fewest passes that fit.
+def fit(height: int, width: int, *, cells: int, limits: CanvasLimits) -> Mosaic | None:
+    """Cut a picture into the fewest passes that fit.
 
     Args:
-        height: Of the picture in cells.
-        width: Likewise.
-        cells: Most that a canvas may have.
-        limits: (least, most) height of a canvas, and the same of its width.
+        height: Picture height in cells.
+        width: Picture width in cells.
+        cells: Largest number of cells of a canvas.
+        limits: (least, most) height and width of a canvas.
 
     Returns:
-        None where no canvas is small enough for `cells` and large enough for a tile and the limits.
+        None if no canvas is small enough for `cells` and large enough for a tile and the limits.
     """
     (least_height, most_height), (least_width, most_width) = limits
     down, across = min(height, most_height), min(width, most_width)
@@ -192,19 +192,19 @@ def in_passes(run: Callable[[list[Array]], Array], inputs: Sequence[Array], mosa
     """Run a function of pictures canvas by canvas.
 
     Args:
-        run: From inputs of a canvas's size to an output of its size, `[h, w, ...]`, of any number of values a cell.
-        inputs: `[H, W, ...]`, the picture's cells times a number of values that may differ between inputs.
+        run: Maps inputs of a canvas's size to an output of its size, `[h, w, ...]`, with any number of values per cell.
+        inputs: `[H, W, ...]`, the picture's cells times a number of values per cell that may differ between inputs.
         mosaic: How the picture is cut.
 
     Returns:
-        float32 `[H, W, ...]`, the blended outputs. Besides it, memory is that of one canvas.
+        float32 `[H, W, ...]`, the blended outputs. Beyond these, memory is needed for one canvas only.
     """
     rows, columns = mosaic.rows, mosaic.columns
     out: NDArray[np.float32] | None = None
     means: dict[tuple[int, int], NDArray[np.float64]] = {}
     for number in range(mosaic.passes):
         down, across = rows.members(number // columns.passes), columns.members(number % columns.passes)
-        made = run([_gathered(array, mosaic, down, across) for array in inputs])
+        made = run([_gather(array, mosaic, down, across) for array in inputs])
         scale = made.shape[0] // rows.canvas
         if out is None:
             vertical, horizontal = rows.weights(scale), columns.weights(scale)
@@ -228,7 +228,7 @@ def in_passes(run: Callable[[list[Array]], Array], inputs: Sequence[Array], mosa
 
 
 def _by_cell(tile: Array, scale: int) -> NDArray[np.float64]:
-    """Mean of every cell of a tile, `[h, w, C]`."""
+    """Mean of each cell of a tile, `[h, w, C]`."""
     height, width = (side // scale for side in tile.shape[:2])
     cells = tile.reshape(height, scale, width, scale, -1)
     means: NDArray[np.float64] = cells.mean(axis=(1, 3), dtype=np.float64)
@@ -236,9 +236,9 @@ def _by_cell(tile: Array, scale: int) -> NDArray[np.float64]:
 
 
 def _tones(means: Mapping[tuple[int, int], NDArray[np.float64]], mosaic: Mosaic) -> dict[tuple[int, int], Array]:
-    """What to add to each tile so that neighbours agree where they overlap, in the sense of least squares.
+    """The offset of each tile that makes neighbours agree where they overlap, by least squares.
 
-    Tiles of unlike canvases differ a little in tone, which would show as an edge in a flat area.
+    Tiles of different canvases differ a little in tone, which would show as an edge in a flat area.
     """
     tiles = sorted(means)
     places = {tile: number for number, tile in enumerate(tiles)}
@@ -246,8 +246,8 @@ def _tones(means: Mapping[tuple[int, int], NDArray[np.float64]], mosaic: Mosaic)
     for tile in tiles:
         for after in ((tile[0] + 1, tile[1]), (tile[0], tile[1] + 1)):
             if after in means:
-                y, other_y = _shared(mosaic.rows, tile[0], after[0])
-                x, other_x = _shared(mosaic.columns, tile[1], after[1])
+                y, other_y = _overlap(mosaic.rows, tile[0], after[0])
+                x, other_x = _overlap(mosaic.columns, tile[1], after[1])
                 equation = np.zeros(len(tiles))
                 equation[places[tile]], equation[places[after]] = 1, -1
                 left.append(equation)
@@ -260,15 +260,15 @@ def _tones(means: Mapping[tuple[int, int], NDArray[np.float64]], mosaic: Mosaic)
     return {tile: solved[number] for tile, number in places.items()}
 
 
-def _shared(axis: Axis, number: int, after: int) -> tuple[slice, slice]:
-    """Where two tiles of one side overlap, in cells of the first and of the second, without their edges."""
+def _overlap(axis: Axis, number: int, after: int) -> tuple[slice, slice]:
+    """The overlap of two tiles along one side, in cells of the first and of the second, without their edges."""
     gap = axis.starts[after] - axis.starts[number]
     edge = min(EDGE, (axis.tile - gap - 1) // 2) if gap else 0
     return slice(gap + edge, axis.tile - edge), slice(edge, axis.tile - gap - edge)
 
 
-def _gathered(array: Array, mosaic: Mosaic, down: range, across: range) -> Array:
-    """The canvas of those rows and columns of tiles."""
+def _gather(array: Array, mosaic: Mosaic, down: range, across: range) -> Array:
+    """Gather the canvas of these rows and columns of tiles."""
     rows, columns = mosaic.rows, mosaic.columns
     scale = array.shape[0] // rows.length
     y = np.concatenate([np.arange(rows.tile * scale) + rows.starts[row] * scale for row in down])

@@ -15,7 +15,7 @@ from PIL import Image
 import latentlink
 from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
-from latentlink.runtime.denoising.loop import Denoised
+from latentlink.runtime.denoising.loop import DenoiseResult
 from latentlink.runtime.samplers import SAMPLERS
 
 PROMPT = "a red circle on a blue background"
@@ -108,7 +108,7 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"sampler": "eulr"}, "Did you mean 'euler'"),
         ({"spacing": "even"}, "spacing"),
         ({"sigmas": "carras", "sampler": "euler"}, "karras"),
-        ({"width": 100}, "Take 96 or 112"),
+        ({"width": 100}, "Use 96 or 112"),
         ({"height": 0}, "height is 0"),
         ({"num_images": 0}, "num_images is 0"),
         ({"guidance": float("nan")}, "guidance is nan"),
@@ -252,8 +252,8 @@ def test_a_latent_that_is_not_finite_is_never_returned_as_a_picture(
 ) -> None:
     from latentlink.runtime import pipeline
 
-    def broken(*_: object, start: NDArray[np.float32], **__: object) -> Denoised:
-        return Denoised(array=np.where(start > 2, np.nan, start), buffer=None, seconds=0.0)
+    def broken(*_: object, start: NDArray[np.float32], **__: object) -> DenoiseResult:
+        return DenoiseResult(array=np.where(start > 2, np.nan, start), buffer=None, seconds=0.0)
 
     monkeypatch.setattr(pipeline, "denoise", broken)
     with pytest.raises(GuardError, match="not finite") as refused:

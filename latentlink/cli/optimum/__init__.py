@@ -1,1 +1,1 @@
-"""The command that `optimum-cli` has of this package."""
+"""This package's command of `optimum-cli`."""

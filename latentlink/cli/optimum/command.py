@@ -17,8 +17,8 @@ TASKS = ("text-to-image", "image-to-image", "inpainting")
 
 
 class ExportLatentLink(BaseOptimumCLICommand):
-    """Optimum reads its command line with argparse. The options are taken from the click command, which is then
-    given them as they were: defaults and types are said once, there."""
+    """`optimum-cli export latentlink`. Optimum reads its command line with argparse; the options come from the click
+    command, which then gets their values as text: defaults and types are defined only there."""
 
     COMMAND = CommandInfo(name="latentlink", help="Export a latent-diffusion model to typed ONNX components.")
 
@@ -38,7 +38,7 @@ class ExportLatentLink(BaseOptimumCLICommand):
         )
 
     def run(self) -> None:
-        """Export; ends with the status that `latentlink export` would end with."""
+        """Export; exits with the status of `latentlink export`."""
         options: list[str] = []
         arguments: list[str] = []
         for parameter in command.params:
@@ -68,7 +68,7 @@ _METAVARS = {"checkpoint": "MODEL", "out": "OUT"}
 
 
 def _as_argparse(option: click.Option) -> dict[str, Any]:
-    """What argparse needs to know of an option to hand it on: its values stay text, and what is not given is None."""
+    """An option's arguments for argparse: its values stay text, and a missing option is None."""
     known: dict[str, Any] = {"dest": option.name, "help": option.help}
     if option.is_flag:
         return known | {"action": "store_true"}

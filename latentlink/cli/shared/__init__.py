@@ -1,1 +1,1 @@
-"""What several commands have: options, printing, pictures, the table of `--against`."""
+"""The common parts of the commands: options, printing, pictures, the table of `--against`."""

@@ -1,4 +1,4 @@
-"""`latentlink bench --against`: the comparison, its table, and the files that were asked for."""
+"""`latentlink bench --against`: the comparison, its table, and the output files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run_against(
     checkpoint: str,
     against: str,
     also: Sequence[str],
-    asked: Mapping[str, Any],
+    settings: Mapping[str, Any],
     *,
     rounds: int,
     target: str,
@@ -29,16 +29,16 @@ def run_against(
     """Compare, print the table, write `files` (`plot`, `markdown`, `json`).
 
     Args:
-        bundle: Ours, which all are compared with.
-        checkpoint: What the others read.
-        against: Their names.
-        also: More of ours, each as `read_our_side` takes it.
-        asked: What to draw; None takes the bundle's own value.
-        rounds: How often each side is opened.
-        target: That `bundle` runs on.
-        folder: Where environments and models are kept; None is the user's cache.
-        pictures: Where a picture of every side goes.
-        files: Where results go; None for those that are not wanted.
+        bundle: Our bundle, which all others are compared with.
+        checkpoint: Checkpoint that the other programs read.
+        against: Names of the other programs.
+        also: Further bundles of ours, each as `read_our_side` takes it.
+        settings: Settings of the picture to draw; None for the bundle's own value.
+        rounds: Number of times that each side is opened.
+        target: Target that `bundle` runs on.
+        folder: Folder that keeps environments and models; None for the user's cache.
+        pictures: Folder for a picture of every side.
+        files: Files for the results, by kind; None for those that are not wanted.
     """
     from rich.table import Table
     from rich.text import Text
@@ -64,18 +64,18 @@ def run_against(
 
     if files["plot"] is not None and find_spec("matplotlib") is None:
         raise PreflightError("--plot needs matplotlib, but it is not installed.", remedy="pip install matplotlib")
-    asked_of_ours = [OurSide(bundle=bundle, target=target), *(read_our_side(text) for text in also)]
-    entered = [*our_contenders(asked_of_ours), *other_contenders(against)]
+    ours = [OurSide(bundle=bundle, target=target), *(read_our_side(text) for text in also)]
+    contenders = [*our_contenders(ours), *other_contenders(against)]
     own = Bundle.open(bundle_path(bundle), check_files=False).manifest.sampling
     defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
     threads = len(os.sched_getaffinity(0))
-    given = {name: value for name, value in asked.items() if value is not None}
-    work = Workload(**{**defaults, "threads": threads, **given})
+    requested = {name: value for name, value in settings.items() if value is not None}
+    work = Workload(**{**defaults, "threads": threads, **requested})
     with progress() as bar:
         task = bar.add_task("measuring", total=None)
         outcomes = compare_in_rounds(
             checkpoint,
-            entered,
+            contenders,
             work,
             rounds=rounds,
             folder=folder or default_folder(),

@@ -1,4 +1,4 @@
-"""What the commands print with: progress on standard error, results on standard output."""
+"""Printing of the commands: progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ messages = Console(stderr=True)
 
 
 def progress() -> Progress:
-    """A progress bar on standard error that goes away when it is done; nothing where that is no terminal."""
+    """A progress bar on standard error that disappears when it is done; shows nothing if that is not a terminal."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -45,12 +45,12 @@ def progress() -> Progress:
 
 
 def print_json(value: Any) -> None:
-    """JSON for machines, on standard output."""
+    """Print JSON on standard output."""
     click.echo(json.dumps(value, indent=2))
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
+    """A number of bytes in readable units."""
     amount = float(count)
     for unit in ("B", "KB", "MB"):
         if amount < 1000:
@@ -60,8 +60,8 @@ def size(count: int) -> str:
 
 
 def print_measured(manifest: Manifest) -> None:
-    """What `build --target auto` measured of every component: the engine that was taken, those that were slower, and
-    those that were dropped.
+    """Print the timings of `build --target auto` for every component: the engine that was kept, those that were slower,
+    and those that were dropped.
     """
     for name, entry in manifest.components.items():
         if entry.measured is None:
@@ -75,15 +75,15 @@ def print_measured(manifest: Manifest) -> None:
                 *(["kept"] if number == 0 else []),
                 *([f"dropped: {one.reason}"] if one.reason else []),
             ]
-            told = f"  {one.target} {one.precision}: {', '.join(figures)}"
-            console.print(told, soft_wrap=True, highlight=False, markup=False)
+            line = f"  {one.target} {one.precision}: {', '.join(figures)}"
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_skipped(decisions: Mapping[str, Sequence[Decision]]) -> None:
-    """Which engines cannot run here and why, a line for all components of one reason.
+    """Print which engines were skipped and why, in one line for all components with the same reason.
 
     Args:
-        decisions: Of the loader, by the bundle's name, which is printed where there are several.
+        decisions: Decisions of the loader by bundle name; the name is printed if there are several bundles.
     """
     for name, listed in decisions.items():
         for line in skipped(listed):
@@ -91,22 +91,22 @@ def print_skipped(decisions: Mapping[str, Sequence[Decision]]) -> None:
             console.print(f"{title}{line}", soft_wrap=True, highlight=False, markup=False)
 
 
-def decided(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
-    """Decisions of the loader for JSON."""
+def decisions_json(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+    """The loader's decisions as JSON values."""
     return [one.to_json() for one in decisions]
 
 
 def decibels(psnr: float | None) -> float | None:
-    """A PSNR for JSON, which has no infinity: None where two pictures are equal, or nothing was compared."""
+    """A PSNR for JSON, which has no infinity: None if both pictures are equal, or nothing was compared."""
     return None if psnr is None or psnr == float("inf") else round(psnr, 2)
 
 
-def moved(
+def transfer_summary(
     source: str | None,
     destination: str | None,
     resized: tuple[tuple[int, int], tuple[int, int]] | None,
     psnr: float | None,
 ) -> str:
-    """What a transfer did, as people read it."""
+    """A transfer in words."""
     between = "" if resized is None else "resized from {}x{} to {}x{}, ".format(*resized[0], *resized[1])
     return f"decoded by {source}, {between}encoded by {destination}; round trip {psnr:.1f} dB"

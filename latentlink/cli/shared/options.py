@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _UNITS |= {f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)}
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `500MB`, `2GB`, `2GiB` or `1.5 GB`; a number alone is bytes.
+    """Read `500MB`, `2GB`, `2GiB` or `1.5 GB` as a number of bytes; a number without a unit is bytes.
 
     Raises:
-        click.BadParameter: It is nothing of the kind.
+        click.BadParameter: The text is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     count = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
@@ -50,10 +50,10 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 
 def parse_interval(text: str) -> tuple[float, float]:
-    """`0.28,5.42`, two numbers, the second one perhaps `inf`.
+    """Read `0.28,5.42` as two numbers; the second one may be `inf`.
 
     Raises:
-        UsageError: It is not two numbers.
+        UsageError: The text is not two numbers.
     """
     try:
         low, high = map(float, text.split(","))
@@ -65,10 +65,10 @@ def parse_interval(text: str) -> tuple[float, float]:
 
 
 def parse_conditions(texts: Sequence[str]) -> dict[str, list[float]]:
-    """`original_size=1024,1024` as a name and its numbers.
+    """Read `original_size=1024,1024` as a name and its numbers.
 
     Raises:
-        UsageError: It is nothing of the kind.
+        UsageError: A text is not a condition.
     """
     read = {}
     for text in texts:
@@ -81,13 +81,13 @@ def parse_conditions(texts: Sequence[str]) -> dict[str, list[float]]:
 
 
 PARSERS: Mapping[type, Callable[[str], Any]] = {int: int, float: float, str: str, tuple: parse_interval}
-"""How the value of an option of a generation is read from text, by its type."""
+"""Parsers of a generation option's value, by its type."""
 
 
 def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
-    """The options of these names from the table of `latentlink.options`, as keyword arguments.
+    """Add the options of these names from the table of `latentlink.options` to a command, as keyword arguments.
 
-    One that was not given is None; a file stays a path.
+    An option that is not given is None; a file stays a path.
     """
     from latentlink.options import OPTIONS
 
@@ -120,7 +120,7 @@ def _click_option(option: Option) -> Callable[[_F], _F]:
 
 
 def renamed_option(old: str, new: str) -> Callable[[_F], _F]:
-    """An option that is refused, with the name that it has now."""
+    """A hidden option under an old name, which is refused with its new name."""
 
     def refuse(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -138,25 +138,40 @@ def _both(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return decorate
 
 
+def output_option(*, required: bool = False) -> Callable[[_F], _F]:
+    """`-o`, the picture to write."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        required=required,
+        help="Picture file to write, such as out.png.",
+    )
+
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Threads for one run.  [default: all processors]"
+)
 replace_option = click.option(
     "--replace",
     multiple=True,
     metavar="COMPONENT=BUNDLE",
     callback=_pairs,
-    help="Take a component from another bundle; it links only where it fits. May be repeated.",
+    help="Use a component of another bundle, if it fits. May be repeated.",
 )
 target_option = click.option(
     "--target",
     default="auto",
     show_default=True,
-    help="Target to run on; auto takes the first that is valid here.",
+    help="Target to run on, such as ort-cpu; auto uses the first engine of each component that is valid here.",
 )
 vae_memory_option = _both(
     click.option(
         "--vae-memory",
         metavar="SIZE",
         callback=_size,
-        help="Memory of the VAE for one picture, as 500MB or 2GiB; a larger picture takes several passes, blended.",
+        help="Maximum memory of the VAE for one picture, such as 500MB or 2GiB; a larger picture is processed in "
+        "several passes and blended.  [default: no limit]",
     ),
     renamed_option("--memory", "--vae-memory"),
 )
@@ -165,7 +180,8 @@ engine_memory_option = _both(
         "--engine-memory",
         metavar="SIZE",
         callback=_size,
-        help="Maximum total size of the open engines, as 2GB; the least recently used closes first.",
+        help="Maximum total size of the open engines, such as 2GB; the least recently used closes first.  [default: no "
+        "limit]",
     ),
     renamed_option("--resident", "--engine-memory"),
 )
@@ -174,17 +190,19 @@ guard_option = click.option(
     type=click.Choice(["on", "off"]),
     default="on",
     show_default=True,
-    help="off also returns latents and pictures that failed a guard: not finite, out of range, flat, noise.",
+    help="on checks latents and pictures (docs/guards.md); off also returns those that are not finite, out of range, "
+    "flat or noise.",
 )
 verify_option = click.option(
     "--verify/--no-verify",
     default=None,
-    help="Run one golden input through every engine first, or link by symbols alone.  [default: only replaced ones]",
+    help="Run one golden input through every engine first, or none and link only by symbols.  [default: run replaced "
+    "components only]",
 )
 space_option = click.option(
     "--space",
     metavar="NAME",
-    help="Latent space of a latents file that does not say it: sd, sdxl, ..., or that of a bundle named here.",
+    help="Latent space of a latents file that does not record it: sd, sdxl, ..., or that of one of the bundles.",
 )
 
 
@@ -192,14 +210,14 @@ def named_space(name: str | None, bundles: Sequence[str]) -> LatentSpace | None:
     """The latent space that `--space` names.
 
     Args:
-        name: As given, or None.
-        bundles: Names of the command's bundles, whose spaces come before the known ones.
+        name: The option's value, or None.
+        bundles: Names of the command's bundles, whose spaces take precedence over the known ones.
 
     Returns:
-        None where no name was given.
+        The space; None if no name was given.
 
     Raises:
-        UsageError: Nothing has that name.
+        UsageError: No space has this name.
         BundleError: A bundle's manifest is damaged.
     """
     if name is None:

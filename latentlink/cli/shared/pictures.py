@@ -1,4 +1,4 @@
-"""Pictures as files: what the commands read, and where they write."""
+"""Picture files: reading, checking names, and writing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def opened(path: Path) -> Image:
-    """A picture from a file, read whole, turned the way that its EXIF data say.
+def read_picture(path: Path) -> Image:
+    """Read a picture from a file, rotated as its EXIF data say.
 
     Raises:
-        UsageError: There is no file, or none that Pillow reads.
+        UsageError: There is no such file, or Pillow cannot read it.
     """
     from PIL import Image as Images
     from PIL import ImageOps
@@ -29,31 +29,32 @@ def opened(path: Path) -> Image:
         raise UsageError(f"There is no file {str(path)!r}.") from None
     except MemoryError:
         raise
-    except Exception as error:  # each of Pillow's formats has its own for a broken file, SyntaxError among them
+    except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
         raise UsageError(f"{str(path)!r} is not a picture that Pillow reads ({error}).") from None
 
 
 def check_picture(output: Path) -> None:
-    """Say what is wrong with a picture's name before the work, not after it.
+    """Check the name of a picture file before the work, not after it.
 
     Raises:
-        UsageError: Its ending is not that of a format for colours which this Pillow writes, or see `check_place`.
+        UsageError: This Pillow cannot write colours to a file with its ending, or as in `check_place`.
     """
     from PIL import Image
 
     Image.init()
     try:
-        # Some formats are only read, some have no colours, and some lack their library: a small one shows it.
+        # Some formats can only be read, some have no colours, and some lack their library: a small picture shows it.
         Image.new("RGB", (8, 8)).save(BytesIO(), format=_format(output))
     except Exception:
         raise UsageError(
-            f"{str(output)!r} has no ending that Pillow writes colours with; expected .png, .jpg or .webp, say."
+            f"{str(output)!r} does not end as a format in which Pillow writes colours; expected .png, .jpg or .webp, "
+            "for example."
         ) from None
     check_place(output)
 
 
 def check_place(output: Path) -> None:
-    """Say before the work that a file cannot be written there.
+    """Check before the work that a file can be written there.
 
     Raises:
         UsageError: Its folder is missing, or it is a folder itself.
@@ -65,7 +66,7 @@ def check_place(output: Path) -> None:
 
 
 def save(images: Sequence[Image], output: Path) -> list[Path]:
-    """Write pictures, each whole or not at all: OUT.png, or OUT-1.png, OUT-2.png where there are several."""
+    """Write pictures atomically: OUT.png, or OUT-1.png, OUT-2.png, ... if there are several."""
     from latentlink.files import atomic_file
 
     many = len(images) > 1

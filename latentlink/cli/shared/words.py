@@ -19,7 +19,7 @@ def running(decisions: Sequence[Decision]) -> list[str]:
 
 
 def skipped(decisions: Sequence[Decision]) -> list[str]:
-    """Which engines were skipped and why, a line for all components of one reason."""
+    """Which engines were skipped and why, in one line for all components with the same reason."""
     reasons: dict[str, list[str]] = {}
     for one in decisions:
         for engine in one.skipped:
@@ -28,7 +28,7 @@ def skipped(decisions: Sequence[Decision]) -> list[str]:
 
 
 def admissions(decisions: Sequence[Decision]) -> list[str]:
-    """What the probes showed of components from other bundles."""
+    """Results of the probes of components from other bundles."""
     lines = []
     for one in decisions:
         if (found := one.admission) is None:
@@ -56,7 +56,7 @@ def notices(result: Result) -> list[str]:
 
 
 def _placement(decision: Decision) -> str:
-    """On which providers the nodes of a GPU engine run: what goes to the CPU is slow, and must not go there unseen."""
+    """The providers that run the nodes of a GPU engine: nodes on the CPU are slow, and must not go unnoticed."""
     return "".join(
         f", {count} nodes on {name}" if number == 0 else f", {count} on {name}"
         for number, (name, count) in enumerate(decision.placement.items())

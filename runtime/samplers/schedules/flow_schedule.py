@@ -1,4 +1,4 @@
-"""What a model of flows was trained with: how its levels are spread, and how that depends on the picture's size."""
+"""Schedule of a flow-matching model: the spacing of its noise levels, and how it depends on the picture's size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 
 from latentlink.runtime.samplers.schedules.prediction import FLOW
 from latentlink.runtime.samplers.schedules.refusal import refusal
-from latentlink.runtime.samplers.schedules.schedule_fields import Range, check_fields, known_keys, own_sigmas, stated
+from latentlink.runtime.samplers.schedules.schedule_fields import (
+    FieldRange,
+    check_fields,
+    known_keys,
+    own_sigmas,
+    present_fields,
+)
 
 # Keys of a checkpoint's scheduler config that change nothing at these values, and are refused at any other.
 _INERT: Mapping[str, object] = {"invert_sigmas": False, "stochastic_sampling": False, "final_sigmas_type": "zero"}
@@ -20,7 +26,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sigma_grid": ("training", "uniform"),
 }
 
-_RANGES: Mapping[str, Range] = {
+_RANGES: Mapping[str, FieldRange] = {
     "num_train_timesteps": (int, 2, 100_000),
     "shift": (float, 1e-3, 1e3),
     "use_dynamic_shifting": (bool, 0, 1),
@@ -38,7 +44,7 @@ _RANGES: Mapping[str, Range] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSchedule:
-    """x at level sigma is `(1 - sigma)*x0 + sigma*eps`, and the model is told `t = sigma*T`.
+    """x at level sigma is `(1 - sigma)*x0 + sigma*eps`, and the model reads `t = sigma*T`.
 
     Names and meanings are those of the scheduler configs of diffusers, apart from the last two.
 
@@ -102,14 +108,14 @@ class FlowSchedule:
         """Read what `to_json` wrote, or the same keys of a checkpoint's scheduler config.
 
         Raises:
-            UsageError: A key is unknown, a value has the wrong type or is out of range, or the config asks for what no
-                sampler here does.
+            UsageError: A key is unknown, a value has the wrong type or is out of range, or the config needs an update
+                that no sampler here has.
         """
         return cls(**known_keys(cls, data, _INERT))
 
     def to_json(self) -> dict[str, Any]:
         """The fields that are not None."""
-        return stated(self)
+        return present_fields(self)
 
     @property
     def sigmas(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Which levels a solver of flows visits."""
+"""The noise levels that samplers of flow-matching models visit."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LEAST_SIGNAL = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowGridRequest:
-    """What a grid is made from; every choice is made.
+    """The settings of a grid, with every choice made.
 
     Attributes:
         steps: N, at least 1.
         T: Timesteps of training.
         shift: s of `static_shift`.
-        dynamic: Whether s came from the picture's size; training's own levels are then not shifted.
-        uniform: Whether levels go evenly down to 1/N before shifting, and not to the lowest of training.
-        terminal: The last level above 0, or None for where shifting puts it.
+        dynamic: Whether s depends on the picture's size; training's own levels are then not shifted.
+        uniform: Whether levels before shifting go evenly down to 1/N, and not to the lowest of training.
+        terminal: The last level above 0; None for the shifted one.
         sigmas: A key of `SIGMAS`, or None.
     """
 
@@ -36,7 +36,7 @@ class FlowGridRequest:
     sigmas: str | None
 
     def shifted(self, sigma: FloatArray) -> FloatArray:
-        """`static_shift`; of a dynamic shift, in other operations, as their last bit decides a whole timestep."""
+        """`static_shift`; a dynamic shift uses other operations, as their last bit decides a whole timestep."""
         if self.dynamic:
             return self.shift / (self.shift + (1 / sigma - 1))
         return static_shift(sigma, self.shift)
@@ -50,8 +50,8 @@ def static_shift(sigma: FloatArray, shift: float) -> FloatArray:
 def share_grid(request: FlowGridRequest) -> Grid:
     """For solvers in sigma, the share of noise, from 1. Timesteps are not whole.
 
-    Where levels go down to the lowest of training, a static shift counts twice there: once in training's level, once
-    as for all others. That is how FlowMatchEulerDiscreteScheduler of diffusers arrives at them.
+    If levels go down to the lowest of training, a static shift applies twice to that one: once in training's level,
+    once as for all others. FlowMatchEulerDiscreteScheduler of diffusers does the same.
     """
     N, T = request.steps, request.T
     if request.uniform:
@@ -87,7 +87,7 @@ def unipc_grid(request: FlowGridRequest) -> Grid:
 
 
 def _ratios(sigma: FloatArray, request: FlowGridRequest) -> Grid:
-    # float32, because next to pure noise that rounding is 1e-2 of the signal.
+    # float32, because near pure noise that rounding is 1e-2 of the signal.
     rounded = float32_values(sigma)
     return Grid(timesteps=np.floor(sigma * request.T), sigmas=np.append(rounded / (1 - rounded), 0.0))
 

@@ -1,4 +1,4 @@
-"""The noise level of every training timestep, and the way back from a level to a timestep."""
+"""The noise level of every training timestep, and the timestep of a noise level."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class NoiseLevels:
             return float32_values(np.sqrt(float32_values(float32_values(1 - self.alpha_bar) / self.alpha_bar)))
 
     def sigma_at(self, t: FloatArray) -> FloatArray:
-        """Sigma at timesteps that need not be whole, linear in between; clamped to the table."""
+        """Sigma at timesteps that need not be whole, interpolated linearly and clamped to the table."""
         return np.interp(t, np.arange(len(self.alpha_bar)), self.sigmas)
 
     def timestep_of(self, sigma: FloatArray) -> FloatArray:
-        """The timestep, not whole, at which the schedule has this sigma; linear in log(sigma) in between.
+        """The timestep, not whole, at which the schedule has this sigma; interpolated linearly in log(sigma).
 
         The logarithms of the table are rounded to float32 as in diffusers: where a sampler cuts off the fraction, the
         last bit of log(sigma) decides whether the first timestep is T-1 or T-2. diffusers' own answer depends on the

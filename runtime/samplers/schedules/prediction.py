@@ -33,7 +33,7 @@ EPSILON: dict[str, Callable[[float, float], Coefficients]] = {
 
 FLOW = "flow_prediction"
 PREDICTIONS = tuple(name for name in X0 if name != FLOW)
-"""Of models that were trained with a noise schedule."""
+"""Predictions of models that were trained with a noise schedule."""
 
 
 def alpha_sigma(prediction: str, ratio: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How this package says no: what was received, what was expected, and what to do, in one sentence."""
+"""The errors of this package: what was received, what was expected, and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from latentlink.errors import UsageError
 
-# What no table of coefficients can express, and why.
+# Settings that no table of coefficients can express, and why.
 DATA_DEPENDENT = {
     "thresholding": "it rescales each picture by a quantile of its own values",
     "clip_sample": "it clamps the predicted picture, so the update is no longer linear in it",
@@ -20,7 +20,7 @@ DATA_DEPENDENT = {
 
 
 def refusal(received: str, expected: str, remedy: str) -> UsageError:
-    """The error for `received`; every refusal of this package is made here."""
+    """Make an error; all errors of this package are made here."""
     return UsageError(f"Received {received}; expected {expected}.", remedy=remedy)
 
 

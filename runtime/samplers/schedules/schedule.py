@@ -16,7 +16,7 @@ def read_schedule(data: Mapping[str, Any]) -> Schedule:
     """The schedule of a manifest, or of a checkpoint's scheduler config; `prediction_type` says which kind it is.
 
     Raises:
-        UsageError: A key is unknown or missing, a value has the wrong type or is out of range, or the config asks for
-            what no sampler here does.
+        UsageError: A key is unknown or missing, a value has the wrong type or is out of range, or the config needs an
+            update that no sampler here has.
     """
     return FlowSchedule.from_json(data) if data.get("prediction_type") == FLOW else TrainingSchedule.from_json(data)

@@ -10,17 +10,17 @@ from typing import Any
 from latentlink.errors import UsageError
 from latentlink.runtime.samplers.schedules.refusal import DATA_DEPENDENT, data_dependent, one_of, refusal
 
-Range = tuple[type, float, float]
-"""(type, lowest, highest) of a number; of a bool, the bounds say nothing."""
+FieldRange = tuple[type, float, float]
+"""(type, lowest, highest) of a number; the bounds of a bool have no meaning."""
 
 
-def check_fields(schedule: Any, options: Mapping[str, tuple[str, ...]], ranges: Mapping[str, Range]) -> None:
-    """Check every field against its options or its range; None passes where it is the default.
+def check_fields(schedule: Any, options: Mapping[str, tuple[str, ...]], ranges: Mapping[str, FieldRange]) -> None:
+    """Check every field against its options or its range; None passes if it is the default.
 
     Args:
         schedule: A dataclass.
-        options: By the name of a field of text, what it may be.
-        ranges: By the name of any other field, what it may be.
+        options: Allowed values of text fields, by name.
+        ranges: Allowed ranges of all other fields, by name.
 
     Raises:
         UsageError: A value has the wrong type or is out of range.
@@ -36,7 +36,7 @@ def check_fields(schedule: Any, options: Mapping[str, tuple[str, ...]], ranges: 
 
 
 def known_keys(cls: type[Any], data: Mapping[str, Any], inert: Mapping[str, object]) -> dict[str, Any]:
-    """`data` without the keys of `inert`, if what is left are fields of `cls`.
+    """`data` without the keys of `inert`, checked to be fields of `cls`.
 
     Args:
         cls: The schedule's class, a dataclass.
@@ -44,7 +44,7 @@ def known_keys(cls: type[Any], data: Mapping[str, Any], inert: Mapping[str, obje
         inert: Keys that change nothing at these values, and are refused at any other.
 
     Raises:
-        UsageError: A key is unknown, or asks for what no sampler here does.
+        UsageError: A key is unknown, or needs an update that no sampler here has.
     """
     kept = dict(data)
     for key, harmless in inert.items():
@@ -76,7 +76,7 @@ def own_sigmas(schedule: Any) -> str | None:
     return used[0] if used else None
 
 
-def stated(schedule: Any) -> dict[str, Any]:
+def present_fields(schedule: Any) -> dict[str, Any]:
     """The fields of a dataclass that are not None."""
     return {key: value for key, value in asdict(schedule).items() if value is not None}
 

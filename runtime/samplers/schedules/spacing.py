@@ -1,4 +1,4 @@
-"""Which timesteps and noise levels a sampler visits."""
+"""The timesteps and noise levels that a sampler visits."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Rounding = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridRequest:
-    """What a grid is made from; every choice is made.
+    """The settings of a grid, with every choice made.
 
     Attributes:
         steps: N, at least 1.
-        spacing: A key of `SPACINGS`; "" where the sampler has timesteps of its own.
-        offset: Added to timesteps of "leading" spacing.
+        spacing: A key of `SPACINGS`; "" if the sampler has timesteps of its own.
+        offset: Number added to timesteps of "leading" spacing.
         sigmas: A key of `SIGMAS`, or None for the levels of the spaced timesteps themselves.
-        rounding: For a key of `SIGMAS`, how the timestep of a sigma is made whole; without an entry it is not.
+        rounding: By key of `SIGMAS`, how the timestep of a sigma is made whole; without an entry it is not.
         final: "zero" or "sigma_min", the level after the last step.
-        original_steps: Of a consistency model, the steps of the schedule it was distilled on.
+        original_steps: Steps of the schedule that a consistency model was distilled on.
     """
 
     steps: int
@@ -42,7 +42,7 @@ class Grid:
     """The timesteps and levels of N steps, noisiest first.
 
     Attributes:
-        timesteps: float64 `[N]`, what the model is told.
+        timesteps: float64 `[N]`, the timesteps that the model reads.
         sigmas: float64 `[N+1]`, the level at each step and after the last one.
     """
 
@@ -91,14 +91,14 @@ SIGMAS = {"karras": _karras, "exponential": _exponential, "beta": _beta}
 def discrete_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
     """Whole timesteps of the training schedule, the first and last of the spacing included (DDIM)."""
     t = SPACINGS[request.spacing](len(levels.alpha_bar), request.steps, request.offset).round()
-    return _at_whole_timesteps(levels, _checked(t, levels, request), request)
+    return _at_whole_timesteps(levels, _check_timesteps(t, levels, request), request)
 
 
 def continuous_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
     """Timesteps that need not be whole; other sigmas keep the ends of the spacing (k-diffusion's solvers)."""
-    # float32, because the model's embedding of a fractional timestep sees that rounding.
+    # float32, because the model's embedding of a fractional timestep shows that rounding.
     t = SPACINGS[request.spacing](len(levels.alpha_bar), request.steps, request.offset)
-    t = _falling(t.astype(np.float32).astype(np.float64), request)
+    t = _check_falling(t.astype(np.float32).astype(np.float64), request)
     if request.sigmas is None:
         return Grid(timesteps=t, sigmas=np.append(levels.sigma_at(t), _final_sigma(levels, request)))
     high, low = levels.sigma_at(t[[0, -1]])
@@ -108,7 +108,7 @@ def continuous_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
 def interior_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
     """Whole timesteps without the lowest one of the spacing; other sigmas span the whole training schedule.
 
-    The lowest is left out because the level after the last step takes its place (DPM-Solver and its kin).
+    The lowest is left out because the level after the last step takes its place (DPM-Solver and related samplers).
     """
     T, N = len(levels.alpha_bar), request.steps
     if request.sigmas is not None:
@@ -117,7 +117,7 @@ def interior_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
         return _at_sigmas(levels, sigmas, request)
     count = N if request.spacing == "trailing" else N + 1
     t = SPACINGS[request.spacing](T, count, 0).round()[:N] + (request.offset if request.spacing == "leading" else 0)
-    return _at_whole_timesteps(levels, _checked(t, levels, request), request)
+    return _at_whole_timesteps(levels, _check_timesteps(t, levels, request), request)
 
 
 def distilled_grid(levels: NoiseLevels, request: GridRequest) -> Grid:
@@ -150,8 +150,8 @@ def _final_sigma(levels: NoiseLevels, request: GridRequest) -> float:
     return float(levels.sigmas[0]) if request.final == "sigma_min" else 0.0
 
 
-def _checked(t: FloatArray, levels: NoiseLevels, request: GridRequest) -> FloatArray:
-    """Timesteps that all exist in the table."""
+def _check_timesteps(t: FloatArray, levels: NoiseLevels, request: GridRequest) -> FloatArray:
+    """Check that all timesteps exist in the table, and fall."""
     T = len(levels.alpha_bar)
     if t.max() >= T or t.min() < 0:
         raise refusal(
@@ -160,10 +160,10 @@ def _checked(t: FloatArray, levels: NoiseLevels, request: GridRequest) -> FloatA
             f"timesteps from 0 to {T - 1}",
             "Ask for fewer steps, or another spacing.",
         )
-    return _falling(t, request)
+    return _check_falling(t, request)
 
 
-def _falling(t: FloatArray, request: GridRequest) -> FloatArray:
+def _check_falling(t: FloatArray, request: GridRequest) -> FloatArray:
     if (np.diff(t) >= 0).any():
         raise refusal(
             f"{request.steps} steps of {request.spacing!r} spacing, of which some visit the same timestep",

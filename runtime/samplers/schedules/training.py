@@ -1,4 +1,4 @@
-"""What a denoiser was trained with: the noise schedule and the kind of prediction."""
+"""The training of a denoiser: its noise schedule and the kind of its prediction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ import numpy as np
 from latentlink.runtime.samplers.schedules.levels import FloatArray, NoiseLevels, float32_values
 from latentlink.runtime.samplers.schedules.prediction import PREDICTIONS
 from latentlink.runtime.samplers.schedules.refusal import refusal
-from latentlink.runtime.samplers.schedules.schedule_fields import Range, check_fields, known_keys, own_sigmas, stated
+from latentlink.runtime.samplers.schedules.schedule_fields import (
+    FieldRange,
+    check_fields,
+    known_keys,
+    own_sigmas,
+    present_fields,
+)
 from latentlink.runtime.samplers.schedules.spacing import SPACINGS
 
 FINAL_SIGMAS = ("zero", "sigma_min")
@@ -21,7 +27,7 @@ FINAL_SIGMAS = ("zero", "sigma_min")
 # Keys of a checkpoint's scheduler config that change nothing at these values, and are refused at any other.
 _INERT: Mapping[str, object] = {"clip_sample": False, "thresholding": False, "variance_type": "fixed_small"}
 
-_RANGES: Mapping[str, Range] = {
+_RANGES: Mapping[str, FieldRange] = {
     "num_train_timesteps": (int, 2, 100_000),
     "beta_start": (float, 1e-9, 0.999),
     "beta_end": (float, 1e-9, 0.999),
@@ -78,24 +84,24 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSchedule:
-    """The forward process, and what the checkpoint's scheduler config says explicitly.
+    """The forward process, and the explicit settings of the checkpoint's scheduler config.
 
-    Names and meanings are those of the scheduler configs of diffusers. None means that the config does not say:
-    the default of whichever sampler is used then applies.
+    Names and meanings are those of the scheduler configs of diffusers. None means that the config has no such setting:
+    the default of the sampler in use applies.
 
     Attributes:
         num_train_timesteps: T; timesteps are 0 to T-1.
         beta_start: Variance added at t = 0, in (0, 1).
         beta_end: Variance added at t = T-1, in (0, 1).
         beta_schedule: A key of `BETAS`.
-        prediction_type: What the model predicts, see prediction.py.
+        prediction_type: Prediction of the model, see prediction.py.
         timestep_spacing: A key of `SPACINGS`.
-        steps_offset: Added to timesteps of "leading" spacing.
+        steps_offset: Number added to timesteps of "leading" spacing.
         set_alpha_to_one: Whether the last step of a discrete sampler ends at no noise, or at t = 0.
         rescale_betas_zero_snr: Whether the model was trained with zero terminal SNR (Lin et al. 2024).
         final_sigmas_type: Whether samplers in sigma end at 0 or at the sigma of t = 0.
         original_inference_steps: Steps of the schedule that a consistency model was distilled on.
-        timestep_scaling: Of a consistency model's boundary condition.
+        timestep_scaling: Scaling of timesteps in a consistency model's boundary condition.
         use_karras_sigmas: Whether "karras" is the checkpoint's own `sigmas`; at most one of the three is true.
         use_exponential_sigmas: Whether "exponential" is.
         use_beta_sigmas: Whether "beta" is.
@@ -136,7 +142,7 @@ class TrainingSchedule:
 
         Raises:
             UsageError: A key is unknown or missing, a value has the wrong type or is out of range, or the config
-                asks for an update that depends on the picture.
+                needs an update that depends on the picture.
         """
         kept = known_keys(cls, data, _INERT)
         missing = [key for key in ("beta_start", "beta_end", "beta_schedule") if key not in kept]
@@ -150,7 +156,7 @@ class TrainingSchedule:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that are not None."""
-        return stated(self)
+        return present_fields(self)
 
     @property
     def sigmas(self) -> str | None:
@@ -164,8 +170,8 @@ class TrainingSchedule:
         moves the smallest sigma by 4e-5 of itself, so it is part of the schedule.
 
         Args:
-            zero_snr: What the sampler does for a model with `rescale_betas_zero_snr`: "exact" (the last level is
-                pure noise), "finite" (it is 2**-24, so that sigma is finite), or "ignored".
+            zero_snr: How the sampler treats a model with `rescale_betas_zero_snr`: "exact" (the last level is pure
+                noise), "finite" (alpha_bar is 2**-24 there, so that sigma is finite), or "ignored".
         """
         betas = BETAS[self.beta_schedule](self.beta_start, self.beta_end, self.num_train_timesteps)
         rescaled = bool(self.rescale_betas_zero_snr) and zero_snr != "ignored"

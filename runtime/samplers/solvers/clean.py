@@ -1,7 +1,6 @@
-"""The clean latent that a denoiser's call says it sees, from what the call read and wrote.
+"""The clean latent that a denoiser's call predicts, from what the call read and wrote.
 
-D is whatever its sampler goes by: x0, the noise, a derivative. As `D = p*y + q*m`, the prediction m is known again, and
-with it x0.
+D depends on the sampler: x0, the noise, or a derivative. From `D = p*y + q*m` follow the prediction m, and x0.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from latentlink.runtime.samplers.solvers.table import COLUMNS, SamplerTable
 
 
 def clean_coefficients(table: SamplerTable, prediction: str) -> NDArray[np.float64]:
-    """`x0 = u*x + v*D` of every row, x what it read: float64 `[R, 2]`.
+    """u and v of `x0 = u*x + v*D` for every row, where x is what the row read: float64 `[R, 2]`.
 
     Args:
         table: The sampler's rows.
-        prediction: What the model predicts, a key of prediction.py's tables.
+        prediction: Prediction of the model, a key of prediction.py's tables.
 
     Returns:
-        u and v. Where x is pure noise and the model predicts that noise, nothing is known of x0: both are 0.
+        u and v. If x is pure noise and the model predicts that noise, nothing is known of x0: both are 0.
     """
     made = []
     for row, ratio in zip(table.rows, table.sigmas.tolist(), strict=True):

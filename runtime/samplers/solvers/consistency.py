@@ -1,4 +1,4 @@
-"""LCM and TCD, for models distilled to jump: a few steps, each to a clean picture or near it, then fresh noise."""
+"""LCM and TCD, for consistency models: a few steps, each to a clean picture or near it, then fresh noise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tcd(plan: NoisePlan) -> list[Row]:
     rows = []
     for step, t, _, _ in plan:
         t_next = plan.next_timestep(step, after_last=0)
-        # float32, because diffusers rounds this product so before cutting off its fraction.
+        # float32, because diffusers rounds this product to it before cutting off the fraction.
         s = float(np.floor(np.float32(1 - plan.eta) * np.float32(t_next)))
         alpha, alpha_s, alpha_next = plan.alpha_bar(t), plan.alpha_bar(s), plan.alpha_bar(t_next)
         noisy = plan.eta > 0 and step + 1 < len(plan.timesteps)

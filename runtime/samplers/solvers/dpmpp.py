@@ -1,7 +1,7 @@
 """DPM-Solver++ (Lu et al. 2022b): exponential integrators in lambda = log(alpha/sigma). D is the predicted x0.
 
 Ratios are sigma/alpha as in Karras et al. 2022, so lambda = -log(ratio) and exp(-h) = ratio' / ratio, which stays
-exact where the last ratio is 0. How alpha follows from the ratio is the only thing that a model of flows changes.
+exact if the last ratio is 0. Flow-matching models differ only in how alpha follows from the ratio.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FEW_STEPS = 15
 
 
 def second_order_ratio(plan: Plan, step: int) -> float:
-    """h / h_prev, what the difference D - D1 is scaled with; 0 where the step has to be of first order."""
+    """h / h_prev, the factor on the difference D - D1; 0 if the step has to be of first order."""
     last = step == len(plan.timesteps) - 1
     if step == plan.begin or (last and (len(plan.timesteps) < FEW_STEPS or plan.sigmas[-1] == 0)):
         return 0.0
@@ -62,7 +62,7 @@ def dpmpp_2s(plan: Plan) -> list[Row]:
 
     Steps go in pairs: a first-order one to the middle of the pair, then the pair again from its start with both Ds.
     The start is recovered from the middle, as that is first order in D1 alone. The last step is of first order
-    where it ends at a clean picture or completes no pair.
+    if it ends at a clean picture or completes no pair.
     """
     rows: list[Row] = []
     count, to_zero = len(plan.timesteps), bool(plan.sigmas[-1] == 0)

@@ -1,4 +1,4 @@
-"""LMS and PNDM: Adams-Bashforth on the predicted noise. D is that noise, or what stands for it."""
+"""LMS and PNDM: Adams-Bashforth on the predicted noise. D is that noise; for PNDM it is the model's raw output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from latentlink.runtime.samplers.schedules.prediction import EPSILON, derivative
 from latentlink.runtime.samplers.solvers.plan import NoisePlan, Plan
 from latentlink.runtime.samplers.solvers.table import Row
 
-# Adams-Bashforth by number of derivatives, newest first.
+# Adams-Bashforth weights by number of derivatives, newest first.
 _ADAMS_BASHFORTH = (
     (1.0,),
     (3 / 2, -1 / 2),

@@ -1,4 +1,4 @@
-"""What a sampler reads: every choice made, every number known."""
+"""The input of a sampler, with every choice made and every number known."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ class Plan:
     """A run of a sampler: all its N steps, of which the first `begin` are left out.
 
     Attributes:
-        timesteps: float64 `[N]`, what the model is told, noisiest first.
-        sigmas: float64 `[N+1]`, the level at each step and after the last, 0 where that is a clean picture. It is the
-            ratio of noise to signal, or for the solvers of flow.py the share of noise.
+        timesteps: float64 `[N]`, the timesteps that the model reads, noisiest first.
+        sigmas: float64 `[N+1]`, the level at each step and after the last, 0 for a clean picture. It is the ratio of
+            noise to signal, or for the solvers of flow.py the share of noise.
         prediction: A key of prediction.py's tables.
-        begin: The step that the run begins with. What depends on earlier steps starts anew there; what depends on the
-            number of steps counts all N.
+        begin: The step that the run begins with. History starts empty there; the number of steps stays N.
     """
 
     timesteps: FloatArray
@@ -28,7 +27,7 @@ class Plan:
     begin: int = 0
 
     def __iter__(self) -> Iterator[tuple[int, float, float, float]]:
-        """(step, t, sigma, next sigma) of every step that is run; steps are counted from 0 whatever `begin` is."""
+        """(step, t, sigma, next sigma) of every step that runs; the first step of the whole run is 0."""
         sigmas = self.sigmas.tolist()
         steps = zip(range(len(self.timesteps)), self.timesteps.tolist(), sigmas, sigmas[1:], strict=False)
         yield from islice(steps, self.begin, None)
@@ -45,10 +44,10 @@ class NoisePlan(Plan):
     Attributes:
         levels: The training schedule's levels.
         final_alpha_bar: alpha_bar after the last step of a sampler that works on timesteps.
-        stride: Training timesteps a step, T // steps, of DDIM and PNDM. It is not always the difference of two
-            entries of `timesteps`, and those samplers go by it.
-        eta: Amount of fresh noise, 0 to 1, of samplers that have it.
-        timestep_scaling: Of a consistency model's boundary condition.
+        stride: Training timesteps per step, T // steps, which DDIM and PNDM use. It is not always the difference of
+            two entries of `timesteps`.
+        eta: Amount of fresh noise, 0 to 1, for samplers that have it.
+        timestep_scaling: Scaling of timesteps in a consistency model's boundary condition.
     """
 
     levels: NoiseLevels

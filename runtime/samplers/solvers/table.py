@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = ("t", "c_in", "p", "q", "a", "b0", "b1", "b2", "b3", "b4", "c")
-"""Of a table's rows, in the order in which an engine reads them."""
+"""Columns of a table's rows, in the order in which an engine reads them."""
 
 CLEAN = (1.0, 0.0)
-"""The level, (signal, noise), of a picture without noise."""
+"""The noise level (signal, noise) of a picture without noise."""
 
 _DS = 5  # D and four older ones
 
@@ -26,10 +26,9 @@ class Row:
         x' = a*x + b0*D + b1*D1 + b2*D2 + b3*D3 + b4*D4 + c*noise
 
     D1 is the D of the row before, D2 of the one before that, and so on. `b` holds b0 and as many of the others as
-    are not 0. `step` counts the steps that the user asked for, from 0; a two-call solver has two rows with the same
-    number. `draws` says that fresh noise is taken from the generator, which some samplers do even where c is 0.
-    `level` and `recovers` are those of `SamplerTable`; `sigma` is the one of its `sigmas`, where `level` is not what
-    the model sees.
+    are not 0. `step` counts the requested steps from 0; a two-call solver has two rows with the same number. `draws`
+    says that fresh noise is drawn from the generator, which some samplers do even if c is 0. `level` and `recovers`
+    are those of `SamplerTable`; `sigma` is an entry of its `sigmas`, set if the model does not see `level`.
     """
 
     t: float
@@ -57,16 +56,16 @@ class SamplerTable:
 
     Attributes:
         rows: float64 `[R, 11]`, in the order of `COLUMNS`; R is the number of calls of the denoiser.
-        draws: bool `[R]`, where fresh noise is drawn; true wherever c is not 0.
+        draws: bool `[R]`, whether fresh noise is drawn; true wherever c is not 0.
         step: int64 `[R]`, the user's step that a row belongs to, from 0 to `steps - 1`.
-        levels: float64 `[R + 1, 2]`, (signal, noise): before a row, and after the last one, x stands for
-            `signal*z + noise*eps` of a picture z. A run that starts from a picture starts with that; a run with a mask
-            keeps the rest of the picture at it. After the last row that is the picture itself, or the level that the
-            run which goes on begins with.
+        levels: float64 `[R + 1, 2]`, (signal, noise): before each row, and after the last one, x is
+            `signal*z + noise*eps` for a picture z. A run that starts from a picture noises it to the first level; a
+            run with a mask keeps the rest of the picture at each level. After the last row it is the clean picture, or
+            the level at which another run continues.
         sigmas: float64 `[R]`, ratio of noise to signal in what the model sees: the sigma of Karras et al. 2022. It is
             infinite where there is no signal.
-        recovers: bool `[R]`, where `a*x` stands for the x of an earlier row, recovered from this row's. A mask must
-            then leave this x alone: it changes what the model sees, not what `a` multiplies.
+        recovers: bool `[R]`, whether `a*x` is the x of an earlier row, recovered from this row's. A mask must not
+            change that x: it changes what the model sees, not what `a` multiplies.
         start_scale: The first x of a run that starts from noise is `start_scale` times standard normal noise.
     """
 
@@ -139,7 +138,7 @@ def apply_row(
         model: `(scaled latent, t) -> prediction` of x's shape.
         history: D1, D2, ... newest first; those that are missing have coefficient 0.
         noise: Standard normal, x's shape; None where the row draws nothing.
-        blend: Of a run with a mask, puts the picture at this row's level outside the mask; None without a mask.
+        blend: Puts the picture at this row's level outside of the mask; None for a run without a mask.
         recovers: The table's `recovers` of this row; without `blend` it changes nothing.
 
     Returns:
@@ -157,4 +156,4 @@ def apply_row(
 
 
 Level: TypeAlias = tuple[float, float]
-"""(signal, noise): x stands for `signal*z + noise*eps` of a picture z, as in `SamplerTable.levels`."""
+"""(signal, noise): x is `signal*z + noise*eps` for a picture z, as in `SamplerTable.levels`."""

@@ -14,7 +14,7 @@ def unipc(plan: Plan) -> list[Row]:
 
     A row corrects the x it is given with the new D, then predicts the next x. Predictor and corrector of an
     interval differ only in the weights of D's differences, so correcting adds a combination of Ds to x, and no older
-    x is needed. How alpha follows from the ratio of noise to signal is the only thing that a model of flows changes.
+    x is needed. Flow-matching models differ only in how alpha follows from the ratio of noise to signal.
     """
     rows = []
     for step, t, ratio, ratio_next in plan:
@@ -31,7 +31,7 @@ def unipc(plan: Plan) -> list[Row]:
 
 
 def _order(plan: Plan, step: int) -> int:
-    """Of the predictor at this step and the corrector after it: lower at both ends."""
+    """Order of the predictor at this step and of the corrector after it: lower at both ends."""
     return min(2, step - plan.begin + 1, len(plan.timesteps) - step)
 
 

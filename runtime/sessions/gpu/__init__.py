@@ -1,1 +1,1 @@
-"""What sessions on a GPU share: CUDA, device buffers, pinned memory."""
+"""The common parts of sessions on a GPU: CUDA, device buffers, pinned memory."""

@@ -1,7 +1,7 @@
 """The GPU of this process, over NVIDIA's cuda-python: one stream, memory, copies, events, captured graphs.
 
-Everything runs on one stream, so that each call sees what the calls before it made, and memory that is given back is
-taken again only after what was using it.
+Everything runs on one stream, so that each call sees the results of the calls before it, and freed memory is reused
+only after its last use.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from latentlink.errors import DeviceError, PreflightError
 from latentlink.runtime.sessions.gpu.pinned import PinnedRing
 
 PINNED = 16 << 20
-"""Bytes of the largest array that goes through pinned memory; larger ones are waited for."""
+"""Bytes of the largest array that is copied through pinned memory; the host waits for copies of larger ones."""
 
 
 class Copy(NamedTuple):
-    """One copy, for those who count them.
+    """One recorded copy.
 
     Args:
         kind: `HostToDevice`, `DeviceToHost` or `DeviceToDevice`.
-        size: Bytes.
+        size: Size in bytes.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Copy(NamedTuple):
 
 
 def import_cuda() -> Any:
-    """The module of the CUDA runtime's functions.
+    """Import the module of the CUDA runtime's functions.
 
     Raises:
         PreflightError: It is not installed, or cannot be loaded.
@@ -56,7 +56,7 @@ def import_cuda() -> Any:
 
 @cache
 def this_gpu() -> Cuda:
-    """The first GPU. There is one object of it in a process: engines share its stream and its memory.
+    """The first GPU. A process has one object of it: engines share its stream and its memory.
 
     Raises:
         PreflightError: There is none, or no driver, or cuda-python is not installed.
@@ -67,7 +67,7 @@ def this_gpu() -> Cuda:
 class Cuda:
     """One GPU and one stream on it.
 
-    Calls from several threads go one after the other: hold `lock` around those that belong together.
+    Calls from several threads run one after the other; hold `lock` around calls that belong together.
 
     Args:
         api: The module of `import_cuda`.
@@ -80,58 +80,58 @@ class Cuda:
             raise self._no_device(error)
         self.lock = RLock()
         self.copies: list[Copy] | None = None
-        """Every copy is noted here where it is a list."""
-        self.kept: dict[str, Any] = {}
-        """What engines made on this GPU for those that come after them, by name, such as compiled kernels."""
+        """Every copy is recorded here if this is a list."""
+        self.shared: dict[str, Any] = {}
+        """Objects that engines on this GPU share with later ones, by name, such as compiled kernels."""
         self._call("cudaSetDevice", 0)
         self._stream = self._call("cudaStreamCreateWithFlags", api.cudaStreamNonBlocking)
         self.stream = int(self._stream)
-        """The stream as TensorRT takes it."""
+        """The stream's handle, as TensorRT takes it."""
         self._pinned = PinnedRing(api, self._call)
-        self._pausing = False  # nothing may be given back now
-        self._given_back: deque[int] = deque()
-        self._abandoned: deque[Callable[[], None]] = deque()
+        self._pausing = False  # whether nothing may be freed now
+        self._pending_frees: deque[int] = deque()
+        self._pending_cleanups: deque[Callable[[], None]] = deque()
         self._engines = 0
         self._activations = (0, 0)
 
     def _no_device(self, error: Any) -> PreflightError:
-        """Why there is none. CUDA says of a machine without a driver too that the driver is insufficient."""
+        """Why there is no GPU. CUDA reports an insufficient driver also on a machine without any driver."""
         driver = this_machine().driver
         if error == self._api.cudaError_t.cudaErrorInsufficientDriver and driver is not None:
             _, version = self._api.cudaRuntimeGetVersion()
             return PreflightError(
                 f"The NVIDIA driver is too old for {CUDA_PYTHON.title}: it runs CUDA {driver[0]}.{driver[1]}, expected "
-                f"{version // 1000}.{version % 1000 // 10} ({self._told(error)}).",
+                f"{version // 1000}.{version % 1000 // 10} ({self._error_text(error)}).",
                 remedy="Update the NVIDIA driver, or install cuda-bindings of the driver's CUDA version.",
             )
-        why = f" ({self._told(error)})" if error != self._api.cudaError_t.cudaSuccess else ""
+        why = f" ({self._error_text(error)})" if error != self._api.cudaError_t.cudaSuccess else ""
         return PreflightError(
             f"The engine needs an NVIDIA GPU, and this machine has no CUDA device{why}.",
             remedy="Run it on a machine with an NVIDIA GPU and its driver, or build the bundle for ort-cpu.",
         )
 
     def allocate(self, size: int) -> int:
-        """Address of so many bytes of device memory, aligned for any use.
+        """Allocate device memory, aligned for any use; returns its address.
 
         Raises:
-            MemoryError: There are not so many.
+            MemoryError: There is not enough memory.
         """
         with self.lock:
             self._sweep()
             return int(self._call("cudaMallocAsync", max(size, 1), self._stream))
 
     def free(self, pointer: int) -> None:
-        """Give memory back after all that was enqueued. Safe where Python's collector calls it, at any moment."""
-        self._given_back.append(pointer)
+        """Free memory after everything that was enqueued. Python's garbage collector may call it at any moment."""
+        self._pending_frees.append(pointer)
         self._try_sweep()
 
     def abandon(self, give_back: Callable[[], None]) -> None:
-        """Give back what an engine held that nobody closed, now or soon. Safe as `free` is.
+        """Release, now or soon, what an engine holds that was not closed. The garbage collector may call it, as `free`.
 
         Args:
-            give_back: Does it; it may wait for the GPU.
+            give_back: Releases it; it may wait for the GPU.
         """
-        self._abandoned.append(give_back)
+        self._pending_cleanups.append(give_back)
         self._try_sweep()
 
     def _try_sweep(self) -> None:
@@ -142,19 +142,19 @@ class Cuda:
                 self.lock.release()
 
     def _sweep(self) -> None:
-        # the collector may come here in the midst of it, and empty the queues
+        # the garbage collector may call this function again meanwhile, and empty the queues
         with suppress(IndexError):
             while not self._pausing:
-                self._abandoned.popleft()()
+                self._pending_cleanups.popleft()()
         with suppress(IndexError):
             while not self._pausing:
-                self._api.cudaFreeAsync(self._given_back.popleft(), self._stream)
+                self._api.cudaFreeAsync(self._pending_frees.popleft(), self._stream)
 
     @contextmanager
-    def _paused(self) -> Iterator[None]:
-        """The collector gives nothing back meanwhile.
+    def _pause_frees(self) -> Iterator[None]:
+        """The garbage collector frees nothing inside this block.
 
-        A free that falls into a capture would become a part of the graph, and pinned memory may be about to be copied.
+        A free during a capture would become a part of the graph, and pinned memory may be about to be copied.
         """
         before, self._pausing = self._pausing, True
         try:
@@ -164,7 +164,7 @@ class Cuda:
             self._sweep()
 
     def write(self, pointer: int, array: NDArray[Any]) -> None:
-        """Copy an array to the device; it may be changed when this returns, while the copy may be under way."""
+        """Copy an array to the device; the caller may change it on return, even if the copy is still running."""
         array = np.ascontiguousarray(array)
         size = array.nbytes
         if not size:
@@ -174,7 +174,7 @@ class Cuda:
                 self._copy("HostToDevice", pointer, array.ctypes.data, size)
                 self.synchronize()
                 return
-            with self._paused():
+            with self._pause_frees():
                 held, event = self._pinned.hold(array)
                 self._copy("HostToDevice", pointer, held, size)
                 self._call("cudaEventRecord", event, self._stream)
@@ -187,7 +187,7 @@ class Cuda:
             self.synchronize()
 
     def move(self, to: int, pointer: int, size: int) -> None:
-        """Copy inside the device."""
+        """Copy within the device."""
         with self.lock:
             if size:
                 self._copy("DeviceToDevice", to, pointer, size)
@@ -206,19 +206,19 @@ class Cuda:
         )
 
     def synchronize(self) -> None:
-        """Wait until all that was enqueued is done."""
+        """Wait until everything that was enqueued is done."""
         with self.lock:
             self._call("cudaStreamSynchronize", self._stream)
 
     def mark(self) -> Any:
-        """An event at this point of the stream, for `seconds`."""
+        """Record an event at this point of the stream, for `seconds`."""
         with self.lock:
             event = self._call("cudaEventCreateWithFlags", self._api.cudaEventDefault)
             self._call("cudaEventRecord", event, self._stream)
             return event
 
     def seconds(self, begin: Any, end: Any) -> float:
-        """Time between two marks, when the second is reached; both are used up."""
+        """Seconds between two marks; waits for the second one, and releases both."""
         with self.lock:
             self._call("cudaEventSynchronize", end)
             milliseconds = self._call("cudaEventElapsedTime", begin, end)
@@ -227,21 +227,21 @@ class Cuda:
             return float(milliseconds) / 1000
 
     def capture(self, enqueue: Callable[[], bool]) -> Any | None:
-        """What `enqueue` enqueues, as a graph to launch; nothing of it runs now.
+        """Capture what `enqueue` enqueues as a graph to launch; nothing of it runs now.
 
         Args:
-            enqueue: Returns whether it went well.
+            enqueue: Enqueues the work; returns whether it succeeded.
 
         Returns:
-            None where it cannot be captured.
+            The graph; None if the work cannot be captured.
 
         Raises:
-            MemoryError: There is not enough for the graph.
+            MemoryError: There is not enough memory for the graph.
         """
         api = self._api
         with self.lock:
             self._sweep()
-            with self._paused():
+            with self._pause_frees():
                 self._call(
                     "cudaStreamBeginCapture", self._stream, api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
                 )
@@ -250,7 +250,7 @@ class Cuda:
                 finally:
                     error, graph = api.cudaStreamEndCapture(self._stream)
             if error != api.cudaError_t.cudaSuccess or not int(graph):
-                api.cudaGetLastError()  # forget what was not allowed in a capture
+                api.cudaGetLastError()  # clears the error of a call that is not allowed in a capture
                 return None
             try:
                 return self._call("cudaGraphInstantiate", graph, 0) if well else None
@@ -263,18 +263,18 @@ class Cuda:
             self._call("cudaGraphLaunch", graph, self._stream)
 
     def destroy(self, graph: Any) -> None:
-        """Give a captured graph back, when all that was enqueued is done."""
+        """Release a captured graph, after everything that was enqueued is done."""
         with self.lock:
             self.synchronize()
             self._call("cudaGraphExecDestroy", graph)
 
     def join(self) -> None:
-        """Count an engine among those that share `activations`; each has to leave once."""
+        """Add an engine to those that share `activations`; each has to leave once."""
         with self.lock:
             self._engines += 1
 
     def leave(self) -> None:
-        """The last engine that leaves gives back what they shared."""
+        """Remove an engine; the last one to leave releases the shared memory."""
         with self.lock:
             self._engines -= 1
             if self._engines:
@@ -286,12 +286,12 @@ class Cuda:
             self._pinned.close()
 
     def activations(self, size: int) -> tuple[int, int]:
-        """Address and size of memory that engines use while they run, one after the other: at least `size` bytes.
+        """Address and size of the memory that engines use in turn while they run: at least `size` bytes.
 
-        It moves where it has to grow; graphs that were captured with another address cannot be launched any more.
+        It moves if it has to grow; graphs that were captured with another address can no longer be launched.
 
         Raises:
-            MemoryError: There is not enough.
+            MemoryError: There is not enough memory.
         """
         with self.lock:
             pointer, held = self._activations
@@ -306,23 +306,23 @@ class Cuda:
         """Call a function of the CUDA runtime.
 
         Returns:
-            What it returns beside its error.
+            What the function returns beside its error code.
 
         Raises:
-            MemoryError: There is not enough.
-            DeviceError: It failed in another way.
+            MemoryError: There is not enough memory.
+            DeviceError: The function failed for another reason.
         """
         found: Sequence[Any] = getattr(self._api, name)(*arguments)
         if found[0] == self._api.cudaError_t.cudaErrorMemoryAllocation:
-            raise MemoryError(f"The GPU has not enough memory: {name} says {self._told(found[0])}.")
+            raise MemoryError(f"The GPU does not have enough memory: {name} reports {self._error_text(found[0])}.")
         if found[0] != self._api.cudaError_t.cudaSuccess:
             raise DeviceError(
-                f"The GPU failed: {name} says {self._told(found[0])}.",
-                remedy="Start the program anew; if it happens again, look at the driver's log.",
+                f"The GPU failed: {name} reports {self._error_text(found[0])}.",
+                remedy="Restart the program; if it happens again, look at the driver's log.",
             )
         return found[1] if len(found) > 1 else None
 
-    def _told(self, error: Any) -> str:
+    def _error_text(self, error: Any) -> str:
         """Name and text of an error: `cudaErrorNoDevice: no CUDA-capable device is detected`."""
         return ": ".join(
             text.decode() for _, text in (self._api.cudaGetErrorName(error), self._api.cudaGetErrorString(error))

@@ -1,4 +1,4 @@
-"""What the sessions of every GPU target share: buffers in its memory, and the time of runs by its own clock."""
+"""Base of the sessions of all GPU targets: buffers in device memory, and the time of runs by the GPU's clock."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from latentlink.runtime.sessions.gpu.cuda import Cuda
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 
 TIMED = 64
-"""Runs whose times are not added up yet, at most."""
+"""Largest number of runs whose times are not added up yet."""
 
 
 class CudaSession:
-    """An engine on a GPU, without the engine.
+    """The common part of sessions on a GPU.
 
     Args:
         cuda: The GPU.
-        title: The engine, for messages.
-        inputs: Its ports, as the following.
-        outputs: All of them.
-        give_back: Gives back what the engine holds, once the GPU is done; it must not hold the session itself.
+        title: Title of the engine, for messages.
+        inputs: Input ports of the engine.
+        outputs: Output ports of the engine.
+        give_back: Releases what the engine holds, once the GPU is done; it must not refer to the session itself.
     """
 
     inputs: tuple[Port, ...]
@@ -47,15 +47,15 @@ class CudaSession:
         self.inputs, self.outputs = inputs, outputs
         self._cuda = cuda
         self._title = title
-        # by tensor name: putting a name together at every run would take as long as the run's calls
+        # by tensor name: building the names at every run would take as long as the run's calls
         self._reads = {port.tensor: np.dtype(port.dtype) for port in inputs}
         self._writes = {port.tensor: np.dtype(port.dtype) for port in outputs}
         self._elapsed = 0.0
         self._marks: deque[tuple[Any, Any]] = deque()
         cuda.join()
         self._leave = partial(_leave, cuda, self._marks, give_back)
-        self._abandoned = finalize(self, cuda.abandon, self._leave)
-        self._abandoned.atexit = False  # the driver may be gone by then
+        self._finalizer = finalize(self, cuda.abandon, self._leave)
+        self._finalizer.atexit = False  # the driver may be gone by then
 
     def upload(self, array: NDArray[Any]) -> Buffer:
         """A buffer with the array's values."""
@@ -72,23 +72,23 @@ class CudaSession:
         cast(DeviceBuffer, buffer).write(array)
 
     def take(self, buffer: Buffer) -> Buffer:
-        """Another session's buffer, copied where it lies elsewhere."""
+        """Another session's buffer, copied if it is not on the GPU."""
         return buffer if isinstance(buffer, DeviceBuffer) else self.upload(buffer.numpy())
 
     def gather(self, buffer: Buffer, rows: Sequence[int], shape: Sequence[int]) -> Buffer:
-        """A new buffer of some rows of one; see `Session.gather`."""
+        """A new buffer of selected rows; see `Session.gather`."""
         return cast(DeviceBuffer, buffer).gather(rows, shape)
 
     def elapsed(self) -> float:
-        """Seconds that all runs took on the GPU; waits for those that are not done."""
+        """Seconds that all runs took on the GPU; waits for unfinished ones."""
         with self._cuda.lock:
             while self._marks:
                 self._elapsed += self._cuda.seconds(*self._marks.popleft())
             return self._elapsed
 
     @contextmanager
-    def _timed(self) -> Iterator[None]:
-        """What is enqueued meanwhile is a run; the lock is held."""
+    def _timing(self) -> Iterator[None]:
+        """Measure what is enqueued inside this block as a run; the caller holds the lock."""
         begin = self._cuda.mark()
         try:
             yield
@@ -98,19 +98,20 @@ class CudaSession:
             self._elapsed += self._cuda.seconds(*self._marks.popleft())
 
     def _check_open(self) -> None:
-        """Refuse to run when it was closed."""
-        if not self._abandoned.alive:
+        """Refuse to run a closed engine."""
+        if not self._finalizer.alive:
             raise UsageError(
                 f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
             )
 
-    def _checked(
-        self, verb: str, types: Mapping[str, np.dtype[Any]], given: Mapping[str, Buffer]
+    def _check_buffers(
+        self, verb: str, types: Mapping[str, np.dtype[Any]], received: Mapping[str, Buffer]
     ) -> dict[str, DeviceBuffer]:
-        """Buffers by tensor name, which have to be all of the engine's, of its types: it would not look at them."""
-        if given.keys() != types.keys():
-            raise BundleError(f"The engine {self._title} {verb} {', '.join(types)}, but received {', '.join(given)}.")
-        buffers = {name: cast(DeviceBuffer, buffer) for name, buffer in given.items()}
+        """Check that buffers are those of all the engine's tensors, of its types: the engine itself does not check."""
+        if received.keys() != types.keys():
+            names = ", ".join(received)
+            raise BundleError(f"The engine {self._title} {verb} {', '.join(types)}, but received {names}.")
+        buffers = {name: cast(DeviceBuffer, buffer) for name, buffer in received.items()}
         for name, dtype in types.items():
             if buffers[name].dtype != dtype:
                 raise UsageError(
@@ -119,7 +120,7 @@ class CudaSession:
         return buffers
 
     def _check_written(self, written: Mapping[str, DeviceBuffer], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Refuse buffers that are not of the shapes that the engine writes."""
+        """Refuse buffers of other shapes than the engine writes."""
         for name, shape in shapes.items():
             if written[name].shape != shape:
                 raise UsageError(
@@ -128,8 +129,8 @@ class CudaSession:
                 )
 
     def close(self) -> None:
-        """Give back the engine's memory."""
-        if self._abandoned.detach() is None:
+        """Release the engine's memory."""
+        if self._finalizer.detach() is None:
             return
         with self._cuda.lock:
             with suppress(DeviceError):
@@ -138,8 +139,8 @@ class CudaSession:
 
 
 def _leave(cuda: Cuda, marks: deque[tuple[Any, Any]], give_back: Callable[[], None]) -> None:
-    """What a session holds, when it is closed or nobody has it any more."""
-    # after a GPU failed every call to it fails; what went wrong was told then
+    """Release what a session holds, when it is closed or no longer referenced."""
+    # after a GPU failure every call fails; the failure was reported when it occurred
     with cuda.lock, suppress(DeviceError):
         try:
             cuda.synchronize()

@@ -15,15 +15,15 @@ from latentlink.runtime.sessions.gpu.cuda import Cuda
 
 
 class DeviceBuffer:
-    """A tensor in device memory, which it owns: that is given back with the last reference to the buffer.
+    """A tensor in device memory that it owns and frees with the last reference to the buffer; values are undefined.
 
     Args:
         cuda: Its GPU.
-        shape: Of the tensor; any values.
-        dtype: Of the tensor.
+        shape: Shape of the tensor.
+        dtype: dtype of the tensor.
 
     Raises:
-        MemoryError: There is not enough.
+        MemoryError: There is not enough memory.
     """
 
     def __init__(self, cuda: Cuda, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
@@ -31,9 +31,9 @@ class DeviceBuffer:
         self.shape = tuple(shape)
         self.dtype = dtype
         self.size = math.prod(self.shape) * dtype.itemsize
-        """Bytes."""
+        """Size in bytes."""
         self.pointer = cuda.allocate(self.size)
-        # at the end of the process the driver may be gone before this is, and has given back everything
+        # at the end of the process the driver may be gone already, and has freed everything
         finalize(self, cuda.free, self.pointer).atexit = False
 
     def numpy(self) -> NDArray[Any]:
@@ -56,14 +56,14 @@ class DeviceBuffer:
         self.cuda.write(self.pointer, array)
 
     def copy_from(self, other: DeviceBuffer) -> None:
-        """Take the values of a buffer of equal size."""
+        """Copy the values of a buffer of equal size."""
         self.cuda.move(self.pointer, other.pointer, self.size)
 
     def gather(self, rows: Sequence[int], shape: Sequence[int]) -> DeviceBuffer:
-        """A new buffer of some rows, copied inside the device; see `Session.gather`.
+        """A new buffer of selected rows, copied within the device; see `Session.gather`.
 
         Raises:
-            UsageError: The buffer is not a number of such rows, or has no row of a number.
+            UsageError: The buffer does not consist of such rows, or lacks one of them.
         """
         made = DeviceBuffer(self.cuda, shape, self.dtype)
         step = made.size // max(len(rows), 1)

@@ -1,4 +1,4 @@
-"""Pinned memory of the host, from which a GPU copies while the host goes on."""
+"""Pinned host memory, from which a GPU copies while the host continues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 SLOTS = 4
-"""Pieces of pinned memory: so many copies to the GPU can be under way before the host waits."""
+"""Number of pieces of pinned memory: so many copies to the GPU can be running before the host waits."""
 
 LEAST = 4096
-"""Bytes of a piece."""
+"""Smallest size of a piece in bytes."""
 
 
 class _Slot:
@@ -25,11 +25,11 @@ class _Slot:
 
 
 class PinnedRing:
-    """Pieces of pinned memory that are used in turn; each grows to the largest array that it held.
+    """Pieces of pinned memory that are used in turn; each grows to the largest array that it holds.
 
     Args:
         api: The module of CUDA's functions.
-        call: Calls one of them by name; returns what it returns beside its error.
+        call: Calls a function by name; returns what it returns beside its error code.
     """
 
     def __init__(self, api: Any, call: Callable[..., Any]) -> None:
@@ -39,13 +39,13 @@ class PinnedRing:
         self._next = 0
 
     def hold(self, array: NDArray[Any]) -> tuple[int, Any]:
-        """Put a contiguous array into the piece whose copy is longest ago, when that is done.
+        """Copy a contiguous array into the piece with the oldest copy, after waiting for that.
 
         Returns:
-            Its address, and the event to record behind the copy.
+            Address of the piece, and the event to record after the copy.
         """
         if len(self._slots) < SLOTS:
-            # a host that waits gives its processor away
+            # a host that waits yields its processor
             flags = self._api.cudaEventDisableTiming | self._api.cudaEventBlockingSync
             self._slots.append(_Slot(self._call("cudaEventCreateWithFlags", flags)))
             self._next = len(self._slots) - 1
@@ -66,7 +66,7 @@ class PinnedRing:
             self._call("cudaFreeHost", pointer)
 
     def close(self) -> None:
-        """Give all of it back, when all copies are done; it may be used again."""
+        """Release all pieces, when all copies are done; the ring may be used again."""
         slots, self._slots, self._next = self._slots, [], 0
         for slot in slots:
             self._free(slot)

@@ -346,8 +346,8 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["demo", "--against", "diffusers"], "--against needs --checkpoint"),
-        (["demo", "--threads", "2", "--plot", "a.png"], "--threads, --plot only goes with --against"),
-        (["demo", "--also", "demo-b"], "--also only goes with --against"),
+        (["demo", "--threads", "2", "--plot", "a.png"], "--threads, --plot can only be used with --against"),
+        (["demo", "--also", "demo-b"], "--also can only be used with --against"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments: list[str], message: str) -> None:

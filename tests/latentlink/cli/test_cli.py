@@ -217,7 +217,7 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
             ["calibrate", "x", "out", "--prompts", __file__, "--precision", "int8", "--step-cache", "2"],
             "Received --precision and --step-cache; expected one of them",
         ),
-        (["calibrate", "demo", "--prompts", __file__, "--step-cache", "2"], "came with the package"),
+        (["calibrate", "demo", "--prompts", __file__, "--step-cache", "2"], "comes with the package"),
         (["calibrate", "nowhere", "out", "--prompts", __file__, "--precision", "int8"], "nowhere"),
         (
             ["calibrate", "nowhere", "out", "--prompts", __file__, "--precision", "int4"],
@@ -254,7 +254,7 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["chain", PROMPT, "demo", "demo-b", "-o", "x.png"], "no strength"),
         (["chain", PROMPT, "demo", "demo-b,strenght=1", "-o", "x.png"], "KEY is one of: strength"),
         (["chain", PROMPT, "demo", "demo-b,strength=a", "-o", "x.png"], "strength is 'a'"),
-        (["chain", PROMPT, "demo,steps=4,steps=5", "-o", "x.png"], "says steps twice"),
+        (["chain", PROMPT, "demo,steps=4,steps=5", "-o", "x.png"], "has steps twice"),
         (["chain", PROMPT, "demo,guidance_interval=1", "-o", "x.png"], "'1' is not an interval of noise levels"),
         (["chain", PROMPT, "nowhere", "-o", "x.png"], "nowhere"),
         (["paint"], "paint"),
@@ -301,8 +301,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raised", "says"),
     [
-        ("", "latentlink: Out of memory. Take a smaller size or batch.\n"),
-        ("The GPU has none left.", "latentlink: The GPU has none left. Take a smaller size or batch.\n"),
+        ("", "latentlink: Out of memory. Use a smaller size or batch.\n"),
+        ("The GPU has none left.", "latentlink: The GPU has none left. Use a smaller size or batch.\n"),
     ],
 )
 def test_want_of_memory_ends_with_1_and_whose_it_is(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentlink.cli.shared.pictures import check_picture, check_place, opened
+from latentlink.cli.shared.pictures import check_picture, check_place, read_picture
 from latentlink.errors import UsageError
 
 ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright
@@ -20,7 +20,7 @@ def test_a_picture_is_turned_as_its_camera_was(tmp_path: Path) -> None:
     sideways = Image.new("RGB", (4, 2), "black")
     sideways.putpixel((0, 0), (255, 255, 255))
     sideways.save(tmp_path / "a.png", exif=exif)
-    upright = opened(tmp_path / "a.png")
+    upright = read_picture(tmp_path / "a.png")
     assert upright.size == (2, 4)
     assert upright.getpixel((1, 0)) == (255, 255, 255)
 
@@ -44,12 +44,12 @@ def test_a_broken_picture_is_refused(tmp_path: Path, broken: str) -> None:
         data[name : name + 4] = b"\0\0\0\0"
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(UsageError, match="not a picture that Pillow reads"):
-        opened(tmp_path / "a.png")
+        read_picture(tmp_path / "a.png")
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"There is no file '.*nowhere\.png'"):
-        opened(tmp_path / "nowhere.png")
+        read_picture(tmp_path / "nowhere.png")
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.JPG", "x.webp", "x.tiff", "x.gif"])
@@ -60,7 +60,7 @@ def test_endings_of_formats_with_colours_are_taken(tmp_path: Path, name: str) ->
 
 @pytest.mark.parametrize("name", ["x", "x.xyz", "x.psd", "x.mpg", "x.xbm", "x.wmf"])
 def test_endings_that_fail_only_when_a_picture_is_saved_are_refused_before(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="no ending that Pillow writes colours with"):
+    with pytest.raises(UsageError, match="does not end as a format in which Pillow writes colours"):
         check_picture(tmp_path / name)
 
 

@@ -83,7 +83,7 @@ def test_a_rows_sigma_is_the_noise_level_that_the_model_is_told(demo: Pipeline, 
         ({"guidance_interval": (-1, 1)}, "The low end of guidance_interval is -1"),
         ({"guidance_interval": (0, float("nan"))}, "The high end of guidance_interval is nan"),
         ({"guidance_interval": (20, 30)}, "holds none of this run's noise levels: its calls are at sigma 5.91, 2.91,"),
-        ({"guidance": 1.0}, "but guidance 1 turns guidance off. Leave it out, or take a guidance above 1."),
+        ({"guidance": 1.0}, "but guidance 1 turns guidance off. Leave it out, or use a guidance above 1."),
     ],
 )
 def test_an_interval_that_says_nothing_is_refused(demo: Pipeline, arguments: dict[str, Any], says: str) -> None:

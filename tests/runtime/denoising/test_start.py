@@ -1,4 +1,4 @@
-"""What a generation starts from: pictures, masks, and latents that have come half of the way, on the demo bundle."""
+"""What a generation starts from: pictures, masks, and half-way latents, on the demo bundle."""
 
 from __future__ import annotations
 

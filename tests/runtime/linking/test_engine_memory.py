@@ -17,7 +17,7 @@ import latentlink
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime import Pipeline, bundle_path
 from latentlink.runtime.linking import EngineMemory, opening
-from latentlink.runtime.linking.engine_memory import ReopeningSession, reopened
+from latentlink.runtime.linking.engine_memory import ReopeningSession, reopen
 from latentlink.runtime.sessions import Buffer, Session, open_session
 
 ENGINES = bundle_path("demo") / "engines"
@@ -109,7 +109,7 @@ def test_a_memory_budget_is_measured_without_the_engines_own_weights() -> None:
 
 
 def test_an_engine_larger_than_the_budget_is_refused_with_both_sizes() -> None:
-    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* may have 5 MB. .*={LARGEST}.*--engine-memory 7MB"
+    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* at most 5 MB in all. .*={LARGEST}.*--engine-memory 7MB"
     with pytest.raises(UsageError, match=expected):
         latentlink.load("demo", engine_memory=5_000_000)
 
@@ -146,8 +146,8 @@ def test_the_engine_that_ran_longest_ago_is_closed_first(tmp_path: Path) -> None
     a, b = (reopening(tmp_path / name / "model.onnx", memory) for name in "ab")
     run(a)
     c = reopening(tmp_path / "c" / "model.onnx", memory)
-    assert [reopened(session) for session in (a, c)] == [False, False]
-    assert reopened(b)
+    assert [reopen(session) for session in (a, c)] == [False, False]
+    assert reopen(b)
     assert memory.used == 2
 
 

@@ -15,9 +15,9 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.errors import UsageError
 from latentlink.runtime.vae.budget import growth, largest, peak_of, resident_bytes
-from latentlink.runtime.vae.tiling import SMALLEST, Array, Axis, Limits, Mosaic, cut, fit, in_passes, tiles_along
+from latentlink.runtime.vae.tiling import SMALLEST, Array, Axis, CanvasLimits, Mosaic, cut, fit, in_passes, tiles_along
 
-FREE: Limits = ((1, 1 << 30), (1, 1 << 30))
+FREE: CanvasLimits = ((1, 1 << 30), (1, 1 << 30))
 LENGTHS = st.integers(1, 300)
 
 

@@ -143,7 +143,7 @@ def test_an_array_of_another_type_is_not_written(gpu: FakeCuda) -> None:
 
 def test_want_of_memory_is_a_memory_error_that_names_cudas(gpu: FakeCuda) -> None:
     gpu.capacity = 100
-    with pytest.raises(MemoryError, match="cudaMallocAsync says cudaErrorMemoryAllocation: what the driver says"):
+    with pytest.raises(MemoryError, match="cudaMallocAsync reports cudaErrorMemoryAllocation: what the driver says"):
         DeviceBuffer(this_gpu(), (1000,), FLOAT)
 
 

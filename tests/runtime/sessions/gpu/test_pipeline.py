@@ -151,7 +151,7 @@ def test_on_a_machine_without_a_gpu_the_bundle_says_what_it_needs(built: Path) -
 
 
 def test_a_budget_of_the_processors_memory_is_refused_for_a_vae_on_a_gpu(pipe: Pipeline, built: Path) -> None:
-    with pytest.raises(UsageError, match=r"runs on a GPU .*, whose memory no budget is measured for"):
+    with pytest.raises(UsageError, match=r"runs on a GPU .*, for which no memory budget can be measured"):
         latentlink.load(built, target=TARGET, vae_memory=10**9)
 
 
