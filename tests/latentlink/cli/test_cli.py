@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from latentlink.ports import condition_port
+from latentlink.runtime import bundle_path
 from latentlink.spaces import digest
 
 PROMPT = "a red circle on a blue background"
@@ -245,14 +246,14 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["export", ".", "out", "--space-of", "nowhere"], "nowhere"),
         (["export", ".", "out", "--space-of", "demo", "--space", "sd"], "--space sd and --space-of demo; expected one"),
         (["build", "nowhere", "out"], "nowhere"),
-        (["build", "nowhere", "out", "--width", "wide"], "wide"),
-        (["build", "nowhere", "out", "--target", "abacus"], "abacus"),
+        (["build", str(bundle_path("demo")), "out", "--width", "wide"], "wide"),
+        (["build", str(bundle_path("demo")), "out", "--target", "abacus"], "abacus"),
         (["inspect", "nowhere"], "nowhere"),
         (["transfer", "nowhere.safetensors", "--from", "demo", "--to", "demo-b", "-o", "y"], "nowhere.safetensors"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--space", "sd"], "Leave it out"),
         (["inspect", "demo", "--space", "sd"], "'demo' is none"),
         (["chain", PROMPT, "demo", "demo-b", "-o", "x.png"], "no strength"),
-        (["chain", PROMPT, "demo", "demo-b,strenght=1", "-o", "x.png"], "KEY is one of: strength"),
+        (["chain", PROMPT, "demo", "demo-b,strenght=1", "-o", "x.png"], "KEY is one of: negative_prompt, seed"),
         (["chain", PROMPT, "demo", "demo-b,strength=a", "-o", "x.png"], "strength is 'a'"),
         (["chain", PROMPT, "demo,steps=4,steps=5", "-o", "x.png"], "has steps twice"),
         (["chain", PROMPT, "demo,guidance_interval=1", "-o", "x.png"], "'1' is not an interval of noise levels"),

@@ -40,7 +40,7 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
     monkeypatch.setattr(ort, "InferenceSession", fake.open_inference_session)
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(ort_providers, "this_machine", lambda: MACHINE)
-    monkeypatch.setattr(ort_providers, "_unloadable", lambda provider: "")
+    monkeypatch.setattr(ort_providers, "_load_error", lambda provider: "")
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     yield fake
     fake.sessions.clear()
