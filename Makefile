@@ -1,4 +1,4 @@
-# make demo   a picture from the demo models: base install, no torch, no build
+# make demo   a picture from the demo models: base install, no torch, no engine to build
 # make test   everything the tests need, and the tests
 # make check  lint, format, strict types
 PYTHON ?= python3

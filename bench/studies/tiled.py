@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import latentlink
 from latentlink.bench.cost import provenance
-from latentlink.bench.studies.grid import GridCell, GridRow, grid
+from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo.draw import draw
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.studies.grid import GridCell, GridRow, grid
+from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.runtime import Pipeline, Stage, chain, transfer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from latentlink.bench.studies.grid import GridCell, GridRow, grid
+from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
 from latentlink.demo.sampling import decode, encode, load_pipeline, sample

@@ -13,19 +13,19 @@ from collections.abc import Mapping
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from latentlink.engine.precision.angles import angles
 from latentlink.engine.precision.bridges import REASON as BRIDGE
 from latentlink.engine.precision.bridges import bridges
 from latentlink.engine.precision.conversion_report import ConversionReport, KeptNode
 from latentlink.engine.precision.graph import computes, nodes_of
-from latentlink.engine.precision.no_half import no_half
-from latentlink.engine.precision.normalisation import normalisation
 from latentlink.engine.precision.opset import allow_bfloat16
-from latentlink.engine.precision.out_of_range import LARGE, out_of_range
-from latentlink.engine.precision.outside import outside
 from latentlink.engine.precision.retype import retype
-from latentlink.engine.precision.rule import Rule
-from latentlink.engine.precision.whole_numbers import whole_numbers
+from latentlink.engine.precision.rules.angles import angles
+from latentlink.engine.precision.rules.no_half import no_half
+from latentlink.engine.precision.rules.normalisation import normalisation
+from latentlink.engine.precision.rules.out_of_range import LARGE, out_of_range
+from latentlink.engine.precision.rules.outside import outside
+from latentlink.engine.precision.rules.rule import Rule
+from latentlink.engine.precision.rules.whole_numbers import whole_numbers
 from latentlink.engine.precision.widen import widen
 from latentlink.errors import UsageError
 

@@ -32,7 +32,7 @@ from click.testing import CliRunner
 import latentlink
 from latentlink.bench.parity.case import Case
 from latentlink.cli import group
-from latentlink.cli.chain import _read
+from latentlink.cli.commands.chain import _read
 from latentlink.runtime.request import resolve
 
 def shown(*words):

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from optimum.commands.base import BaseOptimumCLICommand, CommandInfo
 
-from latentlink.cli.export import command
+from latentlink.cli.commands.export import command
 from latentlink.errors import ExitStatus, LatentLinkError
 
 TASKS = ("text-to-image", "image-to-image", "inpainting")

@@ -29,7 +29,7 @@ from latentlink.bench.against import (
 from latentlink.bench.against import rounds as comparing
 from latentlink.bench.against.environment import SideNotReady, ensure_python, prepare_model
 from latentlink.bench.against.sides import SIDES, Side
-from latentlink.cli.bench import command
+from latentlink.cli.commands.bench import command
 from latentlink.demo import checkpoint
 from latentlink.errors import UsageError
 from tests.bench.pages import with_table

@@ -16,7 +16,7 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from latentlink.engine.precision.rule import Rule
+from latentlink.engine.precision.rules.rule import Rule
 from latentlink.engine.precision.widen import widen
 
 Read: TypeAlias = Callable[..., ir.Model]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from latentlink.cli.export import command
+from latentlink.cli.commands.export import command
 from latentlink.engine.bundle import Bundle
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.runtime import bundle_path

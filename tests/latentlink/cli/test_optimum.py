@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latentlink.cli.export import command
+from latentlink.cli.commands.export import command
 from latentlink.engine.bundle import Bundle
 
 MAIN = "from optimum.commands.optimum_cli import main; main()"

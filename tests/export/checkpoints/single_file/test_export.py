@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from latentlink.cli.export import command
+from latentlink.cli.commands.export import command
 from latentlink.engine.bundle import Bundle
 from latentlink.errors import CheckpointError, ExitStatus
 from latentlink.spaces import KNOWN_SPACES

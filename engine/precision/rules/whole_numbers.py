@@ -13,7 +13,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from latentlink.engine.precision.graph import above, computes, is_float, is_learned, nodes_of
-from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.rules.rule import Claims
 
 REASON = "number that becomes a whole one"
 

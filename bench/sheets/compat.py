@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import latentlink.runtime as runtime
-from latentlink.bench.studies.grid import GridCell, GridRow, grid
+from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.engine.quality import psnr
 from latentlink.errors import LatentLinkError, LinkError, UsageError
 from latentlink.runtime.linking import Decision, Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latentlink.engine.precision.angles import POSITION, TIMESTEP, angles
+from latentlink.engine.precision.rules.angles import POSITION, TIMESTEP, angles
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed

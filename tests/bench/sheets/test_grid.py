@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentlink.bench.studies.grid import GAP, GridCell, GridRow, grid
+from latentlink.bench.sheets.grid import GAP, GridCell, GridRow, grid
 
 BLACK = GridCell(picture=np.zeros((8, 8, 3), np.uint8), note="a note")
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from latentlink.engine.precision import convert
-from latentlink.engine.precision.out_of_range import LARGE, SMALL, out_of_range
+from latentlink.engine.precision.rules.out_of_range import LARGE, SMALL, out_of_range
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed, Compute, Read

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from latentlink.engine.precision import convert
-from latentlink.engine.precision.no_half import BRANCH, RUNNING, UNDEFINED, no_half
+from latentlink.engine.precision.rules.no_half import BRANCH, RUNNING, UNDEFINED, no_half
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed, Compute, Read

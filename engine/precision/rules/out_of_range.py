@@ -18,7 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from latentlink.engine.precision.graph import is_float, moves, nodes_of
-from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.rules.rule import Claims
 from latentlink.engine.precision.tensors import original, read
 
 LARGE = "constant above float16's range"

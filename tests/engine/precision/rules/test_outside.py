@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latentlink.engine.precision.outside import outside
+from latentlink.engine.precision.rules.outside import outside
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed

@@ -14,7 +14,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from latentlink.engine.precision.graph import above, computes, is_float, is_learned, moves, nodes_of, varying
-from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.rules.rule import Claims
 
 TIMESTEP = "timestep embedding"
 POSITION = "position table"

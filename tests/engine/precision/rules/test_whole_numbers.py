@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from latentlink.engine.precision import convert
-from latentlink.engine.precision.whole_numbers import whole_numbers
+from latentlink.engine.precision.rules.whole_numbers import whole_numbers
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed, Compute, Read

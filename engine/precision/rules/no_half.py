@@ -10,7 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from latentlink.engine.precision.graph import computes, nodes_of
-from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.rules.rule import Claims
 
 UNDEFINED = "operator without half precision"
 RUNNING = "running sum"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from latentlink.engine.precision.graph import SHAPE_READERS, above, below, computes, is_learned, moves, nodes_of
-from latentlink.engine.precision.rule import Claims
+from latentlink.engine.precision.rules.rule import Claims
 from latentlink.errors import SymbolError
 from latentlink.ports import Port
 

@@ -14,7 +14,7 @@ from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
 
 if TYPE_CHECKING:
-    from latentlink.bench.studies.compat import Pairing
+    from latentlink.bench.sheets.compat import Pairing
     from latentlink.runtime import Decision
 
 
@@ -46,7 +46,7 @@ def command(
     The sheet shows the pictures with their PSNR against the right one. Only for this sheet, pairs that the linker
     refuses are decoded nevertheless. A bundle with only a VAE is used as a decoder.
     """
-    from latentlink.bench.studies.compat import matrix, sheet
+    from latentlink.bench.sheets.compat import matrix, sheet
     from latentlink.runtime.loading import decide
 
     check_picture(output)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from latentlink.engine.precision import convert
-from latentlink.engine.precision.normalisation import normalisation
+from latentlink.engine.precision.rules.normalisation import normalisation
 
 if TYPE_CHECKING:
     from tests.engine.precision.conftest import Claimed, Compute, Read

@@ -1,0 +1,1 @@
+"""Rules of what stays in float32 in half precision, one a file."""
