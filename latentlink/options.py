@@ -38,6 +38,7 @@ class Option:
         default_text: The default in words.
         flag: Name on the command line, if it differs.
         metavar: How the command line shows the value.
+        example: A value as the command line reads it.
         name: Its key, filled in by the table.
         annotation: The type of its value, filled in by the table.
         type: Type of one value, filled in by the table: int, float, str, bool, tuple for an interval, Mapping for named
@@ -55,6 +56,7 @@ class Option:
     default_text: str = ""
     flag: str = ""
     metavar: str = ""
+    example: str = ""
     name: str = ""
     annotation: Any = None
     type: Any = None
@@ -128,10 +130,11 @@ class DenoisingOptions(TypedDict, total=False):
     guidance_interval: Annotated[
         tuple[float, float] | None,
         Option(
-            help="Noise levels between which guidance is applied, such as 0.28,5.42; steps outside of them cost half.",
-            more="`low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before "
+            help="Noise levels between which guidance is applied; steps outside of them cost half.",
+            more="A pair such as `(0.28, 5.42)`: `low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before "
             "a call of the network.",
             metavar="LOW,HIGH",
+            example="0.28,5.42",
             default_text="all noise levels",
         ),
     ]
@@ -150,7 +153,8 @@ class DenoisingOptions(TypedDict, total=False):
     sampler: Annotated[
         str | None,
         Option(
-            help="Sampler, such as ddim, euler_a, dpmpp_2m, unipc or flow_euler; docs/parity.md lists all.",
+            help="Sampler: ddim, ddpm, euler, euler_a, heun, dpm2, lms, pndm, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, unipc, "
+            "deis, lcm, tcd; for flow-matching models flow_euler, flow_heun, dpmpp_2m, unipc.",
             default_text="the bundle's",
         ),
     ]
@@ -202,10 +206,11 @@ class DenoisingOptions(TypedDict, total=False):
     conditions: Annotated[
         Mapping[str, float | Sequence[float]] | None,
         Option(
-            help="Further input of the model, such as original_size=1024,1024; `inspect` lists them. May be repeated.",
-            more="A number, or a list of numbers; `negative_NAME` sets the one of the negative prompt.",
+            help="Further inputs of the model; `inspect` lists their names.",
+            more='A mapping such as `{"original_size": (1024, 1024)}`; `negative_NAME` sets the one of the negative prompt.',
             flag="condition",
             metavar="NAME=NUMBERS",
+            example="original_size=1024,1024",
         ),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace as changed
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Never
@@ -76,7 +77,9 @@ def load(
         LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
     """
     for name in renamed:
-        now = f" It is called {RENAMED[name]} now." if name in RENAMED else ""
+        known = [one for one in load.__annotations__ if one not in ("bundle", "renamed", "return")]
+        meant = RENAMED.get(name) or next(iter(get_close_matches(name, known, 1)), None)
+        now = "" if meant is None else f" It is called {meant} now." if name in RENAMED else f" Did you mean {meant!r}?"
         raise TypeError(f"load() got an unexpected keyword argument {name!r}.{now}")
     memory = None if engine_memory is None else EngineMemory(engine_memory)
     opening = Opening(target=target, threads=threads, vae_memory=vae_memory, engine_memory=memory)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from latentlink.engine.targets import Finding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
@@ -31,14 +33,16 @@ class Skipped:
     remedy: str
 
     def __str__(self) -> str:
-        """The reason in words, without the remedy."""
+        """The reason in words, without the remedy, as errors and the command line say it."""
         match self.code:
             case "below-gate":
                 return f"its pictures are below the gate: {self.found}"
-            case "refused" | "no-engine":
+            case "refused":
                 return self.found
+            case "no-engine":
+                return f"needs {self.needed}, but there is {self.found}"
             case _:
-                return f"engine valid for {self.needed}, this machine has {self.found} ({self.code})"
+                return Finding(code=self.code, needed=self.needed, found=self.found, remedy=self.remedy).reason()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,7 @@ def no_step_cache(source: ComponentSource, target: str) -> Decision:
                 precision="",
                 code="no-engine",
                 needed=f"an engine for {target}",
-                found=f"{source.name} has none for {target}, so there is no step cache",
+                found=f"none in {source.name}",
                 remedy=f"Build it: latentlink build EXPORTED BUNDLE --target {target}.",
             ),
         ),

@@ -37,7 +37,7 @@ def flow_plan(
     """
     named = FLOW_SAMPLERS[sampler]
     if sigmas is not None:
-        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r} with a flow-matching model")
+        one_of(sigmas, named.sigmas, what="sigmas", whose=f" for sampler {sampler!r} with a flow-matching model")
     elif training.sigmas in named.sigmas:
         sigmas = training.sigmas
     dynamic = training.use_dynamic_shifting and shift is None

@@ -39,7 +39,7 @@ def noise_plan(
     """
     named = SAMPLERS[sampler]
     if sigmas is not None:
-        one_of(sigmas, named.sigmas, what=f"sigmas of sampler {sampler!r}")
+        one_of(sigmas, named.sigmas, what="sigmas", whose=f" for sampler {sampler!r}")
     elif training.sigmas in named.sigmas:
         sigmas = training.sigmas
     levels = training.levels(named.zero_snr)
@@ -88,7 +88,7 @@ def start_scale(sampler: str, training: TrainingSchedule, plan: NoisePlan, spaci
 def _spacing(sampler: str, named: Sampler, training: TrainingSchedule, spacing: str | None) -> str:
     """The requested spacing, else the checkpoint's if the sampler supports it, else the sampler's default."""
     if spacing is not None:
-        return one_of(spacing, named.spacings, what=f"spacing of sampler {sampler!r}")
+        return one_of(spacing, named.spacings, what="spacing", whose=f" for sampler {sampler!r}")
     own = training.timestep_spacing
     return own if own in named.spacings else named.spacing or ""
 

@@ -119,7 +119,10 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"prompt": "a (red:11.0) circle"}, "The weight in '(red:11.0)' is 11"),
         ({"sampler": ""}, "sampler ''"),
         ({"sampler": []}, "sampler []"),
-        ({"sigmas": "karras", "sampler": "ddim"}, "'karras' for the sigmas of sampler 'ddim'; expected nothing"),
+        (
+            {"sigmas": "karras", "sampler": "ddim"},
+            "Received sigmas 'karras' for sampler 'ddim'; expected none, as it has no such setting. Leave sigmas out.",
+        ),
         ({"conditions": []}, "Received list for conditions"),
         ({"init_latents": np.zeros((1, 4, 8, 8))}, "Received ndarray for latents"),
         ({"steps": 2, "denoising_start": 0.999, "init_image": Image.new("RGB", (64, 64))}, "denoising_start 0.999, of"),

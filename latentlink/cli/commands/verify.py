@@ -10,7 +10,7 @@ import click
 from latentlink.cli.shared.console import console, print_json, progress
 from latentlink.cli.shared.options import threads_option
 from latentlink.cli.shared.words import admissions
-from latentlink.errors import BundleError, ExitStatus, LatentLinkError, PreflightError
+from latentlink.errors import BundleError, ExitStatus, LinkError, PreflightError
 
 if TYPE_CHECKING:
     from latentlink.runtime.probing import EngineCheck
@@ -54,13 +54,13 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
 
         for checked in verify(opened, quick=quick, threads=threads, on_engine=begins):
             rows.append(checked)
-    refusal: LatentLinkError | None = None
+    refusal: LinkError | None = None
     admitted: list[str] = []
     if vae_decoder is not None:
         try:
             with load(bundle, replace={"vae_decoder": vae_decoder}, threads=threads) as pipe:
                 admitted = admissions(pipe.decisions)
-        except LatentLinkError as error:
+        except LinkError as error:
             refusal = error
     if as_json:
         record: dict[str, Any] = {"bundle": bundle, "engines": [_record(row) for row in rows]}

@@ -103,7 +103,14 @@ def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
 
 def _click_option(option: Option) -> Callable[[_F], _F]:
     default = option.default_text or option.default
-    more: dict[str, Any] = {"help": f"{option.help}{f'  [default: {default}]' if default else ''}"}
+    parts = [option.help]
+    if option.example:
+        parts.append(f"Example: {option.example}.")
+    if option.type is Mapping:
+        parts.append("May be repeated.")
+    if default:
+        parts.append(f" [default: {default}]")
+    more: dict[str, Any] = {"help": " ".join(parts)}
     if option.type is Mapping:
         more |= {"multiple": True, "callback": lambda ctx, param, value: parse_conditions(value) or None}
     elif option.type is tuple:

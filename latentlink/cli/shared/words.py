@@ -33,9 +33,12 @@ def admissions(decisions: Sequence[Decision]) -> list[str]:
     for one in decisions:
         if (found := one.admission) is None:
             continue
-        how = "equals" if found.same else f"explains {found.snr:.1f} dB of"
+        how = "the same output" if found.same else f"a signal-to-noise ratio of {found.snr:.1f} dB against the output"
         purpose = " for previews" if one.purpose == "preview" else ""
-        lines.append(f"{one.component} from {one.bundle}{purpose}: {how} what {found.host}'s own makes of its probes")
+        lines.append(
+            f"{one.component} from {one.bundle}{purpose}: accepted; on the probes of {found.host} it has {how} of "
+            f"{found.host}'s own"
+        )
     return lines
 
 

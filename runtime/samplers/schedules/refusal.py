@@ -33,7 +33,7 @@ def data_dependent(name: str) -> UsageError:
     )
 
 
-def one_of(name: object, options: Collection[str], *, what: str) -> str:
+def one_of(name: object, options: Collection[str], *, what: str, whose: str = "") -> str:
     """`name`, if it is one of `options`.
 
     Raises:
@@ -44,7 +44,7 @@ def one_of(name: object, options: Collection[str], *, what: str) -> str:
     if isinstance(name, str) and name in DATA_DEPENDENT:
         raise data_dependent(name)
     if not options:
-        raise refusal(f"{name!r} for the {what}", "nothing, as it has none", "Leave it out.")
+        raise refusal(f"{what} {name!r}{whose}", "none, as it has no such setting", f"Leave {what} out.")
     close = get_close_matches(str(name).lower(), options, n=1, cutoff=0.5)
     remedy = f"Did you mean {close[0]!r}?" if close else f"Choose another {what}."
-    raise refusal(f"{what} {name!r}", f"one of {', '.join(options)}", remedy)
+    raise refusal(f"{what} {name!r}{whose}", f"one of {', '.join(options)}", remedy)
