@@ -131,8 +131,8 @@ class DenoisingOptions(TypedDict, total=False):
         tuple[float, float] | None,
         Option(
             help="Noise levels between which guidance is applied; steps outside of them cost half.",
-            more="A pair such as `(0.28, 5.42)`: `low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024: the ratio of noise to signal before "
-            "a call of the network.",
+            more="A pair such as `(0.28, 5.42)`: `low < sigma <= high`, in the unit of Kynkäänniemi et al. 2024, the "
+            "ratio of noise to signal before a call of the network.",
             metavar="LOW,HIGH",
             example="0.28,5.42",
             default_text="all noise levels",
@@ -207,7 +207,7 @@ class DenoisingOptions(TypedDict, total=False):
         Mapping[str, float | Sequence[float]] | None,
         Option(
             help="Further inputs of the model; `inspect` lists their names.",
-            more='A mapping such as `{"original_size": (1024, 1024)}`; `negative_NAME` sets the one of the negative prompt.',
+            more='A mapping, as `{"original_size": (1024, 1024)}`; `negative_NAME` sets that of the negative prompt.',
             flag="condition",
             metavar="NAME=NUMBERS",
             example="original_size=1024,1024",
