@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -152,3 +153,8 @@ def test_a_renamed_argument_is_refused_with_its_new_name(old: str, new: str, tmp
     done = CliRunner().invoke(group, ["generate", "demo", "a", "-o", str(tmp_path / "x.png"), f"--{old}", "1GB"])
     assert done.exit_code == 2
     assert f"--{old} is called --{new.replace('_', '-')} now." in done.output
+
+
+def test_the_types_admit_none_which_is_the_default() -> None:
+    for options in (GenerateOptions, StageOptions, RunOptions):
+        assert [name for name, one in table(options).items() if type(None) not in get_args(one.annotation)] == []
