@@ -1,17 +1,19 @@
-"""JSON of the commands: strict parsers read it."""
+"""What the commands print: JSON that strict parsers read, and decisions in words."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from latentlink.cli.shared.console import json_text
+from latentlink.cli.shared.words import skipped
 from latentlink.runtime.linking import Admission, Decision
+from latentlink.runtime.linking.decisions import Skipped
 
 
 def strict(text: str) -> Any:
@@ -41,3 +43,21 @@ def test_a_replacement_that_equals_the_golden_outputs_is_valid_json() -> None:
 def test_a_path_is_refused_rather_than_written_as_something_else() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         json_text({"file": Path("out.png")})
+
+
+def test_a_skipped_engine_for_previews_is_told_from_that_of_the_pipeline() -> None:
+    gpu = Skipped(
+        component="vae_decoder",
+        target="ort-cuda",
+        precision="float16",
+        code="no-gpu",
+        needed="a GPU",
+        found="none",
+        remedy="",
+    )
+    own = Decision(component="vae_decoder", bundle="demo", target="ort-cpu", precision="float32", skipped=(gpu,))
+    small = replace(own, bundle="demo-tiny", purpose="preview")
+    assert skipped([own, small]) == [
+        "vae_decoder, vae_decoder for previews: ort-cuda skipped: engine valid for a GPU, this machine has none "
+        "(no-gpu)"
+    ]
