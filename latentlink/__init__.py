@@ -59,8 +59,15 @@ __all__ = [
 _RUNTIME = ("Latents", "Pipeline", "Result", "Stage", "chain", "load", "transfer")
 
 
-def __getattr__(name: str) -> Any:
-    """Import the runtime when it is first used, so that the vocabulary alone stays light."""
-    if name in _RUNTIME:
-        return getattr(import_module("latentlink.runtime"), name)
-    raise AttributeError(f"module 'latentlink' has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers read the imports above, and report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        """Import the runtime when it is first used, so that the vocabulary alone stays light."""
+        if name in _RUNTIME:
+            return getattr(import_module("latentlink.runtime"), name)
+        raise AttributeError(f"module 'latentlink' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

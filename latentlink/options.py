@@ -216,11 +216,11 @@ class DenoisingOptions(TypedDict, total=False):
 
 
 class RunOptions(TypedDict, total=False):
-    """The options of a whole run: those of `chain`, and of `Pipeline.generate`."""
+    """The options of a whole run: those of `chain`, and of `Pipeline.generate`. None is the default."""
 
-    num_images: Annotated[int, Option(help="Pictures per prompt.", least=1, most=MAX_BATCH, default=1)]
+    num_images: Annotated[int | None, Option(help="Pictures per prompt.", least=1, most=MAX_BATCH, default=1)]
     noise: Annotated[
-        str,
+        str | None,
         Option(
             help="Noise generator: torch for the numbers of torch's CPU generator, or philox, the same on all devices.",
             choices=("torch", "philox"),
@@ -235,7 +235,7 @@ class RunOptions(TypedDict, total=False):
         ),
     ]
     guard: Annotated[
-        str,
+        str | None,
         Option(
             help="on checks what every stage wrote (docs/guards.md); off also returns latents and pictures that are "
             "not finite, out of range, flat or noise.",
@@ -260,7 +260,7 @@ class GenerateOptions(DenoisingOptions, RunOptions, total=False):
         ),
     ]
     decode: Annotated[
-        bool, Option(help="Decode the latents to pictures; if False, the result has only latents.", default=True)
+        bool | None, Option(help="Decode the latents to pictures; if False, the result has only latents.", default=True)
     ]
 
 

@@ -52,8 +52,15 @@ _HOMES: Mapping[str, str] = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name when it is first used, so that one room can be read without the others."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:  # type checkers read the imports above, and report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is first used, so that one room can be read without the others."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """All names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -56,6 +56,10 @@ class Stage:
         object.__setattr__(self, "pipeline", pipeline)
         object.__setattr__(self, "options", requested(options, STAGE_OPTIONS, "Stage"))
 
+    def changed(self, **options: Unpack[StageOptions]) -> Stage:
+        """The same stage with other options; None removes one."""
+        return Stage(**{"pipeline": self.pipeline, **self.options, **options})
+
 
 STAGE_OPTIONS = table(StageOptions)
 

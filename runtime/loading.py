@@ -86,7 +86,8 @@ def load(
     sources = _choose(bundle, replace or {}, on_progress)
     with _open(sources, opening) as (engines, without):
         linked = link([opened.engine for opened in engines], sources.describe)
-        space = _space(linked, sources)
+        space, prompts = _space(linked, sources), _prompts(sources)
+        wider = _wider(engines, sources, opening, verify)
         decisions = [*without, *(_prove(opened, sources, opening, verify) for opened in engines)]
         small = None
         if previews is not None:
@@ -99,12 +100,12 @@ def load(
             # the training schedule belongs to the denoiser, whichever bundle that came from
             sampling=sources.host.bundle.manifest.sampling,
             linked=linked,
-            prompts=_prompts(sources),
+            prompts=prompts,
             space=space,
             engines=[opened.engine for opened in engines],
             decisions=decisions,
             vae_memory=vae_memory,
-            wider=_wider(engines, sources, opening, verify),
+            wider=wider,
             previews=small,
         )
 

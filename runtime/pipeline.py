@@ -113,6 +113,7 @@ class Pipeline:
         self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=vae_memory), wider=wider or {})
         self._previews = Autoencoder(name=name, linked=previews or linked, memory=vae_memory)
         self._prompts = prompts
+        self._owns_engines = True
 
     def __enter__(self) -> Self:
         return self
@@ -131,19 +132,22 @@ class Pipeline:
     def observe(self, wrap: Callable[[Session], Session]) -> Self:
         """The same pipeline with its denoiser's session wrapped: to record what it reads, or to compare engines.
 
-        Both pipelines share the engines; this one closes them.
+        Both pipelines share the engines. Closing the returned one does nothing; closing this one closes them.
 
         Args:
             wrap: Returns the session to run in the place of the one that it gets, with the same ports. The caller
                 closes what it opens.
         """
         view = copy(self)
+        view._owns_engines = False
         denoiser = self.linked.denoiser
         view.linked = replace(self.linked, denoiser=replace(denoiser, session=wrap(denoiser.session)))
         return view
 
     def close(self) -> None:
-        """Close the engines."""
+        """Close the engines. Closing twice is harmless."""
+        if not self._owns_engines:
+            return
         for engine in (*self.engines, self._previews.linked.decoder):
             engine.session.close()
         self.vae.close()

@@ -80,7 +80,7 @@ class Decision:
     target: str | None
     precision: str | None
     skipped: tuple[Skipped, ...] = ()
-    placement: Mapping[str, int] = field(default_factory=dict)
+    placement: Mapping[str, int] = field(default_factory=dict, hash=False)
     admission: Admission | None = None
     purpose: Literal["run", "preview"] = "run"
 

@@ -29,6 +29,8 @@ def check(option: Option, value: object) -> Any:
         return whole(name, value, int(option.least), int(option.most))
     if option.type is float:
         return number(name, value, option.expected, option.least, option.most)
+    if option.type is bool and not isinstance(value, bool | np.bool_):
+        raise UsageError(f"{name} is {value!r}; expected True or False.")
     return interval(name, value) if option.type is tuple else value
 
 

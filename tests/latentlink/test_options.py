@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
@@ -152,3 +153,21 @@ def test_a_renamed_argument_is_refused_with_its_new_name(old: str, new: str, tmp
     done = CliRunner().invoke(group, ["generate", "demo", "a", "-o", str(tmp_path / "x.png"), f"--{old}", "1GB"])
     assert done.exit_code == 2
     assert f"--{old} is called --{new.replace('_', '-')} now." in done.output
+
+
+def test_the_types_admit_none_which_is_the_default() -> None:
+    for options in (GenerateOptions, StageOptions, RunOptions):
+        assert [name for name, one in table(options).items() if type(None) not in get_args(one.annotation)] == []
+
+
+def test_a_stage_is_changed_and_what_is_none_is_taken_out() -> None:
+    with latentlink.load("demo") as pipe:
+        stage = latentlink.Stage(pipeline=pipe, steps=3, strength=0.5).changed(steps=4, strength=None)
+        assert dict(stage.options) == {"steps": 4}
+        assert stage.pipeline is pipe
+
+
+@pytest.mark.parametrize("value", [1, "no", 0.0])
+def test_what_is_no_truth_value_is_refused(value: object) -> None:
+    with latentlink.load("demo") as pipe, pytest.raises(latentlink.UsageError, match="decode is .* True or False"):
+        pipe.generate("a", steps=1, decode=value)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, Usa
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
 from latentlink.runtime.denoising.loop import DenoiseResult
 from latentlink.runtime.samplers import SAMPLERS
+from latentlink.runtime.sessions import Session
 
 PROMPT = "a red circle on a blue background"
 
@@ -271,3 +272,17 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
         latentlink.load("demo", target="abacus")
     with pytest.raises(UsageError, match="vae_decodr"):
         latentlink.load("demo", replace={"vae_decodr": "demo-b"})
+
+
+def test_a_pipeline_that_is_observed_shares_its_engines_and_closes_none() -> None:
+    seen: list[Session] = []
+
+    def wrap(session: Session) -> Session:
+        seen.append(session)
+        return session
+
+    with latentlink.load("demo") as pipe:
+        with pipe.observe(wrap) as view:
+            watched = view.generate(PROMPT, seed=1, steps=2).latents.array
+        assert seen == [pipe.linked.denoiser.session]
+        assert np.array_equal(pipe.generate(PROMPT, seed=1, steps=2).latents.array, watched)

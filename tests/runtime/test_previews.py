@@ -12,8 +12,10 @@ import latentlink
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline, Progress
+from latentlink.runtime.linking import opening
 from latentlink.runtime.loading import _part
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, clean_coefficients, read_schedule, sampler_table
+from latentlink.runtime.sessions import Session, open_session
 
 PROMPT = "a red circle on a blue background"
 NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -120,3 +122,23 @@ def test_the_other_decoder_is_closed_with_the_pipeline() -> None:
     pipe.close()
     with pytest.raises(UsageError, match="closed"):
         pipe.preview(latents)
+
+
+def test_no_engine_stays_open_if_a_wider_one_is_larger_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions: list[Session] = []
+
+    def recorded(*arguments: Any, **more: Any) -> Session:
+        sessions.append(open_session(*arguments, **more))
+        return sessions[-1]
+
+    def too_large(*arguments: Any) -> None:
+        raise UsageError("The wider engine is too large.")
+
+    monkeypatch.setattr(opening, "open_session", recorded)
+    monkeypatch.setattr(opening.Opening, "wider", too_large)
+    with pytest.raises(UsageError, match="too large"):
+        latentlink.load("demo", previews="demo-tiny")
+    assert sessions
+    for session in sessions:
+        with pytest.raises(UsageError, match="closed"):
+            session.run({}, {})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from latentlink.cli.shared.console import console, print_skipped, progress
+from latentlink.cli.shared.console import console, json_text, print_skipped, progress
 from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
 from latentlink.cli.shared.words import running
 from latentlink.options import OPTIONS, DenoisingOptions, table
@@ -160,4 +159,4 @@ def command(
     if json_file is not None:
         with atomic_file(json_file) as part:
             request = {"bundle": bundle, "settings": settings, "target": target, "engine_memory": engine_memory}
-            part.write_text(json.dumps(asdict(found) | request, indent=2) + "\n")
+            part.write_text(json_text(asdict(found) | request) + "\n")

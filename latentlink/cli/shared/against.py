@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from latentlink.cli.shared.console import console, progress
+from latentlink.cli.shared.console import console, json_text, progress
 from latentlink.errors import PreflightError
 
 
@@ -104,5 +103,5 @@ def run_against(
             if kind == "plot":
                 plot(found, part)
             else:
-                text = markdown(found) if kind == "markdown" else json.dumps(found, indent=2) + "\n"
+                text = markdown(found) if kind == "markdown" else json_text(found) + "\n"
                 part.write_text(text, encoding="utf-8")

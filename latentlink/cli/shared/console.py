@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,22 @@ def progress() -> Progress:
     )
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON, which has no infinity and no NaN: both are null."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def print_json(value: Any) -> None:
     """Print JSON on standard output."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json_text(value))
 
 
 def size(count: int) -> str:

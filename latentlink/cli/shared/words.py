@@ -23,7 +23,7 @@ def skipped(decisions: Sequence[Decision]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for one in decisions:
         for engine in one.skipped:
-            reasons.setdefault(f"{engine.target} skipped: {engine}", []).append(engine.component)
+            reasons.setdefault(f"{engine.target} skipped: {engine}", []).append(f"{engine.component}{_purpose(one)}")
     return [f"{', '.join(components)}: {reason}" for reason, components in reasons.items()]
 
 
@@ -34,11 +34,8 @@ def admissions(decisions: Sequence[Decision]) -> list[str]:
         if (found := one.admission) is None:
             continue
         how = "the same output" if found.same else f"a signal-to-noise ratio of {found.snr:.1f} dB against the output"
-        purpose = " for previews" if one.purpose == "preview" else ""
-        lines.append(
-            f"{one.component} from {one.bundle}{purpose}: accepted; on the probes of {found.host} it has {how} of "
-            f"{found.host}'s own"
-        )
+        title = f"{one.component} from {one.bundle}{_purpose(one)}"
+        lines.append(f"{title}: accepted; on the probes of {found.host} it has {how} of {found.host}'s own")
     return lines
 
 
@@ -56,6 +53,10 @@ def notices(result: Result) -> list[str]:
             known = f"its effect was measured with {cache.measured_steps} steps, and is larger with fewer"
         lines.append(f"step_cache {cache.every}: {known}")
     return lines
+
+
+def _purpose(decision: Decision) -> str:
+    return " for previews" if decision.purpose == "preview" else ""
 
 
 def _placement(decision: Decision) -> str:

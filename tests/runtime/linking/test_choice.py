@@ -109,3 +109,9 @@ def test_an_edited_fingerprint_is_damage(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match=r"fingerprint of the tensorrt-rtx engine of .* was edited"):
         latentlink.load(edited(tmp_path / "edited", edit))
+
+
+def test_decisions_are_values_that_a_set_may_hold() -> None:
+    with latentlink.load("demo") as one, latentlink.load("demo") as other:
+        assert one.decisions == other.decisions
+        assert {*one.decisions} == {*other.decisions}
