@@ -169,5 +169,5 @@ def test_a_stage_is_changed_and_what_is_none_is_taken_out() -> None:
 
 @pytest.mark.parametrize("value", [1, "no", 0.0])
 def test_what_is_no_truth_value_is_refused(value: object) -> None:
-    with latentlink.load("demo") as pipe, pytest.raises(latentlink.UsageError, match="decode is .* True or False"):
+    with latentlink.load("demo") as pipe, pytest.raises(latentlink.UsageError, match=r"decode is .* True or False"):
         pipe.generate("a", steps=1, decode=value)  # type: ignore[arg-type]
