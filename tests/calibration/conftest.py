@@ -1,8 +1,8 @@
-"""A small denoiser's graph with every kind of layer."""
+"""A small denoiser's graph with every kind of layer, and the demo bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+import latentlink
 from latentlink.ports import latent_port
+from latentlink.runtime import Pipeline
 from latentlink.spaces import LatentSpace
 
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
@@ -78,6 +80,13 @@ class SmallGraph:
         self.inputs = {X: rng.standard_normal((1, 4, 6, 6)).astype(np.float32)}
         self.out = OUT
         self.load: Callable[[], ir.Model] = lambda: ir.load(self.path)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Pipeline]:
+    """The demo bundle, open."""
+    with latentlink.load("demo") as pipe:
+        yield pipe
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -15,12 +13,6 @@ from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
 
 PROMPTS = calibration_prompts()[:3]
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 def test_the_clean_range_is_the_extremes_of_the_runs_latents(demo: Pipeline) -> None:

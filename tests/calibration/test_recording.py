@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import latentlink
 from latentlink.calibration.latent_ranges import measure_ranges
 from latentlink.calibration.recording import STRATA, Recording, runs_of
 from latentlink.demo.prompts import calibration_prompts
@@ -19,12 +17,6 @@ from latentlink.runtime.sessions.ort import OrtSession
 
 PROMPTS = calibration_prompts()[:3]
 STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[Pipeline]:
-    with latentlink.load("demo") as pipe:
-        yield pipe
 
 
 @pytest.fixture(scope="module")
