@@ -80,7 +80,7 @@ def find_targets(manifest: Manifest, options: BuildOptions) -> AutoTargets:
     """Find the targets whose engines this machine can build, with these options, and run.
 
     Args:
-        manifest: Of the export.
+        manifest: Manifest of the export.
         options: What the user chose.
 
     Raises:

@@ -69,7 +69,7 @@ def check_feasible(manifest: Manifest, targets: Sequence[str], options: BuildOpt
     """Refuse what a builder would refuse later.
 
     Args:
-        manifest: Of the export.
+        manifest: Manifest of the export.
         targets: Keys of `TARGETS`.
         options: What the user chose.
 

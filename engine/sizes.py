@@ -55,7 +55,7 @@ def limits_of(manifest: Manifest, name: str, sizes: PictureSizes, *, every: bool
     The batch limits the denoiser only: text encoders and the VAE run in as many batches as they need.
 
     Args:
-        manifest: Of the export.
+        manifest: Manifest of the export.
         name: The component.
         sizes: What the user chose.
         every: Whether the target needs a range for every dimension: the defaults are then the model's own picture size

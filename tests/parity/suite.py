@@ -60,7 +60,7 @@ class Subject:
         guidance: As of `Case`.
         steps: As of `Case`.
         guided: Whether a negative prompt has an effect.
-        strength: Of a start from a picture.
+        strength: Strength of a start from a picture.
         start: `denoising_start` of a hand-over.
         end: `denoising_end`.
         after: Checkpoint that makes the latents of a hand-over.

@@ -30,8 +30,8 @@ def write_optimum_layout(
     Args:
         checkpoint: A diffusers directory.
         out: Directory to make.
-        opset: Of the graphs.
-        dtype: Of the weights: `float32` or `float16`.
+        opset: Opset of the graphs.
+        dtype: Precision of the weights: `float32` or `float16`.
         hidden_states: Whether CLIP text encoders write every layer, as those of SDXL and SD 3 do.
     """
     import diffusers
