@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -34,7 +34,7 @@ class Case:
 
     kind: Kind
     prompts: tuple[str, ...]
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(hash=False)
 
     def __init__(
         self, *, kind: Kind = "text2img", prompts: tuple[str, ...] = PROMPTS, **options: Unpack[GenerateOptions]

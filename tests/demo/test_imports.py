@@ -6,7 +6,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["demo", "demo.grammar", "demo.draw", "demo.check", "bench.studies.grid"])
+@pytest.mark.parametrize("module", ["demo", "demo.grammar", "demo.draw", "demo.check", "bench.sheets.grid"])
 def test_what_a_base_install_uses_imports_without_torch(module: str) -> None:
     program = f"import sys, latentlink.{module}; sys.exit('torch' in sys.modules)"
 

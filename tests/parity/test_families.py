@@ -48,7 +48,7 @@ def test_the_covering_cases_have_every_value_and_every_sampler_at_every_size(sub
     whole, covering = [*subject.every_case()], [*subject.covering_cases()]
     assert set(covering) <= set(whole)
     for value in ("num_images", "negative_prompt"):
-        assert {getattr(case, value) for case in covering} == {getattr(case, value) for case in whole}
+        assert {case[value] for case in covering} == {case[value] for case in whole}
     pairs = [{(case["sampler"], case["width"], case["height"]) for case in listed} for listed in (covering, whole)]
     assert pairs[0] == pairs[1]
 

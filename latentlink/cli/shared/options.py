@@ -105,7 +105,7 @@ def _click_option(option: Option) -> Callable[[_F], _F]:
     default = option.default_text or option.default
     parts = [option.help]
     if option.example:
-        parts.append(f"Example: {option.example}.")
+        parts.append(f"For instance: {option.example}.")
     if option.type is Mapping:
         parts.append("May be repeated.")
     if default:

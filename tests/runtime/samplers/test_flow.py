@@ -219,7 +219,7 @@ def test_with_a_perfect_model_the_last_x_is_the_picture(
         ("flow_euler", {"spacing": "leading"}, "no spacing"),
         ("flow_euler", {"eta": 0.0}, "no eta"),
         ("flow_euler", {"sigmas": "kerras"}, "Did you mean 'karras'"),
-        ("dpmpp_2m", {"sigmas": "karras"}, "sigmas of sampler 'dpmpp_2m' with a flow-matching model"),
+        ("dpmpp_2m", {"sigmas": "karras"}, "sigmas 'karras' for sampler 'dpmpp_2m' with a flow-matching model"),
         ("flow_euler", {"shift": 0}, "above 0"),
         ("flow_euler", {"shift": float("inf")}, "above 0"),
         ("flow_euler", {"shift": True}, "above 0"),
