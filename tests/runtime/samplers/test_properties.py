@@ -137,7 +137,7 @@ def test_what_depends_on_the_data_is_refused_by_name(name: str) -> None:
         ({"sampler": "dpmpp_2s", "spacing": "trailing"}, "expected one of linspace"),
         (
             {"sampler": "lcm", "spacing": "trailing"},
-            "spacing .trailing. for sampler .lcm.; expected none, as it has no such setting",
+            "spacing .trailing. for sampler .lcm.; expected none, as it has no",
         ),
         ({"sigmas": "kerras"}, "Did you mean 'karras'"),
         ({"sampler": "ddim", "sigmas": "karras"}, "sigmas 'karras' for sampler 'ddim'"),
