@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from latentlink.runtime.denoising import Progress
     from latentlink.runtime.linking import Decision
     from latentlink.runtime.loading import load
-    from latentlink.runtime.pipeline import Pipeline, Result
+    from latentlink.runtime.pipeline import Pipeline
     from latentlink.runtime.request import Latents
+    from latentlink.runtime.result import Result
     from latentlink.runtime.transfers import TransferResult, transfer
 
 __all__ = [
@@ -42,7 +43,7 @@ _HOMES: Mapping[str, str] = {
     "Latents": "request",
     "Pipeline": "pipeline",
     "Progress": "denoising",
-    "Result": "pipeline",
+    "Result": "result",
     "ChainResult": "chains",
     "Hop": "chains",
     "Stage": "chains",

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from latentlink.errors import LatentLinkError, UsageError
 from latentlink.options import OPTIONS, RunOptions, StageOptions, requested, table
 from latentlink.runtime.denoising import OnStep
-from latentlink.runtime.pipeline import Pipeline, Result
+from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.request import check, documented, prompts, seeds
 from latentlink.runtime.request.latents import Latents
+from latentlink.runtime.result import Result
 from latentlink.runtime.transfers import Size, transfer
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from types import TracebackType
@@ -18,8 +18,8 @@ from latentlink.errors import UsageError
 from latentlink.options import GenerateOptions, requested
 from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, reuse_of
 from latentlink.runtime.denoising.conditioning import conditioning
-from latentlink.runtime.denoising.step_cache import Unmeasured, unmeasured
-from latentlink.runtime.guards import Guard, Mended, generated_margin
+from latentlink.runtime.denoising.step_cache import unmeasured
+from latentlink.runtime.guards import Guard, generated_margin
 from latentlink.runtime.linking import Decision, Engine, Linked
 from latentlink.runtime.request import (
     Inputs,
@@ -33,6 +33,7 @@ from latentlink.runtime.request import (
     size_of,
 )
 from latentlink.runtime.request.latents import Latents, check_latents
+from latentlink.runtime.result import Result
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
@@ -45,30 +46,6 @@ if TYPE_CHECKING:
 
 STRENGTH = 0.8
 """Default strength of a run that starts from a picture or latents without a mask, as in diffusers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Result:
-    """The result of `generate`.
-
-    Args:
-        images: The pictures in the order of the prompts; the pictures of one prompt stand together.
-        latents: Their latents.
-        timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
-            `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
-        request: The request with every default resolved, including the seed.
-        mended: Pictures and latents that overflowed and were made again by a wider engine.
-        unmeasured_cache: The run's step cache, if its effect on quality was not measured.
-        passes: Number of passes of `vae_encoder` and `vae_decoder`, if more than one (see `vae_memory` of `load`).
-    """
-
-    images: list[Image]
-    latents: Latents
-    timings: Mapping[str, float]
-    request: Request
-    passes: Mapping[str, int] = field(default_factory=dict)
-    mended: tuple[Mended, ...] = ()
-    unmeasured_cache: Unmeasured | None = None
 
 
 class Pipeline:

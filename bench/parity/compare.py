@@ -20,8 +20,8 @@ from latentlink.bench.parity.case import Case, start_mask, start_picture
 from latentlink.bench.parity.diffusers import Diffusers, Reference
 from latentlink.bench.parity.schedulers import FLOW_SCHEDULERS, SCHEDULERS
 from latentlink.engine.quality import psnr
-from latentlink.runtime.pipeline import Result
 from latentlink.runtime.request.latents import Latents
+from latentlink.runtime.result import Result
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS
 
 # Both sides compute in float32: what remains is the order of sums, amplified by the steps. Pictures are rounded to
