@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+
+from tests.house import ROOT
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -44,6 +46,30 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     """A folder that all workers of this run have."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """The folder of published weights, which are not in the repository; without it the test is skipped."""
+    folder = os.environ.get("LATENTLINK_WEIGHTS")
+    if not folder:
+        pytest.skip("LATENTLINK_WEIGHTS names no folder of published weights (CONTRIBUTING.md)")
+    return ROOT / folder
+
+
+@pytest.fixture(scope="session")
+def tiny_vaes(weights: Path, shared: Path, alone: Alone) -> Mapping[str, Path]:
+    """Bundles of the published tiny VAEs, by space."""
+    from latentlink.bench.sheets.tiny_vaes import SPACES, tiny_vae_bundle
+
+    made = {}
+    for name, space in SPACES.items():
+        folder = shared / "made" / name
+        with alone(shared / "made" / f"{name}.lock"):
+            made[space] = folder / "bundles" / name
+            if not made[space].is_dir():
+                tiny_vae_bundle(weights / "taesd", name, folder)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -52,8 +52,11 @@ class Halves:
         made: Picture = done[writes.tensor].numpy()[0].copy()
         return made
 
-    def again(self, picture: Picture) -> Picture | None:
-        """Encode a picture and decode it, as a transfer to this bundle does; resized if it does not fit."""
+    def encode(self, picture: Picture) -> NDArray[np.floating] | None:
+        """Encode a picture `[H, W, 3]` to the posterior's mode `[1, C, h, w]`; resized if it does not fit.
+
+        None if there is no encoder.
+        """
         if self.encoder is None:
             return None
         session, writes = self.encoder.session, self.encoder.session.outputs[0]
@@ -67,7 +70,13 @@ class Halves:
             )
             array = fitted[None] if port.kind == "image" else np.zeros(shape, port.dtype)
             feeds[port.tensor] = session.upload(array)
-        return self.decode(session.run(feeds, {writes.tensor: None})[writes.tensor].numpy())
+        made: NDArray[np.floating] = session.run(feeds, {writes.tensor: None})[writes.tensor].numpy().copy()
+        return made
+
+    def again(self, picture: Picture) -> Picture | None:
+        """Encode a picture and decode it, as a transfer to this bundle does."""
+        latents = self.encode(picture)
+        return None if latents is None else self.decode(latents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,7 +143,7 @@ def matrix(
         LatentLinkError: A bundle cannot be opened or run.
     """
     with ExitStack() as stack:
-        columns = [_halves(name, stack) for name in bundles]
+        columns = [open_halves(name, stack) for name in bundles]
         drew = False
         for name in bundles:
             if not _has_denoiser(name):
@@ -161,7 +170,13 @@ def _has_denoiser(name: str) -> bool:
     return found is not None
 
 
-def _halves(name: str, stack: ExitStack) -> Halves:
+def open_halves(name: str, stack: ExitStack) -> Halves:
+    """Open a bundle's VAE; `stack` closes it.
+
+    Raises:
+        UsageError: The bundle has no decoder.
+        LatentLinkError: It cannot be opened.
+    """
     halves = []
     for component in ("vae_decoder", "vae_encoder"):
         found = open_component(name, component)
