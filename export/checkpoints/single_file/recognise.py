@@ -23,6 +23,8 @@ OTHERS: Mapping[str, str] = {
     "transformer_blocks.": "one network in diffusers' layout (give the directory of the whole checkpoint)",
     "text_model.": "a text encoder",
     "bn.running_mean": "FLUX.2's VAE",
+    ".pool.0.weight": "half of a tiny VAE with pooled branches, such as FLUX.2's (TAEF2), which no recipe here has",
+    "3.conv.4.weight": "half of a tiny VAE in its author's layout (give a diffusers directory of the whole one)",
 }
 
 

@@ -182,6 +182,8 @@ def test_a_denoiser_of_no_known_family_is_refused_with_the_known_ones(published:
         ("lora_unet_down_blocks_0.lora_up.weight", "a LoRA"),
         ("control_model.input_blocks.0.0.weight", "a ControlNet"),
         ("distilled_guidance_layer.in_proj.bias", "Chroma"),
+        ("13.conv.4.weight", "half of a tiny VAE in its author's layout"),
+        ("3.pool.0.weight", "half of a tiny VAE with pooled branches"),
         ("down_blocks.0.resnets.0.conv1.weight", "diffusers' layout"),
         ("what.is.this", "an unknown layout, such as 'what.is.this'"),
     ],
