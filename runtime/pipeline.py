@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -37,6 +36,7 @@ from latentlink.runtime.result import Result
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.text import Prompts
 from latentlink.runtime.vae import Autoencoder, GuardedVae
 from latentlink.spaces import LatentSpace
@@ -44,12 +44,17 @@ from latentlink.spaces import LatentSpace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+AGAIN = "Load the bundle again."
+
 STRENGTH = 0.8
 """Default strength of a run that starts from a picture or latents without a mask, as in diffusers."""
 
 
 class Pipeline:
     """A linked bundle. Made by `latentlink.load`; a context manager that closes its engines.
+
+    Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once;
+    with all others, calls take turns from step to step.
 
     Args:
         name: Name of the bundle, as the user gave it.
@@ -91,6 +96,7 @@ class Pipeline:
         self._previews = Autoencoder(name=name, linked=previews or linked, memory=vae_memory)
         self._prompts = prompts
         self._owns_engines = True
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -122,12 +128,21 @@ class Pipeline:
         return view
 
     def close(self) -> None:
-        """Close the engines. Closing twice is harmless."""
+        """Close the engines, once what each of them runs is done. Closing twice is harmless.
+
+        Calls that other threads have begun end with UsageError at the next engine that they run, and later calls at
+        once.
+        """
         if not self._owns_engines:
             return
+        self._closed = True
         for engine in (*self.engines, self._previews.linked.decoder):
             engine.session.close()
         self.vae.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError(f"The pipeline of {self.name} is closed; expected an open one.", remedy=AGAIN)
 
     @documented(GenerateOptions)
     def generate(
@@ -149,7 +164,8 @@ class Pipeline:
                 is flat or noise.
             Cancelled: `on_step` returned False.
         """
-        began = perf_counter()
+        self._check_open()
+        began, waited = CLOCK.now(), CLOCK.waited
         values = requested(options)
         inputs = self._inputs(values)
         watch = Guard.of(values.get("guard", "on"), self.sampling.ranges)
@@ -178,7 +194,7 @@ class Pipeline:
         passes = self.vae.halves.passes(
             width=request.width, height=request.height, encode=bool(inputs.images), decode=decode
         )
-        checked = perf_counter()
+        checked = CLOCK.now()
         table = request.table()
         session, latent, shape = self.linked.denoiser.session, self.linked.latent, self._shape(request)
         source = noise_source(request.noise, request.seed, request.batch)
@@ -188,7 +204,7 @@ class Pipeline:
         for tensor, (engine, _) in self.linked.texts.items():
             if watch.on:  # otherwise the embedding is not copied to the host
                 watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
-        encoded = perf_counter()
+        encoded = CLOCK.now()
         start = begin(
             inputs,
             request,
@@ -202,7 +218,7 @@ class Pipeline:
         if inputs.latents is not None:
             handed_over = request.denoising_start is not None
             watch.latents("init_latents", inputs.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
-        started = perf_counter()
+        started = CLOCK.now()
         done = denoise(
             session,
             latent=latent,
@@ -220,9 +236,9 @@ class Pipeline:
         margin = generated_margin(table.steps, self.sampling.steps)
         watch.latents("denoiser", done.array, level=level, margin=margin, generated=True)
         latents = Latents(array=done.array, space=self.space, level=level)
-        denoised = perf_counter()
+        denoised = CLOCK.now()
         images = self.vae.decode(watch, done.array, clean=level == CLEAN, written=done.buffer) if decode else []
-        ended = perf_counter()
+        ended = CLOCK.now()
         timings = {
             "text_encoder": encoded - checked,
             "vae_encoder": started - encoded,
@@ -230,6 +246,7 @@ class Pipeline:
             "denoiser_engine": done.seconds,
             "vae_decoder": ended - denoised,
             "total": ended - began,
+            "waiting": CLOCK.waited - waited,
         }
         return Result(
             images=images,
@@ -253,6 +270,7 @@ class Pipeline:
             UsageError: They are not latents, hold values that are not finite, or do not fit the memory.
             GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
+        self._check_open()
         watch = Guard.of(guard, self.sampling.ranges)
         array = self._own(latents).array
         watch.latents("latents", array, level=CLEAN)
@@ -267,6 +285,7 @@ class Pipeline:
         Raises:
             UsageError: They do not fit the memory.
         """
+        self._check_open()
         return self._previews.decode(latents)
 
     def encode(
@@ -284,6 +303,7 @@ class Pipeline:
                 type.
             GuardError: The latents are not finite, or outside of the model's range.
         """
+        self._check_open()
         watch = Guard.of(guard, self.sampling.ranges)
         listed = as_list(images)
         width, height = listed[0].size

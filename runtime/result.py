@@ -22,7 +22,8 @@ class Result:
         images: The pictures in the order of the prompts; the pictures of one prompt stand together.
         latents: Their latents.
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
-            `denoiser_engine` is the part of `denoiser` that was spent inside the engine.
+            `denoiser_engine` is the part of `denoiser` that was spent inside the engine. `waiting` is what this call
+            waited for those of other threads; no other entry contains it.
         request: The request with every default resolved, including the seed.
         mended: Pictures and latents that overflowed and were made again by a wider engine.
         unmeasured_cache: The run's step cache, if its effect on quality was not measured.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from fcntl import LOCK_EX, flock
@@ -105,4 +107,16 @@ def tiny_bundle(tiny_export: Path, alone: Alone) -> Path:
     with alone(tiny_export.parent / "bundle.lock"):
         if not out.is_dir():
             build_bundle(tiny_export, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_openvino_bundle(tiny_export: Path, alone: Alone) -> Path:
+    """The export's openvino-cpu bundle."""
+    out = tiny_export.parent / "tiny-openvino-bundle"
+    with alone(tiny_export.parent / "openvino-bundle.lock"):
+        if not out.is_dir():
+            # TensorRT's Ctrl-C, in another test, crashes a process that has built such a bundle
+            command = [sys.executable, "-m", "latentlink", "build", str(tiny_export), str(out)]
+            subprocess.run([*command, "--target", "openvino-cpu"], check=True, capture_output=True)
     return out

@@ -14,6 +14,7 @@ from latentlink.errors import Cancelled
 from latentlink.ports import COEFFICIENTS, HISTORY, Port
 from latentlink.runtime.samplers import COLUMNS, SamplerTable, clean_coefficients
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CLOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class DenoiseResult:
     Args:
         array: x on the host, `[B, C, h, w]`.
         buffer: x in the denoiser's buffer; None if the host blended a picture in.
-        seconds: Seconds spent inside the engine.
+        seconds: Seconds that the run spent inside engines.
     """
 
     array: NDArray[np.floating]
@@ -147,8 +148,7 @@ def denoise(
     row_buffer = session.upload(rows[0])
     clean = clean_coefficients(table, prediction).astype(np.float32)
 
-    before = sum(engine.elapsed() for engine in engines)
-    began = perf_counter()
+    before, began = CLOCK.engines, perf_counter()
     drawn = noise().astype(dtype) if table.draws[0] else None
     for number, row in enumerate(rows):
         if drawn is not None:
@@ -171,7 +171,7 @@ def denoise(
         drawn = noise().astype(dtype) if table.draws[number + 1 : number + 2].any() else None
         if on_step is None:
             continue
-        engine.elapsed()  # waits for the row, so that progress is true and a cancelled run has little left to do
+        engine.wait()  # so that progress is true and a cancelled run has little left to do
         progress = Progress(
             row=number + 1,
             rows=len(rows),
@@ -184,7 +184,9 @@ def denoise(
         if on_step(progress) is False:
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
     final = _copy(x)
-    seconds = sum(engine.elapsed() for engine in engines) - before
+    for engine in engines:
+        engine.wait()
+    seconds = CLOCK.engines - before
     if around is None:
         return DenoiseResult(array=final, buffer=x, seconds=seconds)
     signal, level = table.levels[-1]

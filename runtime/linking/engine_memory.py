@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CountedLock
 
 
 class EngineMemory:
@@ -32,7 +32,7 @@ class EngineMemory:
         if type(budget) is not int or budget < 1:
             raise UsageError(f"engine_memory is {budget!r}; expected a number of bytes, or None for no budget.")
         self.budget = budget
-        self.lock = RLock()
+        self.lock = CountedLock()
         """Held from making room for an engine until it has run, or is open."""
         self._open: list[ReopeningSession] = []  # the least recently used first
 
@@ -99,7 +99,6 @@ class ReopeningSession:
         self._path = path
         self._opener = opener
         self._memory = memory
-        self._elapsed = 0.0
         self._is_open = self._ended = False
         self._files = _identity(path)
         self._session = self._open()
@@ -126,7 +125,6 @@ class ReopeningSession:
         """Close it until it runs again. The closed session can still make buffers."""
         with self._memory.lock:
             if self._is_open:
-                self._elapsed += self._session.elapsed()
                 self._session.close()
                 self._is_open = False
                 self._memory.leave(self)
@@ -163,10 +161,11 @@ class ReopeningSession:
         """Number of nodes by provider."""
         return self._session.placement()
 
-    def elapsed(self) -> float:
-        """Seconds that all runs took, including those before it was last opened."""
+    def wait(self) -> None:
+        """Wait for this thread's unfinished runs."""
         with self._memory.lock:
-            return self._elapsed + (self._session.elapsed() if self._is_open else 0.0)
+            if self._is_open:
+                self._session.wait()
 
     def close(self) -> None:
         """Close it for good."""

@@ -23,7 +23,7 @@ class Buffer(Protocol):
 
 
 class Session(Protocol):
-    """One open engine. `inputs` and `outputs` are read back from the engine itself."""
+    """One open engine, which threads may share. `inputs` and `outputs` are read back from the engine itself."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -55,7 +55,7 @@ class Session(Protocol):
         ...
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once. Later calls on the same session wait for it; this call may return before it is done.
+        """Run once. Later calls see its results; this call may return before it is done.
 
         Args:
             inputs: A buffer for every input, by tensor name.
@@ -75,12 +75,15 @@ class Session(Protocol):
         """Number of the graph's nodes by provider; empty if the engine is not split into nodes."""
         ...
 
-    def elapsed(self) -> float:
-        """Seconds that all runs took inside the engine; waits for unfinished ones."""
+    def wait(self) -> None:
+        """Wait for this thread's unfinished runs; the time of all of them is then in `CLOCK`."""
         ...
 
     def close(self) -> None:
-        """Release what runs need. Closing twice is harmless; buffers stay valid, and can still be made."""
+        """Release what runs need, once those that have begun are done; later ones are refused.
+
+        Closing twice is harmless; buffers stay valid, and can still be made.
+        """
         ...
 
 

@@ -1,8 +1,8 @@
-"""Base of the sessions of all CPU targets: buffers in host memory, and the time of runs."""
+"""Base of the sessions of all CPU targets: buffers in host memory, and runs that are done when they return."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.runtime.sessions import Buffer
+from latentlink.runtime.sessions.shared_session import SharedSession
 
 
-class HostSession(ABC):
+class HostSession(SharedSession):
     """The common part of sessions on the CPU."""
-
-    def __init__(self) -> None:
-        self._elapsed = 0.0
 
     @abstractmethod
     def empty(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Buffer:
@@ -39,6 +37,5 @@ class HostSession(ABC):
         picked[np.equal(rows, -1)] = 0
         return self.upload(picked)
 
-    def elapsed(self) -> float:
-        """Seconds that all runs took."""
-        return self._elapsed
+    def wait(self) -> None:
+        """Nothing to wait for."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from latentlink.engine.targets.openvino_module import TYPES, is_out_of_memory, o
 from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
@@ -51,8 +51,7 @@ class OpenVinoSession(HostSession):
 
     def __init__(self, path: Path, threads: int | None, low_memory: bool = False) -> None:
         self._ov = openvino()
-        self._title = engine_title(path)
-        super().__init__()
+        super().__init__(engine_title(path))
         try:
             self._engine: OpenVinoEngine | None = OpenVinoEngine(path, threads, low_memory=low_memory)
         except PreflightError:
@@ -95,12 +94,8 @@ class OpenVinoSession(HostSession):
         """Another session's buffer, copied if it is not OpenVINO's."""
         return buffer if isinstance(buffer, OpenVinoBuffer) else self.upload(buffer.numpy())
 
-    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once; see `Session.run`."""
-        if self._engine is None:
-            raise UsageError(
-                f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
-            )
+    def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        assert self._engine is not None
         dtypes = {port.tensor: np.dtype(port.dtype) for port in self.outputs}
         try:
             for name, buffer in inputs.items():
@@ -114,9 +109,8 @@ class OpenVinoSession(HostSession):
             }
             for name, buffer in written.items():
                 compiled.request.set_tensor(name, cast(OpenVinoBuffer, buffer).tensor)
-            before = perf_counter()
-            compiled.infer()
-            self._elapsed += perf_counter() - before
+            with CLOCK.running():
+                compiled.infer()
         except UsageError:
             raise
         except Exception as error:
@@ -146,6 +140,5 @@ class OpenVinoSession(HostSession):
             remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
         )
 
-    def close(self) -> None:
-        """Release the engine's memory."""
+    def _release(self) -> None:
         self._engine = None

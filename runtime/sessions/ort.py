@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
@@ -25,6 +24,8 @@ def open_session(path: Path, target: str, threads: int | None, low_memory: bool)
 class OrtSession(HostSession):
     """An ONNX Runtime engine with its state in OrtValues."""
 
+    concurrent: ClassVar[bool] = True
+
     def __init__(self, path: Path, target: str, threads: int | None, low_memory: bool = False) -> None:
         self._engine = OrtEngine(path, target, threads, low_memory)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
@@ -33,7 +34,7 @@ class OrtSession(HostSession):
         self._options = ort.RunOptions()
         if not low_memory:
             self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        super().__init__()
+        super().__init__(self._engine.title)
 
     def placement(self) -> Mapping[str, int]:
         """Number of nodes by provider."""
@@ -54,12 +55,7 @@ class OrtSession(HostSession):
         """Another session's buffer, copied if it is not in an OrtValue."""
         return buffer if isinstance(buffer, ort.OrtValue) else self.upload(buffer.numpy())
 
-    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once; see `Session.run`."""
-        if self._engine.session is None:
-            raise UsageError(
-                f"The engine {self._engine.title} is closed; expected an open one.", remedy="Load the bundle again."
-            )
+    def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         try:
             binding = self._engine.session.io_binding()
             for name, buffer in inputs.items():
@@ -69,13 +65,11 @@ class OrtSession(HostSession):
                     binding.bind_output(name)
                 else:
                     binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
-            before = perf_counter()
-            self._engine.session.run_with_iobinding(binding, self._options)
-            self._elapsed += perf_counter() - before
+            with CLOCK.running():
+                self._engine.session.run_with_iobinding(binding, self._options)
         except Exception as error:
             raise self._engine.failure(error) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
-    def close(self) -> None:
-        """Release the session's memory."""
+    def _release(self) -> None:
         self._engine.close()

@@ -11,8 +11,8 @@ from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.gpu.ort_shapes import ShapedRuns
 from latentlink.runtime.sessions.ort_engine import OrtEngine
-from latentlink.runtime.sessions.ort_shapes import ShapedRuns
 
 GRAPHS = 4
 """Number of sets of shapes to capture, the first ones: ONNX Runtime keeps a graph as long as its session."""
@@ -68,9 +68,7 @@ class OrtGpuSession(CudaSession):
         """Number of nodes by provider."""
         return self._engine.placement
 
-    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Enqueue one run; see `Session.run`."""
-        self._check_open()
+    def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         feeds = self._check_buffers("reads", self._reads, inputs)
         wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
         with self._cuda.lock:

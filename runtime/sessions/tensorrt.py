@@ -13,8 +13,8 @@ from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
-from latentlink.runtime.sessions.tensorrt_context import ShapedContext
-from latentlink.runtime.sessions.tensorrt_plan import TensorrtPlan
+from latentlink.runtime.sessions.gpu.tensorrt_context import ShapedContext
+from latentlink.runtime.sessions.gpu.tensorrt_plan import TensorrtPlan
 
 SETS = 4
 """Number of sets of shapes that an engine keeps contexts and graphs for; the least recently used is dropped."""
@@ -63,15 +63,7 @@ class TensorrtSession(CudaSession):
         """Number of sets of shapes that a CUDA graph replays."""
         return sum(context.captured for context in self._contexts.values())
 
-    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Enqueue one run; see `Session.run`.
-
-        Raises:
-            UsageError: The session is closed, or the engine was not built for a shape or type.
-            BundleError: The engine failed.
-            MemoryError: There is not enough memory for this size.
-        """
-        self._check_open()
+    def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         feeds = self._check_buffers("reads", self._reads, inputs)
         shapes = {name: feeds[name].shape for name in self._reads}
         for name, shape in shapes.items():
@@ -138,9 +130,8 @@ class TensorrtSession(CudaSession):
             BundleError: The engine was not built for refitting, or the graph does not have all its weights; the engine
                 keeps its own weights then. If TensorRT fails while it replaces them, the engine is closed.
         """
-        self._check_open()
-        put = self._plan.weights(graph)
-        with self._cuda.lock:
+        with self._turn(), self._cuda.lock:
+            put = self._plan.weights(graph)
             for context in self._contexts.values():
                 context.forget()
             self._cuda.synchronize()

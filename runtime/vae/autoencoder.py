@@ -14,7 +14,7 @@ from latentlink.runtime.linking import Engine, Linked
 from latentlink.runtime.linking.engine_memory import reopen
 from latentlink.runtime.request import check_limits
 from latentlink.runtime.sessions import Buffer, Session
-from latentlink.runtime.vae.budget import largest, peak_of, resident_bytes
+from latentlink.runtime.vae.budget import MEASURING, largest, peak_of, resident_bytes
 from latentlink.runtime.vae.canvas import UNLIMITED, canvas_limits
 from latentlink.runtime.vae.tiling import SMALLEST, Mosaic, fit, in_passes
 
@@ -174,7 +174,8 @@ class Autoencoder:
         cells = UNLIMITED * UNLIMITED
         needed = 0
         if self.memory is not None:
-            cells, needed = self._cells(engine, height * width, self.memory)
+            with MEASURING:
+                cells, needed = self._cells(engine, height * width, self.memory)
         mosaic = fit(height, width, cells=cells, limits=limits)
         if mosaic is None:
             if self.memory is None:

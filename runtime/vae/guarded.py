@@ -14,6 +14,7 @@ from latentlink.runtime.guards.faults import ENCODED
 from latentlink.runtime.linking import Engine
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sessions import Buffer
+from latentlink.runtime.sessions.clock import CountedLock
 from latentlink.runtime.vae.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class GuardedVae:
     halves: Autoencoder
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
     _open_engines: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
+    _lock: CountedLock = field(default_factory=CountedLock, init=False, repr=False)
 
     def decode(
         self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None
@@ -78,15 +80,17 @@ class GuardedVae:
 
     def _wide(self, component: str) -> Autoencoder:
         """The VAE with the wider engine of a component, which is opened when it is first needed."""
-        if component not in self._open_engines:
-            engine = self.wider[component]()
-            half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
-            linked = replace(self.halves.linked, **{half: engine})  # type: ignore[arg-type]
-            wide = Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
-            self._open_engines[component] = engine, wide
-        return self._open_engines[component][1]
+        with self._lock:
+            if component not in self._open_engines:
+                engine = self.wider[component]()
+                half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
+                linked = replace(self.halves.linked, **{half: engine})  # type: ignore[arg-type]
+                wide = Autoencoder(name=self.halves.name, linked=linked, memory=self.halves.memory)
+                self._open_engines[component] = engine, wide
+            return self._open_engines[component][1]
 
     def close(self) -> None:
         """Close the wider engines that were opened. Closing twice is harmless."""
-        for engine, _ in self._open_engines.values():
-            engine.session.close()
+        with self._lock:
+            for engine, _ in self._open_engines.values():
+                engine.session.close()

@@ -205,6 +205,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 
     fake = FakeCuda()
     monkeypatch.setattr(cuda, "import_cuda", lambda: fake)
-    cuda.this_gpu.cache_clear()
+    cuda._this_gpu.cache_clear()
     yield fake
-    cuda.this_gpu.cache_clear()
+    cuda._this_gpu.cache_clear()

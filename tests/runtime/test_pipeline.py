@@ -86,7 +86,9 @@ def test_timings_name_every_stage(demo: Pipeline) -> None:
         "denoiser_engine",
         "vae_decoder",
         "total",
+        "waiting",
     }
+    assert timings["waiting"] == 0
     assert timings["denoiser_engine"] <= timings["denoiser"] <= timings["total"]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
-from threading import RLock
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from latentlink.engine.targets import this_machine
 from latentlink.engine.targets.table import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError
+from latentlink.runtime.sessions.clock import CountedLock
 from latentlink.runtime.sessions.gpu.pinned import PinnedRing
 
 PINNED = 16 << 20
@@ -54,13 +55,21 @@ def import_cuda() -> Any:
         ) from None
 
 
-@cache
+_FIRST = Lock()
+
+
 def this_gpu() -> Cuda:
     """The first GPU. A process has one object of it: engines share its stream and its memory.
 
     Raises:
         PreflightError: There is none, or no driver, or cuda-python is not installed.
     """
+    with _FIRST:  # two threads that open their first engines at once get the same object
+        return _this_gpu()
+
+
+@cache
+def _this_gpu() -> Cuda:
     return Cuda(import_cuda())
 
 
@@ -78,7 +87,7 @@ class Cuda:
         error, count = api.cudaGetDeviceCount()
         if error != api.cudaError_t.cudaSuccess or not count:
             raise self._no_device(error)
-        self.lock = RLock()
+        self.lock = CountedLock()
         self.copies: list[Copy] | None = None
         """Every copy is recorded here if this is a list."""
         self.shared: dict[str, Any] = {}
@@ -170,7 +179,7 @@ class Cuda:
         if not size:
             return
         with self.lock:
-            if size > PINNED:
+            if size > PINNED or not self._engines:  # after the last engine, nothing would release the pinned memory
                 self._copy("HostToDevice", pointer, array.ctypes.data, size)
                 self.synchronize()
                 return

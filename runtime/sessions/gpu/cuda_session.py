@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, cast
+from time import perf_counter
+from typing import Any, NamedTuple, cast
 from weakref import finalize
 
 import numpy as np
@@ -15,14 +16,34 @@ from numpy.typing import NDArray
 from latentlink.errors import BundleError, DeviceError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer
+from latentlink.runtime.sessions.clock import CLOCK, Account
 from latentlink.runtime.sessions.gpu.cuda import Cuda
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
+from latentlink.runtime.sessions.shared_session import SharedSession
 
 TIMED = 64
 """Largest number of runs whose times are not added up yet."""
 
 
-class CudaSession:
+class Run(NamedTuple):
+    """A run whose time is not added up yet.
+
+    Args:
+        account: The seconds of the thread that enqueued it.
+        begin: Event before it.
+        end: Event after it.
+    """
+
+    account: Account
+    begin: Any
+    end: Any
+
+    def add(self, cuda: Cuda) -> None:
+        """Wait for its end, and add its time to the thread's."""
+        self.account.engines += cuda.seconds(self.begin, self.end)
+
+
+class CudaSession(SharedSession):
     """The common part of sessions on a GPU.
 
     Args:
@@ -44,14 +65,13 @@ class CudaSession:
         outputs: tuple[Port, ...],
         give_back: Callable[[], None],
     ) -> None:
+        super().__init__(title)
         self.inputs, self.outputs = inputs, outputs
         self._cuda = cuda
-        self._title = title
         # by tensor name: building the names at every run would take as long as the run's calls
         self._reads = {port.tensor: np.dtype(port.dtype) for port in inputs}
         self._writes = {port.tensor: np.dtype(port.dtype) for port in outputs}
-        self._elapsed = 0.0
-        self._marks: deque[tuple[Any, Any]] = deque()
+        self._marks: deque[Run] = deque()
         cuda.join()
         self._leave = partial(_leave, cuda, self._marks, give_back)
         self._finalizer = finalize(self, cuda.abandon, self._leave)
@@ -79,12 +99,15 @@ class CudaSession:
         """A new buffer of selected rows; see `Session.gather`."""
         return cast(DeviceBuffer, buffer).gather(rows, shape)
 
-    def elapsed(self) -> float:
-        """Seconds that all runs took on the GPU; waits for unfinished ones."""
+    def wait(self) -> None:
+        """Wait for this thread's unfinished runs; the time of all of them is then in `CLOCK`."""
+        account = CLOCK.account
+        began, counted = perf_counter(), account.engines + account.waited
         with self._cuda.lock:
-            while self._marks:
-                self._elapsed += self._cuda.seconds(*self._marks.popleft())
-            return self._elapsed
+            while any(run.account is account for run in self._marks):
+                self._marks.popleft().add(self._cuda)
+        # the rest of the time, the GPU ran for other threads
+        account.waited += max(0.0, perf_counter() - began - (account.engines + account.waited - counted))
 
     @contextmanager
     def _timing(self) -> Iterator[None]:
@@ -93,16 +116,9 @@ class CudaSession:
         try:
             yield
         finally:
-            self._marks.append((begin, self._cuda.mark()))
+            self._marks.append(Run(CLOCK.account, begin, self._cuda.mark()))
         if len(self._marks) > TIMED:
-            self._elapsed += self._cuda.seconds(*self._marks.popleft())
-
-    def _check_open(self) -> None:
-        """Refuse to run a closed engine."""
-        if not self._finalizer.alive:
-            raise UsageError(
-                f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
-            )
+            self._marks.popleft().add(self._cuda)
 
     def _check_buffers(
         self, verb: str, types: Mapping[str, np.dtype[Any]], received: Mapping[str, Buffer]
@@ -128,24 +144,19 @@ class CudaSession:
                     f"{list(written[name].shape)} for it."
                 )
 
-    def close(self) -> None:
-        """Release the engine's memory."""
-        if self._finalizer.detach() is None:
-            return
-        with self._cuda.lock:
-            with suppress(DeviceError):
-                self.elapsed()
+    def _release(self) -> None:
+        if self._finalizer.detach() is not None:
             self._leave()
 
 
-def _leave(cuda: Cuda, marks: deque[tuple[Any, Any]], give_back: Callable[[], None]) -> None:
+def _leave(cuda: Cuda, marks: deque[Run], give_back: Callable[[], None]) -> None:
     """Release what a session holds, when it is closed or no longer referenced."""
     # after a GPU failure every call fails; the failure was reported when it occurred
     with cuda.lock, suppress(DeviceError):
         try:
             cuda.synchronize()
             while marks:
-                cuda.seconds(*marks.popleft())
+                marks.popleft().add(cuda)
         finally:
             try:
                 give_back()

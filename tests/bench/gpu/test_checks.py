@@ -87,9 +87,9 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorrt]:
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: fake)
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     monkeypatch.setattr(gpu_checks, "graphs_of", own_graphs)
-    runtime_cuda.this_gpu.cache_clear()
+    runtime_cuda._this_gpu.cache_clear()
     yield fake
-    runtime_cuda.this_gpu.cache_clear()
+    runtime_cuda._this_gpu.cache_clear()
 
 
 def subject(folder: Path) -> Subject:

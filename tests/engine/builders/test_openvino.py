@@ -57,16 +57,6 @@ def built(tiny_export: Path, tmp_path: Path) -> Build:
     return build
 
 
-@pytest.fixture(scope="module")
-def bundle(tiny_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole export, built for openvino-cpu."""
-    out = tmp_path_factory.mktemp("openvino") / "bundle"
-    # TensorRT's Ctrl-C, in another test, crashes a process that has built such a bundle
-    command = [sys.executable, "-m", "latentlink", "build", str(tiny_export), str(out), "--target", "openvino-cpu"]
-    subprocess.run(command, check=True, capture_output=True)
-    return out
-
-
 # random weights draw noise, which the guards would refuse
 DRAW = """
 import sys
@@ -87,10 +77,13 @@ with latentlink.load(sys.argv[1]) as ours, latentlink.load(sys.argv[2]) as their
 """
 
 
-def test_pictures_of_two_sizes_are_those_of_onnx_runtime(bundle: Path, tiny_bundle: Path) -> None:
+def test_pictures_of_two_sizes_are_those_of_onnx_runtime(tiny_openvino_bundle: Path, tiny_bundle: Path) -> None:
     # in a process of its own: TensorRT's Ctrl-C, in another test, crashed one in which a pipeline of OpenVINO had run
     done = subprocess.run(
-        [sys.executable, "-c", DRAW, str(bundle), str(tiny_bundle)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", DRAW, str(tiny_openvino_bundle), str(tiny_bundle)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found = [float(line) for line in done.stdout.split()]
@@ -98,13 +91,15 @@ def test_pictures_of_two_sizes_are_those_of_onnx_runtime(bundle: Path, tiny_bund
     assert min(found) >= 55
 
 
-def test_every_engine_passes_its_probes_and_has_the_declared_ports(bundle: Path) -> None:
-    for component in Bundle.open(bundle).manifest.components.values():
+def test_every_engine_passes_its_probes_and_has_the_declared_ports(tiny_openvino_bundle: Path) -> None:
+    for component in Bundle.open(tiny_openvino_bundle).manifest.components.values():
         (engine,) = component.engines
         assert engine.path.endswith("openvino-cpu/model.xml")
         assert engine.parity is not None
     # it compares the ports that are read back with the declared ones
-    subprocess.run([sys.executable, "-m", "latentlink", "verify", str(bundle)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "latentlink", "verify", str(tiny_openvino_bundle)], check=True, capture_output=True
+    )
 
 
 def test_an_engine_is_the_same_bytes_when_it_is_built_again(built: Build) -> None:

@@ -27,6 +27,7 @@ from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
 from tests.runtime.sessions.gpu.fake_ort import CPU, CUDA, FakeOrt
 from tests.runtime.sessions.gpu.gpu_bundle import MACHINE, PROMPT, write_gpu_bundle
 from tests.runtime.sessions.test_sessions import doubler
+from tests.runtime.together import check_closing, check_threads, check_timings
 
 TARGET = "ort-cuda"
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
@@ -95,6 +96,13 @@ def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
     assert max(copy.size for copy in crossing) <= 1024
     # nor do embeddings come to the host
     assert 2 * 77 * 64 * 4 not in {copy.size for copy in copies if copy.kind != "DeviceToDevice"}
+
+
+def test_threads_share_a_pipeline(built: Path, package: FakeOrt) -> None:
+    with latentlink.load(built, target=TARGET) as pipe:
+        check_threads(pipe, (64, 64))
+        assert check_timings(pipe, (64, 64)) == pytest.approx([0.003] * 16)
+        check_closing(pipe, (64, 64))
 
 
 def test_a_run_is_captured_once_for_a_set_of_shapes_and_replayed_on_other_buffers(

@@ -18,6 +18,7 @@ from latentlink.runtime.sessions.gpu.cuda import Copy, this_gpu
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
 from tests.runtime.sessions.gpu.fake_tensorrt import FakeTensorrt, make_plan
 from tests.runtime.sessions.gpu.gpu_bundle import MACHINE, PROMPT, write_gpu_bundle
+from tests.runtime.together import check_closing, check_threads, check_timings
 
 TARGET = "tensorrt"
 
@@ -125,6 +126,12 @@ def test_graphs_are_captured_once_and_replayed_by_later_calls(pipe: Pipeline, gp
 
 def test_the_time_inside_the_denoiser_is_that_of_the_gpu(pipe: Pipeline) -> None:
     assert pipe.generate(PROMPT, seed=3, steps=5).timings["denoiser_engine"] == pytest.approx(0.005)
+
+
+def test_threads_share_a_pipeline(pipe: Pipeline) -> None:
+    check_threads(pipe, (64, 64))
+    assert check_timings(pipe, (64, 64)) == pytest.approx([0.003] * 16)
+    check_closing(pipe, (64, 64))
 
 
 def test_a_size_that_the_engines_were_not_built_for_is_refused(pipe: Pipeline) -> None:

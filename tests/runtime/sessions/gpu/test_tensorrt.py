@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import onnx
@@ -22,6 +21,7 @@ from latentlink.runtime.linking import EngineMemory
 from latentlink.runtime.linking.engine_memory import ReopeningSession
 from latentlink.runtime.sessions import open_session
 from latentlink.runtime.sessions import tensorrt as sessions
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.gpu.cuda import this_gpu
 from latentlink.runtime.sessions.tensorrt import SETS, TensorrtSession
 from latentlink.spaces import LatentSpace
@@ -196,10 +196,11 @@ def test_buffers_stay_valid_when_their_session_is_closed(tmp_path: Path, trt: Fa
 
 def test_the_time_of_runs_is_measured_on_the_gpu(tmp_path: Path, trt: FakeTensorrt) -> None:
     session = opened(tmp_path, trt)
-    given = session.upload(values(1, 4, 1, 8))
+    given, before = session.upload(values(1, 4, 1, 8)), CLOCK.engines
     for _ in range(100):
         session.run({X: given}, {Y: None})
-    assert session.elapsed() == pytest.approx(0.1)
+    session.wait()
+    assert CLOCK.engines - before == pytest.approx(0.1)
     assert len(trt.gpu.events) <= 10
     session.close()
 
@@ -338,12 +339,15 @@ def test_an_engine_that_makes_room_gives_its_memory_back_and_goes_on_making_buff
             )
         )
     first, second = engines
+    before = CLOCK.engines
     made = first.run({X: first.upload(values(1, 4, 2, 8))}, {Y: None})[Y]
     second.run({X: second.take(made)}, {Y: None})
-    spent = first.elapsed()
+    first.wait()
+    spent = CLOCK.engines - before
     again = first.upload(values(1, 4, 2, 8))
     assert np.array_equal(first.run({X: again}, {Y: None})[Y].numpy(), made.numpy())
-    assert first.elapsed() > spent > 0
+    first.wait()
+    assert CLOCK.engines - before > spent > 0
     assert room.used == 1
     for engine in engines:
         engine.close()
@@ -367,15 +371,21 @@ def test_shapes_that_tensorrt_fails_to_infer_are_an_error_in_its_own_words(tmp_p
             session.run({X: given}, {Y: None})
 
 
-def test_two_threads_that_ask_for_the_time_are_told_the_same(tmp_path: Path, trt: FakeTensorrt) -> None:
-    with closing(opened(tmp_path, trt)) as session:
-        session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
-        other = Thread(target=session.elapsed)
-        with this_gpu().lock:
-            other.start()
-            other.join(0.1)  # it gets as far as it gets
-            assert session.elapsed() == pytest.approx(0.001)
-        other.join()
+def test_the_time_of_a_run_goes_to_the_thread_that_ran_it(tmp_path: Path, trt: FakeTensorrt) -> None:
+    with closing(opened(tmp_path, trt)) as session, ThreadPoolExecutor(1) as other:
+        given = session.upload(values(1, 4, 1, 8))
+
+        def run(times: int) -> float:
+            for _ in range(times):
+                session.run({X: given}, {Y: None})
+            return CLOCK.engines
+
+        before = run(2)
+        begun = other.submit(run, 3).result()
+        run(1)
+        session.wait()  # finds the other thread's runs done as well
+        assert CLOCK.engines - before == pytest.approx(0.003)
+        assert other.submit(lambda: CLOCK.engines).result() - begun == pytest.approx(0.003)
 
 
 def test_kernels_are_compiled_once_for_engines_that_follow_each_other(tmp_path: Path, trt: FakeTensorrt) -> None:
