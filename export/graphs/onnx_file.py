@@ -14,7 +14,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
-from latentlink.export.graphs.rewriting import rules_by_operator
+from latentlink.export.graphs.rewriting import exact_rules
 from latentlink.export.graphs.stand_in import plain_graph
 from latentlink.export.graphs.surgery import splice
 from latentlink.ports import Port
@@ -47,7 +47,7 @@ def write_onnx(
     # a plain graph keeps its opset, and what is traced around it uses the same
     plain = plain_graph(module)
     opset = OPSET if plain is None else plain.opset
-    with _quiet(), _without_gc(), rules_by_operator(), torch.no_grad():
+    with _quiet(), _without_gc(), exact_rules(), torch.no_grad():
         program = torch.onnx.export(
             _Positional(module),
             example,

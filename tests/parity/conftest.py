@@ -15,6 +15,7 @@ from latentlink.bench.parity.compare import BothSystems, Difference, table
 from latentlink.engine.build import build_bundle
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
+from tests.export.graphs.constants import kept
 from tests.parity.suite import SPACES, SUBJECTS
 
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         families: Rows = {row: found[FAMILIES][row] for row in order if row in found[FAMILIES]}
         page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, families))
         out.write_text(page, encoding="utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def constants_kept() -> Iterator[None]:
+    """No export of these tests drops an operation with a constant that is almost neutral."""
+    with kept():
+        yield
 
 
 @pytest.fixture
