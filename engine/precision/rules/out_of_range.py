@@ -5,12 +5,14 @@ Such constants are above 65,504, or so small that they lose bits.
 Requires: a graph as `widen` leaves it.
 Ensures: every node that computes with such a constant is claimed; small numbers in an array with larger ones may become
 0. Attention masks and the bounds of Clip, Min and Max are not claimed: the largest number of float16 serves the same
-purpose, and they become that. Results of nodes with a large constant are clamped to float16's range (`retype`).
+purpose, and they become that. Results of nodes with a large constant are clamped to float16's range (`retype`). Where a
+small constant keeps a number from 0, as in `x / (x + 1e-15)`, what would be infinite at 0 is claimed with it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,10 @@ BOUNDS = {"Clip": (1, 2), "Max": (0, 1), "Min": (0, 1), "Where": (1, 2)}
 """By operator, the operands that select or limit, and are not computed with."""
 
 
+SINGULAR = {"Div": (1,), "Log": (0,), "Pow": (0,), "Reciprocal": (0,), "Sqrt": (0,)}
+"""By operator, the operands that a small constant may keep from 0, and whose result has to stay as exact."""
+
+
 def out_of_range(model: ir.Model, low: ir.DataType) -> Claims:
     """Claim the nodes; none for bfloat16, which has float32's range."""
     claims: dict[ir.Node, str] = {}
@@ -45,6 +51,21 @@ def out_of_range(model: ir.Model, low: ir.DataType) -> Claims:
         fill = node.attributes.get("value")
         if fill is not None and is_float(value) and (reason := _misfit(fill.as_tensor())) and not _fills(value):
             claims[node] = reason
+    return claims | _kept_from_zero(constants)
+
+
+def _kept_from_zero(constants: Iterable[ir.Value]) -> dict[ir.Node, str]:
+    """The nodes between small constants and what would be infinite without them."""
+    claims: dict[ir.Node, str] = {}
+    small = (value for value in constants if is_float(value) and _misfit(value.const_value) == SMALL)
+    waiting = [use.node for value in small for use in value.uses()]
+    while waiting:
+        node = waiting.pop()
+        for use in (use for value in node.outputs for use in value.uses()):
+            applies = node.op_type == "Reciprocal" and use.node.op_type == "Mul"
+            if applies or use.idx in SINGULAR.get(use.node.op_type, ()):
+                claims |= {node: SMALL, use.node: SMALL}
+                waiting.append(use.node)
     return claims
 
 

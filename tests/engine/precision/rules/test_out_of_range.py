@@ -44,6 +44,26 @@ def test_masks_and_bounds_are_not_claimed(claimed: Claimed, body: str) -> None:
     assert claimed(out_of_range, f"{head} {{ {body} }}") == {}
 
 
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("s = Add(x, small)  y = Div(x, s)", "s y"),
+        ("s = Max(x, small)  y = Div(x, s)", "s y"),
+        ("s = Clip(x, small)  t = Sqrt(s)  u = Reciprocal(t)  y = Mul(x, u)", "s t u y"),
+        ("s = Add(x, small)  t = Log(s)  y = Mul(t, x)", "s t"),
+        ("s = Add(x, small)  y = Div(s, x)", "s"),
+        ("s = Max(x, small)  y = Mul(s, x)", ""),
+        ("s = Max(x, half)  y = Div(x, s)", ""),
+    ],
+)
+def test_what_a_small_constant_keeps_from_zero_is_claimed_up_to_where_it_matters(
+    claimed: Claimed, body: str, names: str
+) -> None:
+    head = "(float[N] x) => (float[N] y) <float small = {1e-15}, float half = {0.5}>"
+    assert claimed(out_of_range, f"{head} {{ {body} }}") == dict.fromkeys(names.split(), SMALL)
+    assert claimed(out_of_range, f"{head} {{ {body} }}", ir.DataType.BFLOAT16) == {}
+
+
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_a_mask_hides_what_it_hid_and_a_row_without_anything_to_see_has_no_nan(
     read: Read, compute: Compute, precision: str
