@@ -81,6 +81,7 @@ def export_component(
             end_id=component.tokenizer.end_id,
             pad_id=component.tokenizer.pad_id,
             overflow=component.tokenizer.overflow,
+            vectors=component.tokenizer.vectors,
         )
     entry = ComponentEntry(
         inputs=component.inputs,

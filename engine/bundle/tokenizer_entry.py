@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from latentlink.engine.bundle.paths import check_path
-from latentlink.engine.bundle.record_checks import check_int, record_of, unexpected
+from latentlink.engine.bundle.record_checks import MAX_TEXT, check_int, inside, record_of, sorted_items, unexpected
 
 MAX_ID = (1 << 31) - 1
+MAX_VECTORS, MAX_WORDS = 1024, 1024
 
 OVERFLOWS: Mapping[str, str] = {
     "refuse": "is refused",
@@ -19,6 +20,7 @@ OVERFLOWS: Mapping[str, str] = {
 """What is done with a prompt that has more tokens than its text encoder reads."""
 
 _KEYS = ("path", "max_length", "pad_id", "start_id", "end_id", "overflow")
+_OPTIONAL = ("vectors",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class TokenizerEntry:
         start_id: First token of every prompt, or None.
         end_id: Last token of every prompt, or None.
         overflow: What is done with a longer prompt: a key of `OVERFLOWS`.
+        vectors: By word that stands for several tokens, their number: a textual inversion `X` of three vectors is read
+            as `X X_1 X_2`.
     """
 
     path: str
@@ -40,6 +44,7 @@ class TokenizerEntry:
     start_id: int | None
     end_id: int | None
     overflow: str = "refuse"
+    vectors: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_path("path", self.path)
@@ -53,12 +58,18 @@ class TokenizerEntry:
                 check_int(key, value, 0, MAX_ID)
         if not isinstance(self.overflow, str) or self.overflow not in OVERFLOWS:
             raise unexpected("overflow", self.overflow, f"one of {', '.join(OVERFLOWS)}")
+        with inside("vectors"):
+            for word, count in sorted_items(self.vectors, MAX_WORDS, MAX_TEXT):
+                if not word:
+                    raise unexpected("", word, "a word")
+                check_int(word, count, 2, MAX_VECTORS)
 
     def to_json(self) -> dict[str, Any]:
         """The record of this tokenizer."""
-        return {key: getattr(self, key) for key in _KEYS}
+        record = {key: getattr(self, key) for key in _KEYS}
+        return record | ({"vectors": dict(sorted_items(self.vectors, MAX_WORDS, MAX_TEXT))} if self.vectors else {})
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read a record; see `Manifest.from_json`."""
-        return cls(**record_of(value, _KEYS))
+        return cls(**record_of(value, _KEYS, _OPTIONAL))

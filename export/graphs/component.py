@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class Tokenizer:
         end_id: Last token of every prompt.
         pad_id: Token that pads up to `max_length`.
         overflow: How longer prompts are handled, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+        vectors: Words that stand for several tokens, and how many, see there.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Tokenizer:
     end_id: int | None
     pad_id: int
     overflow: str = "refuse"
+    vectors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:

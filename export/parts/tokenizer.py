@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,15 @@ from latentlink.errors import CheckpointError
 from latentlink.export.graphs import Tokenizer
 
 
-def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> Tokenizer:
+def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, inversions: bool = True) -> Tokenizer:
     """A CLIP tokenizer, from `tokenizer.json` or from `vocab.json` and `merges.txt`.
 
     Args:
         folder: Folder of its files.
         max_length: Number of tokens the encoder reads, start and end included.
         overflow: How longer prompts are handled, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
+        inversions: Whether a textual inversion's word stands for all of its vectors: whether the family's pipeline in
+            diffusers calls `maybe_convert_prompt` for this tokenizer.
 
     Raises:
         CheckpointError: There is no tokenizer in `folder`.
@@ -30,11 +34,17 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk") -> To
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
         overflow=overflow,
+        vectors=_vectors(tokenizer) if inversions else {},
     )
 
 
-def t5_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> Tokenizer:
     """A T5 tokenizer, from `tokenizer.json`.
+
+    Args:
+        folder: As of `clip_tokenizer`.
+        max_length: Number of tokens the encoder reads, end included.
+        inversions: As of `clip_tokenizer`.
 
     Raises:
         CheckpointError: There is no tokenizer in `folder`.
@@ -48,7 +58,15 @@ def t5_tokenizer(folder: Path, max_length: int) -> Tokenizer:
         start_id=None,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
+        vectors=_vectors(tokenizer) if inversions else {},
     )
+
+
+def _vectors(tokenizer: Any) -> Mapping[str, int]:
+    """Textual inversions of several vectors, as diffusers stores them: the added tokens `X`, `X_1`, `X_2`, ..."""
+    added = tokenizer.added_tokens_encoder
+    counts = {word: next(n for n in itertools.count(1) if f"{word}_{n}" not in added) for word in added}
+    return {word: count for word, count in counts.items() if count > 1}
 
 
 def _read(kind: Any, folder: Path, title: str) -> Any:

@@ -93,7 +93,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         network=T5EncoderModel,
         known=T5_XXL,
         outputs=(Hidden(),),
-        tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_2"), 512 if _has_guidance(checkpoint) else 256),
+        tokenizer=t5_tokenizer(
+            checkpoint.folder("tokenizer_2"), 512 if _has_guidance(checkpoint) else 256, inversions=True
+        ),
         options=options,
     )
     hidden = second.embeddings

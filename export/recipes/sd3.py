@@ -87,7 +87,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
             network=CLIPTextModelWithProjection,
             known=known,
             outputs=(hidden, Pooled()),
-            tokenizer=clip_tokenizer(checkpoint.folder(tokenizer), 77, "truncate" if t5 else "refuse"),
+            tokenizer=clip_tokenizer(
+                checkpoint.folder(tokenizer), 77, "truncate" if t5 else "refuse", inversions=False
+            ),
             options=options,
         )
         hiddens.append(embedding_of(component, hidden.output))

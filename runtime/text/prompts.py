@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from latentlink.engine.bundle import TokenizerEntry
 from latentlink.errors import BundleError, UsageError
+from latentlink.runtime.text.inversions import expanded
 from latentlink.runtime.text.weighting import weighted_parts
 
 
@@ -90,16 +91,21 @@ class Prompts:
     def _tokens(self, prompt: str) -> list[tuple[int, float]]:
         """Ids of a prompt's tokens, without start and end, and their weights."""
         parts = weighted_parts(prompt) if self.chunks else [(prompt, 1.0)]
-        return [
-            (token, weight)
-            for text, weight in parts
-            for token in self._tokenizer.encode(text, add_special_tokens=False).ids
-        ]
+        return [(token, weight) for text, weight in parts for token in self._encode(self._expanded(text)).ids]
+
+    def _expanded(self, text: str) -> str:
+        """A text with textual inversions written out, vector by vector."""
+        vectors = self._entry.vectors
+        return expanded(text, set(self._encode(text).tokens), vectors) if vectors else text
+
+    def _encode(self, text: str) -> Encoding:
+        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _too_long(self, prompt: str, count: int) -> UsageError:
-        offsets = self._tokenizer.encode(prompt, add_special_tokens=False).offsets
+        text = self._expanded(prompt)
+        first = self._encode(text).offsets[self._room][0]
         return UsageError(
-            f"The prompt has {count} tokens, but the text encoder reads {self._room}; "
-            f"it would not see: {prompt[offsets[self._room][0] :]!r}.",
+            f"The prompt has {count} tokens, but the text encoder reads {self._room}; it would not see: "
+            f"{text[first:]!r}.",
             remedy="Shorten the prompt.",
         )

@@ -81,6 +81,7 @@ def manifest() -> Manifest:
                     pad_id=49407,
                     start_id=49406,
                     end_id=49407,
+                    vectors={"<cat-toy>": 3},
                 ),
             ),
             "denoiser": ComponentEntry(

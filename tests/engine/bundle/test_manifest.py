@@ -277,6 +277,22 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda r: r["components"]["text_encoder"]["tokenizer"].update(pad_id=-1),
         "tokenizer.pad_id",
     ),
+    "a word of one vector": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(vectors={"<toy>": 1}),
+        "tokenizer.vectors.<toy>: received 1, expected an integer from 2 to 1024",
+    ),
+    "a word of a million vectors": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(vectors={"<toy>": 1_000_000}),
+        "tokenizer.vectors.<toy>",
+    ),
+    "an empty word": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(vectors={"": 2}),
+        "tokenizer.vectors: received '', expected a word",
+    ),
+    "vectors that are a list": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(vectors=["<toy>"]),
+        "tokenizer.vectors",
+    ),
     "a schedule with an object": (lambda r: r["sampling"]["schedule"].update(a={}), "sampling.schedule.a"),
     "a schedule with a list of text": (lambda r: r["sampling"]["schedule"].update(a=["b"]), "schedule.a[0]"),
     "0 steps": (lambda r: r["sampling"].update(steps=0), "sampling.steps"),
