@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import diffusers
 import numpy as np
@@ -15,16 +14,15 @@ from diffusers.loaders import TextualInversionLoaderMixin
 from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.checkpoints.specs import TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import write_tokenizer
-from latentlink.engine.bundle import TokenizerEntry
 from latentlink.errors import UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
-from latentlink.export.graphs import Tokenizer
 from latentlink.export.parts import clip_tokenizer, t5_tokenizer
 from latentlink.export.recipes import find_recipe
-from latentlink.runtime.text import Prompts
 from tests.parity.suite import SPACES
 
-Read: TypeAlias = Callable[[Tokenizer], Prompts]
+if TYPE_CHECKING:
+    from tests.export.parts.conftest import Read
+
 Kind: TypeAlias = Literal["CLIPTokenizer", "T5TokenizerFast"]
 
 WORDS = ("<cat-toy>", "<cat-toy>_1", "<cat-toy>_2", "<one>", "<Upper>", "<Upper>_1", "toy", "toy_1")
@@ -46,20 +44,6 @@ PROMPTS = (
     "a cat",
     "",
 )
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    """Prompts as the runtime reads them with an exported tokenizer."""
-
-    def prompts(tokenizer: Tokenizer) -> Prompts:
-        file = tmp_path / "tokenizer.json"
-        file.write_bytes(tokenizer.text.encode())
-        fields = ("max_length", "pad_id", "start_id", "end_id", "overflow", "vectors")
-        record = {name: getattr(tokenizer, name) for name in fields} | {"path": file.name}
-        return Prompts(file, TokenizerEntry.from_json(record))
-
-    return prompts
 
 
 def with_words(folder: Path, kind: Kind) -> Any:
