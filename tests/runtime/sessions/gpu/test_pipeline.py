@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -132,6 +134,26 @@ def test_threads_share_a_pipeline(pipe: Pipeline) -> None:
     check_threads(pipe, (64, 64))
     assert check_timings(pipe, (64, 64)) == pytest.approx([0.003] * 16)
     check_closing(pipe, (64, 64))
+
+
+def test_threads_that_open_their_first_pipelines_at_once_share_the_gpu(
+    demo: Pipeline, built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = FakeTensorrt(gpu)
+    monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
+    monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
+    together = Barrier(4)
+
+    def draw(seed: int) -> object:
+        together.wait()
+        with latentlink.load(built, target=TARGET) as opened:
+            return opened.generate(PROMPT, seed=seed, steps=2).latents.array
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(draw, range(4)))
+    assert gpu.count("cudaStreamCreateWithFlags") == 1
+    for seed, latents in enumerate(found):
+        assert np.array_equal(latents, demo.generate(PROMPT, seed=seed, steps=2).latents.array)
 
 
 def test_a_size_that_the_engines_were_not_built_for_is_refused(pipe: Pipeline) -> None:
