@@ -23,7 +23,7 @@ _RUNTIME = {
     f"runtime/{room}"
     for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
 } | {"runtime"}
-_FORMS = {f"export/checkpoints/{form}" for form in ("directory", "single_file", "optimum")}
+_FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum")}
 _EXPORT = _FORMS | {"export/graphs", "export/checkpoints", "export/parts", "export/recipes", "export"}
 _ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo"}
 
@@ -47,8 +47,9 @@ ROOMS: Mapping[str, set[str]] = {
     "runtime/denoising": _READ | {f"runtime/{room}" for room in ("linking", "request", "text", "samplers", "sessions")},
     "runtime": _READ | _RUNTIME - {"runtime"},
     "export/graphs": _SHARED,
-    "export/checkpoints/directory": _SHARED,
-    "export/checkpoints/single_file": _SHARED | {"export/checkpoints/directory"},
+    "export/checkpoints/networks": _SHARED,
+    "export/checkpoints/directory": _SHARED | {"export/checkpoints/networks"},
+    "export/checkpoints/single_file": _SHARED | {"export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints/optimum": _SHARED | {"export/graphs", "export/checkpoints/directory"},
     "export/checkpoints": _SHARED | _FORMS,
     "export/parts": _SHARED | {"export/graphs", "export/checkpoints"},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from latentlink.export.checkpoints.checkpoint import Checkpoint
+from latentlink.export.checkpoints.directory.tokenizer_files import copy_tokenizer
 from latentlink.export.checkpoints.options import ExportOptions
 
 __all__ = [
     # a checkpoint, and what the user asks of its export
     "Checkpoint",
     "ExportOptions",
+    # a tokenizer's own files
+    "copy_tokenizer",
 ]  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints import copy_tokenizer
 from latentlink.export.graphs import Tokenizer
 
 
@@ -71,7 +73,10 @@ def _vectors(tokenizer: Any) -> Mapping[str, int]:
 
 def _read(kind: Any, folder: Path, title: str) -> Any:
     try:
-        return kind.from_pretrained(folder)
+        with TemporaryDirectory(prefix="latentlink-") as own:
+            return kind.from_pretrained(copy_tokenizer(folder, Path(own), title))
+    except CheckpointError:
+        raise
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{str(folder)!r} holds no {title} tokenizer ({error}).", remedy="Get the whole checkpoint again."

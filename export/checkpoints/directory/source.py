@@ -15,6 +15,8 @@ from latentlink.export.checkpoints.directory.tokenizer_folders import find_token
 
 PART = re.compile(r"[a-z][a-z0-9_]*")
 
+LIBRARIES = ("diffusers", "transformers")
+
 # Classes of networks that are published alone, and the name of the part.
 ALONE = {"AutoencoderKL": "vae", "AutoencoderTiny": "vae"}
 
@@ -138,8 +140,9 @@ class DiffusersDirectory:
 
 
 def _classes(index: Mapping[str, Any]) -> Mapping[str, str]:
+    """Class names by part; one of another library, such as code beside the weights, keeps the library's name."""
     return {
-        part: value[1]
+        part: value[1] if value[0] in LIBRARIES else ".".join(value)
         for part, value in index.items()
         if PART.fullmatch(part)
         and isinstance(value, list)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.hub import cached
+from latentlink.export.checkpoints.directory.tokenizer_files import FILES, copy_tokenizer, kind_of_folder, texts_of
 
 # The published tokenizers of each kind; all of one kind have the same vocabulary.
 PUBLISHED: Mapping[str, tuple[str, ...]] = {
@@ -19,10 +19,6 @@ PUBLISHED: Mapping[str, tuple[str, ...]] = {
     ),
     "T5": ("google/t5-v1_1-xxl", "google/t5-v1_1-xl", "google/t5-v1_1-base"),
 }
-
-# The files by which a tokenizer's folder is recognised; `tokenizer.json` may be of either kind.
-FILES: Mapping[str, tuple[str, ...]] = {"CLIP": ("vocab.json", "merges.txt"), "T5": ("spiece.model",)}
-MODELS = {"BPE": "CLIP", "Unigram": "T5"}
 
 # Padding token of CLIPTokenizer if its config names none.
 CLIP_PAD = "<|endoftext|>"
@@ -38,18 +34,6 @@ def kind_of_class(name: str) -> str:
         if name.startswith(kind):
             return kind
     raise CheckpointError(f"{name or 'Nothing'!r} is not a supported tokenizer; expected one of: {', '.join(FILES)}.")
-
-
-def kind_of_folder(folder: Path) -> str | None:
-    """`CLIP`, `T5`, or None if the folder holds no such tokenizer."""
-    for kind, names in FILES.items():
-        if all((folder / name).is_file() for name in names):
-            return kind
-    try:
-        model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["type"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return MODELS.get(model)
 
 
 def find_tokenizer(where: Path, part: str, kind: str) -> Path:
@@ -92,7 +76,7 @@ def cached_tokenizer(part: str, kind: str) -> Path:
 
 def pad_token(folder: Path) -> str:
     """Padding token of a CLIP tokenizer, from its config."""
-    for text in _texts(folder):
+    for text in texts_of(folder).values():
         token = text.get("pad_token")
         if isinstance(token, dict):
             token = token.get("content")
@@ -103,23 +87,7 @@ def pad_token(folder: Path) -> str:
 
 def with_pad_token(folder: Path, token: str, into: Path) -> Path:
     """Copy a CLIP tokenizer's files to `into`, with `token` for padding. Weights in the same folder are not copied."""
-    for name in (*FILES["CLIP"], "tokenizer.json", *CONFIGS):
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, into / name)
-    for name, text in zip(CONFIGS, _texts(folder), strict=True):
+    copy_tokenizer(folder, into, "CLIP")
+    for name, text in texts_of(into).items():
         (into / name).write_text(json.dumps({**text, "pad_token": token}), encoding="utf-8")
     return into
-
-
-CONFIGS = ("tokenizer_config.json", "special_tokens_map.json")
-
-
-def _texts(folder: Path) -> Iterator[Mapping[str, object]]:
-    for name in CONFIGS:
-        try:
-            text = json.loads((folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            text = {}
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise CheckpointError(f"{str(folder / name)!r} is not JSON: {error}.", remedy="Get it again.") from None
-        yield text if isinstance(text, dict) else {}

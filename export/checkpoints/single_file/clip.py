@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
+from latentlink.export.checkpoints.single_file.layout import Layout
 
 # Every published CLIP text encoder has heads of 64 channels.
 HEAD_WIDTH = 64

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
+from latentlink.export.checkpoints.single_file.layout import Layout
 
 # Channels of a head for the image's index, row and column. Shapes show only their sum.
 ROTARY = (16, 56, 56)

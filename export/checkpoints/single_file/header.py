@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.safetensors_file import read_header, read_tensors
 
 # Prefixes of the parts of a whole model, and tensors whose names mark properties of it: a network that is in a file
 # without a prefix owns none of these.
@@ -24,6 +25,8 @@ PART_PREFIXES = (
     "text_encoders.",
 )
 MARKERS = ("v_pred", "ztsnr", "edm_mean", "edm_std", "edm_vpred.sigma_min", "edm_vpred.sigma_max")
+
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +95,7 @@ class TensorFile:
         Raises:
             CheckpointError: The file is not safetensors: truncated, pickled, or with a wrong header.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-                metadata = dict(file.metadata() or {})
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{str(path)!r} is not a whole safetensors file: {str(error).rstrip('.')}.",
-                remedy="Get the file again; a pickled checkpoint (.ckpt, .pt, .bin) is not read, convert it first.",
-            ) from None
+        shapes, metadata = read_header(path)
         return cls(path=path, shapes=shapes, metadata=metadata)
 
     def under(self, prefix: str, part: str) -> PartShapes:
@@ -111,21 +106,20 @@ class TensorFile:
         )
 
     def read(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose shapes `under` returns, in the file's dtypes.
+        """The tensors whose shapes `under` returns, in the file's dtypes, or in float16 where that is float8.
 
         Raises:
             CheckpointError: The file has changed since it was opened, or torch cannot hold its tensors.
         """
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                return {name.removeprefix(prefix): file.get_tensor(name) for name in self._names(prefix)}
-        except (SafetensorError, OSError, TypeError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise CheckpointError(
-                f"The tensors of {str(self.path)!r} cannot be read: {reason}.", remedy="Get the file again."
-            ) from None
+        tensors = read_tensors(self.path, self._names(prefix))
+        return {name.removeprefix(prefix): _widened(tensor) for name, tensor in tensors.items()}
 
     def _names(self, prefix: str) -> list[str]:
         if prefix:
             return [name for name in self.shapes if name.startswith(prefix)]
         return [name for name in self.shapes if not name.startswith(PART_PREFIXES) and name not in MARKERS]
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    """Published files hold rounded weights in float8, without scales: float16 has all their values."""
+    return tensor.half() if tensor.dtype in FLOAT8 else tensor

@@ -6,24 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-
-State = dict[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertedState:
-    """A state dict in diffusers' or transformers' names.
-
-    Args:
-        state: State dict that the network loads.
-        unused: Names of the file's tensors that were not used.
-    """
-
-    state: State
-    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from math import isqrt
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
+from latentlink.export.checkpoints.single_file.layout import Layout
 
 # Every published model of this kind has heads of 64 channels.
 HEAD_WIDTH = 64

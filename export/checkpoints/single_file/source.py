@@ -16,7 +16,7 @@ from latentlink.export.checkpoints.directory.tokenizer_folders import (
     pad_token,
     with_pad_token,
 )
-from latentlink.export.checkpoints.single_file.assemble import assemble
+from latentlink.export.checkpoints.networks.assemble import assemble
 from latentlink.export.checkpoints.single_file.family import FLOW, Family
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.prediction import find_prediction, zero_snr
@@ -103,6 +103,7 @@ class SingleFile:
             dict(self.config(part)),
             lambda network: found.layout.convert(self.file.read(found.prefix), found.config, network),
             self.file.under(found.prefix, part).where,
+            remedy="Get the whole file again, or give a diffusers directory.",
         )
 
     def folder(self, part: str) -> Path:

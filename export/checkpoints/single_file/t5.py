@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State
+from latentlink.export.checkpoints.single_file.layout import Layout
 
 BLOCK = "encoder.block.0.layer."
 

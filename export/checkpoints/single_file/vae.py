@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.assemble import ConvertedState, State
 from latentlink.export.checkpoints.single_file.header import PartShapes
-from latentlink.export.checkpoints.single_file.layout import ConvertedState, Layout, State, unused_names
+from latentlink.export.checkpoints.single_file.layout import Layout, unused_names
 
 # Prefixes of the VAE's networks. A file may also hold the training loss and a moving average.
 NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")

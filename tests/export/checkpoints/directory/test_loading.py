@@ -112,7 +112,7 @@ class _Trap:
 def test_an_index_that_is_none_is_refused(saved: Callable[..., Path]) -> None:
     root = saved(max_shard_size="100KB")
     (root / "unet" / INDEX).write_text("[]")
-    with pytest.raises(CheckpointError, match="not an index of shards"):
+    with pytest.raises(CheckpointError, match=r"holds no JSON object"):
         states(root)
 
 
@@ -126,7 +126,7 @@ def test_weights_that_a_network_lacks_are_not_filled_in(tiny: Path, tmp_path: Pa
     state = load_file(weights)
     del state["conv_out.bias"]
     save_file(state, weights)
-    with pytest.raises(CheckpointError, match=r"lacks 1 of the weights .* 'conv_out\.bias'"):
+    with pytest.raises(CheckpointError, match=r"lacks weights, such as conv_out\.bias\."):
         Checkpoint.open(root, PLAIN).network("unet", UNet2DConditionModel)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
-from latentlink.export.checkpoints.directory.tokenizer_folders import kind_of_folder, pad_token
+from latentlink.export.checkpoints.directory.tokenizer_files import kind_of_folder
+from latentlink.export.checkpoints.directory.tokenizer_folders import pad_token
 from latentlink.export.parts import clip_tokenizer
 from tests.export.checkpoints.small_tokenizer import write_small_tokenizer
 
