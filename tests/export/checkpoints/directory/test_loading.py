@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.recipes import find_recipe
 
 PLAIN = ExportOptions()
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
@@ -101,6 +103,31 @@ def test_a_shard_that_is_no_safetensors_file_beside_its_index_is_not_followed(
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("variant", ["", ".fp16"])
+def test_a_pickle_behind_an_index_is_not_read_beside_a_whole_file(
+    tiny: Path, tmp_path: Path, part: str, variant: str
+) -> None:
+    import diffusers
+    import transformers
+
+    root = tmp_path / "checkpoint"
+    shutil.copytree(tiny, root)
+    (whole,) = (root / part).glob("*.safetensors")
+    stem = whole.stem
+    names = load_file(whole).keys()
+    whole.rename(whole.with_name(f"{stem}{variant}.safetensors"))
+    (root / part / f"{stem}.safetensors.index{variant}.json").write_text(
+        json.dumps({"weight_map": dict.fromkeys(names, "w.bin")})
+    )
+    (root / part / "w.bin").write_bytes(pickle.dumps(_Trap(tmp_path / "sprung")))
+    checkpoint = Checkpoint.open(root, PLAIN)
+    cls = getattr(diffusers, checkpoint.classes[part], None) or getattr(transformers, checkpoint.classes[part])
+    with pytest.raises(CheckpointError, match="holds weights several times"):
+        checkpoint.network(part, cls)
+    assert not (tmp_path / "sprung").exists()
+
+
 class _Trap:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,7 +145,6 @@ def test_an_index_that_is_none_is_refused(saved: Callable[..., Path]) -> None:
 
 def test_weights_that_a_network_lacks_are_not_filled_in(tiny: Path, tmp_path: Path) -> None:
     from diffusers import UNet2DConditionModel
-    from safetensors.torch import load_file, save_file
 
     root = tmp_path / "lacking"
     shutil.copytree(tiny, root)
@@ -175,3 +201,14 @@ def test_a_part_named_like_a_path_is_no_part(tiny: Path, tmp_path: Path) -> None
     index = json.loads((root / "model_index.json").read_text())
     (root / "model_index.json").write_text(json.dumps(index | {"../unet": ["diffusers", "UNet2DConditionModel"]}))
     assert "../unet" not in Checkpoint.open(root, PLAIN).classes
+
+
+def test_a_class_of_code_beside_the_weights_is_not_taken_for_the_librarys(tiny: Path, tmp_path: Path) -> None:
+    root = tmp_path / "custom"
+    shutil.copytree(tiny, root)
+    index = json.loads((root / "model_index.json").read_text())
+    (root / "model_index.json").write_text(json.dumps(index | {"unet": ["my_unet", "UNet2DConditionModel"]}))
+    checkpoint = Checkpoint.open(root, PLAIN)
+    assert checkpoint.classes["unet"] == "my_unet.UNet2DConditionModel"
+    with pytest.raises(CheckpointError, match=r"it holds .*unet=my_unet\.UNet2DConditionModel"):
+        find_recipe(checkpoint, "auto")

@@ -146,6 +146,31 @@ def test_quantised_weights_are_refused(published: Made, tmp_path: Path) -> None:
         load_unet(file)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(published: Made, tmp_path: Path, value: float) -> None:
+    key = f"{UNET}out.2.bias"
+    file = changed(published("sd1").file, tmp_path / "m.safetensors", lambda state: state[key].fill_(value))
+    with pytest.raises(CheckpointError, match=r"has weights that are NaN or infinite, such as conv_out\.bias\. "):
+        load_unet(file)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_rounded_float8_weights_are_loaded_as_they_are_and_refused_with_scales(
+    published: Made, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    from diffusers import UNet2DConditionModel
+
+    key = f"{UNET}out.2.weight"
+    rounded = load_file(published("sd1").file)[key].to(dtype)
+    file = changed(published("sd1").file, tmp_path / "m.safetensors", lambda state: state.update({key: rounded}))
+    unet = Checkpoint.open(file, PLAIN).network("unet", UNet2DConditionModel)
+    assert torch.equal(unet.conv_out.weight, rounded.float())
+    scale = {f"{UNET}out.2.scale_weight": torch.ones(())}
+    changed(file, tmp_path / "scaled.safetensors", lambda state: state.update(scale))
+    with pytest.raises(CheckpointError, match=r"does not have, such as .*scale_weight"):
+        load_unet(tmp_path / "scaled.safetensors")
+
+
 def test_half_precision_weights_are_loaded_in_float32(published: Made, tmp_path: Path) -> None:
     from diffusers import AutoencoderKL
 
