@@ -50,7 +50,8 @@ ROOMS: Mapping[str, set[str]] = {
     "export/checkpoints/networks": _SHARED,
     "export/checkpoints/directory": _SHARED | {"export/checkpoints/networks"},
     "export/checkpoints/single_file": _SHARED | {"export/checkpoints/networks", "export/checkpoints/directory"},
-    "export/checkpoints/optimum": _SHARED | {"export/graphs", "export/checkpoints/directory"},
+    "export/checkpoints/optimum": _SHARED
+    | {"export/graphs", "export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints": _SHARED | _FORMS,
     "export/parts": _SHARED | {"export/graphs", "export/checkpoints"},
     "export/recipes": _SHARED | {"export/graphs", "export/checkpoints", "export/parts"},

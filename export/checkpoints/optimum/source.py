@@ -22,7 +22,7 @@ from latentlink.export.checkpoints.directory.json_file import read_json
 from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.networks import NETWORKS
 from latentlink.export.checkpoints.optimum.vae import VaeStandIn, decoder_of, encoder_of
-from latentlink.export.checkpoints.optimum.weights import PlainWeights
+from latentlink.export.checkpoints.optimum.weights import PlainWeights, refuse_nan
 from latentlink.export.graphs import PlainGraph
 
 FILE = "model.onnx"
@@ -148,6 +148,7 @@ class OptimumDirectory:
 
     def _graph(self, folder: str) -> PlainGraph:
         graph = PlainGraph.read(self.root / folder / FILE)
+        refuse_nan(graph.path, graph.title)
         # A recipe decides by --dtype whether a VAE overflows, so a float16 VAE needs --dtype float16; one that was kept
         # in float32 because of overflows is fine with either.
         wide = folder.startswith("vae") and graph.dtype == "float32"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.weights import refuse_names
 from latentlink.export.graphs import load_onnx
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
@@ -55,3 +56,19 @@ class PlainWeights(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def refuse_nan(path: Path, where: str) -> None:
+    """Refuse a graph with weights that are NaN. Infinity is a number of attention masks.
+
+    Args:
+        path: The ONNX file.
+        where: The graph, for errors.
+
+    Raises:
+        CheckpointError: There are such weights.
+    """
+    broken = [
+        name for name, tensor in PlainWeights(path).items() if tensor.numel() and torch.aminmax(tensor).min.isnan()
+    ]
+    refuse_names(where, "has weights that are NaN", broken, "Export it again, from a checkpoint without them.")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.weights import PLAIN, refuse_names
 from latentlink.export.checkpoints.single_file.families import FAMILIES, VAE_ALONE, VAE_SLOT
 from latentlink.export.checkpoints.single_file.family import Family, Slot
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.layout import Layout
+from latentlink.export.checkpoints.single_file.vae import belongs_to_a_vae
 
 # Files that are mistaken for models: part of a tensor's name, and what has such tensors.
 OTHERS: Mapping[str, str] = {
@@ -26,6 +29,9 @@ OTHERS: Mapping[str, str] = {
     ".pool.0.weight": "half of a tiny VAE with pooled branches, such as FLUX.2's (TAEF2), which no recipe here has",
     "3.conv.4.weight": "half of a tiny VAE in its author's layout (give a diffusers directory of the whole one)",
 }
+
+# Parts of names of the tensors of adapters: LoRA and its kin, ControlNet.
+ADAPTER = re.compile(r"lora_|\.lora\.|hada_w|lokr_|oft_blocks|dora_scale|control_model\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,8 @@ def recognise(file: TensorFile) -> Contents:
                 if (found := _find(file, slot)) is not None:
                     parts[slot.part] = found
             _check_widths(file, family, parts)
+            adapters = [name for name in file.shapes if ADAPTER.search(name)]
+            refuse_names(repr(str(file.path)), "holds an adapter beside the model", adapters, PLAIN)
             return Contents(family=family, parts=parts)
         known.append((family, denoiser))
     if known:
@@ -86,6 +94,13 @@ def recognise(file: TensorFile) -> Contents:
             remedy="Give a diffusers directory: its config says what the model is.",
         )
     if (vae := _find(file, VAE_ALONE)) is not None:
+        others = [name for name in file.shapes if not belongs_to_a_vae(name.removeprefix(vae.prefix))]
+        refuse_names(
+            repr(str(file.path)),
+            "holds a VAE beside tensors of no model that is supported as a single file",
+            others,
+            "Give a diffusers directory; or, to export its VAE alone, a file with the tensors of the VAE alone.",
+        )
         return Contents(family=None, parts={VAE_ALONE.part: vae})
     raise CheckpointError(
         f"{str(file.path)!r} holds {_guess(file)}; expected one of: "

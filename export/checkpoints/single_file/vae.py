@@ -5,6 +5,7 @@ The affine (scaling, shift, mean, std) is in no tensor of these files, so the co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,12 @@ from latentlink.export.checkpoints.networks.assemble import ConvertedState, Stat
 from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.layout import Layout, unused_names
 
-# Prefixes of the VAE's networks. A file may also hold the training loss and a moving average.
+# Prefixes of the VAE's networks, and what its training leaves beside them: the loss, and a moving average whose names
+# have no dots.
 NETWORKS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+OF_TRAINING = re.compile(
+    r"(loss\.|model_ema\.(decay|num_updates|encoder|decoder|quant_conv|post_quant_conv)|epoch$|global_step$)"
+)
 
 # Attention names in diffusers before 0.18; published files still use them.
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -59,28 +64,36 @@ def _config(shapes: PartShapes, down: str, resnets: str, attention: str) -> dict
     }
 
 
-def _networks(state: State) -> State:
-    return {name: tensor for name, tensor in state.items() if name.startswith(NETWORKS)}
+def belongs_to_a_vae(name: str) -> bool:
+    """Whether a tensor, by its name in the file of a VAE alone, is of one of its networks or left by its training."""
+    return name.startswith(NETWORKS) or OF_TRAINING.match(name) is not None
+
+
+def _networks(state: State) -> tuple[State, tuple[str, ...]]:
+    """The tensors of the VAE's networks, and the names of those that are of nothing known."""
+    kept = {name: tensor for name, tensor in state.items() if name.startswith(NETWORKS)}
+    return kept, tuple(name for name in state if not belongs_to_a_vae(name))
 
 
 def convert_ldm_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A VAE's tensors, converted from the original names to diffusers'."""
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    kept = _networks(state)
+    kept, unknown = _networks(state)
     converted = convert_ldm_vae_checkpoint(kept, config)
-    return ConvertedState(state=converted, unused=unused_names(kept, converted))
+    return ConvertedState(state=converted, unused=(*unknown, *unused_names(kept, converted)))
 
 
 def convert_diffusers_vae(state: State, config: Mapping[str, Any], network: Any) -> ConvertedState:
     """A VAE's tensors in diffusers' names, with old names renamed."""
+    kept, unknown = _networks(state)
     converted = {}
-    for name, tensor in _networks(state).items():
+    for name, tensor in kept.items():
         head, dot, tail = name.rpartition(".")
         block, _, last = head.rpartition(".")
         renamed = last in OLD_ATTENTION and ".attentions." in name
         converted[f"{block}.{OLD_ATTENTION[last]}{dot}{tail}" if renamed else name] = tensor
-    return ConvertedState(state=converted)
+    return ConvertedState(state=converted, unused=unknown)
 
 
 LDM_VAE = Layout(evidence="encoder.down.0.block.0.conv1.weight", config=ldm_vae_config, convert=convert_ldm_vae)

@@ -214,3 +214,16 @@ def test_a_graph_that_does_not_fit_is_refused_with_what_was_found(
     edit(copy / folder / "model.onnx", change)
     with pytest.raises(CheckpointError, match=rf"{folder}/model\.onnx.*{message}"):
         read(copy, "vae" if folder.startswith("vae") else folder)
+
+
+def test_a_weight_that_is_nan_is_named_and_an_infinite_mask_is_none(copy: Path) -> None:
+    def poison(model: onnx.ModelProto) -> None:
+        mask = onnx.numpy_helper.from_array(np.array([-np.inf], np.float32), "mask")
+        bad = onnx.numpy_helper.from_array(np.array([1.0, np.nan], np.float32), "bad.weight")
+        model.graph.initializer.extend([mask, bad])
+
+    edit(copy / "text_encoder" / "model.onnx", poison)
+    with pytest.raises(
+        CheckpointError, match=r"text_encoder/model\.onnx has weights that are NaN, such as bad\.weight\."
+    ):
+        read(copy, "text_encoder")

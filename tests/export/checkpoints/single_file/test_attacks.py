@@ -105,6 +105,47 @@ def test_weights_that_the_network_has_no_place_for_are_named(published: Made, tm
             load_unet(file)
 
 
+def test_a_denoiser_that_is_not_found_does_not_make_a_file_a_vae_alone(published: Made, tmp_path: Path) -> None:
+    def average_only(state: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in state if name.startswith(UNET)]:
+            state["model_ema." + name.removeprefix("model.").replace(".", "")] = state.pop(name)
+
+    def other_prefix(state: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in state if name.startswith(UNET)]:
+            state[name.removeprefix("model.")] = state.pop(name)
+
+    def nothing(state: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in state if name.startswith(UNET)]:
+            del state[name]
+
+    for number, change in enumerate((average_only, other_prefix, nothing)):
+        file = changed(published("sd1").file, tmp_path / f"{number}.safetensors", change)
+        with pytest.raises(CheckpointError, match=r"holds a VAE beside tensors of no model .* and \d+ more"):
+            Checkpoint.open(file, ExportOptions(space="sd"))
+
+
+def test_what_a_vaes_training_leaves_in_its_file_is_left_alone_and_nothing_else(
+    bare_vae: Callable[[int], Path], tmp_path: Path
+) -> None:
+    from diffusers import AutoencoderKL
+
+    left = {name: torch.ones(1) for name in ("loss.logvar", "model_ema.decay", "model_ema.decoderconv_inbias", "epoch")}
+    file = changed(bare_vae(4), tmp_path / "m.safetensors", lambda state: state.update(left))
+    Checkpoint.open(file, PLAIN).network("vae", AutoencoderKL)
+    for name, said in (("pool.0.weight", "pool"), ("decoder.up.0.pool.weight", "pool"), ("encoder.x.lora_A", "lora_A")):
+        changed(file, tmp_path / "more.safetensors", lambda state, name=name: state.update({name: torch.ones(1)}))
+        with pytest.raises(CheckpointError, match=f"such as .*{said}"):
+            Checkpoint.open(tmp_path / "more.safetensors", PLAIN).network("vae", AutoencoderKL)
+
+
+@pytest.mark.parametrize("name", ["lora_unet_mid_block_attn.lora_up.weight", "lora_te_x.hada_w1_a", "control_model.a"])
+def test_an_adapter_beside_a_whole_model_is_refused(published: Made, tmp_path: Path, name: str) -> None:
+    more = {name: torch.ones(2, 2)}
+    file = changed(published("sd1").file, tmp_path / "m.safetensors", lambda state: state.update(more))
+    with pytest.raises(CheckpointError, match=f"holds an adapter beside the model, such as {name}"):
+        Checkpoint.open(file, PLAIN)
+
+
 def test_bookkeeping_outside_the_networks_is_left_alone(published: Made, tmp_path: Path) -> None:
     from transformers import CLIPTextModel
 
