@@ -72,8 +72,9 @@ def load_network(network: Any, folder: Path) -> Any:
 def _config(network: Any, folder: Path) -> Mapping[str, Any]:
     """`config.json` of a folder that holds a plain network of a class."""
     config = read_json(folder / "config.json")
+    parts = [config, *(value for value in config.values() if isinstance(value, dict))]
     for key, what in ELSEWHERE.items():
-        if config.get(key) is not None:
+        if any(part.get(key) is not None for part in parts):
             raise CheckpointError(
                 f"{str(folder)!r} has {what} ({key} in its config.json); expected plain ones in the usual file.",
                 remedy="Give the model that is not quantised, saved with save_pretrained(DIRECTORY).",

@@ -64,7 +64,7 @@ class DiffusersDirectory:
             )
         if (root / "config.json").is_file():
             name = read_json(root / "config.json").get("_class_name")
-            if name in ALONE:
+            if isinstance(name, str) and name in ALONE:
                 return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
             # imports a large library, which only this message needs
             from latentlink.export.checkpoints.directory.library import library_of

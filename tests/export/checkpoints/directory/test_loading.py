@@ -174,6 +174,14 @@ def test_another_network_alone_is_refused_by_name(tiny: Path) -> None:
         Checkpoint.open(tiny / "unet", PLAIN)
 
 
+def test_code_alone_is_refused_by_name(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny / "vae", tmp_path / "vae")
+    config = json.loads((tmp_path / "vae" / "config.json").read_text())
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(config | {"_class_name": ["code", "AutoencoderKL"]}))
+    with pytest.raises(CheckpointError, match=r"one \['code', 'AutoencoderKL'\] and no model_index\.json"):
+        Checkpoint.open(tmp_path / "vae", PLAIN)
+
+
 def test_the_users_prediction_fills_a_gap_in_the_scheduler_and_never_overrules_it(tiny: Path, tmp_path: Path) -> None:
     asked = ExportOptions(prediction="v_prediction")
     assert Checkpoint.open(tiny, asked).config("scheduler")["prediction_type"] == "v_prediction"

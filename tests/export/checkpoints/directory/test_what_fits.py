@@ -215,6 +215,10 @@ def test_a_tensor_under_its_old_and_its_new_name_is_refused(tmp_path: Path) -> N
     ("config", "said"),
     [
         ({"quantization_config": {"quant_method": "bitsandbytes"}}, "has quantised weights .quantization_config"),
+        (
+            {"text_config": {"quantization_config": {"quant_method": "fp8"}}},
+            "has quantised weights .quantization_config",
+        ),
         ({"transformers_weights": "../other.safetensors"}, "has weights in another file .transformers_weights"),
         ({"_class_name": "UNet2DConditionModel"}, "holds a UNet2DConditionModel by its config.json"),
         ({"_class_name": ["code", "Mine"]}, r"holds a \['code', 'Mine'\] by its config.json"),
