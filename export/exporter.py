@@ -46,6 +46,7 @@ def export_checkpoint(
     options: ExportOptions | None = None,
     on_component: Callable[[int, int, str], None] | None = None,
     on_done: Callable[[ExportedComponent], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Manifest:
     """Export a checkpoint to typed ONNX components.
 
@@ -57,6 +58,7 @@ def export_checkpoint(
         options: Compute and interface dtypes, latent space, and what else the user asks for.
         on_component: Called with (number, count, name) before each component.
         on_done: Called after each component.
+        on_note: Called with each way in which the checkpoint is not read as its configs say; provenance has them too.
 
     Raises:
         CheckpointError: The checkpoint cannot be exported, or a component does not agree with torch.
@@ -71,12 +73,17 @@ def export_checkpoint(
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)
     sampling = Sampling.from_json(recipe.sampling(source))
+    reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()} | _sampler_reason(
+        source, sampling
+    )
+    for note in reasons.values():
+        if on_note:
+            on_note(note)
     with replacing_directory(Path(out), is_ours=is_bundle) as folder:
         entries: dict[str, ComponentEntry] = {}
         # as dictionaries, for each value once and in order
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
-        reasons = _sampler_reason(source, sampling)
         probes: dict[str, str] = {}
         timesteps = sampling.schedule.get("num_train_timesteps")
         golden = Golden(

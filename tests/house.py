@@ -24,7 +24,7 @@ _RUNTIME = {
     for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
 } | {"runtime"}
 _FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum")}
-_EXPORT = _FORMS | {"export/graphs", "export/checkpoints", "export/parts", "export/recipes", "export"}
+_EXPORT = _FORMS | {f"export/{room}" for room in ("configs", "graphs", "checkpoints", "parts", "recipes")} | {"export"}
 _ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo"}
 
 ROOMS: Mapping[str, set[str]] = {
@@ -47,14 +47,15 @@ ROOMS: Mapping[str, set[str]] = {
     "runtime/denoising": _READ | {f"runtime/{room}" for room in ("linking", "request", "text", "samplers", "sessions")},
     "runtime": _READ | _RUNTIME - {"runtime"},
     "export/graphs": _SHARED,
+    "export/configs": set(),
     "export/checkpoints/networks": _SHARED,
     "export/checkpoints/directory": _SHARED | {"export/checkpoints/networks"},
     "export/checkpoints/single_file": _SHARED | {"export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints/optimum": _SHARED
     | {"export/graphs", "export/checkpoints/networks", "export/checkpoints/directory"},
-    "export/checkpoints": _SHARED | _FORMS,
-    "export/parts": _SHARED | {"export/graphs", "export/checkpoints"},
-    "export/recipes": _SHARED | {"export/graphs", "export/checkpoints", "export/parts"},
+    "export/checkpoints": _SHARED | _FORMS | {"export/configs"},
+    "export/parts": _SHARED | {"export/configs", "export/graphs", "export/checkpoints"},
+    "export/recipes": _SHARED | {"export/configs", "export/graphs", "export/checkpoints", "export/parts"},
     "export": _SHARED | _EXPORT - {"export"},
     "calibration": _ENGINE | _RUNTIME,
     "demo": set(),

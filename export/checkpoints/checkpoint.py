@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.source import SingleFile
+from latentlink.export.configs import CORRECTIONS, with_defaults
 
 
 class Source(Protocol):
@@ -30,6 +31,10 @@ class Source(Protocol):
     @property
     def absent(self) -> frozenset[str]:
         """Components that cannot be made from it and that a pipeline can do without."""
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """By name, what in it contradicts itself and how it is read."""
 
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part, without class defaults."""
@@ -50,12 +55,16 @@ class Checkpoint:
         name: Name of the file or directory, or id of the model of the Hub.
         source: Reader for its form.
         commit: Commit of a model of the Hub.
+        corrected: By part, values that are used instead of outdated ones, see `as_read_by`.
+        corrections: By name, what was corrected.
     """
 
     root: Path
     name: str
     source: Source
     commit: str | None = None
+    corrected: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    corrections: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, options: ExportOptions) -> Checkpoint:
@@ -122,12 +131,48 @@ class Checkpoint:
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part as the checkpoint states it, without class defaults.
 
-        For a single file it is inferred from shapes, keys and the user's answers.
+        For a single file it is inferred from shapes, keys and the user's answers. Values that were outdated are those
+        that the family's pipeline corrects them to.
 
         Raises:
             CheckpointError: The part is missing or its config cannot be read.
         """
-        return self.source.config(part)
+        return {**self.source.config(part), **self.corrected.get(part, {})}
+
+    def settings(self, part: str) -> Mapping[str, Any]:
+        """The config of a part with the defaults of its class for what the checkpoint leaves out.
+
+        Raises:
+            CheckpointError: The part is missing or its config cannot be read.
+        """
+        config = self.config(part)
+        return with_defaults(self.classes[part], config)
+
+    def as_read_by(self, pipeline: str) -> Checkpoint:
+        """The checkpoint as a pipeline class of diffusers reads it, which may correct outdated values.
+
+        Args:
+            pipeline: Name of the class.
+
+        Raises:
+            CheckpointError: A part is missing or its config cannot be read.
+        """
+        corrected = {part: dict(values) for part, values in self.corrected.items()}
+        notes = dict(self.corrections)
+        for correction in CORRECTIONS.get(pipeline, ()):
+            part, key, settings = correction.part, correction.key, self.settings(correction.part)
+            if correction.outdated(settings):
+                corrected.setdefault(part, {})[key] = correction.value
+                notes[f"{part}.{key}"] = (
+                    f"{key} {settings[key]!r} in the config of the {part} is outdated; {correction.value!r} is used, "
+                    f"as by {pipeline} of diffusers"
+                )
+        return replace(self, corrected=corrected, corrections=notes)
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """By name, what in its configs was outdated or contradicts itself, and how it is read."""
+        return {**self.source.notes, **self.corrections}
 
     def network(self, part: str, cls: Any) -> Any:
         """A part in float32 and eval mode, with all its weights from the checkpoint.

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from latentlink.export.parts.denoiser import denoiser_component
+from latentlink.export.parts.fit import check_width, misfit
 from latentlink.export.parts.identity import distilled_space, text_embedding, vae_layout
-from latentlink.export.parts.schedule import default_sampler, replaced_scheduler_note, training_schedule
+from latentlink.export.parts.schedule import (
+    default_sampler,
+    flow_schedule,
+    replaced_scheduler_note,
+    training_schedule,
+)
 from latentlink.export.parts.text import (
     CLIP_G,
     CLIP_H,
@@ -42,8 +48,12 @@ __all__ = [
     "unet_config",
     # schedules
     "default_sampler",
+    "flow_schedule",
     "replaced_scheduler_note",
     "training_schedule",
+    # whether parts fit together
+    "check_width",
+    "misfit",
     # VAEs and their spaces
     "Affine",
     "halves_as_components",

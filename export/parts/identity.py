@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
+from latentlink.export.configs import NETWORKS, check_config, with_defaults
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 
@@ -145,6 +146,12 @@ def check_vae_config(config: Mapping[str, Any]) -> None:
         CheckpointError: A value of its layout or affine is not a number, or a list does not have one per channel.
     """
     channels, _ = vae_layout(config)
+    check_config(
+        with_defaults("AutoencoderKL", config),
+        NETWORKS["AutoencoderKL"],
+        what="VAE",
+        remedy="No recipe has ports for such pictures.",
+    )
     for key in ("scaling_factor", "shift_factor"):
         if (value := config.get(key)) is not None and not _is_number(value):
             raise _malformed(key, value, "a number")

@@ -6,59 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.configs import (
+    FLOW,
+    FLOW_SCHEDULE,
+    NOISE_SCHEDULE,
+    REFUSED,
+    check_config,
+    class_defaults,
+    with_defaults,
+)
 from latentlink.export.parts.solver import solver
 
-FLOW = "flow_prediction"
-
-# Keys that the samplers read. A key that the config leaves out stays out: diffusers then uses the default of the
-# scheduler's class, and so do the samplers.
-KEYS = (
-    "num_train_timesteps",
-    "beta_start",
-    "beta_end",
-    "beta_schedule",
-    "prediction_type",
-    "timestep_spacing",
-    "steps_offset",
-    "set_alpha_to_one",
-    "rescale_betas_zero_snr",
-    "final_sigmas_type",
-    "original_inference_steps",
-    "timestep_scaling",
-    "use_karras_sigmas",
-    "use_exponential_sigmas",
-    "use_beta_sigmas",
-)
-
-# The same for models that predict flows. Recipes add token_side and sigma_grid, which only the pipeline knows.
-FLOW_KEYS = (
-    "num_train_timesteps",
-    "shift",
-    "use_dynamic_shifting",
-    "base_shift",
-    "max_shift",
-    "base_image_seq_len",
-    "max_image_seq_len",
-    "time_shift_type",
-    "shift_terminal",
-    "use_karras_sigmas",
-    "use_exponential_sigmas",
-    "use_beta_sigmas",
-)
+# Without these there are no noise levels, and classes differ in their defaults.
+BETAS = ("beta_start", "beta_end", "beta_schedule")
 
 # Classes that only predict flows, and therefore do not state it in their config.
 FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 
-# Settings that a table of coefficients cannot express, and why.
-REFUSED = {
-    "clip_sample": "which depends on the picture",
-    "thresholding": "which depends on the picture",
-    "invert_sigmas": "which no sampler does",
-    "stochastic_sampling": "which no sampler does",
-}
-
-# Noise levels that do not follow from the rest of the config.
-OTHER_LEVELS = ("trained_betas", "sigma_min", "sigma_max")
+FILE = "scheduler/scheduler_config.json"
 
 
 def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,8 +33,9 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
         config: `scheduler_config.json`.
 
     Returns:
-        The keys of `KEYS` that the config states, or those of `FLOW_KEYS` with a `prediction_type` of
-        "flow_prediction".
+        The keys of `NOISE_SCHEDULE` that the config states, and betas, or the keys of `FLOW_SCHEDULE` with a
+        `prediction_type` of "flow_prediction". Other keys that are left out stay out: diffusers then uses the default
+        of the scheduler's class, and so do the samplers.
 
     Raises:
         CheckpointError: The config sets something that depends on the data, or that no sampler supports.
@@ -81,30 +47,48 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
             "expected a model that predicts epsilon, v, the picture or a flow.",
             remedy="No sampler supports such a model.",
         )
-    for key, why in REFUSED.items():
-        if config.get(key):
-            raise CheckpointError(
-                f"The checkpoint's scheduler sets {key}, {why}; "
-                "expected an update with coefficients known before sampling.",
-                remedy=f"Set {key} to false in scheduler/scheduler_config.json if the model was not trained with it.",
-            )
-    for key in OTHER_LEVELS:
-        if config.get(key) is not None:
-            raise CheckpointError(
-                f"The checkpoint's scheduler sets {key}; expected noise levels that follow from beta_start, "
-                "beta_end and beta_schedule, or from shift."
-            )
-    if not _predicts_flow(config):
-        if config.get("use_flow_sigmas"):
+    settings, flow = with_defaults(kind, config), _predicts_flow(config)
+    rules = {**REFUSED, **(FLOW_SCHEDULE if flow else NOISE_SCHEDULE)}
+    check_config(
+        settings,
+        rules,
+        what="scheduler",
+        remedy=f"State another value in {FILE} if the model was trained with it.",
+    )
+    if not flow:
+        if settings.get("use_flow_sigmas"):
             raise CheckpointError(
                 "The checkpoint's scheduler sets use_flow_sigmas with prediction_type "
                 f"{config.get('prediction_type', 'epsilon')!r}; expected levels of flows with {FLOW!r} alone.",
-                remedy="Correct scheduler/scheduler_config.json.",
+                remedy=f"Correct {FILE}.",
             )
-        return {key: config[key] for key in KEYS if config.get(key) is not None}
+        if missing := [key for key in BETAS if settings.get(key) is None]:
+            raise CheckpointError(
+                f"The checkpoint's scheduler is {kind} and states no {', '.join(missing)}; expected a training "
+                "schedule, which follows from these.",
+                remedy=f"Copy them into {FILE} from the model's training.",
+            )
+        return _present({key: settings[key] for key in NOISE_SCHEDULE if key in config or key in BETAS})
     # Classes that also support other models name it "flow_shift".
-    stated = {**config, "shift": config.get("flow_shift", config.get("shift"))}
-    return {"prediction_type": FLOW, **{key: stated[key] for key in FLOW_KEYS if stated.get(key) is not None}}
+    shift = "flow_shift" if "flow_shift" in class_defaults(kind) else "shift"
+    stated = {**config, "shift": config.get(shift)}
+    return {"prediction_type": FLOW, **_present({key: stated.get(key) for key in FLOW_SCHEDULE})}
+
+
+def flow_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`training_schedule` of a family whose models all predict flows.
+
+    Raises:
+        CheckpointError: The scheduler is of another kind of model, or see `training_schedule`.
+    """
+    schedule = training_schedule(config)
+    if schedule.get("prediction_type") != FLOW:
+        raise CheckpointError(
+            f"The checkpoint's scheduler is {config.get('_class_name')}, of a model with a noise schedule; expected "
+            f"{FLOW_CLASSES[0]} or another class with prediction_type {FLOW!r}.",
+            remedy=f"Correct {FILE}.",
+        )
+    return schedule
 
 
 def default_sampler(config: Mapping[str, Any], otherwise: str) -> str:
@@ -122,6 +106,10 @@ def replaced_scheduler_note(config: Mapping[str, Any], chosen: str) -> str | Non
         return None
     kind = config.get("_class_name") or "scheduler without a class"
     return f"the checkpoint's {kind} is no sampler here; {chosen} is the default"
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _predicts_flow(config: Mapping[str, Any]) -> bool:

@@ -8,9 +8,10 @@ from math import inf
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.configs import OFF, with_defaults
 
 Allowed = Mapping[str, tuple[object, ...]]
-"""By setting, the values with which the sampler computes the same; the first one is the class's default."""
+"""By setting, the values with which the sampler computes the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +21,8 @@ class SchedulerRow:
     Args:
         sampler: Name of the sampler.
         allowed: Allowed values of settings that change the update.
-        class_defaults: Defaults of the class that are not among the allowed values.
         at_sigma_min: More of `allowed` if `final_sigmas_type` is "sigma_min"; ending at zero overrides these settings.
+        at_flows: More of `allowed` for models that predict flows.
         algorithms: Other samplers that it equals, by `algorithm_type`, with a noise schedule.
         flow: Whether the sampler supports flow models.
         noise: Whether the sampler supports models with a noise schedule.
@@ -29,8 +30,8 @@ class SchedulerRow:
 
     sampler: str
     allowed: Allowed = field(default_factory=dict)
-    class_defaults: Mapping[str, object] = field(default_factory=dict)
     at_sigma_min: Allowed = field(default_factory=dict)
+    at_flows: Allowed = field(default_factory=dict)
     algorithms: Mapping[str, str] = field(default_factory=dict)
     flow: bool = False
     noise: bool = True
@@ -45,6 +46,9 @@ _DPM: Allowed = {
     "lambda_min_clipped": (-inf,),
     "variance_type": _NOT_LEARNED,
 }
+# Classes for both kinds of model have levels of flows only if told so, and no others then.
+_OWN_LEVELS: Allowed = dict.fromkeys(("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"), OFF)
+_FLOW_LEVELS: Allowed = {"use_flow_sigmas": (True,), "final_sigmas_type": ("zero",), **_OWN_LEVELS}
 
 SOLVERS: Mapping[str, SchedulerRow] = {
     "DDIMScheduler": SchedulerRow(sampler="ddim"),
@@ -61,6 +65,7 @@ SOLVERS: Mapping[str, SchedulerRow] = {
         sampler="dpmpp_2m",
         allowed={**_DPM, "algorithm_type": ("dpmsolver++", "deis"), "use_lu_lambdas": (False,)},
         at_sigma_min={"lower_order_final": (True,), "euler_at_final": (False,)},
+        at_flows={**_FLOW_LEVELS, "time_shift_type": ("exponential",)},
         algorithms={"sde-dpmsolver++": "dpmpp_2m_sde"},
         flow=True,
     ),
@@ -74,14 +79,18 @@ SOLVERS: Mapping[str, SchedulerRow] = {
         sampler="euler", allowed={"timestep_type": ("discrete",), "interpolation_type": ("linear",)}
     ),
     "FlowMatchEulerDiscreteScheduler": SchedulerRow(sampler="flow_euler", flow=True, noise=False),
-    "FlowMatchHeunDiscreteScheduler": SchedulerRow(sampler="flow_heun", flow=True, noise=False),
+    # It has a static shift and nothing else, which the sampler would follow.
+    "FlowMatchHeunDiscreteScheduler": SchedulerRow(
+        sampler="flow_heun",
+        at_flows={"use_dynamic_shifting": OFF, "shift_terminal": (None,), **_OWN_LEVELS},
+        flow=True,
+        noise=False,
+    ),
     "HeunDiscreteScheduler": SchedulerRow(sampler="heun"),
     "KDPM2DiscreteScheduler": SchedulerRow(sampler="dpm2"),
     "LCMScheduler": SchedulerRow(sampler="lcm"),
     "LMSDiscreteScheduler": SchedulerRow(sampler="lms"),
-    "PNDMScheduler": SchedulerRow(
-        sampler="pndm", allowed={"skip_prk_steps": (True,)}, class_defaults={"skip_prk_steps": False}
-    ),
+    "PNDMScheduler": SchedulerRow(sampler="pndm", allowed={"skip_prk_steps": (True,)}),
     "TCDScheduler": SchedulerRow(sampler="tcd"),
     "UniPCMultistepScheduler": SchedulerRow(
         sampler="unipc",
@@ -93,6 +102,7 @@ SOLVERS: Mapping[str, SchedulerRow] = {
             "disable_corrector": ([],),
             "solver_p": (None,),
         },
+        at_flows=_FLOW_LEVELS,
         flow=True,
     ),
 }
@@ -113,13 +123,16 @@ def solver(config: Mapping[str, Any], *, flow: bool) -> str | None:
     if found is None or not (found.flow if flow else found.noise):
         return None
     sampler, allowed = found.sampler, dict(found.allowed)
-    if config.get("final_sigmas_type") == "sigma_min":
+    settings = with_defaults(kind, config)
+    if flow:
+        allowed |= found.at_flows
+    elif settings.get("final_sigmas_type") == "sigma_min":
         allowed |= found.at_sigma_min
-    if not flow and config.get("algorithm_type") in found.algorithms:
-        sampler = found.algorithms[config["algorithm_type"]]
+    if not flow and settings.get("algorithm_type") in found.algorithms:
+        sampler = found.algorithms[settings["algorithm_type"]]
         del allowed["algorithm_type"]
     for key, values in allowed.items():
-        value = config.get(key, found.class_defaults.get(key, values[0]))
+        value = settings.get(key)
         if value not in values:
             raise CheckpointError(
                 f"The checkpoint's {kind} has {key} {value!r}, which sampler {sampler!r} does not compute; "

@@ -18,7 +18,8 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
 
     Args:
         folder: Folder of its files.
-        max_length: Number of tokens the encoder reads, start and end included.
+        max_length: Most tokens that the encoder reads, start and end included. The tokenizer's own length is taken if
+            that is less, as in diffusers.
         overflow: How longer prompts are handled, see `latentlink.engine.bundle.manifest.TokenizerEntry`.
         inversions: Whether a textual inversion's word stands for all of its vectors: whether the family's pipeline in
             diffusers calls `maybe_convert_prompt` for this tokenizer.
@@ -31,7 +32,7 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
     tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
     return Tokenizer(
         text=_text(tokenizer),
-        max_length=max_length,
+        max_length=min(max_length, tokenizer.model_max_length),
         start_id=tokenizer.bos_token_id,
         end_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint
+from latentlink.export.configs import NETWORKS, check_config
+from latentlink.export.parts.fit import check_width, misfit
 from latentlink.export.parts.identity import vae_layout
 
 
@@ -88,19 +90,30 @@ def guidance_embedding(unet: Any, embedded: tuple[Tensor, ...] | list[Tensor]) -
     return nn.functional.pad(embedding, (0, unet.config.time_cond_proj_dim % 2)).to(unet.dtype)
 
 
-def unet_config(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, Any]:
+def unet_config(
+    checkpoint: Checkpoint,
+    *,
+    texts: Sequence[str] = ("text_encoder",),
+    numbers: int | None = None,
+    repaints: bool = True,
+) -> Mapping[str, Any]:
     """The config of a UNet that is conditioned on nothing but texts, and on sizes if its family has them.
 
     Args:
-        checkpoint: Checkpoint with the parts `unet` and `vae`.
+        checkpoint: Checkpoint with the parts `unet` and `vae`, and text encoders.
+        texts: The text encoders whose embeddings it reads, joined along their width.
+        numbers: Numbers in its conditions, beside the pooled embedding of the last text encoder; None if it has none.
         repaints: Whether it may also read a mask and the picture around it.
 
+    Returns:
+        The config with the defaults of the class.
+
     Raises:
-        CheckpointError: The UNet reads something else too.
+        CheckpointError: The UNet reads something else too, or parts do not fit together.
     """
-    config = checkpoint.config("unet")
+    config = checkpoint.settings("unet")
     channels, _ = vae_layout(checkpoint.config("vae"))
-    found, expected = config.get("in_channels", 4), f"{channels}, those of the VAE's latent"
+    found, expected = config["in_channels"], f"{channels}, those of the VAE's latent"
     if repaints:
         expected += f", or {2 * channels + 1}, with a mask and the picture around it"
     if found != channels and not (repaints and reads_mask(config, channels)):
@@ -109,21 +122,41 @@ def unet_config(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str
             f"The checkpoint's UNet reads {found!r} channels{beside.get(found, '')}; expected {expected}.",
             remedy="No recipe has ports for the other inputs of this network.",
         )
-    for key in ("class_embed_type", "num_class_embeds"):
-        if config.get(key) is not None:
-            raise CheckpointError(
-                f"The checkpoint's UNet has {key} {config[key]!r}; expected a network without class conditioning.",
-                remedy="No recipe has a port for the class.",
+    check_config(
+        config,
+        NETWORKS["UNet2DConditionModel"],
+        what="UNet",
+        remedy="No recipe has a port for what else this network reads.",
+    )
+    kind = None if numbers is None else "text_time"
+    if config["addition_embed_type"] != kind:
+        raise misfit("unet", "addition_embed_type", config["addition_embed_type"], f"{kind!r}, as of this family")
+    if config["out_channels"] != channels:
+        raise misfit("unet", "out_channels", config["out_channels"], f"{channels}, those of the VAE's latent")
+    key = "encoder_hid_dim" if config["encoder_hid_dim_type"] or config["encoder_hid_dim"] else "cross_attention_dim"
+    check_width(checkpoint, "unet", key, texts, "hidden_size")
+    if numbers is not None:
+        pooled = checkpoint.settings(texts[-1])["projection_dim"]
+        key, embedded = "projection_class_embeddings_input_dim", config["addition_time_embed_dim"]
+        if type(embedded) is not int or config[key] != embedded * numbers + pooled:
+            raise misfit(
+                "unet",
+                key,
+                config[key],
+                f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and {pooled} of "
+                f"{texts[-1]}",
+                remedy="Check these configs, and requires_aesthetics_score in model_index.json.",
             )
     return config
 
 
-def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
-    """Height and width, in latent elements, at which a UNet was trained.
+def trained_size(config: Mapping[str, Any], default: int, *, part: str = "UNet") -> tuple[int, int]:
+    """Height and width at which a network was trained: of a denoiser in latent elements, of a VAE in pixels.
 
     Args:
-        config: Config of the UNet; `sample_size` is one number, or height and width.
+        config: Config of the network; `sample_size` is one number, or height and width.
         default: The family's value, if the config states none.
+        part: Name of the network, for the error.
 
     Raises:
         CheckpointError: `sample_size` is neither of these.
@@ -132,7 +165,8 @@ def trained_size(config: Mapping[str, Any], default: int) -> tuple[int, int]:
     sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
     if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
         raise CheckpointError(
-            f"The UNet's config has sample_size {value!r}; expected a whole number above 0, or two: height and width.",
+            f"The {part}'s config has sample_size {value!r}; expected a whole number above 0, or two: height and "
+            "width.",
             remedy="Get the checkpoint again.",
         )
     return sides

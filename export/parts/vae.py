@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,6 +16,10 @@ from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 # force_upcast is true by class default, so configs of these spaces state it although float16 is fine.
 FITS_FLOAT16 = ("sd",)
+
+MOMENTS = ("latents_mean", "latents_std")
+AFFINE = ("scaling_factor", "shift_factor", *MOMENTS)
+"""The keys of a VAE's config that describe its latent space."""
 
 # Known reasons why float16 does not suffice.
 OVERFLOWS = {KNOWN_SPACES["sdxl"]: "activations of the published one pass 65,504, the largest float16"}
@@ -187,7 +191,7 @@ def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:
 
 
 def load_vae(
-    checkpoint: Checkpoint, options: ExportOptions, *, candidate: LatentSpace | None
+    checkpoint: Checkpoint, options: ExportOptions, *, candidate: LatentSpace | None, affine: Collection[str] = AFFINE
 ) -> tuple[Any, LatentSpace]:
     """Load a checkpoint's `AutoencoderKL` and decide its latent space.
 
@@ -195,6 +199,7 @@ def load_vae(
         checkpoint: Checkpoint that holds it.
         options: Options of the export; the user may have named the space.
         candidate: Known space that the rest of the checkpoint indicates, if any.
+        affine: The keys of `AFFINE` that the family's pipelines read; they ignore the others.
 
     Raises:
         CheckpointError: The VAE cannot be read, or the evidence for its space does not suffice.
@@ -202,15 +207,23 @@ def load_vae(
     from diffusers import AutoencoderKL
 
     check_vae_config(checkpoint.config("vae"))
+    config = _as_read(checkpoint.config("vae"), affine)
     vae = checkpoint.network("vae", AutoencoderKL)
     space = latent_space(
-        config=checkpoint.config("vae"),
+        config=config,
         vae_state=vae.state_dict(),
-        candidate=candidate if candidate and _has_published_size(checkpoint.config("vae")) else None,
+        candidate=candidate if candidate and _has_published_size(config) else None,
         option=options.space,
         label=checkpoint.label,
     )
     return vae, space
+
+
+def _as_read(config: Mapping[str, Any], affine: Collection[str]) -> Mapping[str, Any]:
+    """A VAE's config without what no pipeline of the family reads; mean and std have no effect without each other."""
+    whole = all(config.get(key) for key in MOMENTS)
+    unread = {key for key in AFFINE if key not in affine or (key in MOMENTS and not whole)}
+    return {key: value for key, value in config.items() if key not in unread}
 
 
 def _has_published_size(config: Mapping[str, Any]) -> bool:

@@ -35,7 +35,8 @@ def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
                 return name, recipe
         found = ", ".join(f"{part}={cls}" for part, cls in checkpoint.classes.items()) or "nothing"
         raise CheckpointError(
-            f"No recipe reads this checkpoint: it holds {found}; families known: {', '.join(RECIPES)}.",
+            f"No recipe reads this checkpoint: it holds {found}; {_nearest(checkpoint)}families known: "
+            f"{', '.join(RECIPES)}.",
             remedy="docs/adding-a-family.md explains how to write one.",
         )
     if family not in RECIPES:
@@ -46,3 +47,13 @@ def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
             remedy="Use --family auto.",
         )
     return family, RECIPES[family]
+
+
+def _nearest(checkpoint: Checkpoint) -> str:
+    """The family of which only one part is missing, in words; empty if there is none."""
+    for recipe in RECIPES.values():
+        lacking = {part: cls for part, cls in recipe.classes.items() if checkpoint.classes.get(part) != cls}
+        if len(recipe.classes) > 1 and len(lacking) == 1 and not {*lacking} & {*checkpoint.classes}:
+            part, cls = lacking.popitem()
+            return f"{recipe.title} also has {part}={cls}; "
+    return ""

@@ -13,19 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.configs import NETWORKS, check_config
 from latentlink.export.graphs import Component
 from latentlink.export.parts import (
     CLIP_L,
     T5_XXL,
     Hidden,
     Pooled,
+    check_width,
     clip_tokenizer,
     default_sampler,
     denoiser_component,
+    flow_schedule,
     load_vae,
+    misfit,
     t5_tokenizer,
     text_encoder_component,
-    training_schedule,
     vae_components,
     vae_layout,
 )
@@ -39,6 +42,8 @@ CLASSES = {
     "vae": "AutoencoderKL",
 }
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "denoiser")
+PIPELINES = ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline")
+AFFINE = ("scaling_factor", "shift_factor")
 TRANSFORMER = {"in_channels": 64, "joint_attention_dim": 4096, "pooled_projection_dim": 768}
 PATCH = 2
 SIDE = 1024
@@ -52,10 +57,10 @@ def matches(checkpoint: Checkpoint) -> bool:
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`: the defaults of dev if guidance is embedded, else those of schnell."""
     multiple = vae_layout(checkpoint.config("vae"))[1] * PATCH
-    guided = _has_guidance(checkpoint)
+    guided = bool(_transformer_config(checkpoint)["guidance_embeds"])
     scheduler = checkpoint.config("scheduler")
     return {
-        "schedule": {**training_schedule(scheduler), "token_side": multiple, "sigma_grid": "uniform"},
+        "schedule": {**flow_schedule(scheduler), "token_side": multiple, "sigma_grid": "uniform"},
         "sampler": default_sampler(scheduler, "flow_euler"),
         "steps": 28 if guided else 4,
         "guidance": 3.5 if guided else 0.0,
@@ -70,9 +75,10 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     from diffusers import FluxTransformer2DModel
     from transformers import CLIPTextModel, T5EncoderModel
 
-    transformer = checkpoint.config("transformer")
+    transformer = checkpoint.settings("transformer")
+    guided = bool(transformer["guidance_embeds"])
     known = all(transformer.get(key) == value for key, value in TRANSFORMER.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None)
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["flux1"] if known else None, affine=AFFINE)
     yield from vae_components(vae, space, options)
     del vae
     first = text_encoder_component(
@@ -93,9 +99,7 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         network=T5EncoderModel,
         known=T5_XXL,
         outputs=(Hidden(),),
-        tokenizer=t5_tokenizer(
-            checkpoint.folder("tokenizer_2"), 512 if _has_guidance(checkpoint) else 256, inversions=True
-        ),
+        tokenizer=t5_tokenizer(checkpoint.folder("tokenizer_2"), 512 if guided else 256, inversions=True),
         options=options,
     )
     hidden = second.embeddings
@@ -106,12 +110,36 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         options=options,
         space=space,
         texts=(*hidden, *pooled),
-        guidance="embedded" if _has_guidance(checkpoint) else None,
+        guidance="embedded" if guided else None,
     )
 
 
-def _has_guidance(checkpoint: Checkpoint) -> bool:
-    return bool(checkpoint.config("transformer").get("guidance_embeds", False))
+def _transformer_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The transformer's config with the defaults of its class.
+
+    Raises:
+        CheckpointError: It reads something that no port has, or parts do not fit together.
+    """
+    config, (channels, _) = checkpoint.settings("transformer"), vae_layout(checkpoint.config("vae"))
+    check_config(
+        config,
+        NETWORKS["FluxTransformer2DModel"],
+        what="transformer",
+        remedy="No recipe packs latents so.",
+    )
+    packed = channels * PATCH**2
+    for key, fitting in (("in_channels", (packed,)), ("out_channels", (packed, None))):
+        if config[key] not in fitting:
+            raise misfit(
+                "transformer",
+                key,
+                config[key],
+                f"{packed}, those of the VAE's packed latent",
+                remedy="No recipe has ports for other inputs, such as the picture of a Fill, Depth or Canny model.",
+            )
+    check_width(checkpoint, "transformer", "pooled_projection_dim", ("text_encoder",), "hidden_size")
+    check_width(checkpoint, "transformer", "joint_attention_dim", ("text_encoder_2",), "d_model")
+    return config
 
 
 class PackedTransformer(nn.Module):
@@ -149,4 +177,6 @@ RECIPE = Recipe(
     matches=matches,
     components=components,
     sampling=sampling,
+    classes=CLASSES,
+    pipelines=PIPELINES,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.configs import MASKED_TEXT, check_config
 from latentlink.export.graphs import Component
 from latentlink.export.parts import (
     Hidden,
@@ -29,6 +30,9 @@ from latentlink.spaces import KNOWN_SPACES
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "denoiser")
 CLASSES = {"unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL"}
 SPACE = KNOWN_SPACES["sd"]
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
+DISTILLED_PIPELINES = ("LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline")
+AFFINE = ("scaling_factor",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +49,32 @@ class PublishedFamily:
 
 
 def fits(checkpoint: Checkpoint) -> bool:
-    """Whether the parts are exactly these."""
+    """Whether the parts are exactly these, and the UNet reads no sizes, as another family's does."""
     parts = {part: checkpoint.classes.get(part) for part in CLASSES}
-    return parts == CLASSES and "text_encoder_2" not in checkpoint.classes
+    if parts != CLASSES or "text_encoder_2" in checkpoint.classes:
+        return False
+    return bool(checkpoint.settings("unet")["addition_embed_type"] != "text_time")
+
+
+def as_read(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint as diffusers' pipeline reads it: that of consistency models corrects nothing."""
+    if checkpoint.index.get("_class_name") in DISTILLED_PIPELINES:
+        return checkpoint
+    first, _, inpaint = PIPELINES
+    channels, _ = vae_layout(checkpoint.config("vae"))
+    return checkpoint.as_read_by(inpaint if reads_mask(checkpoint.settings("unet"), channels) else first)
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`: the family's defaults, and the UNet's training size."""
+    checkpoint = as_read(checkpoint)
     unet, scheduler = unet_config(checkpoint), checkpoint.config("scheduler")
+    check_config(
+        checkpoint.config("text_encoder"),
+        MASKED_TEXT,
+        what="text_encoder",
+        remedy="No recipe of this family has an input for the mask.",
+    )
     _, factor = vae_layout(checkpoint.config("vae"))
     height, width = trained_size(unet, 64)
     # A consistency model either reads guidance as an input or has it in its weights.
@@ -76,17 +98,17 @@ def components(checkpoint: Checkpoint, options: ExportOptions, published: Publis
 
     unet = unet_config(checkpoint)
     known = all(unet.get(key) == value for key, value in published.unet.items())
-    vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None)
+    vae, space = load_vae(checkpoint, options, candidate=SPACE if known else None, affine=AFFINE)
     yield from vae_components(vae, space, options)
     del vae
-    config = checkpoint.config("text_encoder")
+    positions = checkpoint.settings("text_encoder")["max_position_embeddings"]
     encoder = text_encoder_component(
         checkpoint,
         "text_encoder",
         network=CLIPTextModel,
         known=published.encoder,
         outputs=(Hidden(skip=options.clip_skip),),
-        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), config.get("max_position_embeddings", 77)),
+        tokenizer=clip_tokenizer(checkpoint.folder("tokenizer"), positions),
         options=options,
     )
     texts = encoder.embeddings

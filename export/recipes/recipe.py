@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from latentlink.errors import UsageError
@@ -12,6 +12,11 @@ from latentlink.export.graphs import Component
 
 VAE_HALVES = ("vae_encoder", "vae_decoder")
 """The halves of a VAE, which bundles can share."""
+
+
+def unchanged(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint whose configs no pipeline corrects."""
+    return checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,9 @@ class Recipe:
             network can do without.
         clip_skip: Last layers of its CLIP text encoders that the family itself skips; None if its denoiser reads no
             hidden states of CLIP.
+        classes: Class names of the parts that every checkpoint of the family has.
+        pipelines: Pipeline classes of diffusers that the recipe stands for.
+        as_read: The checkpoint as these pipelines read it, which may correct outdated configs; `sampling` applies it.
     """
 
     title: str
@@ -37,6 +45,19 @@ class Recipe:
     names: tuple[str, ...]
     optional: tuple[str, ...] = VAE_HALVES
     clip_skip: int | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
+    pipelines: tuple[str, ...] = ()
+    as_read: Callable[[Checkpoint], Checkpoint] = unchanged
+
+    def notes(self, checkpoint: Checkpoint) -> Mapping[str, str]:
+        """By name, what the checkpoint's configs say that is outdated or contradicts, and how they are read."""
+        notes = dict(self.as_read(checkpoint).notes)
+        named = str(checkpoint.index.get("_class_name", "")).removeprefix("Flax").removeprefix("Onnx")
+        if named and self.pipelines and named.removeprefix("ORT") not in self.pipelines:
+            notes["pipeline"] = (
+                f"model_index.json names {named}, which may draw other pictures; exported as for {self.pipelines[0]}"
+            )
+        return notes
 
     def present(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
         """The components that the checkpoint holds and the user wants, in order."""
@@ -89,7 +110,7 @@ class Recipe:
         for part, cls in checkpoint.classes.items():
             if not cls.startswith("CLIPText"):
                 continue
-            most = int(checkpoint.config(part).get("num_hidden_layers", 12)) - self.clip_skip
+            most = int(checkpoint.settings(part)["num_hidden_layers"]) - self.clip_skip
             if options.clip_skip > most:
                 raise UsageError(
                     f"A clip_skip of {options.clip_skip} was given, but {part} has {most + self.clip_skip} layers, of "

@@ -17,7 +17,7 @@ PUBLISHED = latent_diffusion.PublishedFamily(
 
 def matches(checkpoint: Checkpoint) -> bool:
     """Whether the parts are Stable Diffusion's and the UNet has convolutional projections, as in version 1."""
-    return latent_diffusion.fits(checkpoint) and not checkpoint.config("unet").get("use_linear_projection")
+    return latent_diffusion.fits(checkpoint) and not checkpoint.settings("unet")["use_linear_projection"]
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
@@ -32,4 +32,7 @@ RECIPE = Recipe(
     components=components,
     sampling=latent_diffusion.sampling,
     clip_skip=0,
+    classes=latent_diffusion.CLASSES,
+    pipelines=latent_diffusion.PIPELINES + latent_diffusion.DISTILLED_PIPELINES,
+    as_read=latent_diffusion.as_read,
 )

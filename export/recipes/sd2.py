@@ -20,7 +20,7 @@ PUBLISHED = latent_diffusion.PublishedFamily(
 
 def matches(checkpoint: Checkpoint) -> bool:
     """Whether the parts are Stable Diffusion's and the UNet has linear projections."""
-    return latent_diffusion.fits(checkpoint) and bool(checkpoint.config("unet").get("use_linear_projection"))
+    return latent_diffusion.fits(checkpoint) and bool(checkpoint.settings("unet")["use_linear_projection"])
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
@@ -35,4 +35,7 @@ RECIPE = Recipe(
     components=components,
     sampling=latent_diffusion.sampling,
     clip_skip=0,
+    classes=latent_diffusion.CLASSES,
+    pipelines=latent_diffusion.PIPELINES,
+    as_read=latent_diffusion.as_read,
 )

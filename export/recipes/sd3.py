@@ -20,14 +20,17 @@ from latentlink.export.parts import (
     T5_XXL,
     Hidden,
     Pooled,
+    check_width,
     clip_tokenizer,
     default_sampler,
     denoiser_component,
     embedding_of,
+    flow_schedule,
     load_vae,
+    misfit,
     t5_tokenizer,
     text_encoder_component,
-    training_schedule,
+    trained_size,
     vae_components,
     vae_layout,
 )
@@ -41,6 +44,8 @@ CLASSES = {
     "vae": "AutoencoderKL",
 }
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "text_encoder_3", "denoiser")
+PIPELINES = ("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline")
+AFFINE = ("scaling_factor", "shift_factor")
 T5_LENGTH = 256
 JOINT = {"joint_attention_dim": 4096, "in_channels": 16, "pooled_projection_dim": 2048}
 
@@ -52,12 +57,11 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
-    transformer = checkpoint.config("transformer")
-    (_, factor), patch = vae_layout(checkpoint.config("vae")), int(transformer.get("patch_size", 2))
-    side = int(transformer.get("sample_size", 128)) * factor
-    scheduler = checkpoint.config("scheduler")
+    transformer, scheduler = _transformer_config(checkpoint), checkpoint.config("scheduler")
+    (_, factor), patch = vae_layout(checkpoint.config("vae")), transformer["patch_size"]
+    side = trained_size(transformer, 128)[0] * factor
     return {
-        "schedule": {**training_schedule(scheduler), "token_side": factor * patch},
+        "schedule": {**flow_schedule(scheduler), "token_side": factor * patch},
         "sampler": default_sampler(scheduler, "flow_euler"),
         "steps": 28,
         "guidance": 7.0,
@@ -72,9 +76,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     from diffusers import SD3Transformer2DModel
     from transformers import CLIPTextModelWithProjection, T5EncoderModel
 
-    transformer = checkpoint.config("transformer")
+    transformer = checkpoint.settings("transformer")
     known_sizes = all(transformer.get(key) == value for key, value in JOINT.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None)
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sd3"] if known_sizes else None, affine=AFFINE)
     yield from vae_components(vae, space, options)
     del vae
     hidden, t5 = Hidden(skip=options.clip_skip + 1, norm=False), "text_encoder_3" in RECIPE.present(checkpoint, options)
@@ -116,6 +120,23 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
         texts=(*hiddens, *pooled),
         tokens={hiddens[-1].name: "L"} if t5 else None,
     )
+
+
+def _transformer_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The transformer's config with the defaults of its class.
+
+    Raises:
+        CheckpointError: It reads something that no port has, or parts do not fit together.
+    """
+    config, (channels, _) = checkpoint.settings("transformer"), vae_layout(checkpoint.config("vae"))
+    for key, fitting in (("in_channels", (channels,)), ("out_channels", (channels, None))):
+        if config[key] not in fitting:
+            raise misfit("transformer", key, config[key], f"{channels}, those of the VAE's latent")
+    clips = ("text_encoder", "text_encoder_2")
+    check_width(checkpoint, "transformer", "pooled_projection_dim", clips, "projection_dim")
+    if "text_encoder_3" in checkpoint.classes:
+        check_width(checkpoint, "transformer", "joint_attention_dim", ("text_encoder_3",), "d_model")
+    return config
 
 
 class JointTransformer(nn.Module):
@@ -165,4 +186,6 @@ RECIPE = Recipe(
     sampling=sampling,
     optional=(*VAE_HALVES, "text_encoder_3"),
     clip_skip=1,
+    classes=CLASSES,
+    pipelines=PIPELINES,
 )

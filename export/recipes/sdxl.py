@@ -36,11 +36,14 @@ CLASSES = {
     "vae": "AutoencoderKL",
 }
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "text_encoder_2", "denoiser")
+PIPELINES = ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline")
+AFFINE = ("scaling_factor", "latents_mean", "latents_std")
 UNET = {"cross_attention_dim": 2048, "block_out_channels": [320, 640, 1280]}
 
 # Height and width, where 0 is the picture's own; top and left.
 CONDITIONS = {"original_size": [0, 0], "crop": [0, 0], "target_size": [0, 0]}
 SIZES = (True, False, True)
+NUMBERS = sum(map(len, CONDITIONS.values()))
 
 # Steps and guidance. Models distilled to sample from the last timestep are recognised by their scheduler's class.
 DEFAULT = (50, 5.0)
@@ -52,14 +55,15 @@ def matches(checkpoint: Checkpoint) -> bool:
     return {part: checkpoint.classes.get(part) for part in CLASSES} == CLASSES
 
 
-def sampling(checkpoint: Checkpoint, *, repaints: bool = True) -> Mapping[str, Any]:
-    """The manifest's `sampling`: the family's defaults, or those of the distilled models.
+def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """The manifest's `sampling`: the family's defaults, or those of the distilled models."""
+    unet = unet_config(checkpoint, texts=("text_encoder", "text_encoder_2"), numbers=NUMBERS)
+    return sampling_of(checkpoint, unet)
 
-    Args:
-        checkpoint: The checkpoint.
-        repaints: See `unet_config`.
-    """
-    unet, scheduler = unet_config(checkpoint, repaints=repaints), checkpoint.config("scheduler")
+
+def sampling_of(checkpoint: Checkpoint, unet: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same for a UNet with this config."""
+    scheduler = checkpoint.config("scheduler")
     _, factor = vae_layout(checkpoint.config("vae"))
     height, width = trained_size(unet, 128)
     steps, guidance = _steps_and_guidance(unet, scheduler)
@@ -93,9 +97,9 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-    unet = unet_config(checkpoint)
+    unet = checkpoint.settings("unet")
     known = all(unet.get(key) == value for key, value in UNET.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None, affine=AFFINE)
     yield from vae_components(vae, space, options)
     del vae
     hidden = Hidden(skip=options.clip_skip + 1, norm=False)
@@ -148,4 +152,6 @@ RECIPE = Recipe(
     components=components,
     sampling=sampling,
     clip_skip=1,
+    classes=CLASSES,
+    pipelines=PIPELINES,
 )

@@ -26,7 +26,6 @@ CONDITIONS: Mapping[str, list[list[float] | None]] = {
     "crop": [[0, 0], None],
     "aesthetic_score": [[6.0], [2.5]],
 }
-SIZES = (True, False, False)
 
 
 def matches(checkpoint: Checkpoint) -> bool:
@@ -37,16 +36,25 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
-    return {**sdxl.sampling(checkpoint, repaints=False), "conditions": CONDITIONS}
+    numbers = sum(len(value or []) for value, _ in conditions(checkpoint).values())
+    unet = unet_config(checkpoint, texts=("text_encoder_2",), numbers=numbers, repaints=False)
+    return {**sdxl.sampling_of(checkpoint, unet), "conditions": conditions(checkpoint)}
+
+
+def conditions(checkpoint: Checkpoint) -> Mapping[str, list[list[float] | None]]:
+    """The conditions with their defaults: a score, or the size that a base model reads in its place."""
+    if checkpoint.index.get("requires_aesthetics_score", False):
+        return CONDITIONS
+    return {name: [value, None] for name, value in sdxl.CONDITIONS.items()}
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
     """The four components, each loaded on demand."""
     from diffusers import UNet2DConditionModel
 
-    unet = unet_config(checkpoint, repaints=False)
+    unet, read = checkpoint.settings("unet"), conditions(checkpoint)
     known = all(unet.get(key) == value for key, value in UNET.items())
-    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None)
+    vae, space = load_vae(checkpoint, options, candidate=KNOWN_SPACES["sdxl"] if known else None, affine=sdxl.AFFINE)
     yield from vae_components(vae, space, options)
     del vae
     encoder = sdxl.second_encoder(checkpoint, options)
@@ -54,11 +62,16 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     yield encoder
     del encoder
     yield denoiser_component(
-        SizedUNet(checkpoint.network("unet", UNet2DConditionModel), texts=1, sizes=SIZES, downscale=space.downscale),
+        SizedUNet(
+            checkpoint.network("unet", UNet2DConditionModel),
+            texts=1,
+            sizes=tuple(name.endswith("size") for name in read),
+            downscale=space.downscale,
+        ),
         options=options,
         space=space,
         texts=texts,
-        conditions={name: len(value or []) for name, (value, _) in CONDITIONS.items()},
+        conditions={name: len(value or []) for name, (value, _) in read.items()},
     )
 
 
@@ -69,4 +82,6 @@ RECIPE = Recipe(
     components=components,
     sampling=sampling,
     clip_skip=1,
+    classes=CLASSES,
+    pipelines=sdxl.PIPELINES[1:],
 )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.configs import NETWORKS, check_config
 from latentlink.export.graphs import Component
 from latentlink.export.parts import Affine, distilled_space, halves_as_components
 from latentlink.export.recipes.recipe import Recipe
@@ -113,7 +114,7 @@ def matches(checkpoint: Checkpoint) -> bool:
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`; a VAE has only sizes."""
-    return sampling_of_sizes(SIDE, tiny_vae_layout(checkpoint.config("vae"))[1])
+    return sampling_of_sizes((SIDE, SIDE), tiny_vae_layout(checkpoint.config("vae"))[1])
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
@@ -121,6 +122,12 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     from diffusers import AutoencoderTiny
 
     config = checkpoint.config("vae")
+    check_config(
+        checkpoint.settings("vae"),
+        NETWORKS["AutoencoderTiny"],
+        what="VAE",
+        remedy="No recipe has ports for such pictures.",
+    )
     channels, downscale = tiny_vae_layout(config)
     scaling, shift = own_affine(config)
     space = distilled_space(channels=channels, downscale=downscale, option=options.space)

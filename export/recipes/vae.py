@@ -7,7 +7,7 @@ from typing import Any
 
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.graphs import Component
-from latentlink.export.parts import load_vae, vae_components, vae_layout
+from latentlink.export.parts import load_vae, trained_size, vae_components, vae_layout
 from latentlink.export.recipes.recipe import Recipe
 
 CLASSES = {"vae": "AutoencoderKL"}
@@ -24,24 +24,24 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The manifest's `sampling`."""
     vae = checkpoint.config("vae")
     _, factor = vae_layout(vae)
-    return sampling_of_sizes(int(vae.get("sample_size") or SIDE), factor)
+    return sampling_of_sizes(trained_size(vae, SIDE, part="VAE"), factor)
 
 
-def sampling_of_sizes(side: int, factor: int) -> Mapping[str, Any]:
+def sampling_of_sizes(sides: tuple[int, int], factor: int) -> Mapping[str, Any]:
     """The manifest's `sampling` for a VAE, which has only sizes.
 
     Args:
-        side: Picture side in training, in pixels.
+        sides: Height and width of pictures in training, in pixels.
         factor: Pixels per latent element along one side.
     """
-    side = max(side // factor, 1) * factor
+    height, width = (max(side // factor, 1) * factor for side in sides)
     return {
         "schedule": {},
         "sampler": "none",
         "steps": 1,
         "guidance": 1.0,
-        "width": side,
-        "height": side,
+        "width": width,
+        "height": height,
         "size_multiple": factor,
     }
 

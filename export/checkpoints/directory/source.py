@@ -85,15 +85,34 @@ class DiffusersDirectory:
         """Empty: every part in `model_index.json` must be present."""
         return frozenset()
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """That `model_index.json` and the scheduler's config name two classes, if they do.
+
+        Raises:
+            CheckpointError: The scheduler's config cannot be read.
+        """
+        if "scheduler" not in self.classes:
+            return {}
+        found, named = self._stated_scheduler().get("_class_name"), self.classes["scheduler"]
+        if found == named:
+            return {}
+        says = "names no class" if found is None else f"says {found}"
+        return {
+            "scheduler": f"scheduler_config.json {says}; model_index.json says {named}, which is used, as by diffusers"
+        }
+
     def config(self, part: str) -> Mapping[str, Any]:
         """`config.json` (or `scheduler_config.json`) of a part.
+
+        The scheduler's class is that of `model_index.json`, whatever its own config says, as in diffusers.
 
         Raises:
             CheckpointError: The file is missing, cannot be read, or contradicts the user's option.
         """
         if part != "scheduler":
             return read_json(self._part(part) / "config.json")
-        config = read_json(self._part(part) / "scheduler_config.json")
+        config = {**self._stated_scheduler(), "_class_name": self.classes[part]}
         if self.prediction is None:
             return config
         if str(config.get("_class_name")).startswith("FlowMatch"):
@@ -127,6 +146,9 @@ class DiffusersDirectory:
         if self.tokenizer is not None:
             return find_tokenizer(self.tokenizer, part, kind_of_class(self.classes.get(part, "")))
         return self._part(part)
+
+    def _stated_scheduler(self) -> Mapping[str, Any]:
+        return read_json(self._part("scheduler") / "scheduler_config.json")
 
     def _part(self, part: str) -> Path:
         folder = self.root if part == self.alone else self.root / part

@@ -92,6 +92,11 @@ class OptimumDirectory:
         """Optional components that the directory does not hold."""
         return frozenset() if (self.root / "vae_encoder").is_dir() else frozenset({"vae_encoder"})
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """See `DiffusersDirectory.notes`."""
+        return self.directory.notes
+
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part; for the VAE, that of its decoder.
 

@@ -138,7 +138,7 @@ FAMILIES: tuple[Family, ...] = (
         training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=EULER, sample_size=128)),
         usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
-        index={"force_zeros_for_empty_prompt": False},
+        index={"force_zeros_for_empty_prompt": False, "requires_aesthetics_score": True},
     ),
     Family(
         title="Stable Diffusion 3",

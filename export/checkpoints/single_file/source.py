@@ -45,6 +45,11 @@ class SingleFile:
         """Empty: every part that the family needs must be present."""
         return frozenset()
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Empty: its configs are derived, and do not contradict each other."""
+        return {}
+
     @classmethod
     def open(cls, path: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> SingleFile:
         """Recognise the contents of a file.

@@ -116,6 +116,7 @@ def command(
     from latentlink.export.exporter import export_checkpoint
 
     done: list[ExportedComponent] = []
+    notes: list[str] = []
     began = perf_counter()
     with progress() as bar:
         task = bar.add_task("reading the checkpoint", total=None)
@@ -125,6 +126,11 @@ def command(
             bar.advance(task)
             if not as_json:
                 console.print(_line(component.name, component.parity))
+
+        def noted(note: str) -> None:
+            notes.append(note)
+            if not as_json:
+                console.print(f"  {note}.")
 
         manifest = export_checkpoint(
             checkpoint,
@@ -145,10 +151,11 @@ def command(
                 task, total=count, completed=number, description=f"exporting {name}"
             ),
             on_done=finished,
+            on_note=noted,
         )
     if as_json:
         components = {c.name: None if c.parity is None else c.parity.to_json() for c in done}
-        print_json({"out": str(out), "family": manifest.family, "parity": components})
+        print_json({"out": str(out), "family": manifest.family, "notes": notes, "parity": components})
         return
     names = ", ".join(f"{s.name} ({s.numbers()})" for s in manifest.spaces)
     console.print(f"{out}: family {manifest.family}, latent space {names}, {perf_counter() - began:.0f} s.")

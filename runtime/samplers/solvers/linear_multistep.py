@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from math import prod, sqrt
 
+import numpy as np
+
 from latentlink.runtime.samplers.schedules.prediction import EPSILON, derivative
+from latentlink.runtime.samplers.schedules.refusal import refusal
 from latentlink.runtime.samplers.solvers.plan import NoisePlan, Plan
 from latentlink.runtime.samplers.solvers.table import Row
 
@@ -22,7 +25,16 @@ def lms(plan: Plan) -> list[Row]:
 
     x' = x + sum of D_k times the integral of the k-th Lagrange polynomial from sigma to sigma'. A run that begins late
     keeps the order and lacks the older Ds, as in diffusers, so its first three steps are not those of a lower order.
+
+    Raises:
+        UsageError: Two steps have the same level, between which no polynomial is defined.
     """
+    if (np.diff(plan.sigmas) >= 0).any():
+        raise refusal(
+            f"{len(plan.timesteps)} steps of sampler 'lms', of which some visit the same noise level",
+            "a noise level for each step",
+            "Ask for fewer steps, or another spacing.",
+        )
     rows = []
     for step, t, sigma, sigma_next in plan:
         nodes = plan.sigmas[max(step - 3, 0) : step + 1][::-1]

@@ -20,6 +20,8 @@ from latentlink.export.recipes import find_recipe
 
 Changed = Callable[..., Checkpoint]
 
+LEFT_OUT = object()
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
@@ -29,17 +31,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def changed(made: Callable[[str], Path], tmp_path: Path) -> Changed:
-    """A checkpoint whose parts' configs say something else."""
+    """A checkpoint whose parts' configs say something else; a value of LEFT_OUT leaves a key out."""
 
     def change(size: str, **parts: dict[str, Any]) -> Checkpoint:
         shutil.copytree(made(size), tmp_path / size)
         for part, changes in parts.items():
             name = "scheduler_config.json" if part == "scheduler" else "config.json"
             config = tmp_path / size / part / name
-            config.write_text(json.dumps(json.loads(config.read_text()) | changes))
+            said = json.loads(config.read_text()) | changes
+            config.write_text(json.dumps({key: value for key, value in said.items() if value is not LEFT_OUT}))
+            if part == "scheduler" and "_class_name" in changes:
+                change_index(tmp_path / size, scheduler=["diffusers", changes["_class_name"]])
         return Checkpoint.open(tmp_path / size, ExportOptions())
 
     return change
+
+
+def change_index(root: Path, **entries: object) -> None:
+    index = json.loads((root / "model_index.json").read_text()) | entries
+    (root / "model_index.json").write_text(json.dumps(index))
 
 
 def sampling(checkpoint: Checkpoint) -> Sampling:

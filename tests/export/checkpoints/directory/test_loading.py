@@ -199,6 +199,9 @@ def test_a_prediction_for_a_scheduler_of_flows_is_refused(tiny: Path, tmp_path: 
     shutil.copytree(tiny, root)
     flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
     (root / "scheduler" / "scheduler_config.json").write_text(json.dumps(flow))
+    index = json.loads((root / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", flow["_class_name"]]
+    (root / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match="predicts a flow"):
         Checkpoint.open(root, ExportOptions(prediction="epsilon")).config("scheduler")
 
