@@ -73,9 +73,8 @@ def export_checkpoint(
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)
     sampling = Sampling.from_json(recipe.sampling(source))
-    reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()} | _sampler_reason(
-        source, sampling
-    )
+    reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()}
+    reasons |= _sampler_reason(source, sampling)
     for note in reasons.values():
         if on_note:
             on_note(note)

@@ -21,7 +21,7 @@ PIPELINES: Mapping[str, Rules] = {
     "scheduler": {
         **kept(_CORRECTED, "steps_offset", "clip_sample", "skip_prk_steps"),
         **kept("the manifest's schedule", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len"),
-        **kept("the manifest's schedule", "num_train_timesteps", "use_dynamic_shifting"),
+        **kept("the manifest's schedule", "num_train_timesteps", "use_dynamic_shifting", "original_inference_steps"),
         **kept("samplers in flow form alone have these levels", "use_flow_sigmas"),
     },
     "unet": {

@@ -58,6 +58,7 @@ SOLVERS: Mapping[str, SchedulerRow] = {
         allowed={
             "solver_order": (2,),
             "algorithm_type": ("deis", "dpmsolver", "dpmsolver++"),
+            "solver_type": ("logrho", "midpoint", "heun", "bh1", "bh2"),
             "lower_order_final": (True,),
         },
     ),

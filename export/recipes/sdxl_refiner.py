@@ -45,7 +45,7 @@ def conditions(checkpoint: Checkpoint) -> Mapping[str, list[list[float] | None]]
     """The conditions with their defaults: a score, or the size that a base model reads in its place."""
     if checkpoint.index.get("requires_aesthetics_score", False):
         return CONDITIONS
-    return {name: [value, None] for name, value in sdxl.CONDITIONS.items()}
+    return {name: [[*map(float, value)], None] for name, value in sdxl.CONDITIONS.items()}
 
 
 def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Component]:
