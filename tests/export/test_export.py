@@ -129,7 +129,7 @@ def test_weights_that_are_no_safetensors_are_not_read(tiny: Path, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("key", ["clip_sample", "thresholding"])
+@pytest.mark.parametrize("key", ["stochastic_sampling", "thresholding"])
 def test_a_data_dependent_scheduler_is_refused_by_name(tiny: Path, tmp_path: Path, key: str) -> None:
     other = tmp_path / "other"
     shutil.copytree(tiny, other)
@@ -139,19 +139,31 @@ def test_a_data_dependent_scheduler_is_refused_by_name(tiny: Path, tmp_path: Pat
         export_checkpoint(other, tmp_path / "out")
 
 
-def test_a_sampler_that_stands_in_for_the_checkpoints_own_is_said_in_the_manifest(
+def test_how_a_checkpoint_is_read_otherwise_than_it_says_is_told_and_kept_in_the_manifest(
     tiny: Path, tiny_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = shutil.copytree(tiny, tmp_path / "checkpoint")
     path = checkpoint / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "KDPM2AncestralDiscreteScheduler"}))
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "steps_offset": 0}))
+    index = json.loads((checkpoint / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "KDPM2AncestralDiscreteScheduler"]
+    (checkpoint / "model_index.json").write_text(json.dumps(index))
     # components are those of the earlier export, as nothing about them is of interest here
     done = Bundle.open(tiny_export).manifest.components
     monkeypatch.setattr(exporter, "export_component", lambda component, *_: (done[component.name], None))
     monkeypatch.setattr(exporter, "write_bundle", lambda _, manifest: manifest)
-    manifest = export_checkpoint(checkpoint, tmp_path / "out")
-    assert manifest.sampling.sampler == "pndm"
+    told: list[str] = []
+    manifest = export_checkpoint(checkpoint, tmp_path / "out", on_note=told.append)
+    assert (manifest.sampling.sampler, manifest.sampling.schedule["steps_offset"]) == ("pndm", 1)
     assert "KDPM2AncestralDiscreteScheduler is no sampler here; pndm" in manifest.provenance["sampler"]
+    assert manifest.provenance["config.scheduler"].startswith("scheduler_config.json says PNDMScheduler; model_index")
+    assert manifest.provenance["config.scheduler.steps_offset"].startswith(
+        "steps_offset 0 in the config of the scheduler"
+    )
+    assert told == [
+        manifest.provenance[f"{key}"] for key in ("config.scheduler", "config.scheduler.steps_offset", "sampler")
+    ]
 
 
 def test_a_directory_that_is_not_an_export_is_not_overwritten(tiny: Path, tmp_path: Path) -> None:

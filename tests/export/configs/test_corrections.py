@@ -65,7 +65,7 @@ def as_diffusers(pipeline: str, checkpoint: Checkpoint) -> tuple[Any, Any]:
 
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-SCHEDULERS = [
+SCHEDULERS: list[dict[str, Any]] = [
     {"_class_name": "PNDMScheduler"},
     {"_class_name": "PNDMScheduler", "skip_prk_steps": True, "steps_offset": 0, "clip_sample": True},
     {"_class_name": "DDIMScheduler"},
@@ -76,7 +76,7 @@ SCHEDULERS = [
     {"_class_name": "DPMSolverSinglestepScheduler"},
     {"_class_name": "LCMScheduler", "clip_sample": True},
 ]
-UNETS = [
+UNETS: list[dict[str, Any]] = [
     {"sample_size": 32, "_diffusers_version": "0.6.0"},
     {"sample_size": 64, "_diffusers_version": "0.6.0"},
     {"sample_size": 32, "_diffusers_version": "0.8.1.dev0"},
@@ -85,7 +85,9 @@ UNETS = [
     {"sample_size": 32, "_diffusers_version": "1.0.0"},
     {"sample_size": 96, "_diffusers_version": "0.2.0"},
 ]
-CASES = [({**BETAS, **scheduler}, {}) for scheduler in SCHEDULERS] + [(None, unet) for unet in UNETS]
+CASES: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
+    ({**BETAS, **scheduler}, {}) for scheduler in SCHEDULERS
+] + [(None, unet) for unet in UNETS]
 
 
 @pytest.mark.parametrize("pipeline", [*CORRECTIONS, "LatentConsistencyModelPipeline"])

@@ -62,6 +62,18 @@ def test_a_flow_shift_is_the_shift_and_betas_are_left_out() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("config", "shift"),
+    [
+        ({**SD3, "flow_shift": 5.0}, 3.0),
+        ({**SANA, "shift": 5.0}, 3.0),
+        ({key: value for key, value in SANA.items() if key != "flow_shift"} | {"shift": 5.0}, None),
+    ],
+)
+def test_a_shift_is_read_under_the_name_that_the_class_has_for_it(config: dict[str, Any], shift: float | None) -> None:
+    assert training_schedule(config).get("shift") == shift
+
+
 DPM = {key: value for key, value in SD15.items() if key != "skip_prk_steps"} | {
     "_class_name": "DPMSolverMultistepScheduler"
 }
@@ -104,6 +116,14 @@ def test_the_stochastic_algorithm_is_the_stochastic_sampler() -> None:
         ({**DPM, "use_lu_lambdas": True}, "use_lu_lambdas True"),
         ({**DPM, "final_sigmas_type": "sigma_min", "euler_at_final": True}, "euler_at_final True"),
         ({**SANA, "algorithm_type": "sde-dpmsolver++"}, "algorithm_type 'sde-dpmsolver"),
+        ({**SANA, "use_flow_sigmas": False}, "use_flow_sigmas False"),
+        ({**SANA, "use_karras_sigmas": True}, "use_karras_sigmas True"),
+        ({**SANA, "_class_name": "UniPCMultistepScheduler", "use_beta_sigmas": True}, "use_beta_sigmas True"),
+        ({**SANA, "final_sigmas_type": "sigma_min"}, "final_sigmas_type 'sigma_min'"),
+        ({**SANA, "use_dynamic_shifting": True, "time_shift_type": "linear"}, "time_shift_type 'linear'"),
+        ({**FLUX, "_class_name": "FlowMatchHeunDiscreteScheduler"}, "use_dynamic_shifting True"),
+        ({**SD3, "_class_name": "FlowMatchHeunDiscreteScheduler", "shift_terminal": 0.02}, "shift_terminal 0.02"),
+        ({"_class_name": "DEISMultistepScheduler", "solver_type": "other"}, "solver_type 'other'"),
         ({**SD15, "skip_prk_steps": False}, "skip_prk_steps False"),
         ({"_class_name": "PNDMScheduler"}, "skip_prk_steps False"),
         ({"_class_name": "UniPCMultistepScheduler", "predict_x0": False}, "predict_x0 False"),

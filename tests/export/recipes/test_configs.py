@@ -15,7 +15,7 @@ from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
-from latentlink.export.parts import load_vae
+from latentlink.export.parts import clip_tokenizer, load_vae
 from latentlink.export.recipes import find_recipe
 
 Changed = Callable[..., Checkpoint]
@@ -101,6 +101,15 @@ def test_a_size_that_is_none_is_refused(changed: Changed, size: object) -> None:
             "class_embed_type 'timestep'; expected .* without class",
         ),
         ("tiny-sd1", {"num_class_embeds": 1000}, "num_class_embeds 1000; expected .* without class"),
+        ("tiny-sd1", {"out_channels": 8}, "out_channels 8; expected 4"),
+        ("tiny-sd1", {"addition_embed_type": "image"}, "addition_embed_type 'image'; expected"),
+        ("tiny-sd1", {"addition_embed_type": "text"}, "addition_embed_type 'text'; expected"),
+        ("tiny-sdxl", {"addition_embed_type": LEFT_OUT}, "addition_embed_type None; expected 'text_time'"),
+        ("tiny-sd2", {"encoder_hid_dim_type": "ip_image_proj"}, "encoder_hid_dim_type 'ip_image_proj'; expected"),
+        ("tiny-sd1", {"cross_attention_dim": LEFT_OUT}, "cross_attention_dim 1280; expected 36, as hidden_size is 36"),
+        ("tiny-sdxl", {"cross_attention_dim": 36}, "cross_attention_dim 36; expected 88, as .* 36 .* and 52 of"),
+        ("tiny-sdxl", {"addition_time_embed_dim": 8}, "projection_class_embeddings_input_dim .* times the 6 numbers"),
+        ("tiny-sdxl-refiner", {"addition_time_embed_dim": 8}, "input_dim .* times the 5 numbers of its conditions"),
     ],
 )
 def test_a_unet_that_reads_what_no_port_carries_is_refused(
@@ -108,6 +117,144 @@ def test_a_unet_that_reads_what_no_port_carries_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match=found):
         sampling(changed(size, unet=config))
+
+
+@pytest.mark.parametrize(
+    ("size", "config", "found"),
+    [
+        ("tiny-flux-dev", {"in_channels": 128, "out_channels": 64}, "in_channels 128; expected 64, .* Depth or Canny"),
+        ("tiny-flux-schnell", {"in_channels": 384, "out_channels": 64}, "in_channels 384; expected 64"),
+        ("tiny-flux-dev", {"out_channels": 128}, "out_channels 128; expected 64"),
+        ("tiny-flux-dev", {"patch_size": 2}, "patch_size 2; expected 1"),
+        ("tiny-flux-dev", {"joint_attention_dim": LEFT_OUT}, "joint_attention_dim 4096; expected .* d_model is"),
+        ("tiny-flux-dev", {"pooled_projection_dim": 37}, "pooled_projection_dim 37; expected 36"),
+        ("tiny-sd3", {"in_channels": 33}, "in_channels 33; expected 16"),
+        ("tiny-sd3", {"out_channels": 32}, "out_channels 32; expected 16"),
+        ("tiny-sd3", {"pooled_projection_dim": LEFT_OUT}, "pooled_projection_dim 2048; expected 88"),
+        ("tiny-sd3", {"joint_attention_dim": 4096}, "joint_attention_dim 4096; expected"),
+        ("tiny-sd3", {"sample_size": "8"}, "sample_size '8'; expected a whole number"),
+    ],
+)
+def test_a_transformer_that_reads_what_no_port_carries_is_refused(
+    changed: Changed, size: str, config: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(CheckpointError, match=found):
+        sampling(changed(size, transformer=config))
+
+
+@pytest.mark.parametrize("size", ["tiny-sd3", "tiny-flux-dev"])
+def test_a_scheduler_without_flows_is_refused_in_a_family_of_flows(changed: Changed, size: str) -> None:
+    with pytest.raises(
+        CheckpointError, match="EulerDiscreteScheduler, of a model with a noise schedule; expected Flow"
+    ):
+        sampling(changed(size, scheduler={"_class_name": "EulerDiscreteScheduler"}))
+
+
+@pytest.mark.parametrize("key", ["sample_size", "block_out_channels", "down_block_types", "in_channels"])
+def test_a_unets_keys_may_be_left_out_where_its_class_has_defaults(changed: Changed, key: str) -> None:
+    defaults = sampling(changed("tiny-sd1", unet={key: LEFT_OUT}))
+    assert (defaults.width // 8) % (defaults.size_multiple // 8) == 0
+
+
+def test_an_encoder_that_masks_padding_is_refused_where_the_pipeline_reads_that(changed: Changed) -> None:
+    with pytest.raises(CheckpointError, match="text_encoder has use_attention_mask True; expected"):
+        sampling(changed("tiny-sd1", text_encoder={"use_attention_mask": True}))
+
+
+@pytest.mark.parametrize("stated", [LEFT_OUT, "PNDMScheduler", "NoSuchScheduler"])
+def test_the_schedulers_class_is_that_of_the_index(changed: Changed, stated: object) -> None:
+    checkpoint = changed("tiny-sdxl", scheduler={"timestep_spacing": "leading"})
+    path = checkpoint.root / "scheduler/scheduler_config.json"
+    config = json.loads(path.read_text()) | {"_class_name": stated}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not LEFT_OUT}))
+    assert sampling(checkpoint).sampler == "euler"
+    found = "names no class" if stated is LEFT_OUT else f"says {stated}"
+    said = (
+        f"scheduler_config.json {found}; model_index.json says EulerDiscreteScheduler, which is used, as by diffusers"
+    )
+    assert find_recipe(checkpoint, "auto")[1].notes(checkpoint) == {"scheduler": said}
+
+
+def test_another_pipeline_than_the_recipe_stands_for_is_named(changed: Changed) -> None:
+    checkpoint = changed("tiny-flux-dev")
+    change_index(checkpoint.root, _class_name="FluxKontextPipeline")
+    checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
+    note = find_recipe(checkpoint, "auto")[1].notes(checkpoint)["pipeline"]
+    assert note.startswith("model_index.json names FluxKontextPipeline, which may draw other pictures; exported as for")
+
+
+@pytest.mark.parametrize("part", ["text_encoder_2", "text_encoder"])
+def test_a_family_without_one_of_its_text_encoders_is_no_other_family(changed: Changed, part: str) -> None:
+    checkpoint = changed("tiny-sdxl")
+    change_index(checkpoint.root, **{part: [None, None]})
+    checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
+    found = {
+        "text_encoder_2": "Stable Diffusion XL also has text_encoder_2=CLIPTextModelWithProjection",
+        # the parts of a refiner, which reads one text encoder
+        "text_encoder": "cross_attention_dim 88; expected 52, as hidden_size is 52 of text_encoder_2",
+    }
+    with pytest.raises(CheckpointError, match=found[part]):
+        sampling(checkpoint)
+
+
+def test_a_refiner_reads_the_score_that_its_index_asks_for(changed: Changed) -> None:
+    checkpoint = changed("tiny-sdxl-refiner")
+    unet = checkpoint.config("unet")
+    sixth = unet["projection_class_embeddings_input_dim"] + unet["addition_time_embed_dim"]
+    path = checkpoint.root / "unet/config.json"
+    change_index(checkpoint.root, requires_aesthetics_score=False)
+    checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
+    with pytest.raises(CheckpointError, match="requires_aesthetics_score in model_index"):
+        sampling(checkpoint)
+    path.write_text(json.dumps({**unet, "projection_class_embeddings_input_dim": sixth}))
+    assert {*sampling(checkpoint).conditions} == {"original_size", "crop", "target_size"}
+
+
+@pytest.mark.parametrize(("length", "read"), [(40, 40), (77, 77), (1000, 77), (10**30, 77)])
+def test_a_prompt_is_as_long_as_tokenizer_and_encoder_both_allow(changed: Changed, length: int, read: int) -> None:
+    checkpoint = changed("tiny-sd1")
+    path = checkpoint.root / "tokenizer/tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": length}))
+    assert clip_tokenizer(path.parent, 77).max_length == read
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "space"),
+    [
+        ("tiny-sd1", {"shift_factor": 0.1}, {"shift": 0.0}),
+        ("tiny-sd1", {"latents_mean": [0.1] * 4, "latents_std": [2.0] * 4}, {"mean": None, "std": None}),
+        ("tiny-sdxl", {"shift_factor": 0.1}, {"shift": 0.0}),
+        ("tiny-sdxl", {"latents_mean": [0.1] * 4, "latents_std": [2.0] * 4}, {"mean": (0.1,) * 4, "std": (2.0,) * 4}),
+        ("tiny-sdxl", {"latents_mean": [0.1] * 4}, {"mean": None, "std": None}),
+        ("tiny-flux-dev", {"shift_factor": 0.1}, {"shift": 0.1}),
+        ("tiny-sd3", {"shift_factor": None}, {"shift": 0.0}),
+        ("tiny-flux-dev", {"latents_mean": [0.1] * 16, "latents_std": [2.0] * 16}, {"mean": None, "std": None}),
+    ],
+)
+def test_the_space_has_what_the_familys_pipelines_read_of_the_vaes_config(
+    changed: Changed, family: str, config: dict[str, Any], space: dict[str, Any]
+) -> None:
+    checkpoint = changed(family, vae={"scaling_factor": 0.4, **config})
+    first = next(iter(find_recipe(checkpoint, "auto")[1].components(checkpoint, ExportOptions())))
+    assert {key: getattr(first.spaces[0], key) for key in space} == space
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [({"sample_size": [64, 128]}, (64, 128)), ({"sample_size": LEFT_OUT}, (512, 512)), ({"sample_size": 70}, (64, 64))],
+)
+def test_a_vae_alone_has_the_size_of_its_config(
+    changed: Changed, config: dict[str, Any], size: tuple[int, int]
+) -> None:
+    root = changed("tiny-sd1", vae=config).root / "vae"
+    defaults = sampling(Checkpoint.open(root, ExportOptions()))
+    assert (defaults.height, defaults.width) == size
+
+
+@pytest.mark.parametrize("key", ["in_channels", "out_channels"])
+def test_a_vae_of_other_pictures_than_rgb_is_refused(changed: Changed, key: str) -> None:
+    with pytest.raises(CheckpointError, match=f"VAE has {key} 4; expected 3, as pictures are RGB"):
+        load_vae(changed("tiny-sd1", vae={key: 4}), ExportOptions(), candidate=None)
 
 
 @pytest.mark.parametrize("size", ["tiny-sd1", "tiny-sdxl", "tiny-sd3", "tiny-flux-dev"])

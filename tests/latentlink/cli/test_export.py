@@ -1,7 +1,9 @@
-"""What `latentlink export` makes of its options. Nothing is exported here."""
+"""What `latentlink export` makes of its options, and what it prints. Nothing is exported here."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentlink.cli.commands.export import command
-from latentlink.engine.bundle import Bundle
+from latentlink.engine.bundle import Bundle, Manifest
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.runtime import bundle_path
 
@@ -33,3 +35,14 @@ def test_the_space_of_a_bundle_is_given_to_the_export(name: str, monkeypatch: py
     (space,) = Bundle.open(bundle_path(name)).manifest.spaces
     assert [options.space for options in found] == [space, space]
     assert not Path("out").exists()
+
+
+def test_what_was_corrected_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def export_checkpoint(*_: Any, on_note: Callable[[str], None], **__: Any) -> Manifest:
+        on_note("steps_offset 0 is outdated")
+        return Bundle.open(bundle_path("demo")).manifest
+
+    monkeypatch.setattr("latentlink.export.exporter.export_checkpoint", export_checkpoint)
+    assert "steps_offset 0 is outdated." in CliRunner().invoke(command, ["model", "out"]).stdout
+    done = CliRunner().invoke(command, ["model", "out", "--json"])
+    assert json.loads(done.stdout)["notes"] == ["steps_offset 0 is outdated"]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from latentlink.errors import UsageError
 from latentlink.runtime.samplers import (
     COLUMNS,
     DATA_DEPENDENT,
@@ -188,6 +189,23 @@ def test_trailing_spacing_never_visits_a_timestep_below_zero(sampler: str, steps
     table = sampler_table(sampler, SD15, steps=steps, spacing="trailing")
     assert len(table.rows) == steps
     assert table.rows[:, 0].min() >= 0
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_as_many_steps_as_timesteps_give_finite_rows_or_a_refusal(sampler: str, spacing: str) -> None:
+    """With an offset, the first two timesteps of leading spacing have the last level: LMS would divide by zero."""
+    for offset in (0, 1):
+        schedule = replace(SD15, num_train_timesteps=40, timestep_spacing=spacing, steps_offset=offset)
+        try:
+            table = sampler_table(sampler, schedule, steps=40)
+        except UsageError as error:
+            assert "Received 40 steps" in str(error)
+        else:
+            assert np.isfinite(table.rows).all()
+    if (sampler, spacing) == ("lms", "leading"):
+        with pytest.raises(UsageError, match="40 steps of sampler 'lms', of which some visit the same noise level"):
+            sampler_table(sampler, schedule, steps=40)
 
 
 def test_rows_that_are_not_finite_or_draw_in_secret_are_refused() -> None:
