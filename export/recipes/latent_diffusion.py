@@ -30,8 +30,9 @@ from latentlink.spaces import KNOWN_SPACES
 NAMES = ("vae_encoder", "vae_decoder", "text_encoder", "denoiser")
 CLASSES = {"unet": "UNet2DConditionModel", "text_encoder": "CLIPTextModel", "vae": "AutoencoderKL"}
 SPACE = KNOWN_SPACES["sd"]
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline")
-DISTILLED_PIPELINES = ("LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline")
+PLAIN, INPAINTING = "StableDiffusionPipeline", "StableDiffusionInpaintPipeline"
+DISTILLED = ("LatentConsistencyModelPipeline", "LatentConsistencyModelImg2ImgPipeline")
+PIPELINES = (PLAIN, "StableDiffusionImg2ImgPipeline", INPAINTING, *DISTILLED)
 AFFINE = ("scaling_factor",)
 
 
@@ -58,11 +59,10 @@ def fits(checkpoint: Checkpoint) -> bool:
 
 def as_read(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint as diffusers' pipeline reads it: that of consistency models corrects nothing."""
-    if checkpoint.index.get("_class_name") in DISTILLED_PIPELINES:
+    if checkpoint.index.get("_class_name") in DISTILLED:
         return checkpoint
-    first, _, inpaint = PIPELINES
     channels, _ = vae_layout(checkpoint.config("vae"))
-    return checkpoint.as_read_by(inpaint if reads_mask(checkpoint.settings("unet"), channels) else first)
+    return checkpoint.as_read_by(INPAINTING if reads_mask(checkpoint.settings("unet"), channels) else PLAIN)
 
 
 def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:

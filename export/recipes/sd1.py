@@ -33,6 +33,6 @@ RECIPE = Recipe(
     sampling=latent_diffusion.sampling,
     clip_skip=0,
     classes=latent_diffusion.CLASSES,
-    pipelines=latent_diffusion.PIPELINES + latent_diffusion.DISTILLED_PIPELINES,
+    pipelines=latent_diffusion.PIPELINES,
     as_read=latent_diffusion.as_read,
 )
