@@ -30,12 +30,9 @@ from latentlink.spaces import LatentSpace, TextEmbedding
 TIMESTEPS = 1000
 """Timesteps of a training schedule that does not state them; every published schedule has this number."""
 
-# Two sizes to compare at. The first is also traced with: its free dimensions are above 1 and all different, so that
-# the exporter ties none of them. The second is the smallest case.
-CASES: tuple[Mapping[str, int], ...] = (
-    {"B": 2, "N": 4, "S": 77, "L": 12, "rows": 2, "columns": 3},
-    {"B": 1, "N": 1, "S": 154, "L": 5, "rows": 1, "columns": 1},
-)
+# Two cases to compare, the first of which is also traced with: its free dimensions are above 1 and all different, so
+# that the exporter ties none of them.
+CASES: tuple[Mapping[str, int], ...] = ({"B": 2, "N": 4, "S": 77, "L": 12}, {"B": 1, "N": 1, "S": 154, "L": 5})
 
 
 def export_checkpoint(
@@ -156,8 +153,10 @@ def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
     """Inputs of a component and its module's float32 outputs; the first inputs are also traced with."""
     downscale = next((port.size("f") for port in component.inputs + component.outputs if port.kind == "latent"), 1)
     cases: list[ReferenceRun] = []
-    for number, case in enumerate(CASES):
-        example = component.example(_sizes(case, multiple, downscale), seed=number)
+    for number, (case, sides) in enumerate(zip(CASES, _sides(component.halvings), strict=True)):
+        height, width = (side * multiple for side in sides)
+        latent = {"h": height // downscale, "w": width // downscale}
+        example = component.example({**case, "H": height, "W": width, **latent}, seed=number)
         with torch.no_grad():
             outputs = component.module(*example)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -165,13 +164,11 @@ def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
     return cases
 
 
-def _sizes(case: Mapping[str, int], multiple: int, downscale: int) -> Mapping[str, int]:
-    """Free dimensions of one case: pictures of `rows` by `columns` times the smallest side."""
-    height, width = case["rows"] * multiple, case["columns"] * multiple
-    return {
-        **{dim: case[dim] for dim in ("B", "N", "S", "L")},
-        "H": height,
-        "W": width,
-        "h": height // downscale,
-        "w": width // downscale,
-    }
+def _sides(halvings: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Height and width of the two cases, as numbers of the smallest side.
+
+    In the first, every size that is halved is odd, and the last ones are 2 and 3. In the second one side divides, and
+    the other is the smallest.
+    """
+    whole = 2**halvings
+    return (whole + 1, 2 * whole + 1), (whole, 1)

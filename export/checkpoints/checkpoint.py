@@ -128,6 +128,11 @@ class Checkpoint:
         """Components that cannot be made from it and that a pipeline can do without."""
         return self.source.absent
 
+    @property
+    def as_graphs(self) -> bool:
+        """Whether its networks are ONNX graphs, whose layers are fixed."""
+        return isinstance(self.source, OptimumDirectory)
+
     def config(self, part: str) -> Mapping[str, Any]:
         """The config of a part as the checkpoint states it, without class defaults.
 

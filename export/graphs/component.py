@@ -65,6 +65,7 @@ class Component:
         spaces: Latent spaces that the ports name.
         embeddings: Text embeddings that the ports name.
         overflows: Why the core must not compute in float16, if its numbers may pass 65,504; it then uses float32.
+        halvings: How many times the module halves latents and rounds up, so that it takes any size.
         shallow: For a denoiser that writes a feature: the component that reads it, around the same weights.
     """
 
@@ -77,6 +78,7 @@ class Component:
     spaces: tuple[LatentSpace, ...] = ()
     embeddings: tuple[TextEmbedding, ...] = ()
     overflows: str = ""
+    halvings: int = 0
     shallow: Component | None = None
 
     def computes_in(self, dtype: str) -> str:

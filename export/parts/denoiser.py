@@ -39,7 +39,8 @@ def denoiser_component(
     """Make the denoiser's component.
 
     Args:
-        predict: `(latent, timestep, *texts, *conditions[, w]) -> prediction`, see `Step`.
+        predict: `(latent, timestep, *texts, *conditions[, w]) -> prediction`, see `Step`; if it halves latents and
+            rounds up, `halvings` says how many times.
         options: Options of the export.
         space: Latent space that it reads and writes.
         texts: Text embeddings that it reads.
@@ -79,6 +80,7 @@ def denoiser_component(
             outputs=(latent, latent.at("denoised"), *features),
             spaces=(space,),
             embeddings=tuple(texts),
+            halvings=getattr(predict, "halvings", 0),
         )
 
     if options.step_cache is None:

@@ -14,6 +14,7 @@ from latentlink.export.checkpoints import Checkpoint
 from latentlink.export.configs import NETWORKS, check_config
 from latentlink.export.parts.fit import check_width, misfit
 from latentlink.export.parts.identity import vae_layout
+from latentlink.export.parts.upsampling import upsample_to_skips
 
 
 class TextUNet(nn.Module):
@@ -21,11 +22,14 @@ class TextUNet(nn.Module):
 
     Args:
         unet: `UNet2DConditionModel`.
+
+    Attributes:
+        halvings: How many times it halves its latent and rounds up, see `upsample_to_skips`.
     """
 
     def __init__(self, unet: Any) -> None:
         super().__init__()
-        self.unet = unet
+        self.unet, self.halvings = unet, upsample_to_skips(unet)
 
     def forward(self, latent: Tensor, timestep: Tensor, text: Tensor, *embedded: Tensor) -> Tensor:
         prediction: Tensor = self.unet(
@@ -48,11 +52,15 @@ class SizedUNet(nn.Module):
         texts: Number of text embeddings before the pooled one.
         sizes: For each condition, whether it is a size.
         downscale: Pixels per latent element along one side.
+
+    Attributes:
+        halvings: How many times it halves its latent and rounds up, see `upsample_to_skips`.
     """
 
     def __init__(self, unet: Any, *, texts: int, sizes: tuple[bool, ...], downscale: int) -> None:
         super().__init__()
         self.unet, self.texts, self.sizes, self.downscale = unet, texts, sizes, downscale
+        self.halvings = upsample_to_skips(unet)
 
     def forward(self, latent: Tensor, timestep: Tensor, *conditioning: Tensor) -> Tensor:
         texts, (pooled, *rest) = conditioning[: self.texts], conditioning[self.texts :]

@@ -18,6 +18,7 @@ from latentlink.export.parts import (
     denoiser_component,
     load_vae,
     reads_mask,
+    size_multiple,
     text_encoder_component,
     trained_size,
     training_schedule,
@@ -87,7 +88,7 @@ def sampling(checkpoint: Checkpoint) -> Mapping[str, Any]:
         "guidance": 8.5 if guided else 1.0 if distilled else 7.5,
         "width": width * factor,
         "height": height * factor,
-        "size_multiple": factor * 2 ** (len(unet["block_out_channels"]) - 1),
+        "size_multiple": size_multiple(checkpoint, unet, factor),
     }
 
 
