@@ -87,14 +87,24 @@ def _fix(ov: Any, model: Any, job: Job) -> None:
 
 def _rename(model: Any, job: Job) -> None:
     """Number the nodes, so that equal builds give equal bytes: OpenVINO's own names count all nodes of the process."""
-    for number, node in enumerate(model.get_ordered_ops()):
-        node.set_friendly_name(str(number))
+    _number(model, "")
     # after simplification a tensor may also have the names of the tensors that it replaces
     for ports, found in ((job.inputs, model.inputs), (job.outputs, model.outputs)):
         for port, value in zip(ports, found, strict=True):
             if port.tensor not in value.get_names():
                 raise ValueError(f"the graph has {sorted(value.get_names())} where {port.tensor} is expected")
             value.get_tensor().set_names({port.tensor})
+
+
+def _number(model: Any, prefix: str) -> None:
+    """Number the nodes of a graph, and of the graphs that it chooses between, whose tensors need no names."""
+    for number, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{prefix}{number}")
+        if node.get_type_name() == "If":
+            for way, body in (("then", node.get_then_body()), ("else", node.get_else_body())):
+                _number(body, f"{prefix}{number}.{way}.")
+                for value in (*body.inputs, *body.outputs):
+                    value.get_tensor().set_names(set())
 
 
 def _names(model: Any) -> list[str]:

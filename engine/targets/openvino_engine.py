@@ -61,7 +61,9 @@ class OpenVinoEngine:
         path: Its `model.xml`.
         threads: Threads of a run; None for OpenVINO's choice: one of the two hardware threads of every core that this
             process may use, as both would share the core's vector unit.
-        low_memory: Compile it once, when it is opened, for free sizes, so that no run needs memory for compiling.
+        low_memory: Compile it once, when it is opened, for free sizes, so that no run needs memory for compiling. An
+            engine that chooses between two ways by its sizes is compiled for those of a run all the same: compiled for
+            free sizes, OpenVINO 2026.4 computes something else in the first run of a way.
 
     Raises:
         PreflightError: OpenVINO is not installed.
@@ -94,7 +96,8 @@ class OpenVinoEngine:
         self.inputs: Sequence[Any] = self._model.inputs
         self.outputs: Sequence[Any] = self._model.outputs
         free = [value for value in self.inputs if value.get_partial_shape().is_dynamic]
-        self._free = () if low_memory else tuple(tensor_names(value)[0] for value in free)
+        once = low_memory and all(node.get_type_name() != "If" for node in self._model.get_ops())
+        self._free = () if once else tuple(tensor_names(value)[0] for value in free)
         self._compiled: dict[tuple[tuple[int, ...], ...], CompiledModel] = {}
         if not self._free:
             self.compile_for({})

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 Rows: TypeAlias = dict[tuple[str, ...], list[Difference]]
 DEMO, FAMILIES = ("sampler", "diffusers' class"), ("family", "pipeline", "sampler")
+SIZES = (*FAMILIES, "size")
+TABLES = {len(columns): columns for columns in (DEMO, FAMILIES, SIZES)}
+"""The columns of a table, by the number of words that a row begins with."""
+
 PROPERTY = "parity"
 
 PAGE = """# Parity with diffusers
@@ -44,7 +48,13 @@ Small checkpoints with random weights and the family's own classes
 a negative prompt if the model reads one, 10 steps, 4 for distilled models. The first sampler of each family is the
 checkpoint's own.
 
-{families}"""
+{families}
+## Sizes
+The same checkpoints at sizes that are no multiples of 64. A UNet halves latents of 17x9 and 15x135 to odd ones at every
+level; transformers take multiples of 16, so that their tokens are 9x5 and 7x13. Two pictures, the checkpoint's own
+sampler.
+
+{sizes}"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +78,14 @@ class Found:
     """What the cases found, by table and row; with several workers, what all of them did."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, ...], Rows] = {DEMO: {}, FAMILIES: {}}
+        self.rows: dict[tuple[str, ...], Rows] = {columns: {} for columns in TABLES.values()}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         value: Any
         for name, value in report.user_properties:
             if report.when == "call" and name == PROPERTY:
                 row, numbers = value
-                columns = DEMO if len(row) == len(DEMO) else FAMILIES
-                self.rows[columns].setdefault(tuple(row), []).append(Difference(**numbers))
+                self.rows[TABLES[len(row)]].setdefault(tuple(row), []).append(Difference(**numbers))
 
 
 FOUND: pytest.StashKey[Found] = pytest.StashKey()
@@ -98,7 +107,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         # workers report as they go; the page is in the order of the suite
         order = [(one.family, one.pipeline, sampler) for one in SUBJECTS for sampler in one.samplers]
         families: Rows = {row: found[FAMILIES][row] for row in order if row in found[FAMILIES]}
-        page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, families))
+        sizes: Rows = {
+            row: found[SIZES][row]
+            for one in SUBJECTS
+            for row in found[SIZES]
+            if row[: len(SIZES) - 2] == (one.family, one.pipeline)
+        }
+        page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, families), sizes=table(SIZES, sizes))
         out.write_text(page, encoding="utf-8")
 
 
@@ -111,7 +126,7 @@ def constants_kept() -> Iterator[None]:
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Difference], None]:
-    """Keeps an agreement for the page; a row of two words is of the demo's table, one of three of the families'."""
+    """Keeps an agreement for the page, in the table whose rows begin with as many words."""
 
     def keep(row: tuple[str, ...], agreement: Difference) -> None:
         request.node.user_properties.append((PROPERTY, [list(row), asdict(agreement)]))

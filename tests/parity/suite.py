@@ -44,6 +44,10 @@ VARIANTS = (
 
 SQUARE, WIDE = (64, 64), (128, 64)
 SIZES = (SQUARE, WIDE)
+ODD_SIZES, ODD_TOKENS = ((136, 72), (120, 1080)), ((144, 80), (112, 208))
+"""Width and height whose latents are odd, also when a UNet has halved them: 17x9 and 15x135 elements; for a transformer
+that reads patches of 2x2, an odd number of these."""
+
 BATCHES = (1, 3)
 NEGATIVE = "green, ugly"
 
@@ -86,6 +90,11 @@ class Subject:
         return self.checkpoint.removeprefix("tiny-")
 
     @property
+    def unet(self) -> bool:
+        """Whether the network is a UNet."""
+        return SPACES[self.checkpoint] in ("sd", "sdxl")
+
+    @property
     def name(self) -> str:
         """As in a test's name."""
         return f"{self.family}-{self.pipeline}"
@@ -123,6 +132,11 @@ class Subject:
             negatives = self._negatives()
             batch = BATCHES[(row + column) % 2]
             yield self.case(sampler, size, batch, negatives[(row // 2 + column) % len(negatives)])
+
+    def odd_cases(self) -> Iterator[Case]:
+        """The checkpoint's own sampler at sizes that no halving divides."""
+        for size in ODD_SIZES if self.unet else ODD_TOKENS:
+            yield self.case(self.samplers[0], size, 2, NEGATIVE if self.guided else None)
 
     def _negatives(self) -> tuple[str | None, ...]:
         return (None, NEGATIVE) if self.guided else (None,)
