@@ -82,6 +82,19 @@ def test_a_size_may_be_height_and_width(changed: Changed) -> None:
     assert (defaults.height, defaults.width) == (32 * factor, 64 * factor)
 
 
+MULTIPLES = {"tiny-sd1": 8, "tiny-sd2": 8, "tiny-sdxl": 8, "tiny-sdxl-refiner": 8, "tiny-sd3": 16, "tiny-flux-dev": 16}
+
+
+@pytest.mark.parametrize(("size", "multiple"), MULTIPLES.items())
+def test_sides_are_multiples_of_what_the_vae_and_the_patches_need(changed: Changed, size: str, multiple: int) -> None:
+    assert sampling(changed(size)).size_multiple == multiple
+
+
+def test_a_unet_that_only_doubles_needs_sides_that_its_levels_divide(changed: Changed) -> None:
+    blocks = ["ResnetUpsampleBlock2D"] * 3
+    assert sampling(changed("tiny-sdxl-refiner", unet={"up_block_types": blocks})).size_multiple == 8 * 4
+
+
 @pytest.mark.parametrize("size", [[64], ["64", "64"], "64", [64, 0]])
 def test_a_size_that_is_none_is_refused(changed: Changed, size: object) -> None:
     with pytest.raises(CheckpointError, match=r"sample_size .*; expected a whole number"):

@@ -103,6 +103,13 @@ def test_an_imported_encoder_starts_from_the_same_picture(imported: Path, tiny_b
     assert np.linalg.norm(found - wanted) / np.linalg.norm(wanted) < 1e-5  # float32 on both sides
 
 
+def test_an_imported_unet_only_doubles_and_needs_sides_that_its_levels_divide(
+    imported: Path, tiny_bundle: Path
+) -> None:
+    multiples = [Bundle.open(bundle).manifest.sampling.size_multiple for bundle in (imported, tiny_bundle)]
+    assert multiples == [4, 2]  # two levels of the VAE; in the graph, also two of the UNet
+
+
 def test_every_component_is_compared_with_the_plain_graph_it_was_made_around(imported: Path) -> None:
     for name, component in Bundle.open(imported).manifest.components.items():
         parity = component.engines[0].parity
