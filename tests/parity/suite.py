@@ -45,8 +45,8 @@ VARIANTS = (
 SQUARE, WIDE = (64, 64), (128, 64)
 SIZES = (SQUARE, WIDE)
 ODD_SIZES, ODD_TOKENS = ((136, 72), (120, 1080)), ((144, 80), (112, 208))
-"""Width and height whose latents are odd, also when a UNet has halved them: 17x9 and 15x135 elements; for a transformer
-that reads patches of 2x2, an odd number of these."""
+"""Widths and heights whose latents are odd: 17x9 elements, odd at every level of a UNet, and 15x135; for a transformer
+that reads patches of 2x2, odd numbers of these."""
 
 BATCHES = (1, 3)
 NEGATIVE = "green, ugly"
