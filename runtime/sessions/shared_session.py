@@ -66,9 +66,12 @@ class SharedSession(ABC):
         finally:
             with self._turns:
                 self._running.remove(get_ident())
-                if self._closed and not self._running:
-                    self._release()
+                self._release_if_closed()
                 self._turns.notify_all()
+
+    def _release_if_closed(self) -> None:
+        if self._closed and not self._running:
+            self._release()
 
     def _is_taken(self) -> bool:
         return bool(self._running) and not self.concurrent and not self._closed
@@ -79,7 +82,6 @@ class SharedSession(ABC):
             if not self._closed:
                 self._closed = True
                 self._turns.notify_all()
-                if not self._running:
-                    self._release()
+                self._release_if_closed()
             # a signal handler may close the engine that its own thread runs: the run releases it when it ends
             self._turns.wait_for(lambda: not self._running or get_ident() in self._running)

@@ -10,6 +10,7 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import latentlink
 from latentlink.engine.bundle import SizeRange
@@ -144,7 +145,7 @@ def test_threads_that_open_their_first_pipelines_at_once_share_the_gpu(
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     together = Barrier(4)
 
-    def draw(seed: int) -> object:
+    def draw(seed: int) -> NDArray[np.floating]:
         together.wait()
         with latentlink.load(built, target=TARGET) as opened:
             return opened.generate(PROMPT, seed=seed, steps=2).latents.array
