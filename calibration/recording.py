@@ -91,7 +91,8 @@ class Recorder:
         self.last: dict[str, NDArray[Any]] = {}
         self.upload, self.empty, self.write = session.upload, session.empty, session.write
         self.take, self.gather = session.take, session.gather
-        self.placement, self.wait, self.close = session.placement, session.wait, session.close
+        self.placement, self.wait = session.placement, session.wait
+        self.trim, self.close = session.trim, session.close
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run and store the inputs; see `Session.run`."""

@@ -13,6 +13,7 @@ from latentlink.engine.auto import BuiltEngine, Clock, compare_engines
 from latentlink.engine.build_report import DISAGREES, FAILED, DroppedEngine
 from latentlink.engine.builders import BUILDERS, BuildOptions, Job, OnPhase, Opener, open_on_cpu
 from latentlink.engine.bundle import Bundle, ComparedEngine, EngineComparison, EngineEntry, Probes
+from latentlink.engine.bundle.component_entry import ports_digest
 from latentlink.engine.bundle.record_checks import MAX_TEXT
 from latentlink.engine.graphs import Graph, check_gate, graphs_of
 from latentlink.engine.precision import ConversionReport
@@ -254,7 +255,7 @@ def _build_engine(context: BuildContext, name: str, target: str, graph: Graph, *
             facts={
                 **facts,
                 "source": graph.source,
-                "ports": digest({"ports": [port.tensor for port in (*entry.inputs, *entry.outputs)]}),
+                "ports": ports_digest(entry.inputs, entry.outputs),
                 "precision": graph.precision,
                 "limits": digest(limits),
             },

@@ -1,4 +1,4 @@
-"""From bundles to a pipeline: choose the components, open an engine for each, link them, and prove replaced ones."""
+"""From bundles to a pipeline: choose the components, open an engine for each, link them, and prove them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from latentlink.runtime.linking import (
 )
 from latentlink.runtime.linking.link import as_declared, link
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.probing.prove import prove
+from latentlink.runtime.probing.prove import Prover
 from latentlink.runtime.text import Prompts
 from latentlink.spaces import LatentSpace
 
@@ -57,8 +57,10 @@ def load(
         target: A key of `TARGETS`, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
         threads: Threads for one engine's run; None uses all processors that this process may use.
-        verify: Which engines run probes. None: components from other bundles than the denoiser's, which have to show
-            that they read and write its latents. True: also one probe of every engine. False: none.
+        verify: Whether engines have to prove what they compute before anything is drawn: every engine on the probes of
+            its own bundle, and one from another bundle than the denoiser's also on those of the denoiser's. None: once
+            for each bundle on this machine; proofs are kept in the user's cache. True: now. False: never, engines are
+            linked by their symbols alone.
         vae_memory: Maximum bytes that decoding or encoding a picture may take beyond the engine's weights. A picture
             that needs more is processed in several passes, blended where they meet. What fits is measured at the first
             picture. None sets no budget.
@@ -72,9 +74,10 @@ def load(
     Raises:
         UsageError: There is no such bundle, component or target, a budget is not a number of bytes, or one engine alone
             is larger than `engine_memory`.
-        BundleError: A bundle is damaged or tampered with.
+        BundleError: A bundle is damaged or tampered with, or an engine does not compute what its probes say.
         PreflightError: No engine of a component is valid on this machine.
-        LinkError: The engines do not fit, or one from another bundle does not compute what its symbols say.
+        LinkError: The engines do not fit, or one does not compute what its symbols or its bundle's probes say, where
+            several bundles take part.
     """
     for name in renamed:
         known = [one for one in load.__annotations__ if one not in ("bundle", "renamed", "return")]
@@ -87,12 +90,13 @@ def load(
     with _open(sources, opening) as (engines, without):
         linked = link([opened.engine for opened in engines], sources.describe)
         space, prompts = _space(linked, sources), _prompts(sources)
-        wider = _wider(engines, sources, opening, verify)
-        decisions = [*without, *(_prove(opened, sources, opening, verify) for opened in engines)]
+        prover = Prover(sources=sources, opening=opening, verify=verify)
+        wider = _wider(engines, prover)
+        decisions = [*without, *prover.prove_all(engines)]
         small = None
         if previews is not None:
             donor = _part(_read(previews, on_progress), previews, "vae_decoder", " to make previews with")
-            small, decision = _with_decoder(donor, engines, sources, opening, verify)
+            small, decision = _with_decoder(donor, engines, prover)
             decisions.append(decision)
         return Pipeline(
             name=str(bundle),
@@ -214,52 +218,35 @@ def _open(sources: Sources, opening: Opening) -> Iterator[tuple[list[OpenedEngin
         raise
 
 
-def _prove(opened: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None) -> Decision:
-    """Run the probes that `verify` selects, and return the decision with their result."""
-    if verify is False:
-        return opened.decision()
-    admission = prove(opened, sources, opening, every=verify is True)
-    return changed(opened.decision(), admission=admission)
-
-
-def _with_decoder(
-    donor: ComponentSource, engines: list[OpenedEngine], sources: Sources, opening: Opening, verify: bool | None
-) -> tuple[Linked, Decision]:
-    """The engines linked with the decoder of another bundle, which is checked like a replaced one."""
-    opened = opening.best(donor)
+def _with_decoder(donor: ComponentSource, engines: list[OpenedEngine], prover: Prover) -> tuple[Linked, Decision]:
+    """The engines linked with the decoder of another bundle, which is proved like a replaced one."""
+    opened = prover.opening.best(donor)
     try:
         others = [other.engine for other in engines if other.source.component != donor.component]
-        known = changed(sources, bundles=(*sources.bundles, donor.bundle))
+        known = changed(prover.sources, bundles=(*prover.sources.bundles, donor.bundle))
         linked = link([*others, opened.engine], known.describe)
-        return linked, changed(_prove(opened, sources, opening, verify), purpose="preview")
+        return linked, changed(prover.prove(opened), purpose="preview")
     except BaseException:
         close_all([opened])
         raise
 
 
-def _wider(
-    engines: list[OpenedEngine], sources: Sources, opening: Opening, verify: bool | None
-) -> dict[str, Callable[[], Engine]]:
+def _wider(engines: list[OpenedEngine], prover: Prover) -> dict[str, Callable[[], Engine]]:
     """By component, a function that opens an engine of a wider precision."""
     found: dict[str, Callable[[], Engine]] = {}
     for opened in engines:
-        if (wide := opening.wider(opened)) is not None:
+        if (wide := prover.opening.wider(opened)) is not None:
             opener, entry = wide
-            found[opened.source.component] = partial(
-                _open_wide, opener, changed(opened, entry=entry), sources, opening, verify
-            )
+            found[opened.source.component] = partial(_open_wide, opener, changed(opened, entry=entry), prover)
     return found
 
 
-def _open_wide(
-    opener: Callable[[], Engine], narrow: OpenedEngine, sources: Sources, opening: Opening, verify: bool | None
-) -> Engine:
+def _open_wide(opener: Callable[[], Engine], narrow: OpenedEngine, prover: Prover) -> Engine:
     """Open a wider engine, with the same checks as the engine that it replaces."""
     engine = opener()
     try:
         as_declared(engine)
-        if verify is not False:
-            prove(changed(narrow, engine=engine), sources, opening, every=True)
+        prover.prove(changed(narrow, engine=engine))
     except BaseException:
         engine.session.close()
         raise

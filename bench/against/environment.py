@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from latentlink.bench.against.sides import Side
 from latentlink.errors import LatentLinkError
+from latentlink.user_cache import user_cache
 
 OnCommand = Callable[[str], object]
 """Called with a description of each command before it runs."""
@@ -25,7 +25,7 @@ class SideNotReady(LatentLinkError):
 
 def default_folder() -> Path:
     """Folder of environments and models: `$XDG_CACHE_HOME/latentlink/bench`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentlink" / "bench"
+    return user_cache() / "bench"
 
 
 def ensure_python(side: Side, folder: Path, tell: OnCommand) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Manifest, write_bundle
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, Fact, Manifest, write_bundle
+from latentlink.engine.bundle.component_entry import ports_digest
 from latentlink.ports import Port, latent_port
 from latentlink.spaces import LatentSpace, digest
 
@@ -52,12 +53,12 @@ def copy_bundle(
     return out
 
 
-def disguise(engine: EngineEntry, **changes: Any) -> EngineEntry:
-    """An engine's entry with other values, and a fingerprint that agrees with them."""
+def disguise(engine: EngineEntry, facts: Mapping[str, Fact] | None = None, **changes: Any) -> EngineEntry:
+    """An engine's entry with other values, and a fingerprint with other facts that agrees with them."""
     changed = replace(engine, **changes)
-    facts = {key: fact for key, fact in engine.fingerprint.items() if key not in ("digest", "limits")}
-    facts |= {"precision": changed.precision}
-    return replace(changed, fingerprint=facts | {"digest": digest(facts)})
+    kept = {key: fact for key, fact in engine.fingerprint.items() if key not in ("digest", "limits")}
+    whole = {**kept, "precision": changed.precision, **(facts or {})}
+    return replace(changed, fingerprint={**whole, "digest": digest(whole)})
 
 
 def rename_tensors(names: Mapping[str, str]) -> Edit:
@@ -98,7 +99,9 @@ def _renamed_copy(
 ) -> Path:
     def change(manifest: Manifest) -> Manifest:
         entry = manifest.components[component]
-        named = replace(entry, inputs=_named(entry.inputs, names), outputs=_named(entry.outputs, names))
+        inputs, outputs = _named(entry.inputs, names), _named(entry.outputs, names)
+        engines = tuple(disguise(engine, {"ports": ports_digest(inputs, outputs)}) for engine in entry.engines)
+        named = replace(entry, inputs=inputs, outputs=outputs, engines=engines)
         components: dict[str, ComponentEntry] = {**manifest.components, component: named}
         return replace(manifest, components=components, spaces=spaces)
 

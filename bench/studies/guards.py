@@ -87,7 +87,7 @@ def faults(on_progress: Callable[[str], object]) -> list[FaultOutcome]:
         with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
             broken = copy_bundle(bundle_path("demo"), Path(folder) / "broken", {component: edit})
             probed = any(row.verdict == "failed" for row in verify(Bundle.open(broken)))
-            pipe = opened.enter_context(latentlink.load(broken))
+            pipe = opened.enter_context(latentlink.load(broken, verify=False))
             if component == "vae_encoder":
                 tries = [_encodes(pipe, picture) for picture in drawings]
             elif component == "vae_decoder":

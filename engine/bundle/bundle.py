@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -40,10 +41,13 @@ class Bundle:
     Args:
         root: Its directory.
         manifest: Its manifest.
+        sha256: SHA-256 of `manifest.json` as it was read, which stands for all files of the bundle; None if the files
+            were not compared with the hashes in it.
     """
 
     root: Path
     manifest: Manifest
+    sha256: str | None = None
 
     @classmethod
     def open(cls, path: str | Path, *, check_files: bool = True, on_progress: OnProgress | None = None) -> Self:
@@ -62,7 +66,7 @@ class Bundle:
             OSError: A file cannot be read.
         """
         root = Path(path)
-        manifest = _read_manifest(root)
+        manifest, sha256 = _read_manifest(root)
         tree = read_tree(root)
         _check_tree(root, tree, manifest)
         _check_locations(root, manifest.files)
@@ -78,7 +82,7 @@ class Bundle:
 
             sizes = {file: entry.size for file, entry in manifest.files.items()}
             hash_files(root, sizes, on_progress=on_progress, check=check)
-        return cls(root=root, manifest=manifest)
+        return cls(root=root, manifest=manifest, sha256=sha256 if check_files else None)
 
     def file(self, path: str) -> Path:
         """The path of a listed file.
@@ -154,7 +158,7 @@ def rewrite_manifest(root: Path, change: Callable[[Manifest], Manifest]) -> Mani
         BundleError: The manifest breaks the format, before or after.
         OSError: A file cannot be read or written.
     """
-    before = _read_manifest(root)
+    before, _ = _read_manifest(root)
     data = replace(change(before), files=before.files).to_bytes()
     after = Manifest.from_bytes(data)
     with atomic_file(root / MANIFEST, beside=root) as part:
@@ -185,7 +189,8 @@ def is_bundle(path: Path) -> bool:
     return isinstance(files, dict) and tree.sizes.keys() <= files.keys() | {MANIFEST}
 
 
-def _read_manifest(root: Path) -> Manifest:
+def _read_manifest(root: Path) -> tuple[Manifest, str]:
+    """The manifest, and the SHA-256 of its bytes."""
     if not root.is_dir():
         found = "is a file" if root.exists() else "does not exist"
         raise UsageError(f"{str(root)!r} {found}; expected the folder of a bundle.", remedy=MAKE_ONE)
@@ -198,7 +203,7 @@ def _read_manifest(root: Path) -> Manifest:
             raise BundleError(f"{str(path)!r} has {size} bytes; expected at most {MAX_MANIFEST_BYTES}.", remedy=REMEDY)
         data = file.read(MAX_MANIFEST_BYTES + 1)
     try:
-        return Manifest.from_bytes(data)
+        return Manifest.from_bytes(data), hashlib.sha256(data).hexdigest()
     except BundleError as error:
         raise BundleError(f"{str(root)!r}: {error.message}", remedy=error.remedy) from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from latentlink.engine.bundle.engine_comparison import EngineComparison
-from latentlink.engine.bundle.engine_entry import EngineEntry
+from latentlink.engine.bundle.engine_entry import EngineEntry, Fact
 from latentlink.engine.bundle.record_checks import (
     IDENTIFIER,
     MAX_DIM,
@@ -23,6 +23,7 @@ from latentlink.engine.bundle.record_checks import (
 )
 from latentlink.engine.bundle.tokenizer_entry import TokenizerEntry
 from latentlink.ports import Dim, Port
+from latentlink.spaces import digest
 
 MAX_TENSOR = 256
 
@@ -72,6 +73,20 @@ class ComponentEntry:
         for length in lengths:
             if self.tokenizer is not None and length != self.tokenizer.max_length:
                 raise unexpected("tokenizer.max_length", self.tokenizer.max_length, f"the port's {length}")
+        self._check_fingerprints()
+
+    def _check_fingerprints(self) -> None:
+        """Refuse engines of other ports, and two engines of one precision that were not built from one graph."""
+        ports = ports_digest(self.inputs, self.outputs)
+        sources: dict[str, Fact] = {}
+        for number, engine in enumerate(self.engines):
+            with inside(f"engines[{number}].fingerprint"):
+                if (found := engine.fingerprint.get("ports", ports)) != ports:
+                    raise unexpected("ports", found, f"{ports}, the digest of the component's ports")
+                if (source := engine.fingerprint.get("source")) is None:
+                    continue
+                if (first := sources.setdefault(engine.precision, source)) != source:
+                    raise unexpected("source", source, f"{first}, as in the other {engine.precision} engine")
 
     def to_json(self) -> dict[str, Any]:
         """The record of this component."""
@@ -102,6 +117,11 @@ class ComponentEntry:
             overflows=record.get("overflows", ""),
             measured=measured,
         )
+
+
+def ports_digest(inputs: Sequence[Port], outputs: Sequence[Port]) -> str:
+    """Digest of a component's ports, for the fingerprints of its engines: 8 hex digits over the tensors' names."""
+    return digest({"ports": [port.tensor for port in (*inputs, *outputs)]})
 
 
 def _port(value: object) -> Port:

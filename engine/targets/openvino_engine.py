@@ -121,6 +121,11 @@ class OpenVinoEngine:
         self._compiled[key] = found  # the most recently used is last
         return found
 
+    def trim(self) -> None:
+        """Drop what was compiled for the sizes of a run."""
+        if self._free:
+            self._compiled.clear()
+
     def _compile(self, shapes: Mapping[str, Sequence[int]]) -> CompiledModel:
         model = self._model
         if shapes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlink.runtime.linking.choice import choose
-from latentlink.runtime.linking.decisions import Admission, Decision, Skipped
+from latentlink.runtime.linking.decisions import Admission, Decision, Proof, Skipped
 from latentlink.runtime.linking.engine_memory import EngineMemory
 from latentlink.runtime.linking.link import Engine, Linked, as_declared
 from latentlink.runtime.linking.opening import OpenedEngine, Opening, close_all, no_step_cache
@@ -26,6 +26,7 @@ __all__ = [
     # what was decided
     "Admission",
     "Decision",
+    "Proof",
     "Skipped",
     "no_step_cache",
 ]  # fmt: skip

@@ -46,6 +46,21 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Result of an engine on the probes of its own bundle, which it reproduces.
+
+    Args:
+        probes: Number of probes that it ran on.
+        psnr: Worst PSNR in dB; infinite where all outputs are equal.
+        worst: Largest difference of an element, as a share of the largest value of its output.
+    """
+
+    probes: int
+    psnr: float
+    worst: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Result of the probes of a component from another bundle.
 
@@ -71,7 +86,8 @@ class Decision:
         precision: Precision of the engine; None if the pipeline goes without the component.
         skipped: The engines that were preferred, and why they were skipped.
         placement: Number of nodes of a GPU engine by the provider that runs them.
-        admission: Result of the probes, for a component from another bundle.
+        proof: Result of its own bundle's probes, now or in an earlier load; None if none was run.
+        admission: Result of the probes of the denoiser's bundle, for a component from another one.
         purpose: `preview` for a decoder that only makes previews.
     """
 
@@ -81,6 +97,7 @@ class Decision:
     precision: str | None
     skipped: tuple[Skipped, ...] = ()
     placement: Mapping[str, int] = field(default_factory=dict, hash=False)
+    proof: Proof | None = None
     admission: Admission | None = None
     purpose: Literal["run", "preview"] = "run"
 

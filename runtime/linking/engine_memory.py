@@ -167,6 +167,12 @@ class ReopeningSession:
             if self._is_open:
                 self._session.wait()
 
+    def trim(self) -> None:
+        """Release what is kept for the sizes of earlier runs."""
+        with self._memory.lock:
+            if self._is_open:
+                self._session.trim()
+
     def close(self) -> None:
         """Close it for good."""
         with self._memory.lock:

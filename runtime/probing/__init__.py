@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from latentlink.runtime.probing.candidate import CandidateResult, check_candidate, judge
 from latentlink.runtime.probing.running import load_probes, runner
-from latentlink.runtime.probing.verify import EngineCheck, opener, verify_quick
+from latentlink.runtime.probing.verify import EngineCheck, check_engine, opener
 
 __all__ = [
     # engines of a bundle
     "EngineCheck",
+    "check_engine",
     "opener",
-    "verify_quick",
     "load_probes",
     "runner",
     # a component from elsewhere

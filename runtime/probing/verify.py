@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latentlink.engine.bundle import REMEDY, Bundle, ComponentEntry, EngineEntry, RunEngine
+from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, RunEngine
 from latentlink.engine.quality import Agreement
 from latentlink.engine.targets import preflight
-from latentlink.errors import BundleError, LatentLinkError, PreflightError, UsageError
+from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.linking import Engine
 from latentlink.runtime.linking.link import as_declared
 from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
@@ -27,6 +27,7 @@ class EngineCheck:
         precision: The precision that it computes in.
         verdict: `passed`, `failed`, `not run` (it is for another machine) or `no probes`.
         agreement: Agreement with its reference; None if it did not run.
+        probes: Number of probes that it ran on.
         reason: Why it did not pass; empty if it did.
     """
 
@@ -35,6 +36,7 @@ class EngineCheck:
     precision: str
     verdict: str
     agreement: Agreement | None = None
+    probes: int = 0
     reason: str = ""
 
 
@@ -61,57 +63,63 @@ def verify(
         for engine in entry.engines:
             if on_engine:
                 on_engine(f"{component} for {engine.target}")
-            yield _check_engine(bundle, component, entry, engine, quick, threads)
+            yield _check_closed(bundle, component, entry, engine, quick, threads)
 
 
-def _check_engine(
+def _check_closed(
     bundle: Bundle, component: str, entry: ComponentEntry, engine: EngineEntry, quick: bool, threads: int | None
 ) -> EngineCheck:
-    """Open an engine and run its probes."""
+    """Open an engine, and run its probes."""
     head = EngineCheck(component=component, target=engine.target, precision=engine.precision, verdict="not run")
     if (finding := preflight(engine)) is not None:
         return replace(head, reason=str(finding))
-    if component not in bundle.manifest.probes:
-        return replace(head, verdict="no probes", reason="the bundle has no probes of it")
     try:
-        probes = load_probes(bundle, component, entry).within(engine.limits, entry.inputs)
-        if probes is None:
-            return replace(head, verdict="no probes", reason="the bundle has none of the sizes it was built for")
         session = open_session(bundle.file(engine.path), engine.target, threads=threads)
         try:
-            declared = (entry.inputs, entry.outputs)
-            title = str(bundle.root)
-            as_declared(
-                Engine(component=component, bundle=title, session=session, declared=declared, limits=engine.limits)
+            opened = Engine(
+                component=component,
+                bundle=str(bundle.root),
+                session=session,
+                declared=(entry.inputs, entry.outputs),
+                limits=engine.limits,
             )
-            found = probes.check(runner(session), engine.precision, quick=quick)
+            as_declared(opened)
+            return check_engine(opened, bundle, engine, quick=quick)
         finally:
             session.close()
-        reason = tokens_differ(bundle, entry, probes) or found.summary()
     except PreflightError as error:
         return replace(head, reason=str(error))
     except LatentLinkError as error:
         return replace(head, verdict="failed", reason=error.message)
-    return replace(head, verdict="failed" if reason else "passed", agreement=found, reason=reason)
 
 
-def verify_quick(engine: Engine, bundle: Bundle, precision: str) -> None:
-    """Run one probe of an open engine.
+def check_engine(engine: Engine, bundle: Bundle, record: EngineEntry, *, quick: bool = False) -> EngineCheck:
+    """Run an open engine on the probes of its own bundle.
+
+    Args:
+        engine: The engine, whose ports are the declared ones.
+        bundle: Its bundle.
+        record: Its entry in the manifest.
+        quick: Whether one probe is enough.
+
+    Returns:
+        The verdict: `passed`, `failed` or `no probes`.
 
     Raises:
-        BundleError: The result does not agree with the probe, its tokenizer makes other ids, or there is no probe.
+        BundleError: The file of probes is damaged, or for other ports; the engine fails.
     """
-    if engine.component not in bundle.manifest.probes:
-        raise BundleError(f"{engine.bundle} has no probes of its {engine.component} to verify it by.", remedy=REMEDY)
-    entry = bundle.manifest.components[engine.component]
-    probes = load_probes(bundle, engine.component, entry).within(engine.limits, entry.inputs)
+    component = engine.component
+    head = EngineCheck(component=component, target=record.target, precision=record.precision, verdict="no probes")
+    if component not in bundle.manifest.probes:
+        return replace(head, reason="the bundle has no probes of it")
+    entry = bundle.manifest.components[component]
+    probes = load_probes(bundle, component, entry).within(record.limits, entry.inputs)
     if probes is None:
-        raise BundleError(
-            f"{engine.bundle} has no probes of the sizes that {engine.title} was built for.", remedy=REMEDY
-        )
-    found = probes.check(runner(engine.session), precision, quick=True)
-    if reason := (found.summary() or tokens_differ(bundle, entry, probes)):
-        raise BundleError(f"{engine.title} does not compute what its probe says: {reason}.", remedy=REMEDY)
+        return replace(head, reason="the bundle has none of the sizes it was built for")
+    found = probes.check(runner(engine.session), record.precision, quick=quick)
+    reason = found.summary() or tokens_differ(bundle, entry, probes)
+    verdict = "failed" if reason else "passed"
+    return replace(head, verdict=verdict, agreement=found, probes=1 if quick else len(probes.probes), reason=reason)
 
 
 @contextmanager

@@ -79,6 +79,10 @@ class Session(Protocol):
         """Wait for this thread's unfinished runs; the time of all of them is then in `CLOCK`."""
         ...
 
+    def trim(self) -> None:
+        """Release what is kept for the sizes of earlier runs."""
+        ...
+
     def close(self) -> None:
         """Release what runs need, once those that have begun are done; later ones are refused.
 

@@ -140,5 +140,11 @@ class OpenVinoSession(HostSession):
             remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
         )
 
+    def trim(self) -> None:
+        """Drop the kernels that were compiled for the sizes of earlier runs, and their copies of the weights."""
+        with self._turn():
+            assert self._engine is not None
+            self._engine.trim()
+
     def _release(self) -> None:
         self._engine = None

@@ -73,6 +73,9 @@ class SharedSession(ABC):
         if self._closed and not self._running:
             self._release()
 
+    def trim(self) -> None:  # noqa: B027 (most keep nothing)
+        """Release what is kept for the sizes of earlier runs."""
+
     def _is_taken(self) -> bool:
         return bool(self._running) and not self.concurrent and not self._closed
 
