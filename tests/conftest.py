@@ -50,6 +50,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     return base.parent if hasattr(request.config, "workerinput") else base
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_this_run(shared: Path) -> Iterator[None]:
+    """The user's cache, in which engines keep what they proved, is one of this run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def weights() -> Path:
     """The folder of published weights, which are not in the repository; without it the test is skipped."""

@@ -74,6 +74,19 @@ def rename_tensors(names: Mapping[str, str]) -> Edit:
     return edit
 
 
+def engine_of(other: Path, component: str) -> Edit:
+    """Puts the engine of another bundle in the place of an engine, under its symbols."""
+    bundle = Bundle.open(other)
+
+    def edit(model: onnx.ModelProto) -> None:
+        taken = onnx.load(bundle.file(bundle.manifest.components[component].engines[0].path))
+        theirs, ours = ((*graph.input, *graph.output) for graph in (taken.graph, model.graph))
+        rename_tensors({a.name: b.name for a, b in zip(theirs, ours, strict=True)})(taken)
+        model.CopyFrom(taken)
+
+    return edit
+
+
 def forge_symbols(source: Path, out: Path, component: str, host: Bundle) -> Path:
     """A copy of a bundle whose component has the symbols of `host`, in its engines and in its manifest."""
     theirs, ours = Bundle.open(source).manifest.components[component], host.manifest.components[component]

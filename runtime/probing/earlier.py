@@ -40,7 +40,7 @@ class EarlierProofs:
             kind: Type of the proof.
             subject: What was proved: hashes of manifests, a component, a path.
         """
-        with suppress(OSError, UsageError, ValueError, TypeError):
+        with suppress(OSError, UsageError, ValueError, TypeError, RecursionError):
             return kind(**json.loads(self._file(kind, subject).read_bytes()))
         return None
 

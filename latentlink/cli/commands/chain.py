@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from latentlink.cli.shared.options import (
     target_option,
     threads_option,
     vae_memory_option,
+    verify_option,
 )
 from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
 from latentlink.errors import UsageError
@@ -69,6 +71,7 @@ A STAGE is a bundle and its options, joined by commas; the options are:
     "--output-latents", type=click.Path(path_type=Path), help="Latents file to write the last stage's latents to."
 )
 @target_option
+@verify_option
 @threads_option
 @vae_memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -82,6 +85,7 @@ def command(
     keep: bool,
     output_latents: Path | None,
     target: str,
+    verify: bool | None,
     threads: int | None,
     vae_memory: int | None,
     as_json: bool,
@@ -106,10 +110,8 @@ def command(
         task = bar.add_task("opening the bundles", total=None)
         # a bundle that is named twice is opened once
         once = {bundle_path(bundle).resolve(): bundle for bundle, _ in parts}
-        pipes = {
-            path: stack.enter_context(latentlink.load(bundle, target=target, threads=threads, vae_memory=vae_memory))
-            for path, bundle in once.items()
-        }
+        load = partial(latentlink.load, target=target, verify=verify, threads=threads, vae_memory=vae_memory)
+        pipes = {path: stack.enter_context(load(bundle)) for path, bundle in once.items()}
         made = latentlink.chain(
             prompt,
             [latentlink.Stage(pipeline=pipes[bundle_path(bundle).resolve()], **own) for bundle, own in parts],

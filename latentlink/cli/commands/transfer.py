@@ -16,7 +16,14 @@ from latentlink.cli.shared.console import (
     print_skipped,
     transfer_summary,
 )
-from latentlink.cli.shared.options import guard_option, named_space, space_option, target_option, vae_memory_option
+from latentlink.cli.shared.options import (
+    guard_option,
+    named_space,
+    space_option,
+    target_option,
+    vae_memory_option,
+    verify_option,
+)
 from latentlink.cli.shared.pictures import check_place
 
 if TYPE_CHECKING:
@@ -50,6 +57,7 @@ Examples:
 @space_option
 @guard_option
 @target_option
+@verify_option
 @vae_memory_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -63,6 +71,7 @@ def command(
     space: str | None,
     guard: str,
     target: str,
+    verify: bool | None,
     vae_memory: int | None,
     as_json: bool,
 ) -> None:
@@ -73,8 +82,8 @@ def command(
     with messages.status("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with (
-            latentlink.load(source, target=target, vae_memory=vae_memory) as first,
-            latentlink.load(destination, target=target, vae_memory=vae_memory) as second,
+            latentlink.load(source, target=target, verify=verify, vae_memory=vae_memory) as first,
+            latentlink.load(destination, target=target, verify=verify, vae_memory=vae_memory) as second,
         ):
             done = latentlink.transfer(
                 read, source=first, destination=second, width=width, height=height, fit=fit, guard=guard

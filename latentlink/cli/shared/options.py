@@ -203,8 +203,8 @@ guard_option = click.option(
 verify_option = click.option(
     "--verify/--no-verify",
     default=None,
-    help="Run one golden input through every engine first, or none and link only by symbols.  [default: run replaced "
-    "components only]",
+    help="Run every engine on its golden inputs now, or on none and link by symbols alone.  [default: once for each "
+    "bundle on this machine]",
 )
 space_option = click.option(
     "--space",
