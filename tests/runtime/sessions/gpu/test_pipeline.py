@@ -42,7 +42,7 @@ def pipe(built: Path, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterato
     trt = FakeTensorrt(gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
-    with latentlink.load(built, target=TARGET) as opened:
+    with latentlink.load(built, target=TARGET, verify=False) as opened:
         yield opened
     gc.collect()
     this_gpu().synchronize()
@@ -191,7 +191,7 @@ def test_a_pipeline_that_nobody_closed_gives_everything_back(
     trt = FakeTensorrt(gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: trt)
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
-    opened = latentlink.load(built, target=TARGET)
+    opened = latentlink.load(built, target=TARGET, verify=False)
     opened.generate(PROMPT, seed=3, steps=3)
     assert gpu.held()
     del opened
