@@ -60,6 +60,19 @@ def test_a_run_writes_into_the_buffer_it_is_given_at_any_size(session: Session) 
     assert CLOCK.engines > before
 
 
+def test_what_was_compiled_for_earlier_sizes_can_be_dropped(session: Session) -> None:
+    assert isinstance(session, OpenVinoSession)
+    assert session._engine is not None
+    ones = np.ones((1, 4, 2, 3), np.float32)
+    session.run({X: session.upload(ones)}, {Y: None})
+    assert len(session._engine._compiled) == 1
+    session.trim()
+    assert session._engine._compiled == {}
+    assert np.array_equal(session.run({X: session.upload(ones)}, {Y: None})[Y].numpy(), 2 * ones)
+    session.close()
+    session.trim()
+
+
 def test_an_output_that_is_made_is_not_written_by_the_next_run(session: Session) -> None:
     ones = np.ones((2, 4, 1, 1), np.float32)
     first = session.run({X: session.upload(ones)}, {Y: None})[Y].numpy()
