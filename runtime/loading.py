@@ -89,6 +89,8 @@ def load(
     sources = _choose(bundle, replace or {}, on_progress)
     with _open(sources, opening) as (engines, without):
         linked = link([opened.engine for opened in engines], sources.describe)
+        for opened in engines:
+            opened.source.entry.check_fingerprints()
         space, prompts = _space(linked, sources), _prompts(sources)
         prover = Prover(sources=sources, opening=opening, verify=verify)
         wider = _wider(engines, prover)
@@ -225,6 +227,7 @@ def _with_decoder(donor: ComponentSource, engines: list[OpenedEngine], prover: P
         others = [other.engine for other in engines if other.source.component != donor.component]
         known = changed(prover.sources, bundles=(*prover.sources.bundles, donor.bundle))
         linked = link([*others, opened.engine], known.describe)
+        donor.entry.check_fingerprints()
         return linked, changed(prover.prove(opened), purpose="preview")
     except BaseException:
         close_all([opened])

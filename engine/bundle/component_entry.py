@@ -73,10 +73,15 @@ class ComponentEntry:
         for length in lengths:
             if self.tokenizer is not None and length != self.tokenizer.max_length:
                 raise unexpected("tokenizer.max_length", self.tokenizer.max_length, f"the port's {length}")
-        self._check_fingerprints()
 
-    def _check_fingerprints(self) -> None:
-        """Refuse engines of other ports, and two engines of one precision that were not built from one graph."""
+    def check_fingerprints(self) -> None:
+        """Refuse engines of other ports, and two engines of one precision that were not built from one graph.
+
+        A reader asks for it once the engines' own ports have been linked, whose refusal says more.
+
+        Raises:
+            BundleError: A fingerprint names other ports than the component's, or the sources differ.
+        """
         ports = ports_digest(self.inputs, self.outputs)
         sources: dict[str, Fact] = {}
         for number, engine in enumerate(self.engines):

@@ -84,6 +84,7 @@ def _check_closed(
                 limits=engine.limits,
             )
             as_declared(opened)
+            entry.check_fingerprints()
             return check_engine(opened, bundle, engine, quick=quick)
         finally:
             session.close()
