@@ -69,8 +69,6 @@ def test_what_was_compiled_for_earlier_sizes_can_be_dropped(session: Session) ->
     session.trim()
     assert session._engine._compiled == {}
     assert np.array_equal(session.run({X: session.upload(ones)}, {Y: None})[Y].numpy(), 2 * ones)
-    session.close()
-    session.trim()
 
 
 def test_an_output_that_is_made_is_not_written_by_the_next_run(session: Session) -> None:
