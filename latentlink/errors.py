@@ -24,7 +24,10 @@ class ExitStatus(IntEnum):
 
 
 class LatentLinkError(Exception):
-    """Base of all errors raised on purpose; `str()` is the message followed by the remedy."""
+    """Base of all errors raised on purpose; `str()` is the message followed by the remedy.
+
+    All of them can be pickled and copied with what they carry, so they cross from one process to another.
+    """
 
     status: ClassVar[ExitStatus] = ExitStatus.FAILED
 
@@ -32,6 +35,10 @@ class LatentLinkError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # by default an exception is made again from its text alone, which arguments by keyword do not allow
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(LatentLinkError, ValueError):
@@ -88,7 +95,8 @@ class GuardError(LatentLinkError):
     status = ExitStatus.OUTPUT_FAILED_GUARD
 
     def __init__(self, message: str, *, stage: str, numbers: Mapping[str, float], cause: str, remedy: str = "") -> None:
-        super().__init__(message, remedy=f"{cause} {remedy}".strip())
+        super().__init__(f"{message} {cause}".strip(), remedy=remedy)
+        self.message = message
         self.stage = stage
         self.numbers = dict(numbers)
         self.cause = cause
