@@ -8,6 +8,7 @@ pipe.generate("a red circle on a blue background", seed=7).images[0].save("out.p
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 
 if TYPE_CHECKING:
     from latentlink.runtime import Latents, Pipeline, Result, Stage, chain, load, transfer
+
+# ONNX Runtime sends telemetry unless this is set before it is imported (its Privacy.md), and its threads for that hang or
+# crash a forked process at exit. Set the variable to 0 to have telemetry.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

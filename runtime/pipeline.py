@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -53,8 +54,8 @@ STRENGTH = 0.8
 class Pipeline:
     """A linked bundle. Made by `latentlink.load`; a context manager that closes its engines.
 
-    Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once;
-    with all others, calls take turns from step to step.
+    Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once; with
+    all others, calls take turns. A process that was forked afterwards loads its own.
 
     Args:
         name: Name of the bundle, as the user gave it.
@@ -96,6 +97,7 @@ class Pipeline:
         self._previews = Autoencoder(name=name, linked=previews or linked, memory=vae_memory)
         self._prompts = prompts
         self._owns_engines = True
+        self._process = os.getpid()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -133,7 +135,7 @@ class Pipeline:
         Calls that other threads have begun end with UsageError at the next engine that they run, and later calls at
         once.
         """
-        if not self._owns_engines:
+        if not self._owns_engines or self._process != os.getpid():
             return
         self._closed = True
         for engine in (*self.engines, self._previews.linked.decoder):
@@ -141,6 +143,11 @@ class Pipeline:
         self.vae.close()
 
     def _check_open(self) -> None:
+        if self._process != os.getpid():
+            raise UsageError(
+                f"The pipeline of {self.name} was opened before this process was forked; expected one of its own.",
+                remedy="Load the bundle in each process, after the fork.",
+            )
         if self._closed:
             raise UsageError(f"The pipeline of {self.name} is closed; expected an open one.", remedy=AGAIN)
 

@@ -1,12 +1,18 @@
-"""Base of all sessions: threads may share one. Runs take turns where they must, and closing waits for them."""
+"""Base of all sessions: threads may share one. Runs take turns where they must, and closing waits for them.
+
+Processes may not: a fork has the memory of an engine and none of its threads.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition, get_ident
 from typing import ClassVar
+from weakref import WeakSet
 
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Buffer
@@ -30,7 +36,8 @@ class SharedSession(ABC):
         self._title = title
         self._turns = Condition()
         self._running: list[int] = []  # the threads that run it
-        self._closed = False
+        self._closed = self._forked = False
+        _SESSIONS.add(self)
 
     @abstractmethod
     def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
@@ -56,6 +63,11 @@ class SharedSession(ABC):
             if self._is_taken():
                 with CLOCK.waiting():
                     self._turns.wait_for(lambda: not self._is_taken())
+            if self._forked:
+                raise UsageError(
+                    f"The engine {self._title} was opened before this process was forked; expected one of its own.",
+                    remedy="Load the bundle in each process, after the fork.",
+                )
             if self._closed:
                 raise UsageError(
                     f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
@@ -88,3 +100,21 @@ class SharedSession(ABC):
                 self._release_if_closed()
             # a signal handler may close the engine that its own thread runs: the run releases it when it ends
             self._turns.wait_for(lambda: not self._running or get_ident() in self._running)
+
+    def _abandon(self) -> None:
+        """In a fork: never run again, and never be destroyed, as that would wait for threads that are not there."""
+        self._turns, self._running = Condition(), []  # another thread may have held the lock
+        self._closed = self._forked = True
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+
+
+_SESSIONS: WeakSet[SharedSession] = WeakSet()
+
+
+def _abandon_all() -> None:
+    for session in list(_SESSIONS):
+        session._abandon()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_abandon_all)
