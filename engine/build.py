@@ -16,7 +16,7 @@ from latentlink.engine.component_build import BuildContext, BuildEvents, Compone
 from latentlink.engine.feasible import check_feasible
 from latentlink.engine.fitted_probes import write_fitted_probes
 from latentlink.engine.graphs import check_links
-from latentlink.engine.sizes import PictureSizes
+from latentlink.engine.sizes import PictureSizes, drawable
 from latentlink.engine.targets import REFERENCE_TARGET, TARGETS, preflight
 from latentlink.errors import UsageError
 from latentlink.files import replacing_directory
@@ -91,7 +91,14 @@ def build_bundle(
         provenance = {**source.manifest.provenance, **_provenance(dropped)}
         manifest = write_bundle(
             folder,
-            replace(source.manifest, kind="bundle", components=components, provenance=provenance, files={}),
+            replace(
+                source.manifest,
+                kind="bundle",
+                components=components,
+                sampling=drawable(source.manifest.sampling, context.sizes),
+                provenance=provenance,
+                files={},
+            ),
         )
     return BuildReport(
         manifest=manifest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latentlink.engine.bundle import ComponentEntry, Manifest, SizeRange
+from latentlink.engine.bundle import ComponentEntry, Manifest, Sampling, SizeRange
 from latentlink.errors import UsageError
 
 BATCH: SizeRange = (1, 1, 4)
@@ -47,6 +47,16 @@ def parse_range(text: str) -> SizeRange:
         if low <= best <= high:
             return low, best, high
     raise UsageError(f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024).")
+
+
+def drawable(sampling: Sampling, sizes: PictureSizes) -> Sampling:
+    """The defaults of a bundle that is built for these sizes: a side outside of its range becomes the range's best."""
+    width, height = _within(sampling.width, sizes.width), _within(sampling.height, sizes.height)
+    return replace(sampling, width=width, height=height)
+
+
+def _within(side: int, span: SizeRange | None) -> int:
+    return side if span is None or span[0] <= side <= span[2] else span[1]
 
 
 def limits_of(manifest: Manifest, name: str, sizes: PictureSizes, *, every: bool) -> dict[str, SizeRange]:

@@ -29,8 +29,8 @@ from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 if TYPE_CHECKING:
     from latentlink.runtime import Latents, Pipeline, Result, Stage, chain, load, transfer
 
-# ONNX Runtime sends telemetry unless this is set before it is imported (its Privacy.md), and its threads for that hang or
-# crash a forked process at exit. Set the variable to 0 to have telemetry.
+# ONNX Runtime sends telemetry unless this is set before it is imported (its Privacy.md), and its threads for that hang
+# or crash a forked process at exit. Set the variable to 0 to have telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"

@@ -54,8 +54,8 @@ STRENGTH = 0.8
 class Pipeline:
     """A linked bundle. Made by `latentlink.load`; a context manager that closes its engines.
 
-    Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once; with
-    all others, calls take turns. A process that was forked afterwards loads its own.
+    Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once;
+    with all others, calls take turns. A process that was forked afterwards loads its own.
 
     Args:
         name: Name of the bundle, as the user gave it.

@@ -168,9 +168,11 @@ class Checkpoint:
             part, key, settings = correction.part, correction.key, self.settings(correction.part)
             if correction.outdated(settings):
                 corrected.setdefault(part, {})[key] = correction.value
+                stated = key in self.source.config(part)
+                found = f"{key} {settings[key]!r}" if stated else f"the absence of {key} (so {settings[key]!r})"
                 notes[f"{part}.{key}"] = (
-                    f"{key} {settings[key]!r} in the config of the {part} is outdated; {correction.value!r} is used, "
-                    f"as by {pipeline} of diffusers"
+                    f"{found} in the config of the {part} is outdated; {correction.value!r} is used, as by {pipeline} "
+                    "of diffusers"
                 )
         return replace(self, corrected=corrected, corrections=notes)
 

@@ -243,6 +243,8 @@ def _differences(read: Port, written: Port, describe: Describe) -> str:
 
 
 def _short(value: object) -> str:
+    if value is None:
+        return "none"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 24 else text[:8] + ".."
 

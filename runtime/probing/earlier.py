@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from latentlink import __version__
+from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.engine.targets import this_machine
 from latentlink.errors import UsageError
 from latentlink.files import atomic_file
@@ -53,6 +54,12 @@ class EarlierProofs:
         """
         with suppress(OSError, UsageError), atomic_file(self._file(type(proof), subject)) as part:
             part.write_text(json.dumps(asdict(proof)), encoding="utf-8")
+
+    @staticmethod
+    def subject(bundles: Sequence[Bundle], component: str, engine: EngineEntry) -> Sequence[str] | None:
+        """What a proof of an engine on the probes of bundles is filed under; None if their files were not hashed."""
+        hashes = [bundle.sha256 for bundle in bundles if bundle.sha256 is not None]
+        return [*hashes, component, engine.target, engine.path] if len(hashes) == len(bundles) else None
 
     def _file(self, kind: type, subject: Sequence[str]) -> Path:
         about = json.dumps([kind.__name__, *subject, *self._circumstances], sort_keys=True, default=sorted)

@@ -73,8 +73,8 @@ class Prover:
                 raise BundleError(
                     f"{opened.engine.title} does not compute what its probe says: {found.reason}.", remedy=REMEDY
                 )
-            if found.agreement is not None:
-                return Proof(probes=found.probes, psnr=found.agreement.psnr, worst=found.agreement.worst)
+            if (proof := found.proof()) is not None:
+                return proof
             if self._replaces(opened):
                 return None
             raise BundleError(
@@ -113,13 +113,11 @@ class Prover:
         self, kind: type[P], opened: OpenedEngine, bundles: Sequence[Bundle], run: Callable[[], P | None]
     ) -> P | None:
         """An earlier proof if one counts, or what `run` finds now."""
-        hashes: list[str] = [bundle.sha256 or "" for bundle in bundles]
-        subject = [*hashes, opened.source.component, opened.entry.target, opened.entry.path]
-        hashed = all(hashes)  # else the manifests say nothing of the files
-        if self.verify is None and hashed and (earlier := self.earlier.find(kind, subject)) is not None:
+        subject = self.earlier.subject(bundles, opened.source.component, opened.entry)
+        if self.verify is None and subject and (earlier := self.earlier.find(kind, subject)) is not None:
             return earlier
         found = run()
         opened.engine.session.trim()
-        if hashed and found is not None:
+        if subject and found is not None:
             self.earlier.keep(found, subject)
         return found

@@ -11,8 +11,9 @@ from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, RunEng
 from latentlink.engine.quality import Agreement
 from latentlink.engine.targets import preflight
 from latentlink.errors import LatentLinkError, PreflightError, UsageError
-from latentlink.runtime.linking import Engine
+from latentlink.runtime.linking import Engine, Proof
 from latentlink.runtime.linking.link import as_declared
+from latentlink.runtime.probing.earlier import EarlierProofs
 from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
 from latentlink.runtime.sessions import open_session
 
@@ -39,11 +40,19 @@ class EngineCheck:
     probes: int = 0
     reason: str = ""
 
+    def proof(self) -> Proof | None:
+        """The proof that it passed all its probes; None if it did not."""
+        if self.verdict != "passed" or self.agreement is None:
+            return None
+        return Proof(probes=self.probes, psnr=self.agreement.psnr, worst=self.agreement.worst)
+
 
 def verify(
     bundle: Bundle, *, quick: bool = False, threads: int | None = None, on_engine: Callable[[str], None] | None = None
 ) -> Iterator[EngineCheck]:
     """Run every engine of a bundle that is valid on this machine on its probes, one after the other.
+
+    An engine that passes all of them has proved itself for later loads, see `EarlierProofs`.
 
     Args:
         bundle: An open bundle; opening it has checked its files.
@@ -85,7 +94,11 @@ def _check_closed(
             )
             as_declared(opened)
             entry.check_fingerprints()
-            return check_engine(opened, bundle, engine, quick=quick)
+            found = check_engine(opened, bundle, engine, quick=quick)
+            subject = EarlierProofs.subject([bundle], component, engine)
+            if subject and not quick and (proof := found.proof()):
+                EarlierProofs().keep(proof, subject)
+            return found
         finally:
             session.close()
     except PreflightError as error:

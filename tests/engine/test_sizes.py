@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from latentlink.engine.bundle import ComponentEntry, Manifest
-from latentlink.engine.sizes import PictureSizes, limits_of
+from latentlink.engine.sizes import PictureSizes, drawable, limits_of
 from latentlink.errors import UsageError
 
 
@@ -52,3 +52,20 @@ def test_prompts_that_are_read_in_pieces_may_be_longer(small_manifest: Manifest)
 def test_a_side_that_the_model_cannot_have_is_refused(small_manifest: Manifest) -> None:
     with pytest.raises(UsageError, match="500 is not a size for this model: expected multiples of 64"):
         limits_of(small_manifest, "denoiser", PictureSizes(width=(500, 500, 500)), every=False)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        (PictureSizes(), (64, 64)),
+        (PictureSizes(width=(96, 96, 96), height=(32, 48, 128)), (96, 64)),
+        (PictureSizes(width=(96, 128, 160), height=(16, 16, 16)), (128, 16)),
+    ],
+)
+def test_the_default_size_of_a_bundle_is_one_that_its_engines_draw(
+    small_manifest: Manifest, sizes: PictureSizes, expected: tuple[int, int]
+) -> None:
+    sampling = replace(small_manifest.sampling, width=64, height=64, size_multiple=8)
+    found = drawable(sampling, sizes)
+    assert (found.width, found.height) == expected
+    assert replace(found, width=64, height=64) == sampling

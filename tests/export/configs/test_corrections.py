@@ -120,10 +120,11 @@ def test_a_recipe_reads_corrected_configs_and_says_so(made: Made, tmp_path: Path
     checkpoint = checkpoint_with(made("tiny-sd1"), tmp_path / "made", scheduler=outdated, unet=UNETS[0])
     found = sampling(checkpoint)
     assert (found["schedule"]["steps_offset"], found["sampler"]) == (1, "ddim")
-    factor = found["size_multiple"] // 2
+    factor = found["size_multiple"]  # of this UNet, the VAE's
     assert (found["width"], found["height"]) == (64 * factor, 64 * factor)
     notes = find_recipe(checkpoint, "auto")[1].notes(checkpoint)
-    assert notes["scheduler.steps_offset"].startswith("steps_offset 0 in the config of the scheduler is outdated; 1 is")
+    expected = "the absence of steps_offset (so 0) in the config of the scheduler is outdated; 1 is"
+    assert notes["scheduler.steps_offset"].startswith(expected)
     assert {*notes} == {"scheduler.steps_offset", "scheduler.clip_sample", "unet.sample_size"}
 
 

@@ -19,6 +19,7 @@ from latentlink.runtime import bundle_path
 from latentlink.runtime.linking import Proof
 from latentlink.runtime.probing import check_candidate, check_engine, earlier, prove
 from latentlink.runtime.probing.earlier import EarlierProofs
+from latentlink.runtime.probing.verify import verify
 
 DEMO, OTHER = bundle_path("demo"), bundle_path("demo-b")
 COMPONENTS = ("denoiser", "denoiser_shallow", "text_encoder", "vae_decoder", "vae_encoder")
@@ -226,6 +227,15 @@ def test_loads_at_the_same_time_do_not_disturb_each_other(ran: list[str], tmp_pa
     with ThreadPoolExecutor(2) as pool:
         for pipe in pool.map(lambda _: latentlink.load("demo"), range(2)):
             pipe.close()
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_what_verify_showed_of_a_whole_bundle_counts_for_a_load(ran: list[str], quick: bool) -> None:
+    assert {check.verdict for check in verify(Bundle.open(DEMO), quick=quick)} == {"passed"}
+    assert not ran  # by `load`
+    with latentlink.load(DEMO) as pipe:
+        assert all(decision.proof is not None for decision in pipe.decisions)
+    assert sorted(ran) == (sorted(COMPONENTS) if quick else [])
 
 
 def test_a_failed_proof_is_not_kept(ran: list[str], swapped: Callable[[str], Path]) -> None:
