@@ -74,12 +74,14 @@ def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
         A path at which nothing exists yet.
 
     Raises:
-        UsageError: `path` is a folder.
+        UsageError: `path` is a folder, a device, a pipe or a socket.
         OSError: As for any file; `path` is unchanged, and nothing else is left behind.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; expected the name of a file to write.")
+    if target.exists() and not target.is_file():  # it would be replaced by a file: /dev/null of the whole machine
+        raise UsageError(f"{str(path)!r} is a device, pipe or socket; expected the name of a file to write.")
     _make_parent(target)
     neighbour = target if beside is None else Path(os.path.realpath(beside))
     part = neighbour.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")

@@ -46,6 +46,15 @@ class Tokenizer:
     vectors: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def largest_id(self) -> int:
+        """The largest id that it may give."""
+        from tokenizers import Tokenizer as Reader
+
+        found = Reader.from_str(self.text).get_vocab(with_added_tokens=True)
+        special = (one for one in (self.start_id, self.end_id, self.pad_id) if one is not None)
+        return max(*found.values(), *special)
+
+    @property
     def sha256(self) -> str:
         """Digest of the text as UTF-8."""
         return hashlib.sha256(self.text.encode()).hexdigest()

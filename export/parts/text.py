@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.graphs import DTYPES, Component, Tokenizer, TypedModule
 from latentlink.export.parts.identity import text_embedding
@@ -91,7 +92,17 @@ def text_encoder_component(
         outputs: Outputs that the family's denoiser reads.
         tokenizer: Tokenizer of the encoder.
         options: Options of the export.
+
+    Raises:
+        CheckpointError: The tokenizer gives ids that the encoder does not know, or the encoder cannot be read.
     """
+    known_ids = int(checkpoint.settings(part)["vocab_size"])
+    if (largest := tokenizer.largest_id) >= known_ids:
+        raise CheckpointError(
+            f"The tokenizer of {part} gives ids up to {largest}, but the encoder knows {known_ids} of them: tokens "
+            "were added to the tokenizer alone.",
+            remedy="Save the encoder with resized embeddings, or take the added tokens out of the tokenizer.",
+        )
     model = checkpoint.network(part, network)
     config = model.config.to_dict()
     published = all(config.get(key) == value for key, value in known.config.items())

@@ -25,17 +25,20 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
             diffusers calls `maybe_convert_prompt` for this tokenizer.
 
     Raises:
-        CheckpointError: There is no tokenizer in `folder`.
+        CheckpointError: There is no tokenizer in `folder`, or one that lays its ids out in another way.
     """
     from transformers import CLIPTokenizerFast
 
     tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
+    length = min(max_length, tokenizer.model_max_length)
+    start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    _check_layout(tokenizer, folder, length, start=[start], end=[end], pad=pad)
     return Tokenizer(
         text=_text(tokenizer),
-        max_length=min(max_length, tokenizer.model_max_length),
-        start_id=tokenizer.bos_token_id,
-        end_id=tokenizer.eos_token_id,
-        pad_id=tokenizer.pad_token_id,
+        max_length=length,
+        start_id=start,
+        end_id=end,
+        pad_id=pad,
         overflow=overflow,
         vectors=_vectors(tokenizer) if inversions else {},
     )
@@ -50,11 +53,12 @@ def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> 
         inversions: As of `clip_tokenizer`.
 
     Raises:
-        CheckpointError: There is no tokenizer in `folder`.
+        CheckpointError: There is no tokenizer in `folder`, or one that lays its ids out in another way.
     """
     from transformers import T5TokenizerFast
 
     tokenizer = _read(T5TokenizerFast, folder, "T5")
+    _check_layout(tokenizer, folder, max_length, start=[], end=[tokenizer.eos_token_id], pad=tokenizer.pad_token_id)
     return Tokenizer(
         text=_text(tokenizer),
         max_length=max_length,
@@ -78,10 +82,40 @@ def _read(kind: Any, folder: Path, title: str) -> Any:
             return kind.from_pretrained(copy_tokenizer(folder, Path(own), title))
     except CheckpointError:
         raise
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # the tokenizers library raises plain Exception
         raise CheckpointError(
             f"{str(folder)!r} holds no {title} tokenizer ({error}).", remedy="Get the whole checkpoint again."
         ) from None
+
+
+def _check_layout(tokenizer: Any, folder: Path, length: int, *, start: list[int], end: list[int], pad: int) -> None:
+    """Refuse a tokenizer whose settings have another effect than the bundle's: start, the text's tokens, end, padding.
+
+    Settings such as `padding_side` or `split_special_tokens` show in the ids alone.
+
+    Args:
+        tokenizer: The tokenizer of transformers.
+        folder: Its folder, for the message.
+        length: Number of ids.
+        start: Ids before the text's.
+        end: Ids after them.
+        pad: Id that fills the rest.
+    """
+    from tokenizers import Tokenizer as Reader
+
+    own = Reader.from_str(_text(tokenizer))
+    special = " ".join(str(token) for token in tokenizer.all_special_tokens)
+    for text in ("", "a red circle", f"a {special} b", "a red circle on a blue background, " * length):
+        theirs = tokenizer(text, padding="max_length", max_length=length, truncation=True).input_ids
+        tokens = own.encode(text, add_special_tokens=False).ids[: length - len(start) - len(end)]
+        ours = [*start, *tokens, *end]
+        ours += [pad] * (length - len(ours))
+        if theirs != ours:
+            raise CheckpointError(
+                f"The tokenizer in {str(folder)!r} gives {theirs[:4]}... for {text[:40]!r}; expected {ours[:4]}...: "
+                "start, the text's tokens, end, then padding.",
+                remedy="Look in its tokenizer_config.json for padding_side, truncation_side and split_special_tokens.",
+            )
 
 
 def _text(tokenizer: Any) -> str:

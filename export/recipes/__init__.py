@@ -27,11 +27,13 @@ def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
     """The recipe named `family`, or for `auto` the one that matches.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is none; or, for `auto`, the checkpoint names a pipeline that it does not stand for.
     """
     if family == "auto":
         for name, recipe in RECIPES.items():
             if recipe.matches(checkpoint):
+                if (other := recipe.other_pipeline(checkpoint)) is not None:
+                    raise CheckpointError(f"{other}.", remedy=f"To export it as that all the same: --family {name}.")
                 return name, recipe
         found = ", ".join(f"{part}={cls}" for part, cls in checkpoint.classes.items()) or "nothing"
         raise CheckpointError(

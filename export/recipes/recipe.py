@@ -52,12 +52,17 @@ class Recipe:
     def notes(self, checkpoint: Checkpoint) -> Mapping[str, str]:
         """By name, what the checkpoint's configs say that is outdated or contradicts, and how they are read."""
         notes = dict(self.as_read(checkpoint).notes)
-        named = str(checkpoint.index.get("_class_name", "")).removeprefix("Flax").removeprefix("Onnx")
-        if named and self.pipelines and named.removeprefix("ORT") not in self.pipelines:
-            notes["pipeline"] = (
-                f"model_index.json names {named}, which may draw other pictures; exported as for {self.pipelines[0]}"
-            )
+        if (named := self.other_pipeline(checkpoint)) is not None:
+            notes["pipeline"] = f"{named}; exported as for {self.pipelines[0]}"
         return notes
+
+    def other_pipeline(self, checkpoint: Checkpoint) -> str | None:
+        """Which pipeline the checkpoint names that the recipe does not stand for, in words; None if it names none."""
+        named = checkpoint.index.get("_class_name")
+        plain = str(named).removeprefix("Flax").removeprefix("Onnx").removeprefix("ORT")
+        if named is None or not self.pipelines or plain in self.pipelines:
+            return None
+        return f"model_index.json names {named}, which may draw other pictures than {self.pipelines[0]}"
 
     def present(self, checkpoint: Checkpoint, options: ExportOptions) -> tuple[str, ...]:
         """The components that the checkpoint holds and the user wants, in order."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import RLock
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
-from latentlink.runtime.sessions.clock import CountedLock
+from latentlink.runtime.sessions.clock import CLOCK
 
 
 class EngineMemory:
@@ -32,7 +34,7 @@ class EngineMemory:
         if type(budget) is not int or budget < 1:
             raise UsageError(f"engine_memory is {budget!r}; expected a number of bytes, or None for no budget.")
         self.budget = budget
-        self.lock = CountedLock()
+        self.lock = RLock()
         """Held from making room for an engine until it has run, or is open."""
         self._open: list[ReopeningSession] = []  # the least recently used first
 
@@ -151,7 +153,9 @@ class ReopeningSession:
 
     def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         """Run once; opens the engine first if it is closed."""
+        began = perf_counter()
         with self._memory.lock:
+            CLOCK.waited_since(began)
             self.ready()
             if self._is_open:
                 self._memory.enter(self)

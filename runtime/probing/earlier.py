@@ -25,6 +25,9 @@ from latentlink.user_cache import user_cache
 SCHEME = 1
 """Increased when proofs come to mean something else: earlier ones no longer count."""
 
+MAX_BYTES = 1 << 16
+"""Largest file of a proof."""
+
 P = TypeVar("P", Proof, Admission)
 
 
@@ -42,7 +45,9 @@ class EarlierProofs:
             subject: What was proved: hashes of manifests, a component, a path.
         """
         with suppress(OSError, UsageError, ValueError, TypeError, RecursionError):
-            return kind(**json.loads(self._file(kind, subject).read_bytes()))
+            file = self._file(kind, subject)
+            if file.is_file() and file.stat().st_size <= MAX_BYTES:  # no pipe or device, which would not end
+                return kind(**json.loads(file.read_bytes()))
         return None
 
     def keep(self, proof: Proof | Admission, subject: Sequence[str]) -> None:

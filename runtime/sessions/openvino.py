@@ -142,9 +142,9 @@ class OpenVinoSession(HostSession):
 
     def trim(self) -> None:
         """Drop the kernels that were compiled for the sizes of earlier runs, and their copies of the weights."""
-        with self._turn():
-            assert self._engine is not None
-            self._engine.trim()
+        with self._turn:
+            if self._engine is not None:
+                self._engine.trim()
 
     def _release(self) -> None:
         self._engine = None

@@ -56,8 +56,11 @@ class OrtSession(HostSession):
         return buffer if isinstance(buffer, ort.OrtValue) else self.upload(buffer.numpy())
 
     def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        session = self._engine.session
+        if session is None:  # closed meanwhile
+            self._check_open()
         try:
-            binding = self._engine.session.io_binding()
+            binding = session.io_binding()
             for name, buffer in inputs.items():
                 binding.bind_ortvalue_input(name, cast(ort.OrtValue, buffer))
             for name, wanted in outputs.items():
@@ -66,7 +69,7 @@ class OrtSession(HostSession):
                 else:
                     binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
             with CLOCK.running():
-                self._engine.session.run_with_iobinding(binding, self._options)
+                session.run_with_iobinding(binding, self._options)
         except Exception as error:
             raise self._engine.failure(error) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
@@ -71,7 +73,9 @@ class OrtGpuSession(CudaSession):
     def _run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
         feeds = self._check_buffers("reads", self._reads, inputs)
         wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
+        began = perf_counter()
         with self._cuda.lock:
+            CLOCK.waited_since(began)
             runs = self._of(feeds)
             missing = [name for name in runs.outputs if name not in wanted]
             made = {name: DeviceBuffer(self._cuda, *runs.outputs[name]) for name in missing}

@@ -1,6 +1,8 @@
 """Base of all sessions: threads may share one. Runs take turns where they must, and closing waits for them.
 
 Processes may not: a fork has the memory of an engine and none of its threads.
+
+Locks are held by `with` on the lock itself: nothing else releases one whenever Ctrl-C is pressed.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from threading import Condition, get_ident
+from collections.abc import Mapping
+from threading import RLock, get_ident
+from time import perf_counter
 from typing import ClassVar
 from weakref import WeakSet
 
@@ -23,20 +25,21 @@ class SharedSession(ABC):
     """The common part of all sessions.
 
     Any thread may run it, make buffers and close it. A buffer belongs to the run that made it: two threads do not give
-    the same one. `close` lets the runs end that have begun, and refuses later ones.
+    the same one. `close` lets the run end that has begun, and refuses later ones.
 
     Args:
         title: Title of the engine, for messages.
     """
 
     concurrent: ClassVar[bool] = False
-    """Whether the engine can run in several threads at once; otherwise they take turns, in no particular order."""
+    """Whether `_run` may run in several threads at once, and while `_release` does; otherwise they take turns, in no
+    particular order."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._turns = Condition()
-        self._running: list[int] = []  # the threads that run it
-        self._closed = self._forked = False
+        self._turn = RLock()
+        self._runner: int | None = None  # the thread whose turn it is
+        self._closed = self._released = self._forked = False
         _SESSIONS.add(self)
 
     @abstractmethod
@@ -45,66 +48,58 @@ class SharedSession(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Release what runs need. Called once, when nothing runs and nothing will."""
-
-    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
-        """Run once; see `Session.run`."""
-        with self._turn():
-            return self._run(inputs, outputs)
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """What may not happen beside a run, unless the engine is concurrent.
-
-        Raises:
-            UsageError: The session is closed.
-        """
-        with self._turns:
-            if self._is_taken():
-                with CLOCK.waiting():
-                    self._turns.wait_for(lambda: not self._is_taken())
-            if self._forked:
-                raise UsageError(
-                    f"The engine {self._title} was opened before this process was forked; expected one of its own.",
-                    remedy="Load the bundle in each process, after the fork.",
-                )
-            if self._closed:
-                raise UsageError(
-                    f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
-                )
-            self._running.append(get_ident())
-        try:
-            yield
-        finally:
-            with self._turns:
-                self._running.remove(get_ident())
-                self._release_if_closed()
-                self._turns.notify_all()
-
-    def _release_if_closed(self) -> None:
-        if self._closed and not self._running:
-            self._release()
+        """Release what runs need. Called once."""
 
     def trim(self) -> None:  # noqa: B027 (most keep nothing)
         """Release what is kept for the sizes of earlier runs."""
 
-    def _is_taken(self) -> bool:
-        return bool(self._running) and not self.concurrent and not self._closed
+    def run(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer | None]) -> Mapping[str, Buffer]:
+        """Run once; see `Session.run`."""
+        if self.concurrent:
+            self._check_open()
+            return self._run(inputs, outputs)
+        began, busy = perf_counter(), self._runner is not None
+        with self._turn:
+            if busy:
+                CLOCK.waited_since(began)
+            self._check_open()
+            self._runner = get_ident()
+            try:
+                return self._run(inputs, outputs)
+            finally:
+                self._runner = None
+                if self._closed:
+                    self._release_once()
 
     def close(self) -> None:
-        """Release the engine's memory, once the runs that have begun are done. Closing twice is harmless."""
-        with self._turns:
-            if not self._closed:
-                self._closed = True
-                self._turns.notify_all()
-                self._release_if_closed()
-            # a signal handler may close the engine that its own thread runs: the run releases it when it ends
-            self._turns.wait_for(lambda: not self._running or get_ident() in self._running)
+        """Release the engine's memory, once the run that has begun is done. Closing twice is harmless."""
+        self._closed = True
+        if self._runner == get_ident():  # a signal handler of the thread that runs it, which releases it afterwards
+            return
+        with self._turn:
+            self._release_once()
+
+    def _check_open(self) -> None:
+        """Refuse to run a closed engine, or one of another process."""
+        if self._forked:
+            raise UsageError(
+                f"The engine {self._title} was opened before this process was forked; expected one of its own.",
+                remedy="Load the bundle in each process, after the fork.",
+            )
+        if self._closed:
+            raise UsageError(
+                f"The engine {self._title} is closed; expected an open one.", remedy="Load the bundle again."
+            )
+
+    def _release_once(self) -> None:
+        if not self._released:
+            self._released = True
+            self._release()
 
     def _abandon(self) -> None:
         """In a fork: never run again, and never be destroyed, as that would wait for threads that are not there."""
-        self._turns, self._running = Condition(), []  # another thread may have held the lock
-        self._closed = self._forked = True
+        self._turn, self._runner = RLock(), None  # another thread may have held the lock
+        self._closed = self._released = self._forked = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from latentlink.engine.targets.tensorrt_module import import_tensorrt
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.gpu.cuda import Cuda, this_gpu
 from latentlink.runtime.sessions.gpu.cuda_session import CudaSession
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
@@ -68,7 +70,9 @@ class TensorrtSession(CudaSession):
         shapes = {name: feeds[name].shape for name in self._reads}
         for name, shape in shapes.items():
             self._check_shape(name, shape)
+        began = perf_counter()
         with self._cuda.lock:
+            CLOCK.waited_since(began)
             context = self._context(shapes)
             missing = [name for name in context.outputs if outputs.get(name) is None]
             made = {name: DeviceBuffer(self._cuda, *context.outputs[name]) for name in missing}
@@ -130,7 +134,8 @@ class TensorrtSession(CudaSession):
             BundleError: The engine was not built for refitting, or the graph does not have all its weights; the engine
                 keeps its own weights then. If TensorRT fails while it replaces them, the engine is closed.
         """
-        with self._turn(), self._cuda.lock:
+        with self._turn, self._cuda.lock:
+            self._check_open()
             put = self._plan.weights(graph)
             for context in self._contexts.values():
                 context.forget()

@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 
 from latentlink.errors import UsageError
-from latentlink.runtime.sessions.clock import CountedLock
 
 MARGIN = 1.35
 """Factor on predicted memory: allocators round up and keep pieces, by up to a fifth in measurements of the demo models
 and by a quarter with a full-size VAE."""
 
-MEASURING = CountedLock()
+MEASURING = RLock()
 """Held while runs are measured: the peak is that of the whole process, and beginning a measurement resets it."""
 
 STATUS = Path("/proc/self/status")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,6 @@ from latentlink.runtime.guards.faults import ENCODED
 from latentlink.runtime.linking import Engine
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.sessions import Buffer
-from latentlink.runtime.sessions.clock import CountedLock
 from latentlink.runtime.vae.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class GuardedVae:
     halves: Autoencoder
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
     _open_engines: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
-    _lock: CountedLock = field(default_factory=CountedLock, init=False, repr=False)
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False)
 
     def decode(
         self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None

@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -331,3 +332,16 @@ def test_a_file_on_a_full_disk_stays_as_it_was(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"), atomic_file(tmp_path):
         pytest.fail("the block ran")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path, linked: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    out = tmp_path / "link" if linked else pipe
+    if linked:
+        out.symlink_to(pipe)
+    with pytest.raises(UsageError, match="is a device, pipe or socket; expected the name"), atomic_file(out) as part:
+        part.write_text("content")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert {*tmp_path.iterdir()} == {pipe, out}

@@ -50,7 +50,7 @@ checkpoint's own.
 
 {families}
 ## Sizes
-Such checkpoints at sizes that are no multiples of 64: UNets at latents of 17x9, which are odd at every level, and of
+Such checkpoints at sizes that are not multiples of 64: UNets at latents of 17x9, which are odd at every level, and of
 15x135; transformers, which take multiples of 16, at 9x5 and 7x13 tokens. Two pictures, the checkpoint's own sampler,
 the same tolerances for the same reason: float32 on both sides, of which the order of sums remains.
 

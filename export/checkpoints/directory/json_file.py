@@ -16,6 +16,8 @@ def read_json(path: Path) -> Mapping[str, Any]:
     Raises:
         CheckpointError: The file is missing or does not hold a JSON object.
     """
+    if path.exists() and not path.is_file():  # a pipe or device would not end
+        raise CheckpointError(f"{str(path)!r} is not a file; expected JSON.", remedy="Get the file again.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

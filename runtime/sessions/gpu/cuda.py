@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from latentlink.engine.targets import this_machine
 from latentlink.engine.targets.table import CUDA_PYTHON
 from latentlink.errors import DeviceError, PreflightError
-from latentlink.runtime.sessions.clock import CountedLock
 from latentlink.runtime.sessions.gpu.pinned import PinnedRing
 
 PINNED = 16 << 20
@@ -87,7 +86,7 @@ class Cuda:
         error, count = api.cudaGetDeviceCount()
         if error != api.cudaError_t.cudaSuccess or not count:
             raise self._no_device(error)
-        self.lock = CountedLock()
+        self.lock = RLock()
         self.copies: list[Copy] | None = None
         """Every copy is recorded here if this is a list."""
         self.shared: dict[str, Any] = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -14,7 +17,7 @@ from diffusers.loaders import TextualInversionLoaderMixin
 from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.checkpoints.specs import TokenizerSpec
 from latentlink.bench.checkpoints.tokenizers import write_tokenizer
-from latentlink.errors import UsageError
+from latentlink.errors import CheckpointError, UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.parts import clip_tokenizer, t5_tokenizer
 from latentlink.export.recipes import find_recipe
@@ -102,8 +105,54 @@ def test_the_families_read_them_whose_pipelines_do(tmp_path: Path, size: str, pi
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         tokenizer.add_tokens(list(WORDS))
         tokenizer.save_pretrained(folder)
+        part = root / folder.name.replace("tokenizer", "text_encoder")
+        kind = json.loads((part / "config.json").read_text())["architectures"][0]
+        encoder = getattr(transformers, kind).from_pretrained(part)
+        encoder.resize_token_embeddings(max(len(tokenizer), encoder.config.vocab_size))
+        encoder.save_pretrained(part)
     checkpoint = Checkpoint.open(root, ExportOptions())
     components = find_recipe(checkpoint, "auto")[1].components(checkpoint, ExportOptions(space=SPACES[size]))
     found = [component.tokenizer.vectors for component in components if component.tokenizer is not None]
     assert found == [VECTORS if issubclass(pipeline, TextualInversionLoaderMixin) else {}] * len(found)
     assert found
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"padding_side": "left"}, "for ''; expected"),
+        ({"split_special_tokens": True}, "for 'a <"),
+        ({"truncation_side": "left"}, "for 'a red circle on a blue background"),
+    ],
+)
+def test_a_tokenizer_that_lays_its_ids_out_in_another_way_is_refused(
+    tiny: Path, tmp_path: Path, settings: dict[str, object], words: str
+) -> None:
+    folder = shutil.copytree(tiny / "tokenizer", tmp_path / "tokenizer")
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    with pytest.raises(CheckpointError, match=re.escape(words)):
+        clip_tokenizer(folder, 77)
+    assert clip_tokenizer(tiny / "tokenizer", 77).max_length == 77
+
+
+def test_a_tokenizer_of_a_broken_vocabulary_is_refused_in_a_sentence(tiny: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny / "tokenizer", tmp_path / "tokenizer")
+    (folder / "tokenizer.json").unlink(missing_ok=True)
+    (folder / "vocab.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="tokenizer"):
+        clip_tokenizer(folder, 77)
+
+
+def test_the_largest_id_counts_added_tokens(tiny: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny / "tokenizer", tmp_path / "tokenizer")
+    before = clip_tokenizer(folder, 77).largest_id
+    tokenizer = transformers.CLIPTokenizerFast.from_pretrained(folder)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(folder)
+    assert clip_tokenizer(folder, 77).largest_id == before + 1
+    checkpoint = shutil.copytree(tiny, tmp_path / "checkpoint")
+    shutil.copytree(folder, checkpoint / "tokenizer", dirs_exist_ok=True)
+    opened = Checkpoint.open(checkpoint, ExportOptions(space="tiny"))
+    with pytest.raises(CheckpointError, match=rf"ids up to {before + 1}, but the encoder knows {before + 1} of them"):
+        list(find_recipe(opened, "auto")[1].components(opened, ExportOptions(space="tiny")))

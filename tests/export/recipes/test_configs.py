@@ -188,12 +188,34 @@ def test_the_schedulers_class_is_that_of_the_index(changed: Changed, stated: obj
     assert find_recipe(checkpoint, "auto")[1].notes(checkpoint) == {"scheduler": said}
 
 
-def test_another_pipeline_than_the_recipe_stands_for_is_named(changed: Changed) -> None:
-    checkpoint = changed("tiny-flux-dev")
-    change_index(checkpoint.root, _class_name="FluxKontextPipeline")
+@pytest.mark.parametrize(
+    ("size", "family", "pipeline", "own"),
+    [
+        ("tiny-flux-dev", "flux1", "FluxKontextPipeline", "FluxPipeline"),
+        ("tiny-sd1", "sd1", "StableDiffusionPAGPipeline", "StableDiffusionPipeline"),
+        ("tiny-sdxl", "sdxl", "KolorsPipeline", "StableDiffusionXLPipeline"),
+        ("tiny-sd1", "sd1", "MyPipeline", "StableDiffusionPipeline"),
+    ],
+)
+def test_another_pipeline_than_the_recipe_stands_for_is_refused_unless_the_family_is_stated(
+    changed: Changed, size: str, family: str, pipeline: str, own: str
+) -> None:
+    checkpoint = changed(size)
+    change_index(checkpoint.root, _class_name=pipeline)
     checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
-    note = find_recipe(checkpoint, "auto")[1].notes(checkpoint)["pipeline"]
-    assert note.startswith("model_index.json names FluxKontextPipeline, which may draw other pictures; exported as for")
+    words = f"model_index.json names {pipeline}, which may draw other pictures than {own}"
+    with pytest.raises(CheckpointError, match=rf"{words}\. .*--family {family}"):
+        find_recipe(checkpoint, "auto")
+    note = find_recipe(checkpoint, family)[1].notes(checkpoint)["pipeline"]
+    assert note == f"{words}; exported as for {own}"
+
+
+@pytest.mark.parametrize("pipeline", ["StableDiffusionImg2ImgPipeline", "OnnxStableDiffusionPipeline", None])
+def test_the_familys_own_pipelines_are_read_without_a_word(changed: Changed, pipeline: str | None) -> None:
+    checkpoint = changed("tiny-sd1")
+    change_index(checkpoint.root, _class_name=pipeline)
+    checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
+    assert "pipeline" not in find_recipe(checkpoint, "auto")[1].notes(checkpoint)
 
 
 @pytest.mark.parametrize("part", ["text_encoder_2", "text_encoder"])
@@ -203,8 +225,8 @@ def test_a_family_without_one_of_its_text_encoders_is_no_other_family(changed: C
     checkpoint = Checkpoint.open(checkpoint.root, ExportOptions())
     found = {
         "text_encoder_2": "Stable Diffusion XL also has text_encoder_2=CLIPTextModelWithProjection",
-        # the parts of a refiner, which reads one text encoder
-        "text_encoder": "cross_attention_dim 88; expected 52, as hidden_size is 52 of text_encoder_2",
+        # the parts of a refiner, which has another pipeline
+        "text_encoder": "names StableDiffusionXLPipeline, which may draw other pictures than",
     }
     with pytest.raises(CheckpointError, match=found[part]):
         sampling(checkpoint)
