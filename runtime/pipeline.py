@@ -45,8 +45,6 @@ from latentlink.spaces import LatentSpace
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-AGAIN = "Load the bundle again."
-
 STRENGTH = 0.8
 """Default strength of a run that starts from a picture or latents without a mask, as in diffusers."""
 
@@ -130,10 +128,10 @@ class Pipeline:
         return view
 
     def close(self) -> None:
-        """Close the engines, once what each of them runs is done. Closing twice is harmless.
+        """Close the engines. Closing twice is harmless.
 
-        Calls that other threads have begun end with UsageError at the next engine that they run, and later calls at
-        once.
+        An engine's run that another thread has begun ends normally, and its memory is released then. That thread's
+        call ends with UsageError at the next engine that it runs; later calls are refused at once.
         """
         if not self._owns_engines or self._process != os.getpid():
             return
@@ -149,7 +147,9 @@ class Pipeline:
                 remedy="Load the bundle in each process, after the fork.",
             )
         if self._closed:
-            raise UsageError(f"The pipeline of {self.name} is closed; expected an open one.", remedy=AGAIN)
+            raise UsageError(
+                f"The pipeline of {self.name} is closed; expected an open one.", remedy="Load the bundle again."
+            )
 
     @documented(GenerateOptions)
     def generate(

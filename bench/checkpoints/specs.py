@@ -31,7 +31,7 @@ class NetworkSpec:
     absent: tuple[str, ...] = ()
 
     @property
-    def library(self) -> str:
+    def package(self) -> str:
         """Package of the class."""
         return "transformers" if self.kind in CONFIGS else "diffusers"
 
@@ -75,7 +75,7 @@ class CheckpointSpec:
         """The contents of model_index.json, without the version of diffusers."""
         parts: dict[str, Any] = {"scheduler": ["diffusers", self.scheduler["_class_name"]]}
         for name, network in self.networks.items():
-            parts[name] = [None, None] if network is None else [network.library, network.kind]
+            parts[name] = [None, None] if network is None else [network.package, network.kind]
         for name, tokenizer in self.tokenizers.items():
             parts[name] = [None, None] if tokenizer is None else ["transformers", tokenizer.kind]
         return {"_class_name": self.pipeline, **dict(sorted({**parts, **self.flags}.items()))}

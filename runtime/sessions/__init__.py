@@ -84,7 +84,7 @@ class Session(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what runs need, once those that have begun are done; later ones are refused.
+        """Release what runs need; those that have begun end normally, and later ones are refused.
 
         Closing twice is harmless; buffers stay valid, and can still be made.
         """

@@ -2,8 +2,9 @@
 
 The rules are those of AUTOMATIC1111's web UI (`parse_prompt_attention`) and ComfyUI: weights within weights multiply,
 and parentheses without a number weight by 1.1, so that `((red:1.2))` has weight 1.32. Two exceptions leave a prompt
-without weights as diffusers reads it. Parentheses are text if the outermost pair around them contains no weight. And a
-weight is a number with a decimal point, or exactly 0, 1 or 2, so that `(16:9)` and `(at 10:30)` stay what they are.
+without weights and backslashes as diffusers reads it. Parentheses are text if the outermost pair around them contains
+no weight. And a weight is a number with a decimal point, or exactly 0, 1 or 2, so that `(16:9)` and `(at 10:30)` stay
+what they are.
 
 A parenthesis without a partner is text, and so are square brackets and all other syntax of the web UI.
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from threading import RLock
+from threading import Event, RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.errors import UsageError
 from latentlink.runtime.guards import Guard, Mended, finite_fault, picture_fault
 from latentlink.runtime.guards.faults import ENCODED
 from latentlink.runtime.linking import Engine
@@ -34,6 +35,7 @@ class GuardedVae:
     wider: Mapping[str, Callable[[], Engine]] = field(default_factory=dict)
     _open_engines: dict[str, tuple[Engine, Autoencoder]] = field(default_factory=dict, init=False, repr=False)
     _lock: RLock = field(default_factory=RLock, init=False, repr=False)
+    _closed: Event = field(default_factory=Event, init=False, repr=False)
 
     def decode(
         self, watch: Guard, latents: NDArray[np.floating], *, clean: bool, written: Buffer | None = None
@@ -81,6 +83,8 @@ class GuardedVae:
     def _wide(self, component: str) -> Autoencoder:
         """The VAE with the wider engine of a component, which is opened when it is first needed."""
         with self._lock:
+            if self._closed.is_set():  # meanwhile, by another thread: nothing would close what is opened now
+                raise UsageError(f"The pipeline of {self.halves.name} is closed.", remedy="Load the bundle again.")
             if component not in self._open_engines:
                 engine = self.wider[component]()
                 half = {"vae_decoder": "decoder", "vae_encoder": "encoder"}[component]
@@ -92,5 +96,6 @@ class GuardedVae:
     def close(self) -> None:
         """Close the wider engines that were opened. Closing twice is harmless."""
         with self._lock:
+            self._closed.set()
             for engine, _ in self._open_engines.values():
                 engine.session.close()

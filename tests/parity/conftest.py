@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from latentlink.bench.checkpoints import make_checkpoint
+from latentlink.bench.parity.case import Case
 from latentlink.bench.parity.compare import BothSystems, Difference, table
 from latentlink.engine.build import build_bundle
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
 from tests.export.graphs.constants import kept
-from tests.parity.suite import SPACES, SUBJECTS
+from tests.parity.suite import SPACES, SUBJECTS, Subject
 
 if TYPE_CHECKING:
     from tests.conftest import Alone
@@ -52,7 +53,7 @@ checkpoint's own.
 ## Sizes
 Such checkpoints at sizes that are not multiples of 64: UNets at latents of 17x9, which are odd at every level, and of
 15x135; transformers, which take multiples of 16, at 9x5 and 7x13 tokens. Two pictures, the checkpoint's own sampler,
-the same tolerances for the same reason: float32 on both sides, of which the order of sums remains.
+the same tolerances for the same reason: both sides compute in float32 and differ only in the order of sums.
 
 {sizes}"""
 
@@ -132,6 +133,17 @@ def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Differe
         request.node.user_properties.append((PROPERTY, [list(row), asdict(agreement)]))
 
     return keep
+
+
+@pytest.fixture
+def agreement_of(sides_of: Callable[[str], BothSystems]) -> Callable[[Subject, Case], Difference]:
+    """The agreement of a case, which may go on from another subject's result."""
+
+    def run(subject: Subject, case: Case) -> Difference:
+        after = None if subject.after is None else sides_of(subject.after).run(subject.case_before(case))
+        return sides_of(subject.checkpoint).run(case, after=after).agreement()
+
+    return run
 
 
 STEP_CACHE = ("tiny-sdxl",)

@@ -37,11 +37,10 @@ def _size(case: Case) -> str:
 def test_latents_and_pictures_are_those_of_diffusers(
     subject: Subject,
     case: Case,
-    sides_of: Callable[[str], BothSystems],
+    agreement_of: Callable[[Subject, Case], Difference],
     record: Callable[[tuple[str, ...], Difference], None],
 ) -> None:
-    after = None if subject.after is None else sides_of(subject.after).run(subject.case_before(case))
-    found = sides_of(subject.checkpoint).run(case, after=after).agreement()
+    found = agreement_of(subject, case)
     record((subject.family, subject.pipeline, case["sampler"], _size(case)), found)
     assert found.holds, found
 

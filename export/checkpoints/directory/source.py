@@ -67,7 +67,7 @@ class DiffusersDirectory:
             if isinstance(name, str) and name in ALONE:
                 return cls(root=root, classes={ALONE[name]: name}, alone=ALONE[name])
             # imports a large library, which only this message needs
-            from latentlink.export.checkpoints.directory.library import library_of
+            from latentlink.export.checkpoints.directory.model_library import library_of
 
             what = f"a model of {library_of(root) or 'an unknown library'}" if name is None else f"one {name}"
             raise CheckpointError(

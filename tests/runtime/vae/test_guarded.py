@@ -16,7 +16,7 @@ import latentlink
 from latentlink.bench.studies.faulty_bundles import copy_bundle, disguise, forge_symbols
 from latentlink.cli.shared.words import notices
 from latentlink.engine.bundle import Bundle, ComponentEntry, write_bundle
-from latentlink.errors import BundleError, GuardError
+from latentlink.errors import BundleError, GuardError, UsageError
 from latentlink.runtime import bundle_path
 
 DEMO = bundle_path("demo")
@@ -123,3 +123,10 @@ def test_a_wider_engine_of_another_model_is_refused_when_it_is_needed(tmp_path: 
     write_bundle(bundle, replace(manifest, files={}))
     with latentlink.load(bundle) as pipe, pytest.raises(BundleError, match="does not compute what its probe says"):
         pipe.generate(PROMPT, seed=1, steps=4, width=SIDE, height=SIDE)
+
+
+def test_no_wider_engine_is_opened_for_a_call_whose_pipeline_was_closed_meanwhile(tmp_path: Path) -> None:
+    with latentlink.load(overflowing(tmp_path, "vae_decoder", wide=True)) as pipe:
+        pipe.vae.close()  # as another thread does, between the decoder and the wider one
+        with pytest.raises(UsageError, match="is closed"):
+            pipe.generate(PROMPT, seed=1, steps=4, width=SIDE, height=SIDE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.directory.library import library_of
+from latentlink.export.checkpoints.directory.model_library import library_of
 from latentlink.export.checkpoints.optimum.tasks import check_task, task_of
 
 
