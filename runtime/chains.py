@@ -213,7 +213,7 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
         raise UsageError(
             f"Stage 1 ({first.pipeline.name}) has a {what}, but nothing to go on from.",
             remedy="Leave it out: only the stages after the first have one"
-            + (", or give init_image (--init-image)." if what == "strength" else "."),
+            + (", or give init_image." if what == "strength" else "."),
         )
     for number, (before, after) in enumerate(pairwise(stages), 2):
         title = f"Stage {number} ({after.pipeline.name})"

@@ -89,8 +89,7 @@ def transfer(
     if latents.half_way:
         raise UsageError(
             f"The latents are half way, and what {source.name} decodes from them is noise; expected finished ones.",
-            remedy="Finish them in their own space: generate with init_latents and denoising_start "
-            "(--init-latents, --denoising-start).",
+            remedy="Finish them in their own space: generate with init_latents and denoising_start.",
         )
     before = pixels(source.decode(latents, guard=guard), *size)
     encoded = destination.encode(_pictures(before), guard=guard)
@@ -110,7 +109,7 @@ def _wrong_space(latents: Latents, source: Pipeline, destination: Pipeline) -> L
     if latents.space == destination.space:
         remedy = f"{destination.name} reads them as they are: there is nothing to transfer."
     else:
-        remedy = f'Take a bundle of space "{latents.space.name}" as the source (--from).'
+        remedy = f'Take a bundle of space "{latents.space.name}" as the source.'
     return LinkError(
         f'{source.name} decodes latent space "{source.space.name}" ({source.space.numbers()}), but {whose} of '
         f'"{latents.space.name}" ({latents.space.numbers()}).',
@@ -132,8 +131,7 @@ def _size(own: Size, width: int | None, height: int | None, fit: bool, destinati
         raise UsageError(
             f"{destination.name} takes pictures with sides in multiples of {multiple}, and this one is "
             f"{size[0]}x{size[1]}.",
-            remedy="Resize it on the way: fit=True (--fit) takes the nearest size, width and height (--width, "
-            "--height) say one.",
+            remedy="Resize it on the way: fit=True takes the nearest size; width and height say one.",
         )
     check_limits(destination.whole_engines, width=size[0], height=size[1], batch=None, downscale=downscale)
     return size

@@ -25,10 +25,11 @@ _RUNTIME = {
 } | {"runtime"}
 _FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum")}
 _EXPORT = _FORMS | {f"export/{room}" for room in ("configs", "graphs", "checkpoints", "parts", "recipes")} | {"export"}
-_ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo"}
+_ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo", "latentlink/terminal"}
 
 ROOMS: Mapping[str, set[str]] = {
     VOCABULARY: set(),
+    "latentlink/terminal": set(),
     "engine/quality": set(),
     "engine/bundle": {"engine/quality"},
     "engine/targets": _SHARED,
@@ -58,7 +59,7 @@ ROOMS: Mapping[str, set[str]] = {
     "export/recipes": _SHARED | {"export/configs", "export/graphs", "export/checkpoints", "export/parts"},
     "export": _SHARED | _EXPORT - {"export"},
     "calibration": _ENGINE | _RUNTIME,
-    "demo": set(),
+    "demo": {"latentlink/terminal"},
     "bench": _ANY,
     "latentlink/cli": _ANY | {"bench"},
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
 import latentlink
-from latentlink.errors import ExitStatus, LatentLinkError
+from latentlink.cli.shared.flags import in_flags
+from latentlink.errors import LatentLinkError
+from latentlink.terminal.ending import ending
 
 COMMANDS: Mapping[str, str] = {
     "export": "Export a checkpoint to typed ONNX components.",
@@ -39,6 +41,14 @@ class _Commands(click.Group):
         command: click.Command = import_module(f"latentlink.cli.commands.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LatentLinkError as error:
+            if ctx.invoked_subcommand and (command := self.get_command(ctx, ctx.invoked_subcommand)):
+                error.args = (in_flags(str(error), command.params),)
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -62,38 +72,6 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line, and exit with the status of the error, if any."""
-    try:
+    with ending():
         status = group.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _end("Interrupted. Nothing was written.", ExitStatus.INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitStatus.USAGE)
-    except KeyboardInterrupt:
-        _end("Interrupted. Nothing was written.", ExitStatus.INTERRUPTED)
-    except LatentLinkError as error:
-        _end(str(error), error.status)
-    except ModuleNotFoundError as error:
-        extra = {"torch", "diffusers", "transformers", "onnx", "onnx_ir", "onnxscript", "optimum"}
-        if error.name is None or error.name.split(".")[0] not in extra:
-            raise
-        _end(
-            f"This command needs {error.name}. Install it: pip install 'latentlink[export]'.",
-            ExitStatus.USAGE,
-        )
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            _end(f"The disk is full ({error.filename or 'while writing'}). Free some space; nothing was written.")
-        if error.errno is None:
-            raise
-        _end(f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}.")
-    except MemoryError as error:
-        reason = " ".join(str(error).split()).rstrip(".") or "Out of memory"
-        _end(f"{reason}. Use a smaller size or batch.")
-    else:
-        sys.exit(status if isinstance(status, int) else 0)
-
-
-def _end(message: str, status: ExitStatus = ExitStatus.FAILED) -> None:
-    click.echo(f"latentlink: {message}", err=True)
-    sys.exit(status)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -57,7 +57,7 @@ class EngineMemory:
             raise UsageError(
                 f"{title} has {size / 1e6:.1f} MB, but the open engines may have at most {self.budget / 1e6:g} MB in "
                 "all.",
-                remedy=f"Allow at least that: engine_memory={size}, or --engine-memory {-(-size // 10**6)}MB.",
+                remedy=f"Allow at least that: engine_memory={size}.",
             )
 
     def make_room(self, size: int) -> None:

@@ -144,7 +144,7 @@ def _only(engines: Sequence[Engine], what: str, *, reads: str, writes: str | Non
         raise LinkError(
             f"A pipeline has one {what}, but {len(found)} of the engines given do its work "
             f"({', '.join(engine.title for engine in engines)}).",
-            remedy=f"Take one from another bundle (--replace {what}=BUNDLE), or build this one from a whole export.",
+            remedy="Take one of the two from another bundle, or build this one from a whole export.",
         )
     return found[0]
 

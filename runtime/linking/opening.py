@@ -132,7 +132,7 @@ class Opening:
         if low_memory and TARGETS[entry.target].gpu:
             raise UsageError(
                 f"{source} runs on a GPU ({entry.target}), for which no memory budget can be measured.",
-                remedy="Leave vae_memory (--vae-memory) out, or build the VAE for a size that fits: larger pictures "
+                remedy="Leave vae_memory out, or build the VAE for a size that fits: larger pictures "
                 "are processed in several passes.",
             )
         path = source.bundle.file(entry.path)

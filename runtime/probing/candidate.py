@@ -198,7 +198,7 @@ def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str,
     if component not in host.manifest.probes:
         raise LinkError(
             f"{engine.title} has the right symbols, but {host_name} has no probes of its {component} to check it by.",
-            remedy="Export and build it again, or link by the symbols alone: --no-verify (verify=False).",
+            remedy="Export and build it again, or link by the symbols alone: verify=False.",
         )
     entry = donor.manifest.components[component]
     probes = load_probes(host, component, host.manifest.components.get(component, entry))

@@ -79,7 +79,7 @@ class Prover:
                 return None
             raise BundleError(
                 f"{opened.engine.bundle} has no probes of its {component} to verify it by: {found.reason}.",
-                remedy="Export and build it again, or link by the symbols alone: --no-verify (verify=False).",
+                remedy="Export and build it again, or link by the symbols alone: verify=False.",
             )
 
         return self._once(Proof, opened, (bundle,), run)
@@ -94,7 +94,7 @@ class Prover:
                 raise LinkError(
                     f"{opened.engine.title} was built for other sizes than the probes of {own.name} have, and "
                     f"{own.name} has no {own.component} of its own to make more with.",
-                    remedy="Build it for the size of the probes too, or link by the symbols alone: --no-verify.",
+                    remedy="Build it for the size of the probes too, or link by the symbols alone: verify=False.",
                 )
             session = replace(self.opening, vae_memory=None).best(own).engine.session
             try:

@@ -112,8 +112,7 @@ class Latents:
         if space is None:
             raise UsageError(
                 f"{str(path)!r} does not say which latent space it is in.",
-                remedy="Name it, if you know it: --space NAME, such as the space of the model that made it; in Python, "
-                "Latents.load(path, space=...).",
+                remedy="Name it, if you know it, by space=NAME: the space of the model that made them.",
             )
         try:
             return cls(array=array[None] if array.ndim == 3 else array, space=space, level=None, file=str(path))
@@ -206,6 +205,6 @@ def _from_metadata(
         raise UsageError(
             f'{str(path)!r} is of latent space "{space.name}" ({space.numbers()}), and not of "{expected.name}" '
             f"({expected.numbers()}).",
-            remedy="Leave --space out: the file records its space.",
+            remedy="Leave space out: the file records it.",
         )
     return latents

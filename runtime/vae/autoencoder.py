@@ -184,7 +184,7 @@ class Autoencoder:
             raise UsageError(
                 f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "
                 f"{least[1]}x{least[0]} pixels, needs about {needed / 1e6:.1f} MB.",
-                remedy=f"Allow at least that: vae_memory={needed}, or --vae-memory {-(-needed // 10**6)}MB.",
+                remedy=f"Allow at least that: vae_memory={needed}.",
             )
         return mosaic
 

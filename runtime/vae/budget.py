@@ -118,5 +118,5 @@ def _status(name: str) -> int:
 def _unknown(why: str) -> UsageError:
     return UsageError(
         f"A memory budget needs a system that reports a process's peak memory, but here {why}.",
-        remedy="Leave vae_memory (--vae-memory) out, or run on Linux.",
+        remedy="Leave vae_memory out, or run on Linux.",
     )

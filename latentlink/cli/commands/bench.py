@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from latentlink.cli.shared.console import console, json_text, print_skipped, progress
+from latentlink.cli.shared.console import print_skipped
 from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
 from latentlink.cli.shared.words import running
 from latentlink.options import OPTIONS, DenoisingOptions, table
+from latentlink.terminal.printing import json_text, say, say_table
+from latentlink.terminal.progress import progress
 
 SHARED = ("steps", "sampler", "guidance", "width", "height")
 """Options of a generation that all sides of `--against` have."""
@@ -96,8 +98,6 @@ def command(
     The figures are the median, least and most of --repeats runs. With --against, other programs draw the same picture
     too, --repeats times each.
     """
-    from rich.table import Table
-
     if against is not None:
         from latentlink.cli.shared.against import run_against
 
@@ -140,7 +140,7 @@ def command(
             engine_memory=engine_memory,
             on_progress=lambda done, count, what: bar.update(task, total=count, completed=done, description=what),
         )
-    table = Table("", "median", "least", "most", box=None, pad_edge=False)
+    rows = []
     times = {
         "import latentlink": found.import_seconds,
         "cold, all in": found.cold_seconds,
@@ -148,14 +148,14 @@ def command(
         "warm, one row": found.row_seconds,
     }
     for name, spread in times.items():
-        table.add_row(name, *(f"{value:.4f} s" for value in (spread.median, spread.low, spread.high)))
+        rows.append((name, *(f"{value:.4f} s" for value in (spread.median, spread.low, spread.high))))
     peak = found.cold_megabytes
-    table.add_row("cold, peak memory", *(f"{value:.0f} MB" for value in (peak.median, peak.low, peak.high)))
-    console.print(table)
-    console.print(f"Python's share of a row: {found.python_share:.2%}")
-    console.print("; ".join(running(found.engines)), highlight=False, markup=False)
+    rows.append(("cold, peak memory", *(f"{value:.0f} MB" for value in (peak.median, peak.low, peak.high))))
+    say_table(("", "median", "least", "most"), rows)
+    say(f"Python's share of a row: {found.python_share:.2%}")
+    say("; ".join(running(found.engines)))
     print_skipped({bundle: found.engines})
-    console.print(", ".join(f"{name} {value}" for name, value in found.provenance.items()), highlight=False)
+    say(", ".join(f"{name} {value}" for name, value in found.provenance.items()))
     if json_file is not None:
         with atomic_file(json_file) as part:
             request = {"bundle": bundle, "settings": settings, "target": target, "engine_memory": engine_memory}

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, print_measured, progress, size
+from latentlink.cli.shared.console import print_measured, size
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.engine.build_report import BuildReport
@@ -126,7 +128,7 @@ def command(
             opener=opener,
         )
     if as_json:
-        print_json({"bundle": str(bundle)} | report.to_json())
+        say_json({"bundle": str(bundle)} | report.to_json())
         return
     _print(bundle, report, perf_counter() - began)
 
@@ -135,22 +137,22 @@ def _print(bundle: Path, report: BuildReport, seconds: float) -> None:
     from latentlink.engine.build_report import DISAGREES
 
     for name, conversion in report.conversions.items():
-        console.print(f"{name}: {conversion.summary()}", soft_wrap=True, highlight=False)
+        say(f"{name}: {conversion.summary()}")
     for one in report.dropped:
         if one.code == DISAGREES:  # the others are in the table of the measured engines
             title = f"{one.component}.{one.target}.{one.precision}"
-            console.print(f"Left out, {title}: {one.summary()}", soft_wrap=True, highlight=False)
+            say(f"Left out, {title}: {one.summary()}")
     manifest = report.manifest
     print_measured(manifest)
     total = sum(file.size for file in manifest.files.values())
     count = sum(len(component.engines) for component in manifest.components.values())
-    console.print(f"{bundle}: {count} engines, {size(total)}, {seconds:.0f} s.")
+    say(f"{bundle}: {count} engines, {size(total)}, {seconds:.0f} s.")
     for target, finding in {one.target: one.finding for one in report.unchecked}.items():
-        console.print(f"Not run here, {target}: {finding}", soft_wrap=True, highlight=False)
+        say(f"Not run here, {target}: {finding}")
     if report.unchecked:
-        console.print(f"Where they can run, check them: latentlink verify {bundle}")
+        say(f"Where they can run, check them: latentlink verify {bundle}")
     elif "denoiser" in manifest.components:
-        console.print(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')
+        say(f'Next: latentlink generate {bundle} "PROMPT" -o out.png')
     else:
         replaced = " ".join(f"--replace {component}={bundle}" for component in manifest.components)
-        console.print(f'Next: latentlink generate BUNDLE "PROMPT" {replaced} -o out.png')
+        say(f'Next: latentlink generate BUNDLE "PROMPT" {replaced} -o out.png')

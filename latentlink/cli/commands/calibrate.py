@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
+from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import target_option, threads_option
 from latentlink.errors import UsageError
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.calibration.judge import Judge
@@ -169,18 +171,17 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, se
     if settings.as_json:
         keep_list = asdict(found.keep_list) | {"layers": sorted(found.keep_list.layers)}
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
-        print_json(
+        say_json(
             {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.keep_list.step_snr, 2)}
             | {"kept": sorted(found.keep_list.layers), "layers": costs, "keep_list": keep_list}
         )
         return
-    console.print(f"{out}: denoiser in {precision}, {found.quality.summary()}.", soft_wrap=True, highlight=False)
-    console.print(
+    say(f"{out}: denoiser in {precision}, {found.quality.summary()}.")
+    say(
         f"{len(found.costs) - len(found.keep_list.layers)} of {len(found.costs)} layers are quantised; one step has "
         f"{found.keep_list.step_snr:.1f} dB.",
-        highlight=False,
     )
-    console.print(f"Next: latentlink build {out} BUNDLE", soft_wrap=True, highlight=False)
+    say(f"Next: latentlink build {out} BUNDLE")
 
 
 def _ranges(bundle: str, settings: _Settings) -> None:
@@ -197,13 +198,13 @@ def _ranges(bundle: str, settings: _Settings) -> None:
         )
     _rewrite(bundle, lambda manifest: replace(manifest, sampling=replace(manifest.sampling, ranges=ranges)))
     if settings.as_json:
-        print_json(
+        say_json(
             {"bundle": bundle, "ranges": [one.to_json() for one in ranges], "engines": decisions_json(pipe.decisions)}
         )
         return
     print_skipped({bundle: pipe.decisions})
     clean = ranges[0]
-    console.print(
+    say(
         f"{bundle}: {len(ranges)} noise levels; clean latents have a root mean square of {clean.rms[0]:.2f} to "
         f"{clean.rms[1]:.2f}."
     )
@@ -274,14 +275,14 @@ def _rewrite(bundle: str, change: Callable[[Manifest], Manifest]) -> None:
 def _print_quality(bundle: str, pipe: Pipeline, what: str, quality: Quality, verdict: str, settings: _Settings) -> None:
     missed = quality.shortfall_summary()
     if settings.as_json:
-        print_json(
+        say_json(
             {"bundle": bundle, "passed": not missed, "free": quality.visually_lossless, "quality": asdict(quality)}
         )
         return
     print_skipped({bundle: pipe.decisions})
-    console.print(f"{bundle}: {what}, {quality.summary()}.", soft_wrap=True, highlight=False)
+    say(f"{bundle}: {what}, {quality.summary()}.")
     verdict = f"below the gate, so it is refused: {missed}" if missed else verdict
-    console.print(f"It is {verdict}.", soft_wrap=True, highlight=False)
+    say(f"It is {verdict}.")
 
 
 def _judge(name: str | None) -> Judge | None:

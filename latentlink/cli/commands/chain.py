@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import (
-    console,
-    decibels,
-    decisions_json,
-    print_json,
-    print_skipped,
-    progress,
-    transfer_summary,
-)
+from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
     PARSERS,
     generation_options,
@@ -32,6 +24,8 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.options import Option
@@ -133,7 +127,7 @@ def command(
         made.latents.save(output_latents)
         files.append(output_latents)
     if as_json:
-        print_json(
+        say_json(
             {
                 "files": [str(file) for file in files],
                 "stages": [
@@ -155,9 +149,9 @@ def command(
         return
     for number, (name, result) in enumerate(zip(names, made.stages, strict=True)):
         if number:
-            console.print(_hop(made.hops[number - 1]), soft_wrap=True)
-        console.print(_stage(number, name, result, options["init_image"] is not None), soft_wrap=True)
-    console.print(", ".join(map(str, files)), soft_wrap=True)
+            say(_hop(made.hops[number - 1]))
+        say(_stage(number, name, result, options["init_image"] is not None))
+    say(", ".join(map(str, files)))
     print_skipped(engines)
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
+from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import output_option
 from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
+from latentlink.terminal.printing import say, say_json, say_table
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.bench.sheets.compat import Pairing
@@ -66,24 +68,22 @@ def command(
             "pairings": [pairing.to_json() for pairing in pairings],
             "engines": {k: decisions_json(v) for k, v in engines.items()},
         }
-        print_json(record)
+        say_json(record)
         return
     _print(pairings)
-    console.print(f"{output}: {len(pairings)} pairings.")
+    say(f"{output}: {len(pairings)} pairings.")
     print_skipped(engines)
 
 
 def _print(pairings: list[Pairing]) -> None:
-    from rich.table import Table
-
-    table = Table("denoiser", "decoder", "verdict", "directly", "by transfer", box=None, pad_edge=False)
+    rows = []
     for pairing in pairings:
         direct, moved = (
             "" if number is None else "equal" if number == float("inf") else f"{number:.1f} dB"
             for number in (pairing.direct_psnr, pairing.transfer_psnr)
         )
-        table.add_row(pairing.denoiser, pairing.decoder, pairing.verdict, direct, moved)
-    console.print(table)
+        rows.append((pairing.denoiser, pairing.decoder, pairing.verdict, direct, moved))
+    say_table(("denoiser", "decoder", "verdict", "directly", "by transfer"), rows)
     accepted = [pairing.decoder_decision for pairing in pairings if pairing.decoder_decision is not None]
     for reason in dict.fromkeys([*(pairing.reason for pairing in pairings if pairing.reason), *admissions(accepted)]):
-        console.print(reason, soft_wrap=True, highlight=False)
+        say(reason)

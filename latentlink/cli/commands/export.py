@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, progress
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.export.parity import Parity
@@ -125,12 +126,12 @@ def command(
             done.append(component)
             bar.advance(task)
             if not as_json:
-                console.print(_line(component.name, component.parity))
+                say(_line(component.name, component.parity))
 
         def noted(note: str) -> None:
             notes.append(note)
             if not as_json:
-                console.print(f"  {note}.")
+                say(f"  {note}.")
 
         manifest = export_checkpoint(
             checkpoint,
@@ -155,11 +156,11 @@ def command(
         )
     if as_json:
         components = {c.name: None if c.parity is None else c.parity.to_json() for c in done}
-        print_json({"out": str(out), "family": manifest.family, "notes": notes, "parity": components})
+        say_json({"out": str(out), "family": manifest.family, "notes": notes, "parity": components})
         return
     names = ", ".join(f"{s.name} ({s.numbers()})" for s in manifest.spaces)
-    console.print(f"{out}: family {manifest.family}, latent space {names}, {perf_counter() - began:.0f} s.")
-    console.print(f"Next: latentlink build {out} BUNDLE")
+    say(f"{out}: family {manifest.family}, latent space {names}, {perf_counter() - began:.0f} s.")
+    say(f"Next: latentlink build {out} BUNDLE")
 
 
 def _space_of(bundle: str, named: str | None) -> LatentSpace:

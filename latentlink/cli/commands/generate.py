@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, decisions_json, print_json, print_skipped, progress
+from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     engine_memory_option,
     generation_options,
@@ -25,6 +25,8 @@ from latentlink.cli.shared.pictures import check_picture, check_place, read_pict
 from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import UsageError
 from latentlink.options import OPTIONS
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.runtime import Progress
@@ -132,7 +134,7 @@ def command(
         result.latents.save(output_latents)
         files[output_latents] = None
     if as_json:
-        print_json(
+        say_json(
             {
                 "files": [str(file) for file in files],
                 "seed": result.request.seed,
@@ -148,10 +150,10 @@ def command(
         return
     request = result.request
     several = "".join(f", {component} in {count} passes" for component, count in result.passes.items())
-    console.print(
+    say(
         f"{', '.join(map(str, files))}: seed {request.seed}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
     print_skipped({bundle: pipe.decisions})
     for line in (*admissions(pipe.decisions), *notices(result)):
-        console.print(line, soft_wrap=True, highlight=False)
+        say(line)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, print_measured, size
+from latentlink.cli.shared.console import print_measured, size
 from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
+from latentlink.terminal.printing import say, say_json, say_table
 
 if TYPE_CHECKING:
     from latentlink.engine.bundle import Bundle, EngineEntry
@@ -45,7 +46,7 @@ def command(what: str, space: str | None, as_json: bool) -> None:
         from latentlink.engine.bundle import Bundle
 
         bundle = Bundle.open(path)
-        print_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
+        say_json(bundle.manifest.to_json()) if as_json else _show_bundle(what, bundle)
     elif path.suffix == ".safetensors":
         _show_latents(path, space, as_json)
     elif path.suffix in (".onnx", ".plan", ".xml"):
@@ -57,34 +58,30 @@ def command(what: str, space: str | None, as_json: bool) -> None:
 
 
 def _show_bundle(name: str, bundle: Bundle) -> None:
-    from rich.table import Table
-
     from latentlink.engine.bundle import EXPORTED
     from latentlink.engine.quality import Quality
     from latentlink.engine.targets import preflight
 
     manifest = bundle.manifest
     total = size(sum(file.size for file in manifest.files.values()))
-    console.print(f"{name}: {manifest.kind} of {manifest.name} ({manifest.family}), {total}")
+    say(f"{name}: {manifest.kind} of {manifest.name} ({manifest.family}), {total}")
     for space in manifest.spaces:
-        console.print(f"latent space {space.name}: {space.numbers()}, digest {space.digest}")
+        say(f"latent space {space.name}: {space.numbers()}, digest {space.digest}")
     sampling = manifest.sampling
     if "denoiser" in manifest.components:
-        console.print(
+        say(
             f"defaults: {sampling.sampler}, {sampling.steps} steps, guidance {sampling.guidance:g}, "
             f"{sampling.width}x{sampling.height}, sides in multiples of {sampling.size_multiple}"
         )
     for name, (numbers, negative) in sampling.conditions.items():
         others = "" if negative is None else f", {_numbers(negative)} for the negative prompt"
-        console.print(f"condition {name}: {_numbers(numbers)} by default{others}")
+        say(f"condition {name}: {_numbers(numbers)} by default{others}")
     for key, reason in manifest.provenance.items():
         if key.startswith("precision."):
-            console.print(f"{key.removeprefix('precision.')} in {reason}")
+            say(f"{key.removeprefix('precision.')} in {reason}")
         elif key.startswith("left_out."):
-            console.print(f"left out, {key.removeprefix('left_out.')}: {reason}", soft_wrap=True, highlight=False)
-    table = Table(
-        "component", "target", "precision", "size", "from torch", "here", "built for", box=None, pad_edge=False
-    )
+            say(f"left out, {key.removeprefix('left_out.')}: {reason}")
+    rows = []
     for component, entry in manifest.components.items():
         for engine in entry.engines:
             folder = Path(engine.path).parent
@@ -92,30 +89,26 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not run"
             finding = None if engine.target == EXPORTED else preflight(engine)
             here = "to be built" if engine.target == EXPORTED else "valid" if finding is None else finding.code
-            table.add_row(component, engine.target, engine.precision, size(held), parity, here, _limits(engine))
-    console.print(table)
+            rows.append((component, engine.target, engine.precision, size(held), parity, here, _limits(engine)))
+    say_table(("component", "target", "precision", "size", "from torch", "here", "built for"), rows)
     print_measured(manifest)
     for component, entry in manifest.components.items():
         for engine in entry.engines:
             if (quality := Quality.of_parity(engine.parity)) is not None:
-                console.print(
+                say(
                     f"{component} in {engine.precision} beside float32, at equal seeds: {quality.summary()}",
-                    soft_wrap=True,
-                    highlight=False,
                 )
     if (cache := sampling.step_cache) is not None:
         how = "refused, as it is below the gate" if cache.quality.shortfall_summary() else "off by default"
         how = "on by default, as nobody would see it" if cache.quality.visually_lossless else how
-        console.print(
+        say(
             f"step cache {cache.every} in {cache.steps} steps, {how}; beside none, at equal seeds: "
             f"{cache.quality.summary()}",
-            soft_wrap=True,
-            highlight=False,
         )
     for component, entry in manifest.components.items():
         for arrow, ports in (("reads ", entry.inputs), ("writes", entry.outputs)):
             for port in ports:
-                console.print(f"{component} {arrow} {port.tensor} {_shape(port)}", soft_wrap=True, highlight=False)
+                say(f"{component} {arrow} {port.tensor} {_shape(port)}")
 
 
 def _limits(engine: EngineEntry) -> str:
@@ -148,15 +141,13 @@ def _show_latents(path: Path, name: str | None, as_json: bool) -> None:
         "std": round(float(latents.array.std()), 4),
     }
     if as_json:
-        print_json(record)
+        say_json(record)
         return
     state = "level unknown" if latents.level is None else "finished"
     if latents.half_way and latents.level is not None:
         state = "half way: signal {:.4g}, noise {:.4g}".format(*latents.level)
-    console.print(
-        f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()}), {state}"
-    )
-    console.print(f"symbol {latents.symbol}, mean {record['mean']}, std {record['std']}", soft_wrap=True)
+    say(f"{path}: latents {record['shape']} of space {latents.space.name} ({latents.space.numbers()}), {state}")
+    say(f"symbol {latents.symbol}, mean {record['mean']}, std {record['std']}")
 
 
 def _show_engine(path: Path, as_json: bool) -> None:
@@ -171,11 +162,11 @@ def _show_engine(path: Path, as_json: bool) -> None:
     }
     session.close()
     if as_json:
-        print_json(ports)
+        say_json(ports)
         return
     for side, listed in ports.items():
         for port in listed:
-            console.print(f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}", soft_wrap=True, highlight=False)
+            say(f"{side[:-1]} {port['tensor']} {tuple(port['shape'])}")
 
 
 def _target(path: Path) -> str:

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.cli.shared.console import (
-    console,
-    decibels,
-    decisions_json,
-    messages,
-    print_json,
-    print_skipped,
-    transfer_summary,
-)
+from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
     guard_option,
     named_space,
@@ -25,6 +17,8 @@ from latentlink.cli.shared.options import (
     verify_option,
 )
 from latentlink.cli.shared.pictures import check_place
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.runtime import TransferResult
@@ -79,7 +73,8 @@ def command(
     import latentlink
 
     check_place(output)
-    with messages.status("decoding and encoding"):
+    with progress() as bar:
+        bar.add_task("decoding and encoding", total=None)
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with (
             latentlink.load(source, target=target, verify=verify, vae_memory=vae_memory) as first,
@@ -91,7 +86,7 @@ def command(
         done.latents.save(output)
     engines = {source: first.decisions, destination: second.decisions}
     if as_json:
-        print_json(
+        say_json(
             {
                 "output": str(output),
                 "symbol": done.latents.symbol,
@@ -104,8 +99,8 @@ def command(
             }
         )
         return
-    console.print(f"{output}: {done.latents.symbol}", soft_wrap=True)
-    console.print(_words(done), soft_wrap=True)
+    say(f"{output}: {done.latents.symbol}")
+    say(_words(done))
     print_skipped(engines)
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentlink.cli.shared.console import console, print_json, progress
 from latentlink.cli.shared.options import threads_option
 from latentlink.cli.shared.words import admissions
 from latentlink.errors import BundleError, ExitStatus, LinkError, PreflightError
+from latentlink.terminal.printing import say, say_json, say_table
+from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
     from latentlink.runtime.probing import EngineCheck
@@ -67,11 +68,11 @@ def command(bundle: str, vae_decoder: str | None, quick: bool, threads: int | No
         if vae_decoder is not None:
             reason = refusal.message if refusal else " ".join(admitted)
             record["vae_decoder"] = {"bundle": vae_decoder, "accepted": refusal is None, "reason": reason}
-        print_json(record)
+        say_json(record)
     else:
         _print(rows)
         for line in admitted:
-            console.print(line, soft_wrap=True)
+            say(line)
     _end(bundle, rows)
     if refusal is not None:
         raise refusal
@@ -118,9 +119,7 @@ def _record(row: EngineCheck) -> dict[str, Any]:
 
 
 def _print(rows: list[EngineCheck]) -> None:
-    from rich.table import Table
-
-    table = Table("component", "target", "cosine", "PSNR", "worst", "threshold", "verdict", box=None, pad_edge=False)
+    cells = []
     for row in rows:
         found = row.agreement
         numbers = ["", "", "", ""]
@@ -131,11 +130,11 @@ def _print(rows: list[EngineCheck]) -> None:
                 _short(f"{found.worst:.1e}"),
                 f"{found.needed_psnr:g} dB {_short(f'{found.needed_worst:.0e}')}",
             ]
-        table.add_row(row.component, f"{row.target} {row.precision}", *numbers, row.verdict)
-    console.print(table)
+        cells.append((row.component, f"{row.target} {row.precision}", *numbers, row.verdict))
+    say_table(("component", "target", "cosine", "PSNR", "worst", "threshold", "verdict"), cells)
     for row in rows:
         if row.reason:
-            console.print(f"{row.component} for {row.target}: {row.reason}", soft_wrap=True, highlight=False)
+            say(f"{row.component} for {row.target}: {row.reason}")
 
 
 def _short(number: str) -> str:

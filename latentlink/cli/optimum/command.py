@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 from optimum.commands.base import BaseOptimumCLICommand, CommandInfo
 
 from latentlink.cli.commands.export import command
-from latentlink.errors import ExitStatus, LatentLinkError
+from latentlink.terminal.ending import ending
 
 TASKS = ("text-to-image", "image-to-image", "inpainting")
 
@@ -50,18 +49,12 @@ class ExportLatentLink(BaseOptimumCLICommand):
             elif value is not None:
                 for item in value if parameter.multiple else [value]:
                     options += [parameter.opts[0], item]
-        try:
+        with ending("optimum-cli"):
             if self.args.task != "auto":
                 from latentlink.export.checkpoints.optimum.tasks import check_task
 
                 check_task(Path(arguments[0]), self.args.task)
             command.main(args=[*options, "--", *arguments], standalone_mode=False)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(ExitStatus.USAGE)
-        except LatentLinkError as error:
-            click.echo(f"optimum-cli: {error}", err=True)
-            sys.exit(error.status)
 
 
 _METAVARS = {"checkpoint": "MODEL", "out": "OUT"}

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from latentlink.cli.shared.console import console, json_text, progress
 from latentlink.errors import PreflightError
+from latentlink.terminal.printing import json_text, say, say_table
+from latentlink.terminal.progress import progress
 
 
 def run_against(
@@ -39,9 +40,6 @@ def run_against(
         pictures: Folder for a picture of every side.
         files: Files for the results, by kind; None for those that are not wanted.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from latentlink.bench.against import (
         COLUMNS,
         RATIOS,
@@ -83,19 +81,18 @@ def run_against(
         )
     found = to_json(outcomes, work, rounds=rounds, more={"bundle": bundle, "checkpoint": checkpoint, "target": target})
     shown = [name for name in COLUMNS if any(name in side["metrics"] for side in found["sides"])]
-    table = Table("", *(COLUMNS[name][0] for name in shown), box=None, pad_edge=False)
-    table.columns[0].overflow = "fold"  # a title is never cut
+    rows = []
     for side in found["sides"]:
         cells = []
         for name in shown:
             spread, ratio = side["metrics"].get(name), side["ratios"].get(name)
             cell = "" if spread is None else COLUMNS[name][1].format(spread["median"])
             cells.append(cell if ratio is None or name not in RATIOS else f"{cell} ({ratio:.2f}x)")
-        table.add_row(Text(side_title(side)), *cells)
-    console.print(table)
+        rows.append((side_title(side), *cells))
+    say_table(("", *(COLUMNS[name][0] for name in shown)), rows)
     for side in found["sides"]:
         if side["reason"]:
-            console.print(f"{side_title(side)}: not measured, {side['reason']}", highlight=False, markup=False)
+            say(f"{side_title(side)}: not measured, {side['reason']}")
     for kind, path in files.items():
         if path is None:
             continue

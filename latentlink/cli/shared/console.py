@@ -1,66 +1,16 @@
-"""Printing of the commands: progress on standard error, results on standard output."""
+"""What several commands print of a bundle and its engines."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from latentlink.cli.shared.words import skipped
+from latentlink.terminal.printing import say
 
 if TYPE_CHECKING:
     from latentlink.engine.bundle import Manifest
     from latentlink.runtime import Decision
-
-console = Console()
-messages = Console(stderr=True)
-
-
-def progress() -> Progress:
-    """A progress bar on standard error that disappears when it is done; shows nothing if that is not a terminal."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=messages,
-        transient=True,
-        disable=not messages.is_terminal,
-    )
-
-
-def json_text(value: Any) -> str:
-    """A value as JSON, which has no infinity and no NaN: both are null."""
-    return json.dumps(_finite(value), indent=2, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def print_json(value: Any) -> None:
-    """Print JSON on standard output."""
-    click.echo(json_text(value))
 
 
 def size(count: int) -> str:
@@ -81,7 +31,7 @@ def print_measured(manifest: Manifest) -> None:
         if entry.measured is None:
             continue
         sizes = ", ".join(f"{dim} {size}" for dim, size in entry.measured.sizes.items())
-        console.print(f"{name}, fastest on {entry.measured.on}{f', {sizes}' if sizes else ''}:", highlight=False)
+        say(f"{name}, fastest on {entry.measured.on}{f', {sizes}' if sizes else ''}:")
         for number, one in enumerate(entry.measured.candidates):
             figures = [
                 *([] if one.seconds is None else [f"{one.seconds:.4g} s"]),
@@ -90,7 +40,7 @@ def print_measured(manifest: Manifest) -> None:
                 *([f"dropped: {one.reason}"] if one.reason else []),
             ]
             line = f"  {one.target} {one.precision}: {', '.join(figures)}"
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
+            say(line)
 
 
 def print_skipped(decisions: Mapping[str, Sequence[Decision]]) -> None:
@@ -102,7 +52,7 @@ def print_skipped(decisions: Mapping[str, Sequence[Decision]]) -> None:
     for name, listed in decisions.items():
         for line in skipped(listed):
             title = f"{name}: " if len(decisions) > 1 else ""
-            console.print(f"{title}{line}", soft_wrap=True, highlight=False, markup=False)
+            say(f"{title}{line}")
 
 
 def decisions_json(decisions: Sequence[Decision]) -> list[dict[str, Any]]:

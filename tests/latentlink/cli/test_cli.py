@@ -129,7 +129,7 @@ def test_latents_that_are_too_large_end_with_6_and_are_kept_where_guards_are_off
     Latents(array=small.array * np.float32(5), space=small.space).save(latents)
     again = ("generate", "demo", PROMPT, "--init-latents", latents, "--strength", "0.1", "-o", out, "--steps", "10")
     text = refused(run(*again), 6)
-    assert "Guard after init_latents: the latent has a root mean square of" in text
+    assert "Guard after --init-latents: the latent has a root mean square of" in text
     assert "Likely cause: a wrong scaling factor" in text
     assert not out.exists()
     assert run(*again, "--guard", "off").returncode == 0

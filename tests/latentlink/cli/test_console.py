@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from latentlink.cli.shared.console import json_text
 from latentlink.cli.shared.words import skipped
 from latentlink.runtime.linking import Admission, Decision
 from latentlink.runtime.linking.decisions import Skipped
+from latentlink.terminal.printing import json_text
 
 
 def strict(text: str) -> Any:

@@ -112,7 +112,7 @@ def test_another_programs_tensor_is_read_where_the_space_is_said(
     assert np.array_equal(read.array, ARRAY)
     assert read.space == SD
     assert read.level is None
-    with pytest.raises(UsageError, match="--space NAME"):
+    with pytest.raises(UsageError, match="space=NAME"):
         Latents.load(tmp_path / "a")
 
 

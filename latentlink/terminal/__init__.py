@@ -1,0 +1,1 @@
+"""What every command of the project does at a terminal: how it prints, shows progress, and ends."""

@@ -1,0 +1,46 @@
+"""Progress bars on standard error."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from latentlink.terminal.printing import shown
+
+
+class _Description(TextColumn):
+    """What a task does; a name in it may hold any characters."""
+
+    def render(self, task: Task) -> Text:
+        return Text(shown(task.description))
+
+
+def progress() -> Progress:
+    """A progress bar that disappears when it is done; shows nothing if standard error is not a terminal."""
+    messages = Console(stderr=True)
+    return Progress(
+        SpinnerColumn("line"),
+        _Description(""),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=messages,
+        transient=True,
+        disable=not messages.is_terminal,
+        # what is printed meanwhile goes above the bar, unless it goes to a file
+        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+    )
