@@ -21,11 +21,10 @@ from latentlink.calibration.sensitivity import KeepList, LayerCost, add_twins, c
 from latentlink.calibration.taps import GraphRunner
 from latentlink.engine.build import build_bundle
 from latentlink.engine.builders import BuildOptions
-from latentlink.engine.bundle import EXPORTED, Bundle, EngineEntry, Manifest, is_bundle, write_bundle
+from latentlink.engine.bundle import EXPORTED, Bundle, EngineEntry, Manifest, replacing_bundle, write_bundle
 from latentlink.engine.quality import Quality, measure_agreement
 from latentlink.engine.targets import REFERENCE_TARGET
 from latentlink.errors import BuildError
-from latentlink.files import replacing_directory
 from latentlink.runtime import Pipeline, load
 from latentlink.runtime.sessions import open_session
 from latentlink.spaces import digest
@@ -268,7 +267,7 @@ class _Calibration:
         entry = before.components["denoiser"]
         pairs = zip(self._denoised(graph, recording), self._denoised(self.graph, recording), strict=True)
         parity = measure_agreement(pairs, self.target.precision).to_json("float32 onnx")
-        with replacing_directory(out, is_ours=is_bundle) as folder:
+        with replacing_bundle(out) as folder:
             for name in before.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.source.file(name), folder / name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.judge import Judge
 from latentlink.calibration.observers import OBSERVERS
-from latentlink.engine.bundle import Bundle, EngineEntry
+from latentlink.engine.bundle import Bundle, EngineEntry, check_outside
 from latentlink.engine.graphs import check_links
 from latentlink.errors import UsageError
 
@@ -66,6 +66,7 @@ def open_float32_export(export: str | Path, out: str | Path) -> Bundle:
         raise UsageError(f"{str(export)!r} is a bundle; expected an export, from latentlink export.")
     if Path(out).exists() and Path(out).samefile(export):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder.")
+    check_outside(Path(out))
     check_links(source)
     if missing := {"denoiser", "vae_decoder"} - source.manifest.components.keys():
         raise UsageError(

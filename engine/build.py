@@ -11,7 +11,7 @@ from time import perf_counter
 from latentlink.engine.auto import AUTO, AutoTargets, Clock, find_targets
 from latentlink.engine.build_report import DISAGREES, BuildReport, DroppedEngine, UncheckedEngine
 from latentlink.engine.builders import BuildOptions, Opener, open_on_cpu
-from latentlink.engine.bundle import SHALLOW, Bundle, ComponentEntry, Manifest, is_bundle, write_bundle
+from latentlink.engine.bundle import SHALLOW, Bundle, ComponentEntry, Manifest, replacing_bundle, write_bundle
 from latentlink.engine.component_build import BuildContext, BuildEvents, ComponentBuild, build_component
 from latentlink.engine.feasible import check_feasible
 from latentlink.engine.fitted_probes import write_fitted_probes
@@ -19,7 +19,6 @@ from latentlink.engine.graphs import check_links
 from latentlink.engine.sizes import PictureSizes, drawable
 from latentlink.engine.targets import REFERENCE_TARGET, TARGETS, preflight
 from latentlink.errors import UsageError
-from latentlink.files import replacing_directory
 
 
 def build_bundle(
@@ -64,7 +63,7 @@ def build_bundle(
     choice = find_targets(source.manifest, options) if automatic else AutoTargets(targets=tuple(targets), skipped=())
     ordered = tuple(target for target in TARGETS if target in choice.targets)
     check_feasible(source.manifest, ordered, options)
-    with replacing_directory(Path(out), is_ours=is_bundle) as folder:
+    with replacing_bundle(out) as folder:
         context = BuildContext(
             source=source,
             folder=folder,

@@ -12,7 +12,7 @@ from latentlink.engine.bundle import (
     ComponentEntry,
     Manifest,
     Sampling,
-    is_bundle,
+    replacing_bundle,
     write_bundle,
     write_probes,
 )
@@ -24,7 +24,6 @@ from latentlink.export.parity import TORCH, ReferenceRun
 from latentlink.export.parts import replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import find_recipe
-from latentlink.files import replacing_directory
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 TIMESTEPS = 1000
@@ -75,7 +74,7 @@ def export_checkpoint(
     for note in reasons.values():
         if on_note:
             on_note(note)
-    with replacing_directory(Path(out), is_ours=is_bundle) as folder:
+    with replacing_bundle(out) as folder:
         entries: dict[str, ComponentEntry] = {}
         # as dictionaries, for each value once and in order
         spaces: dict[LatentSpace, None] = {}

@@ -13,6 +13,8 @@ import os
 import re
 import secrets
 import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,6 +54,7 @@ def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterat
         yield part
         _sync_tree(part)
         _check_replaceable(target, out, is_ours)
+        _keep_mode(target, part)
         _swap(part, target)
         _sync_folder(target.parent)
     finally:
@@ -64,7 +67,8 @@ def replacing_directory(out: Path, *, is_ours: Callable[[Path], bool]) -> Iterat
 def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
     """A path to write to, with the suffix of `path`, that becomes `path` when the block ends.
 
-    Parents of `path` are made. A symbolic link at `path` is followed.
+    Parents of `path` are made. A symbolic link at `path` is followed. An existing file's mode and owner are kept. What
+    is no file (`is_stream`) is not replaced: the finished bytes are written to it.
 
     Args:
         path: The file to make or to replace.
@@ -74,24 +78,65 @@ def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
         A path at which nothing exists yet.
 
     Raises:
-        UsageError: `path` is a folder, a device, a pipe or a socket.
+        UsageError: `path` is a folder.
         OSError: As for any file; `path` is unchanged, and nothing else is left behind.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{str(path)!r} is a folder; expected the name of a file to write.")
-    if target.exists() and not target.is_file():  # it would be replaced by a file: /dev/null of the whole machine
-        raise UsageError(f"{str(path)!r} is a device, pipe or socket; expected the name of a file to write.")
+    if is_stream(path):
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder, f"part{path.suffix}")
+            yield part
+            _send(part, path)
+        return
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     _make_parent(target)
     neighbour = target if beside is None else Path(os.path.realpath(beside))
     part = neighbour.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")
     try:
         yield part
         _sync(part)
+        _keep_mode(target, part)
         part.replace(target)
         _sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a device, pipe or socket, or what standard output goes to, such as `/dev/stdout`."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) or _is_standard_output(found)
+
+
+def _is_standard_output(found: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(found, os.fstat(1))
+    except OSError:  # it is closed
+        return False
+
+
+def _send(part: Path, stream: Path) -> None:
+    """Write a file's bytes to a stream. Standard output goes on where it is, instead of being opened again."""
+    out = os.fdopen(os.dup(1), "wb") if _is_standard_output(stream.stat()) else stream.open("wb")
+    with part.open("rb") as file, out:
+        shutil.copyfileobj(file, out)
+
+
+def _keep_mode(target: Path, part: Path) -> None:
+    """Give the new content the mode and owner of the old, as far as this user may."""
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        return
+    with suppress(PermissionError):
+        os.chown(part, old.st_uid, old.st_gid)
+    part.chmod(stat.S_IMODE(old.st_mode))
 
 
 def _check_replaceable(target: Path, out: Path, is_ours: Callable[[Path], bool]) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from latentlink.engine.bundle.bundle import Bundle, is_bundle, rewrite_manifest, write_bundle
+from latentlink.engine.bundle.bundle import (
+    Bundle,
+    check_outside,
+    is_bundle,
+    replacing_bundle,
+    rewrite_manifest,
+    write_bundle,
+)
 from latentlink.engine.bundle.calibration_records import LatentRange, StepCache
 from latentlink.engine.bundle.component_entry import ComponentEntry
 from latentlink.engine.bundle.engine_comparison import ComparedEngine, EngineComparison
@@ -19,7 +26,9 @@ __all__ = [
     # the directory
     "Bundle",
     "REMEDY",
+    "check_outside",
     "is_bundle",
+    "replacing_bundle",
     "rewrite_manifest",
     "write_bundle",
     # the manifest and its records

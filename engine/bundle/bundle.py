@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,7 +26,7 @@ from latentlink.engine.bundle.tree import (
     wrong_size,
 )
 from latentlink.errors import BundleError, UsageError
-from latentlink.files import atomic_file
+from latentlink.files import atomic_file, replacing_directory
 from latentlink.ports import Port, latent_port, text_port
 from latentlink.spaces import LatentSpace, TextEmbedding
 
@@ -118,7 +119,7 @@ def write_bundle(folder: Path, manifest: Manifest) -> Manifest:
     """Turn a directory with engines and tokenizers into a bundle: hash every file, then write `manifest.json`.
 
     Args:
-        folder: The directory, usually that of `latentlink.files.replacing_directory`.
+        folder: The directory, usually that of `replacing_bundle`.
         manifest: The manifest; its `files` are replaced.
 
     Returns:
@@ -187,6 +188,38 @@ def is_bundle(path: Path) -> bool:
         return False
     files = record.get("files")
     return isinstance(files, dict) and tree.sizes.keys() <= files.keys() | {MANIFEST}
+
+
+@contextmanager
+def replacing_bundle(out: str | Path) -> Iterator[Path]:
+    """A fresh folder that becomes the bundle or export `out` when the block ends, as in `replacing_directory`.
+
+    Raises:
+        UsageError: `out` holds something else, or lies in a bundle or export.
+    """
+    check_outside(Path(out))
+    with replacing_directory(Path(out), is_ours=is_bundle) as folder:
+        yield folder
+
+
+def check_outside(out: Path) -> None:
+    """Check that a new file or folder does not lie in a bundle or export, which holds only the files it lists.
+
+    Raises:
+        UsageError: It does.
+    """
+    for folder in Path(os.path.realpath(out)).parents:
+        try:
+            with open_regular(folder / MANIFEST) as file:
+                record = json.loads(file.read(MAX_MANIFEST_BYTES))
+        except (OSError, BundleError, ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and record.get("format") == FORMAT:
+            raise UsageError(
+                f"{str(out)!r} is inside the {record.get('kind', 'bundle')} {str(folder)!r}, which holds only its own "
+                "files.",
+                remedy="Write it to another folder.",
+            )
 
 
 def _read_manifest(root: Path) -> tuple[Manifest, str]:

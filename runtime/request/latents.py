@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.files import atomic_file
+from latentlink.inputs import check_input
 from latentlink.ports import latent_port
 from latentlink.runtime.samplers.solvers.table import CLEAN, Level
 from latentlink.spaces import LatentSpace
@@ -91,12 +92,11 @@ class Latents:
         Raises:
             UsageError: It is not such a file, its metadata contradicts itself or `space`, or the space is unknown.
         """
+        check_input(path, "a latents file")
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = {k: v for k, v in (file.metadata() or {}).items() if k.startswith(PREFIX)}
                 array = file.get_tensor(KEY if metadata else _only_tensor(path, list(file.keys())))
-        except FileNotFoundError:
-            raise UsageError(f"There is no file {str(path)!r}.") from None
         except (TypeError, AttributeError) as error:
             raise UsageError(
                 f"{str(path)!r} holds numbers that numpy does not read ({error}); expected float32 or float16.",

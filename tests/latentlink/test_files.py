@@ -335,13 +335,85 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path, linked: bool) -> None:
+def test_a_pipe_gets_the_finished_bytes_and_stays_a_pipe(tmp_path: Path, linked: bool) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     out = tmp_path / "link" if linked else pipe
     if linked:
         out.symlink_to(pipe)
-    with pytest.raises(UsageError, match="is a device, pipe or socket; expected the name"), atomic_file(out) as part:
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_file(out) as part:
         part.write_text("content")
+        assert os.read(reader, 100) == b""
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert {*tmp_path.iterdir()} == {pipe, out}
+
+
+def test_a_pipe_gets_nothing_if_the_block_fails(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(ZeroDivisionError), atomic_file(pipe) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_device_is_written_to_and_stays_a_device(tmp_path: Path, linked: bool) -> None:
+    device = tmp_path / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        device.write_bytes(b"")
+    except PermissionError:
+        pytest.skip("this container may not make devices")
+    out = tmp_path / "link" if linked else device
+    if linked:
+        out.symlink_to(device)
+    with atomic_file(out) as part:
+        part.write_text("content")
+    assert stat.S_ISCHR(device.stat().st_mode)
+    assert {*tmp_path.iterdir()} == {device, out}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_a_file_that_is_written_over_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    path.chmod(mode)
+    with atomic_file(path) as part:
+        part.write_text("new")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", mode)
+
+
+def test_a_folder_that_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    out.mkdir()
+    out.chmod(0o2750)
+    with replacing_directory(out, is_ours=anything) as part:
+        (part / "a").write_text("new")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o2750
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_stays_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    os.chown(path, 1234, 4321)
+    with atomic_file(path) as part:
+        part.write_text("new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
+def test_a_file_that_may_not_be_written_to_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    path.chmod(0o444)
+    with pytest.raises(PermissionError), atomic_file(path):
+        pytest.fail("the block ran")
+    assert path.read_text() == "old"

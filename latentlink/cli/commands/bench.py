@@ -10,6 +10,7 @@ import click
 
 from latentlink.cli.shared.console import print_skipped
 from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
+from latentlink.cli.shared.outputs import output_file
 from latentlink.cli.shared.words import running
 from latentlink.options import OPTIONS, DenoisingOptions, table
 from latentlink.terminal.printing import json_text, say, say_table
@@ -64,8 +65,8 @@ Examples:
     type=click.IntRange(1),
     help="With --against: threads for one run of every side.  [default: all processors]",
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="With --against: PNG file to write a plot to.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="With --against: Markdown file to write a table to.")
+@output_file("--plot", help="With --against: PNG file to write a plot to.")
+@output_file("--markdown", help="With --against: Markdown file to write a table to.")
 @click.option(
     "--pictures", type=click.Path(path_type=Path), help="With --against: folder to write a picture of every side to."
 )
@@ -75,7 +76,7 @@ Examples:
     help="With --against: folder that keeps environments and models for the other programs.  [default: in the user's "
     "cache]",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
+@output_file("--json", "json_file", help="Also write the figures to this JSON file.")
 def command(
     bundle: str,
     prompt: str,

@@ -13,6 +13,7 @@ import click
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import target_option, threads_option
 from latentlink.errors import UsageError
+from latentlink.inputs import check_input
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -303,9 +304,7 @@ def _judge(name: str | None) -> Judge | None:
 def _lines(path: Path) -> list[str]:
     """The prompts in a file: its lines that are not blank."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {str(path)!r}; expected a text file with one prompt per line.") from None
+        lines = check_input(path, "a text file with one prompt per line").read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise UsageError(f"{str(path)!r} is not UTF-8 text; expected one prompt per line.") from None
     listed = [line.strip() for line in lines if line.strip()]

@@ -15,13 +15,13 @@ from latentlink.cli.shared.console import decibels, decisions_json, print_skippe
 from latentlink.cli.shared.options import (
     PARSERS,
     generation_options,
-    output_option,
     target_option,
     threads_option,
     vae_memory_option,
     verify_option,
 )
-from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
+from latentlink.cli.shared.outputs import check_several, latents_output, output_option
+from latentlink.cli.shared.pictures import check_picture, read_picture, save
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
 from latentlink.terminal.printing import say, say_json
@@ -61,9 +61,7 @@ A STAGE is a bundle and its options, joined by commas; the options are:
 @generation_options(RUN_OPTIONS)
 @click.option("--fit", is_flag=True, help="Resample to the nearest size that the next model accepts, if necessary.")
 @click.option("--keep", is_flag=True, help="Also write the picture after every stage: OUT-stage1.png, ...")
-@click.option(
-    "--output-latents", type=click.Path(path_type=Path), help="Latents file to write the last stage's latents to."
-)
+@latents_output("--output-latents")
 @target_option
 @verify_option
 @threads_option
@@ -95,8 +93,10 @@ def command(
 
     parts = [_read(text) for text in stage]
     check_picture(output)
-    if output_latents is not None:
-        check_place(output_latents)
+    if keep:
+        check_several(output, "--keep")
+    if (options["num_images"] or 1) > 1:
+        check_several(output, "A run of several pictures")
     if options["init_image"] is not None:
         options["init_image"] = read_picture(options["init_image"])
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.cli.shared.console import decisions_json, print_skipped
-from latentlink.cli.shared.options import output_option
+from latentlink.cli.shared.outputs import output_option
 from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
 from latentlink.terminal.printing import say, say_json, say_table

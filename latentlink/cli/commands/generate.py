@@ -13,7 +13,6 @@ from latentlink.cli.shared.options import (
     engine_memory_option,
     generation_options,
     named_space,
-    output_option,
     replace_option,
     space_option,
     target_option,
@@ -21,7 +20,8 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
-from latentlink.cli.shared.pictures import check_picture, check_place, read_picture, save
+from latentlink.cli.shared.outputs import check_several, latents_output, output_option
+from latentlink.cli.shared.pictures import check_picture, read_picture, save
 from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import UsageError
 from latentlink.options import OPTIONS
@@ -58,9 +58,7 @@ Examples:
 @click.option(
     "--preview-decoder", metavar="BUNDLE", help="Bundle whose decoder makes the previews.  [default: the model's own]"
 )
-@click.option(
-    "--output-latents", type=click.Path(path_type=Path), help="Latents file to write the latents and their space to."
-)
+@latents_output("--output-latents")
 @replace_option
 @target_option
 @verify_option
@@ -92,10 +90,12 @@ def command(
         raise UsageError("There is nothing to write; expected -o PICTURE, --output-latents FILE, or both.")
     if output is not None:
         check_picture(output)
-    if output_latents is not None:
-        check_place(output_latents)
-    if preview_every is not None and output is None:
-        raise UsageError("--preview-every writes next to the picture, and there is none; expected -o PICTURE.")
+    if preview_every is not None:
+        if output is None:
+            raise UsageError("--preview-every writes next to the picture, and there is none; expected -o PICTURE.")
+        check_several(output, "--preview-every")
+    if output is not None and len(prompt) * (options["num_images"] or 1) > 1:
+        check_several(output, "A run of several pictures")
     if preview_decoder is not None and preview_every is None:
         raise UsageError("--preview-decoder needs --preview-every.", remedy="Give --preview-every N.")
     for name in ("init_image", "mask_image"):

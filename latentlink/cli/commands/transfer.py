@@ -16,7 +16,7 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
-from latentlink.cli.shared.pictures import check_place
+from latentlink.cli.shared.outputs import latents_output
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -36,7 +36,7 @@ Examples:
 @click.argument("latents", type=click.Path(path_type=Path))
 @click.option("--from", "source", metavar="BUNDLE", required=True, help="Bundle that decodes the latents.")
 @click.option("--to", "destination", metavar="BUNDLE", required=True, help="Bundle that encodes the pictures.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Latents file to write.")
+@latents_output("-o", "--output", required=True)
 @click.option(
     "--width",
     type=int,
@@ -72,7 +72,6 @@ def command(
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
     import latentlink
 
-    check_place(output)
     with progress() as bar:
         bar.add_task("decoding and encoding", total=None)
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))

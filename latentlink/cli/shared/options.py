@@ -145,17 +145,6 @@ def _both(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return decorate
 
 
-def output_option(*, required: bool = False) -> Callable[[_F], _F]:
-    """`-o`, the picture to write."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        required=required,
-        help="Picture file to write, such as out.png.",
-    )
-
-
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), help="Threads for one run.  [default: all processors]"
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentlink.errors import UsageError
+from latentlink.files import is_stream
+from latentlink.inputs import check_input
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,11 +24,10 @@ def read_picture(path: Path) -> Image:
     from PIL import Image as Images
     from PIL import ImageOps
 
+    check_input(path, "a picture")
     try:
         with Images.open(path) as image:
             return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {str(path)!r}.") from None
     except MemoryError:
         raise
     except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
@@ -37,7 +38,7 @@ def check_picture(output: Path) -> None:
     """Check the name of a picture file before the work, not after it.
 
     Raises:
-        UsageError: This Pillow cannot write colours to a file with its ending, or as in `check_place`.
+        UsageError: This Pillow cannot write colours to a file with its ending.
     """
     from PIL import Image
 
@@ -50,19 +51,6 @@ def check_picture(output: Path) -> None:
             f"{str(output)!r} does not end as a format in which Pillow writes colours; expected .png, .jpg or .webp, "
             "for example."
         ) from None
-    check_place(output)
-
-
-def check_place(output: Path) -> None:
-    """Check before the work that a file can be written there.
-
-    Raises:
-        UsageError: Its folder is missing, or it is a folder itself.
-    """
-    if not output.parent.is_dir():
-        raise UsageError(f"There is no directory {str(output.parent)!r} to write {output.name} to.")
-    if output.is_dir():
-        raise UsageError(f"{str(output)!r} is a folder; expected the name of a file to write.")
 
 
 def save(images: Sequence[Image], output: Path) -> list[Path]:
@@ -78,6 +66,8 @@ def save(images: Sequence[Image], output: Path) -> list[Path]:
 
 
 def _format(path: Path) -> str:
+    """Pillow's name of the format that a file's ending stands for; PNG for a stream without one."""
     from PIL import Image
 
-    return Image.EXTENSION[path.suffix.lower()]
+    ending = path.suffix.lower()
+    return "PNG" if ending not in Image.EXTENSION and is_stream(path) else Image.EXTENSION[ending]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentlink.cli.shared.pictures import check_picture, check_place, read_picture
+from latentlink.cli.shared.outputs import check_place
+from latentlink.cli.shared.pictures import check_picture, read_picture
 from latentlink.errors import UsageError
 
 ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright
