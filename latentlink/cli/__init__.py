@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 import latentlink
-from latentlink.cli.shared.flags import in_flags
 from latentlink.errors import LatentLinkError
 from latentlink.terminal.ending import ending
+from latentlink.terminal.flags import in_flags
 
 COMMANDS: Mapping[str, str] = {
     "export": "Export a checkpoint to typed ONNX components.",

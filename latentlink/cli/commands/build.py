@@ -96,9 +96,9 @@ def command(
 
     began = perf_counter()
     sizes = PictureSizes(
-        width=parse_range(width) if width else None,
-        height=parse_range(height) if height else None,
-        batch=parse_range(batch) if batch else None,
+        width=None if width is None else parse_range(width),
+        height=None if height is None else parse_range(height),
+        batch=None if batch is None else parse_range(batch),
     )
     options = BuildOptions(
         precision=precision,

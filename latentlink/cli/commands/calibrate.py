@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.cli.shared.console import decisions_json, print_skipped
-from latentlink.cli.shared.options import target_option, threads_option
+from latentlink.cli.shared.options import SEED, STEPS, target_option, threads_option
 from latentlink.errors import UsageError
 from latentlink.inputs import check_input
 from latentlink.terminal.printing import say, say_json
@@ -74,9 +74,9 @@ Examples:
     type=click.IntRange(1, 100_000),
     help="Number of generations to measure.  [default: 256; 64 with --precision; 32 with --step-cache or --beside]",
 )
-@click.option("--steps", type=int, help="Denoising steps.  [default: the model's]")
+@click.option("--steps", type=STEPS, help="Denoising steps.  [default: the model's]")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of the first generation; each later one adds one."
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of the first generation; each later one adds one."
 )
 @click.option(
     "--judge",

@@ -14,6 +14,7 @@ import click
 from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
     PARSERS,
+    SEED,
     generation_options,
     target_option,
     threads_option,
@@ -57,7 +58,7 @@ A STAGE is a bundle and its options, joined by commas; the options are:
 @click.argument("stage", nargs=-1, required=True)
 @output_option(required=True)
 @click.option("--negative-prompt", help="Negative prompt for all stages that have none of their own.")
-@click.option("--seed", type=int, help="Seed of the first stage; each later stage adds one.  [default: a random one]")
+@click.option("--seed", type=SEED, help="Seed of the first stage; each later stage adds one.  [default: a random one]")
 @generation_options(RUN_OPTIONS)
 @click.option("--fit", is_flag=True, help="Resample to the nearest size that the next model accepts, if necessary.")
 @click.option("--keep", is_flag=True, help="Also write the picture after every stage: OUT-stage1.png, ...")

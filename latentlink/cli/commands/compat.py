@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.cli.shared.console import decisions_json, print_skipped
+from latentlink.cli.shared.options import SEED, STEPS
 from latentlink.cli.shared.outputs import output_option
 from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
@@ -37,8 +38,8 @@ Examples:
     show_default=True,
     help="What to draw with every denoiser. May be repeated.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every picture.")
-@click.option("--steps", type=int, help="Denoising steps.  [default: each bundle's]")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of every picture.")
+@click.option("--steps", type=STEPS, help="Denoising steps.  [default: each bundle's]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundles: tuple[str, ...], output: Path, prompts: tuple[str, ...], seed: int, steps: int | None, as_json: bool

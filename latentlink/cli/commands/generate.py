@@ -10,6 +10,7 @@ import click
 
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
+    STEPS,
     engine_memory_option,
     generation_options,
     named_space,
@@ -52,9 +53,7 @@ Examples:
 @output_option()
 @generation_options(name for name in OPTIONS if name != "decode")
 @space_option
-@click.option(
-    "--preview-every", type=click.IntRange(1), metavar="N", help="Write a preview every N steps: OUT-step5.png, ..."
-)
+@click.option("--preview-every", type=STEPS, metavar="N", help="Write a preview every N steps: OUT-step5.png, ...")
 @click.option(
     "--preview-decoder", metavar="BUNDLE", help="Bundle whose decoder makes the previews.  [default: the model's own]"
 )

@@ -9,6 +9,7 @@ import click
 
 from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
+    SIDE,
     guard_option,
     named_space,
     space_option,
@@ -39,12 +40,12 @@ Examples:
 @latents_output("-o", "--output", required=True)
 @click.option(
     "--width",
-    type=int,
+    type=SIDE,
     help="Width in pixels to resample the pictures to; without --height the proportions stay.  [default: their own]",
 )
 @click.option(
     "--height",
-    type=int,
+    type=SIDE,
     help="Height in pixels to resample the pictures to; without --width the proportions stay.  [default: their own]",
 )
 @click.option("--fit", is_flag=True, help="Resample to the nearest size that the model of --to accepts, if necessary.")

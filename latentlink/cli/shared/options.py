@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentlink.errors import UsageError
+from latentlink.options import MAX_SIDE
 
 if TYPE_CHECKING:
     from latentlink.options import Option
@@ -80,6 +82,36 @@ def parse_conditions(texts: Sequence[str]) -> dict[str, list[float]]:
     return read
 
 
+class Number(click.ParamType[float]):
+    """A finite number in a range, refused in the words of the API.
+
+    Args:
+        kind: int or float.
+        least: Least value.
+        most: Largest value.
+        expected: The range in words; by default from `least` and `most`.
+    """
+
+    def __init__(self, kind: type[int] | type[float], least: float, most: float, expected: str = "") -> None:
+        self.name = "integer" if kind is int else "float"
+        self.kind, self.least, self.most = kind, least, most
+        self.expected = expected or f"a whole number from {least} to {most}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = self.kind(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        if not (self.least <= number <= self.most and math.isfinite(number)):
+            name = param.opts[-1] if param is not None else "The number"
+            raise UsageError(f"{name} is {number}; expected {self.expected}.")
+        return number
+
+
+STEPS = Number(int, 1, 1000)
+SEED = Number(int, -(2**63), 2**64 - 1)
+SIDE = Number(int, 1, MAX_SIDE)
+
 PARSERS: Mapping[type, Callable[[str], Any]] = {int: int, float: float, str: str, tuple: parse_interval}
 """Parsers of a generation option's value, by its type."""
 
@@ -117,6 +149,10 @@ def _click_option(option: Option) -> Callable[[_F], _F]:
         more["callback"] = lambda ctx, param, value: None if value is None else parse_interval(value)
     elif option.choices:
         more["type"] = click.Choice(option.choices)
+    elif option.name == "seed":
+        more["type"] = SEED
+    elif option.type in (int, float):
+        more["type"] = Number(option.type, option.least, option.most, option.expected)
     elif option.type in PARSERS:
         more["type"] = option.type
     else:

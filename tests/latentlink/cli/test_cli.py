@@ -205,11 +205,14 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["generate", "nowhere", PROMPT, "-o", "x.png"], "nowhere"),
-        (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "0"], "steps is 0"),
+        (
+            ["generate", "demo", PROMPT, "-o", "x.png", "--steps", "0"],
+            "--steps is 0; expected a whole number",
+        ),
         (["generate", "demo", PROMPT, "-o", "x.png", "--steps", "many"], "many"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--guard", "no"], "no"),
         (["calibrate", "demo", "--prompts", "nowhere.txt"], "There is no file 'nowhere.txt'"),
-        (["calibrate", "demo", "--prompts", "/dev/null"], "holds no prompt"),
+        (["calibrate", "demo", "--prompts", "/dev/null"], "is a device, pipe or socket"),
         (["calibrate", "demo", "out", "--prompts", __file__], "OUT and --precision go together"),
         (["calibrate", "demo", "--prompts", __file__, "--observer", "mse"], "expected --precision beside it"),
         (["calibrate", "demo", "--prompts", __file__, "--judge", "demo"], "expected one of --precision, --step-cache"),
@@ -235,7 +238,10 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["generate", "demo", PROMPT, "--output-latents", "nodir/x.safetensors"], "There is no directory 'nodir'"),
         (["generate", "demo", PROMPT, "-o", "x.png", "--replace", "vae_decoder"], "COMPONENT=BUNDLE"),
         (["generate", "demo", PROMPT], "--output"),
-        (["generate", "demo", PROMPT, "--output-latents", "x", "--preview-every", "2"], "expected -o PICTURE"),
+        (
+            ["generate", "demo", PROMPT, "--output-latents", "x.safetensors", "--preview-every", "2"],
+            "expected -o PICTURE",
+        ),
         (["generate", "demo", PROMPT, "-o", "x.png", "--preview-decoder", "demo-tiny"], "Give --preview-every N"),
         (
             ["generate", "demo", PROMPT, "-o", "x.png", "--guidance-interval", "20,30"],
@@ -249,7 +255,10 @@ def test_conditions_are_shown_with_their_defaults(tmp_path: Path) -> None:
         (["build", str(bundle_path("demo")), "out", "--width", "wide"], "wide"),
         (["build", str(bundle_path("demo")), "out", "--target", "abacus"], "abacus"),
         (["inspect", "nowhere"], "nowhere"),
-        (["transfer", "nowhere.safetensors", "--from", "demo", "--to", "demo-b", "-o", "y"], "nowhere.safetensors"),
+        (
+            ["transfer", "nowhere.safetensors", "--from", "demo", "--to", "demo-b", "-o", "y.safetensors"],
+            "nowhere.safetensors",
+        ),
         (["generate", "demo", PROMPT, "-o", "x.png", "--space", "sd"], "Leave it out"),
         (["inspect", "demo", "--space", "sd"], "'demo' is none"),
         (["chain", PROMPT, "demo", "demo-b", "-o", "x.png"], "no strength"),

@@ -6,7 +6,7 @@ import pytest
 
 from latentlink.cli.commands.chain import command as chain
 from latentlink.cli.commands.generate import command as generate
-from latentlink.cli.shared.flags import in_flags
+from latentlink.terminal.flags import in_flags
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from latentlink.cli.shared.flags import in_flags
         ("steps is 0; expected a whole number.", "--steps is 0; expected a whole number."),
         ("strength 0.5 needs a picture. Leave strength out.", "--strength 0.5 needs a picture. Leave strength out."),
         ("Give init_image or init_latents.", "Give --init-image or --init-latents."),
+        ("Received shift 3; expected none.", "Received --shift 3; expected none."),
         ("conditions is 3; expected a mapping.", "--condition is 3; expected a mapping."),
         ("Allow at least that: engine_memory=123.", "Allow at least that: --engine-memory 123."),
         ("Link by symbols alone: verify=False.", "Link by symbols alone: --no-verify."),

@@ -30,7 +30,7 @@ def in_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
 def _as_option(found: re.Match[str], option: click.Option) -> str:
     before, after = found.string[: found.start()], found.string[found.end() :]
     value = (found["value"] or "").strip('="')
-    begins = not before and re.match(r" (is|has|holds|needs|\S*\d)", after)
+    begins = before == "Received " or (not before and re.match(r" (is|has|holds|needs|\S*\d)", after))
     in_a_list = before.endswith((": ", ", "))
     if not value and (in_a_list or ("_" not in found["name"] and not begins)):
         return found[0]
