@@ -79,7 +79,7 @@ def test_an_option_that_is_added_in_one_place_is_everywhere(tmp_path: Path) -> N
         "documented": True,
         "refused": "grain is 2.0; expected 0 to 1.",
         "command line": True,
-        "refused there": "grain is 2.0; expected 0 to 1.",
+        "refused there": "--grain is 2.0; expected 0 to 1.",
         "chain": [0.3, 0.3, True],
         "bench": [True, 0.3],
     }
