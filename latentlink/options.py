@@ -154,7 +154,8 @@ class DenoisingOptions(TypedDict, total=False):
         str | None,
         Option(
             help="Sampler: ddim, ddpm, euler, euler_a, heun, dpm2, lms, pndm, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, unipc, "
-            "deis, lcm, tcd; for flow-matching models flow_euler, flow_heun, dpmpp_2m, unipc.",
+            "deis, lcm, tcd; for flow-matching models flow_euler, flow_heun, dpmpp_2m, unipc. Other "
+            "programs' names are accepted too, such as 'DPM++ 2M Karras' or euler_ancestral (docs/samplers.md).",
             default_text="the bundle's",
         ),
     ]

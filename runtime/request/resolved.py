@@ -13,7 +13,7 @@ from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
 from latentlink.options import MAX_BATCH, OPTIONS, requested
 from latentlink.runtime.request.checks import check, number, prompts, seeds
-from latentlink.runtime.samplers import SamplerTable, Schedule, read_schedule, sampler_table
+from latentlink.runtime.samplers import SamplerTable, Schedule, own_names, read_schedule, sampler_table
 
 Numbers: TypeAlias = tuple[float, ...]
 
@@ -101,6 +101,14 @@ def resolve(
     values = {**_defaults(defaults), **requested(options)}
     values = {name: check(OPTIONS[name], value) for name, value in values.items()}
     steps, strength = values["steps"], values.get("strength")
+    schedule = read_schedule(defaults.schedule)
+    names = own_names(
+        schedule,
+        sampler=values["sampler"],
+        spacing=values.get("spacing"),
+        sigmas=values.get("sigmas"),
+        steps=steps,
+    )
     if strength is None:
         strength = 1.0 if default_strength is None else max(default_strength, 1 / steps)
     batch = len(texts) * values["num_images"]
@@ -114,9 +122,9 @@ def resolve(
         guidance=values["guidance"],
         guidance_interval=values.get("guidance_interval"),
         step_cache=values.get("step_cache", _free(defaults, steps, shallow)),
-        sampler=values["sampler"],
-        spacing=values.get("spacing"),
-        sigmas=values.get("sigmas"),
+        sampler=names.sampler,
+        spacing=names.spacing,
+        sigmas=names.sigmas,
         shift=values.get("shift"),
         eta=values.get("eta"),
         width=_side("width", values["width"], defaults.size_multiple),
@@ -127,7 +135,7 @@ def resolve(
         denoising_start=values.get("denoising_start"),
         denoising_end=values.get("denoising_end"),
         conditions=_conditions(defaults, values.get("conditions", {})),
-        schedule=read_schedule(defaults.schedule),
+        schedule=schedule,
     )
 
 

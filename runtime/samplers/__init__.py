@@ -13,6 +13,7 @@ that were trained with a noise schedule, `flow_registry.py` those of models that
 from __future__ import annotations
 
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS, FlowSampler
+from latentlink.runtime.samplers.names import own_names
 from latentlink.runtime.samplers.registry import SAMPLERS, Sampler
 from latentlink.runtime.samplers.resolve import sampler_table, samplers_for
 from latentlink.runtime.samplers.schedules.flow_schedule import FlowSchedule
@@ -29,6 +30,7 @@ __all__ = [
     "SamplerTable",
     "Schedule",
     "TrainingSchedule",
+    "own_names",
     "read_schedule",
     "sampler_table",
     # what there is

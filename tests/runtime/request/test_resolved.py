@@ -123,3 +123,9 @@ def test_the_strength_that_nobody_gave_leaves_a_step() -> None:
     assert asked(steps=2, default_strength=0.8).strength == 0.8
     assert asked().strength == 1
     assert asked(defaults(steps=1), default_strength=0.8, strength=0.3).strength == 0.3
+
+
+def test_a_request_names_the_sampler_and_its_levels_by_their_own_names() -> None:
+    request = asked(sampler="DPM++ 2M Karras", steps=20)
+    assert (request.sampler, request.spacing, request.sigmas) == ("dpmpp_2m", None, "karras")
+    assert asked(sampler="Euler a", spacing="normal").spacing == "linspace"
