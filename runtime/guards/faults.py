@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,12 @@ FLAT = 0.5
 and more after a VAE's encoder and decoder."""
 
 NOISE = 0.5
-"""Roughness above which a picture is noise: 1 is white noise, drawings have 0.01 to 0.2. Even a picture of white noise
-has less than 0.2 after a VAE's encoder and decoder."""
+"""Roughness above which a picture of independent colours is noise: 1 is white noise, drawings have 0.01 to 0.2. Even a
+picture of white noise has less than 0.2 after a VAE's encoder and decoder."""
+
+INDEPENDENT = 0.5
+"""Agreement of colours below which they are independent: noise has 0.03 and less. Small photographs of gravel, grass or
+stars are as rough as noise, but light and shade change all their colours together: they have 0.9 and more."""
 
 LEAST_NOISE = 2.0
 """Deviation, in 8-bit levels, from which roughness is checked. Below it, roughness comes from rounding."""
@@ -167,7 +172,8 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
         picture: uint8 `[H, W, 3]`.
         clean: Whether noise is a fault; a picture of half-way latents may hold some.
     """
-    colour, deviation = _colours(picture)
+    colour, covariance = _colours(picture)
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0))
     if deviation.max() < FLAT:
         look = "black" if colour.max() < 1 else f"flat, all of colour ({', '.join(f'{c:.0f}' for c in colour)})"
         return Fault(
@@ -188,13 +194,14 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
     if not clean or deviation.max() < LEAST_NOISE:
         return None
     found = roughness(picture)
-    if found <= NOISE:
+    if found <= NOISE or (together := agreement(picture)) >= INDEPENDENT:
         return None
     return Fault(
-        found=f"is noise: its roughness is {found:.2f}, where white noise has 1; expected at most {NOISE}",
+        found=f"is noise: its roughness is {found:.2f}, where white noise has 1; expected at most {NOISE}, or colours "
+        "that change together",
         cause="Likely cause: the decoder's weights are damaged or not trained, or belong to another latent space.",
         remedy=f"Get the bundle again. {_OFF}",
-        numbers={"roughness": found, "most": NOISE},
+        numbers={"roughness": found, "most": NOISE, "agreement": together, "least": INDEPENDENT},
     )
 
 
@@ -212,19 +219,37 @@ def roughness(picture: NDArray[np.uint8]) -> float:
         across += float(np.sum(np.diff(strip[:-1], axis=1) ** 2))
     across += float(np.sum(np.diff(picture[-1].astype(np.float64), axis=0) ** 2))
     steps = down / ((height - 1) * width * channels), across / (height * (width - 1) * channels)
-    variance = float((_colours(picture)[1] ** 2).mean())
+    variance = float(np.trace(_colours(picture)[1])) / channels
     return float((steps[0] + steps[1]) / 2 / (2 * variance))
 
 
+def agreement(picture: NDArray[np.uint8]) -> float:
+    """How much colours depend on each other: the mean size of the correlations between channels.
+
+    0 if they are independent, 1 if they change together, as in a grey or tinted picture. Channels whose deviation is
+    below `LEAST_NOISE` are not counted; with fewer than two others it is 1.
+
+    Args:
+        picture: uint8 `[H, W, 3]`.
+    """
+    covariance = _colours(picture)[1]
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0))
+    counted = [channel for channel in range(len(deviation)) if deviation[channel] >= LEAST_NOISE]
+    pairs = [abs(covariance[a, b]) / (deviation[a] * deviation[b]) for a, b in combinations(counted, 2)]
+    return float(np.mean(pairs)) if pairs else 1.0
+
+
 def _colours(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each channel, float64 `[3]`."""
+    """Mean of each channel, float64 `[3]`, and their covariance, `[3, 3]`."""
     count = picture.shape[0] * picture.shape[1]
-    total, squares = np.zeros(picture.shape[2]), np.zeros(picture.shape[2])
+    channels = picture.shape[2]
+    total, products = np.zeros(channels), np.zeros((channels, channels))
     for strip in _strips(picture):
-        total += strip.sum(axis=(0, 1))
-        squares += (strip**2).sum(axis=(0, 1))
+        pixels = strip.reshape(-1, channels)
+        total += pixels.sum(axis=0)
+        products += pixels.T @ pixels
     mean = total / count
-    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return mean, products / count - np.outer(mean, mean)
 
 
 def _strips(picture: NDArray[np.uint8], overlap: int = 0) -> Iterator[NDArray[np.float64]]:

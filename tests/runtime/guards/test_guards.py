@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,7 @@ from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Latents, Pipeline
 from latentlink.runtime.guards import finite_fault, generated_margin, picture_fault
-from latentlink.runtime.guards.faults import FEW, GENERATED, HURRIED, Margin, range_fault, roughness
+from latentlink.runtime.guards.faults import FEW, GENERATED, HURRIED, Margin, agreement, range_fault, roughness
 from latentlink.runtime.vae import Autoencoder
 
 PROMPT = "a red circle on a blue background"
@@ -67,6 +68,56 @@ def test_noise_of_half_way_latents_and_the_rounding_of_an_even_picture_are_no_fa
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert picture_fault(noise, clean=False) is None
     assert picture_fault(noise // 64 + 100) is None
+
+
+@pytest.mark.parametrize("name", ["grass", "gravel", "brick", "hubble_deep_field", "coffee", "text"])
+@pytest.mark.parametrize("side", [64, 96, 128])
+def test_a_small_photograph_of_a_texture_is_no_noise(name: str, side: int) -> None:
+    data = pytest.importorskip("skimage.data")
+    whole = Image.fromarray(getattr(data, name)()).convert("RGB")
+    for filter in (Image.Resampling.LANCZOS, Image.Resampling.BOX, Image.Resampling.NEAREST):
+        assert picture_fault(np.asarray(whole.resize((side, side), filter))) is None
+
+
+@pytest.mark.parametrize("colours", ["grey", "of their own", "tinted"])
+def test_stars_of_one_pixel_are_no_noise_although_they_are_as_rough(colours: str) -> None:
+    rng = np.random.default_rng(0)
+    sky, count = np.full((64, 64, 3), 8.0), 150
+    own = {"grey": np.ones(3), "of their own": rng.uniform(0.5, 1, (count, 3)), "tinted": np.array([1.0, 0.6, 0.2])}
+    sky[rng.integers(0, 64, count), rng.integers(0, 64, count)] += rng.pareto(1.5, (count, 1)) * 60 * own[colours]
+    picture = np.clip(sky, 0, 255).astype(np.uint8)
+    assert roughness(picture) > 0.9
+    assert picture_fault(picture) is None
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        lambda rng, shape: rng.normal(128, 40, shape),
+        lambda rng, shape: rng.normal(128, 8, shape),
+        lambda rng, shape: rng.normal(128, (60, 20, 5), shape),
+        lambda rng, shape: rng.integers(0, 2, shape) * 255,
+        lambda rng, shape: 128 + 20 * rng.standard_cauchy(shape),
+        lambda rng, shape: rng.normal(128, 40, (*shape[:2], 3)) @ np.array([[1, 0.2, 0], [0, 1, 0.2], [0.2, 0, 1]]),
+    ],
+    ids=["normal", "weak", "unequal", "bits", "peaked", "of mixed colours"],
+)
+@pytest.mark.parametrize("side", [64, 128])
+def test_noise_of_any_distribution_is_found(noise: Callable[..., np.ndarray], side: int) -> None:
+    picture = np.clip(noise(np.random.default_rng(0), (side, side, 3)), 0, 255).astype(np.uint8)
+    fault = picture_fault(picture)
+    assert fault is not None
+    assert fault.numbers["agreement"] < fault.numbers["least"]
+
+
+def test_colours_agree_in_a_tinted_picture_and_not_in_noise() -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (64, 64, 1))
+    assert agreement((grey * np.array([1.0, 0.6, 0.2])).astype(np.uint8)) == pytest.approx(1, abs=1e-3)  # rounding
+    assert agreement(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)) < 0.05  # 1 / 64 of 4096 pixels, three pairs
+    one_colour = np.zeros((64, 64, 3), np.uint8)
+    one_colour[..., 1:2] = grey
+    assert agreement(one_colour) == 1
 
 
 def test_roughness_is_1_of_white_noise_2_of_a_chequered_picture_and_near_0_of_a_ramp() -> None:
