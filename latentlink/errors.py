@@ -90,16 +90,28 @@ class GuardError(LatentLinkError):
         numbers: The measured numbers and their limits, by name.
         cause: The likely cause.
         remedy: What to do.
+        unusual: By name, the settings of this request that may explain it, with their values: far from what the model
+            was made for. Empty if there are none, and the engine is to blame: a service answers 4xx or 5xx by it.
     """
 
     status = ExitStatus.OUTPUT_FAILED_GUARD
 
-    def __init__(self, message: str, *, stage: str, numbers: Mapping[str, float], cause: str, remedy: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: str,
+        numbers: Mapping[str, float],
+        cause: str,
+        remedy: str = "",
+        unusual: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(f"{message} {cause}".strip(), remedy=remedy)
         self.message = message
         self.stage = stage
         self.numbers = dict(numbers)
         self.cause = cause
+        self.unusual = dict(unusual or {})
 
 
 class Cancelled(LatentLinkError):

@@ -39,6 +39,7 @@ from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
 from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.text import Prompts
+from latentlink.runtime.unusual_settings import unusual_settings
 from latentlink.runtime.vae import Autoencoder, GuardedVae
 from latentlink.spaces import LatentSpace
 
@@ -204,6 +205,16 @@ class Pipeline:
         checked = CLOCK.now()
         table = request.table()
         session, latent, shape = self.linked.denoiser.session, self.linked.latent, self._shape(request)
+        watch = replace(
+            watch,
+            unusual=unusual_settings(
+                request,
+                self.sampling,
+                table,
+                guided=any(port.kind == "guidance" for port in session.inputs),
+                weighted=any(prompts.chunks for prompts in self._prompts.values()),
+            ),
+        )
         source = noise_source(request.noise, request.seed, request.batch)
         guided = guided_rows(self.linked.denoiser, request, table)
         reuse = reuse_of(self.linked, request, table, guided, sampling=self.sampling, name=self.name)

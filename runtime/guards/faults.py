@@ -80,7 +80,6 @@ STRIP = 1 << 13
 
 _CAUSE_NAN = "Likely cause: numbers overflowed in half precision, or weights of this engine are damaged."
 _REMEDY_NAN = "Build this component in a wider precision, or get the bundle again."
-_OFF = 'guard="off" skips the guards.'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +178,7 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
         return Fault(
             found=f"is {look}: its deviation is {deviation.max():.2g} of 255 levels; expected at least {FLAT}",
             cause=_CAUSE_NAN,
-            remedy=f"{_REMEDY_NAN} {_OFF}",
+            remedy=_REMEDY_NAN,
             numbers={"deviation": float(deviation.max()), "least": FLAT},
         )
     inner = picture[EDGE:-EDGE, EDGE:-EDGE] if min(picture.shape[:2]) > 2 * EDGE else picture
@@ -188,7 +187,7 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
             return Fault(
                 found=f"has {name} {channel.min()} everywhere; expected colours that differ",
                 cause=_CAUSE_NAN,
-                remedy=f"{_REMEDY_NAN} {_OFF}",
+                remedy=_REMEDY_NAN,
                 numbers={name: float(channel.min())},
             )
     if not clean or deviation.max() < LEAST_NOISE:
@@ -200,7 +199,7 @@ def picture_fault(picture: NDArray[np.uint8], *, clean: bool = True) -> Fault | 
         found=f"is noise: its roughness is {found:.2f}, where white noise has 1; expected at most {NOISE}, or colours "
         "that change together",
         cause="Likely cause: the decoder's weights are damaged or not trained, or belong to another latent space.",
-        remedy=f"Get the bundle again. {_OFF}",
+        remedy="Get the bundle again.",
         numbers={"roughness": found, "most": NOISE, "agreement": together, "least": INDEPENDENT},
     )
 
@@ -275,7 +274,7 @@ def _near(ranges: Sequence[LatentRange], level: tuple[float, float]) -> Sequence
 def _outside(what: str, value: float, low: float, high: float) -> Fault:
     return Fault(
         found=f"has {what} of {value:.3g}; expected {low:.3g} to {high:.3g}, from real generations of this model",
-        cause="Likely cause: a wrong scaling factor or noise level, damaged weights, or too few steps for the sampler.",
-        remedy=f"Compare the engines with their reference: latentlink verify BUNDLE. {_OFF}",
+        cause="Likely cause: damaged weights, or a wrong scaling factor or noise level.",
+        remedy="Compare the engines with their reference: latentlink verify BUNDLE.",
         numbers={"value": value, "low": low, "high": high},
     )

@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime.guards.faults import GENERATED, Fault, Margin, finite_fault, picture_fault, range_fault
+from latentlink.runtime.guards.unusual import GIVEN, Unusual, concerning
 
 GUARDS = ("on", "off")
+
+OFF = 'guard="off" skips the guards.'
+
+_OTHER_SETTINGS = (
+    "Use the model's own settings. If these fail too, compare its engines with their reference: latentlink verify "
+    "BUNDLE."
+)
+_OTHER_LATENTS = "Give latents as a model of this space wrote them: scaled, and at the noise level of the run."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +52,13 @@ class Guard:
         on: Whether anything is checked.
         ranges: Measured ranges of latents by noise level; empty if they were not measured.
         mended: What was made again by a wider engine; the VAE adds to the list.
+        unusual: Settings of the request that may explain a fault; they are named before the engines are blamed.
     """
 
     on: bool
     ranges: Sequence[LatentRange] = ()
     mended: list[Mended] = field(default_factory=list)
+    unusual: Sequence[Unusual] = ()
 
     @classmethod
     def of(cls, requested: object, ranges: Sequence[LatentRange]) -> Guard:
@@ -67,7 +78,7 @@ class Guard:
             GuardError: It is not finite.
         """
         if self.on:
-            _refuse(stage, "its embedding", finite_fault(array))
+            self._refuse(stage, "its embedding", finite_fault(array))
 
     def latents(
         self,
@@ -94,7 +105,7 @@ class Guard:
             return
         for number, latent in enumerate(array):
             fault = finite_fault(latent) or range_fault(latent, self.ranges, level, margin=margin, generated=generated)
-            _refuse(stage, _nth("latent", number, len(array)), fault)
+            self._refuse(stage, _nth("latent", number, len(array)), fault)
 
     def pictures(self, stage: str, pictures: Sequence[NDArray[np.uint8]], *, clean: bool = True) -> None:
         """Check decoded pictures.
@@ -110,19 +121,29 @@ class Guard:
         if not self.on:
             return
         for number, picture in enumerate(pictures):
-            _refuse(stage, _nth("picture", number, len(pictures)), picture_fault(picture, clean=clean))
+            self._refuse(stage, _nth("picture", number, len(pictures)), picture_fault(picture, clean=clean))
 
-
-def _nth(what: str, number: int, count: int) -> str:
-    return f"{what} {number + 1} of {count}" if count > 1 else f"the {what}"
-
-
-def _refuse(stage: str, what: str, fault: Fault | None) -> None:
-    if fault is not None:
+    def _refuse(self, stage: str, what: str, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        suspects = {one.setting: one for one in concerning(stage, self.unusual)}
+        cause, remedy = fault.cause, fault.remedy
+        unusual: dict[str, object] = {name: one.value for name, one in suspects.items()}
+        if stage in GIVEN:
+            unusual = {stage: fault.found}
+            cause, remedy = f"The {stage} are an argument of this call.", _OTHER_LATENTS
+        elif suspects:
+            cause = f"Likely cause: unusual settings of this request: {', '.join(map(str, suspects.values()))}."
+            remedy = _OTHER_SETTINGS
         raise GuardError(
             f"Guard after {stage}: {what} {fault.found}.",
             stage=stage,
             numbers=fault.numbers,
-            cause=fault.cause,
-            remedy=fault.remedy,
+            cause=cause,
+            remedy=f"{remedy} {OFF}",
+            unusual=unusual,
         )
+
+
+def _nth(what: str, number: int, count: int) -> str:
+    return f"{what} {number + 1} of {count}" if count > 1 else f"the {what}"

@@ -18,7 +18,7 @@ import latentlink
 from latentlink.errors import GuardError, LatentLinkError
 from tests.house import FOLDERS, ROOT, sources
 
-SAMPLES: dict[str, Any] = {"numbers": {"rms": 9.5}, "figures": {"seconds": 1.5}}
+SAMPLES: dict[str, Any] = {"numbers": {"rms": 9.5}, "figures": {"seconds": 1.5}, "unusual": {"guidance": 1000.0}}
 """Values of arguments that are no text."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,7 +16,7 @@ import latentlink
 from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Latents, Pipeline
-from latentlink.runtime.guards import finite_fault, generated_margin, picture_fault
+from latentlink.runtime.guards import Guard, Unusual, finite_fault, generated_margin, picture_fault
 from latentlink.runtime.guards.faults import FEW, GENERATED, HURRIED, Margin, agreement, range_fault, roughness
 from latentlink.runtime.vae import Autoencoder
 
@@ -177,10 +179,82 @@ def test_latents_that_are_too_large_are_refused_where_they_are_given(demo: Pipel
     error = refused.value
     assert (error.stage, error.status) == ("latents", 6)
     assert error.numbers["value"] > error.numbers["high"]
-    assert "scaling" in error.cause
+    assert error.unusual == {"latents": error.message.partition("the latent ")[2].removesuffix(".")}
+    assert "argument of this call" in error.cause
     with pytest.raises(GuardError) as refused:
         demo.generate(PROMPT, init_latents=times(drawn.latents, 4), steps=10, strength=0.2)
     assert refused.value.stage == "init_latents"
+    assert list(refused.value.unusual) == ["init_latents"]
+
+
+def test_a_request_that_made_the_result_faulty_is_named_before_the_engine(demo: Pipeline) -> None:
+    with pytest.raises(GuardError) as refused:
+        demo.generate(PROMPT, seed=1, steps=3, guidance=1000)
+    error = pickle.loads(pickle.dumps(refused.value))
+    assert error.stage == "denoiser"
+    assert error.unusual == {"guidance": 1000.0, "steps": 3}
+    assert "guidance 1000 (the model's own is 7.5), steps 3 (the model's own number is 50)" in error.cause
+    assert "weights" not in error.cause
+    assert str(error) == f"{error.message} {error.cause} {error.remedy}"
+
+
+def test_a_faulty_engine_is_blamed_where_the_request_is_usual(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    from latentlink.runtime.denoising.loop import denoise as honest
+
+    def damaged(*given: Any, **options: Any) -> Any:
+        done = honest(*given, **options)
+        return replace(done, array=done.array * 50)
+
+    monkeypatch.setattr("latentlink.runtime.pipeline.denoise", damaged)
+    with pytest.raises(GuardError) as refused:
+        demo.generate(PROMPT, seed=1, steps=10, sampler="dpmpp_2m")
+    assert refused.value.unusual == {}
+    assert "damaged weights" in refused.value.cause
+    assert "latentlink verify" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [
+        ("text_encoder", ["prompt"]),
+        ("text_encoder_2", ["prompt"]),
+        ("vae_encoder", ["width"]),
+        ("denoiser", ["guidance", "prompt", "width"]),
+        ("vae_decoder", ["guidance", "prompt", "width"]),
+    ],
+)
+def test_only_settings_that_a_stage_depends_on_are_named(stage: str, named: list[str]) -> None:
+    settings = ("guidance", "prompt", "width")
+    watch = Guard(on=True, unusual=[Unusual(setting=one, value=9.0, usual="usual") for one in settings])
+    bad = np.full((1, 4, 2, 2), np.nan, np.float32)
+    with pytest.raises(GuardError) as refused:
+        if stage.startswith("text_encoder"):
+            watch.embedding(stage, bad)
+        elif stage == "vae_decoder":
+            watch.pictures(stage, [np.zeros((8, 8, 3), np.uint8)])
+        else:
+            watch.latents(stage, bad, level=CLEAN)
+    assert list(refused.value.unusual) == named
+
+
+@pytest.mark.parametrize("unusual", [(), (Unusual(setting="guidance", value=1000.0, usual="the model's own is 7.5"),)])
+def test_a_remedy_repeats_no_sentence_of_the_cause_or_the_message(unusual: tuple[Unusual, ...]) -> None:
+    watch = Guard(on=True, ranges=[one_range()], unusual=unusual)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    checks: list[Callable[[], None]] = [
+        lambda: watch.latents("denoiser", latent(0.0, 90.0)[None], level=CLEAN),
+        lambda: watch.latents("denoiser", latent(0.0, np.nan)[None], level=CLEAN),
+        lambda: watch.latents("init_latents", latent(0.0, 90.0)[None], level=CLEAN),
+        lambda: watch.pictures("vae_decoder", [noise]),
+        lambda: watch.pictures("vae_decoder", [noise * 0]),
+        lambda: watch.pictures("vae_decoder", [noise * np.array([1, 0, 1], np.uint8)]),
+    ]
+    for check in checks:
+        with pytest.raises(GuardError) as refused:
+            check()
+        error = refused.value
+        sentences = [one for text in (error.message, error.cause, error.remedy) for one in text.split(". ")]
+        assert len(sentences) == len(set(sentences)) >= 3
 
 
 def test_half_way_latents_are_taken_at_their_level_and_refused_when_too_large(demo: Pipeline) -> None:
