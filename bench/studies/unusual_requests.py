@@ -17,7 +17,7 @@ import click
 import numpy as np
 
 import latentlink
-from latentlink.bench.studies.faulty_bundles import copy_bundle, named_weights, times
+from latentlink.bench.studies.faulty_bundles import copy_bundle, named_weights, nan_first
 from latentlink.bench.studies.honest_runs import MODELS, SEED, TEXT, random_drawing
 from latentlink.demo.grammar import held_out
 from latentlink.errors import GuardError, UsageError
@@ -95,11 +95,11 @@ def wild_requests(count: int, seed: int, on_progress: Callable[[int], object] = 
 
 
 def damaged_model(count: int, seed: int, on_progress: Callable[[int], object] = lambda done: None) -> Blame:
-    """The requests of the honest runs to a demo model whose denoiser predicts ten times too much."""
+    """The requests of the honest runs to a demo model whose denoiser holds NaN."""
     captions = [scene.caption for scene in held_out()]
     blame = Blame()
     with tempfile.TemporaryDirectory() as folder:
-        edits = {"denoiser": named_weights("unet.conv_out", times(10))}
+        edits = {"denoiser": named_weights("unet.conv_in.weight", nan_first)}
         broken = copy_bundle(bundle_path(MODELS[0]), Path(folder) / "broken", edits)
         with latentlink.load(broken, verify=False) as pipe:
             for number in range(count):
