@@ -126,7 +126,9 @@ class Guard:
     def _refuse(self, stage: str, what: str, fault: Fault | None) -> None:
         if fault is None:
             return
-        suspects = {one.setting: one for one in concerning(stage, self.unusual)}
+        suspects = {
+            one.setting: one for one in concerning(stage, self.unusual, finite="not_finite" not in fault.numbers)
+        }
         cause, remedy = fault.cause, fault.remedy
         unusual: dict[str, object] = {name: one.value for name, one in suspects.items()}
         if stage in GIVEN:

@@ -10,6 +10,8 @@ GIVEN = ("latents", "init_latents")
 
 PROMPTS = ("prompt", "negative_prompt")
 SIDES = ("width", "height")
+MULTIPLIERS = ("guidance", *PROMPTS)
+"""Settings that multiply what a network wrote or reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +33,19 @@ class Unusual:
         return f"{self.setting} {shown} ({self.usual})"
 
 
-def concerning(stage: str, unusual: Sequence[Unusual]) -> Sequence[Unusual]:
-    """Those settings that a stage's result depends on.
+def concerning(stage: str, unusual: Sequence[Unusual], *, finite: bool) -> Sequence[Unusual]:
+    """Those settings that may explain a stage's result.
 
     Args:
         stage: The component that wrote the result, or the argument that held it.
         unusual: The unusual settings of the request.
+        finite: Whether the result holds numbers only. Large numbers in a request may overflow; few steps or another
+            sampler do not.
     """
     if stage in GIVEN:
         return ()
+    if not finite:
+        unusual = [one for one in unusual if one.setting in MULTIPLIERS or one.setting.startswith("conditions.")]
     if stage.startswith("text_encoder"):
         return [one for one in unusual if one.setting in PROMPTS]
     if stage == "vae_encoder":

@@ -219,14 +219,17 @@ def test_a_faulty_engine_is_blamed_where_the_request_is_usual(demo: Pipeline, mo
         ("text_encoder", ["prompt"]),
         ("text_encoder_2", ["prompt"]),
         ("vae_encoder", ["width"]),
-        ("denoiser", ["guidance", "prompt", "width"]),
-        ("vae_decoder", ["guidance", "prompt", "width"]),
+        ("denoiser", ["guidance", "prompt", "width", "steps"]),
+        ("denoiser, not finite", ["guidance", "prompt"]),
+        ("vae_decoder", ["guidance", "prompt", "width", "steps"]),
     ],
 )
 def test_only_settings_that_a_stage_depends_on_are_named(stage: str, named: list[str]) -> None:
-    settings = ("guidance", "prompt", "width")
-    watch = Guard(on=True, unusual=[Unusual(setting=one, value=9.0, usual="usual") for one in settings])
-    bad = np.full((1, 4, 2, 2), np.nan, np.float32)
+    settings = ("guidance", "prompt", "width", "steps")
+    watch = Guard(
+        on=True, ranges=[one_range()], unusual=[Unusual(setting=one, value=9.0, usual="usual") for one in settings]
+    )
+    bad = latent(0.0, np.nan if "finite" in stage or stage.startswith("text") else 90.0)[None]
     with pytest.raises(GuardError) as refused:
         if stage.startswith("text_encoder"):
             watch.embedding(stage, bad)
