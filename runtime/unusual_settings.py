@@ -34,7 +34,7 @@ SHIFT = 2.0
 CONDITION = 4.0
 """Factor above the largest number of a condition's defaults, or of the picture's sides if these are 0."""
 
-STEADY_FROM: Mapping[str, int] = {"lms": 100, "pndm": 25, "deis": 30, "lcm": 1001, "tcd": 1001}
+STEADY_FROM: Mapping[str, int] = {"lms": 100, "pndm": 50, "deis": 30, "lcm": 1001, "tcd": 1001}
 """Steps below which a sampler may diverge at the model's own guidance, unless it is the model's own sampler. "lcm" and
 "tcd" are for models that were distilled for them."""
 
