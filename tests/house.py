@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 VOCABULARY = "latentlink"
 """`latentlink/{errors,files,inputs,options,ports,spaces}.py`, which every room may import."""
 
-_SHARED = {"engine/quality", "engine/bundle"}
+_SHARED = {"engine/quality", "engine/bundle", "engine/tokenizers"}
 _READ = _SHARED | {"engine/targets"}
 _ENGINE = _READ | {"engine/builders", "engine/passes", "engine/precision", "engine"}
 _RUNTIME = {
@@ -31,6 +31,7 @@ ROOMS: Mapping[str, set[str]] = {
     VOCABULARY: set(),
     "latentlink/terminal": set(),
     "engine/quality": set(),
+    "engine/tokenizers": set(),
     "engine/bundle": {"engine/quality"},
     "engine/targets": _SHARED,
     "engine/passes": set(),

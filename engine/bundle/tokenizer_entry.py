@@ -10,6 +10,7 @@ from latentlink.engine.bundle.paths import check_path
 from latentlink.engine.bundle.record_checks import MAX_TEXT, check_int, inside, record_of, sorted_items, unexpected
 
 MAX_ID = (1 << 31) - 1
+MAX_LENGTH = 1 << 15
 MAX_VECTORS, MAX_WORDS = 1024, 1024
 
 OVERFLOWS: Mapping[str, str] = {
@@ -48,7 +49,7 @@ class TokenizerEntry:
 
     def __post_init__(self) -> None:
         check_path("path", self.path)
-        check_int("max_length", self.max_length, 1, 1 << 20)
+        check_int("max_length", self.max_length, 1, MAX_LENGTH)
         ends = (self.start_id is not None) + (self.end_id is not None)
         if self.max_length <= ends:
             raise unexpected("max_length", self.max_length, f"more than the {ends} tokens that begin and end a prompt")

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from latentlink.engine.tokenizers import TokenizerFormatError, read_tokenizer
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import copy_tokenizer
 from latentlink.export.graphs import Tokenizer
@@ -34,7 +35,7 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
     start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     _check_layout(tokenizer, folder, length, start=[start], end=[end], pad=pad)
     return Tokenizer(
-        text=_text(tokenizer),
+        text=_text(tokenizer, folder),
         max_length=length,
         start_id=start,
         end_id=end,
@@ -60,7 +61,7 @@ def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> 
     tokenizer = _read(T5TokenizerFast, folder, "T5")
     _check_layout(tokenizer, folder, max_length, start=[], end=[tokenizer.eos_token_id], pad=tokenizer.pad_token_id)
     return Tokenizer(
-        text=_text(tokenizer),
+        text=_text(tokenizer, folder),
         max_length=max_length,
         start_id=None,
         end_id=tokenizer.eos_token_id,
@@ -103,7 +104,7 @@ def _check_layout(tokenizer: Any, folder: Path, length: int, *, start: list[int]
     """
     from tokenizers import Tokenizer as Reader
 
-    own = Reader.from_str(_text(tokenizer))
+    own = Reader.from_str(_text(tokenizer, folder))
     special = " ".join(str(token) for token in tokenizer.all_special_tokens)
     for text in ("", "a red circle", f"a {special} b", "a red circle on a blue background, " * length):
         theirs = tokenizer(text, padding="max_length", max_length=length, truncation=True).input_ids
@@ -118,9 +119,20 @@ def _check_layout(tokenizer: Any, folder: Path, length: int, *, start: list[int]
             )
 
 
-def _text(tokenizer: Any) -> str:
+def _text(tokenizer: Any, folder: Path) -> str:
+    """Its `tokenizer.json`.
+
+    Raises:
+        CheckpointError: A bundle may not have it.
+    """
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
     text: str = backend.to_str()
+    try:
+        read_tokenizer(text.encode())
+    except TokenizerFormatError as error:
+        raise CheckpointError(
+            f"The tokenizer in {str(folder)!r} is not one that a bundle may have. {error.message}", remedy=error.remedy
+        ) from None
     return text

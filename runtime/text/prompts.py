@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
 from latentlink.engine.bundle import TokenizerEntry
-from latentlink.errors import BundleError, UsageError
+from latentlink.errors import UsageError
 from latentlink.runtime.text.inversions import expanded
+from latentlink.runtime.text.library import encode, open_tokenizer
 from latentlink.runtime.text.weighting import weighted_parts
 
 
@@ -35,18 +36,13 @@ class Prompts:
     Args:
         file: `tokenizer.json`.
         entry: Its entry in the manifest.
+
+    Raises:
+        BundleError: It is no tokenizer that a bundle may have, here or when a text is read.
     """
 
     def __init__(self, file: Path, entry: TokenizerEntry) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the tokenizers library raises plain Exception
-            raise BundleError(
-                f"{entry.path} is not a tokenizer that the tokenizers library reads ({error}).",
-                remedy="Build the bundle again: latentlink build EXPORTED BUNDLE.",
-            ) from None
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = open_tokenizer(file, entry.path)
         self._entry = entry
         self._room = entry.max_length - (entry.start_id is not None) - (entry.end_id is not None)
 
@@ -66,6 +62,7 @@ class Prompts:
 
         Raises:
             UsageError: A prompt is longer than the encoder reads.
+            BundleError: The tokenizer fails.
         """
         entry = self._entry
         shape = (len(prompts), pieces, entry.max_length)
@@ -99,7 +96,7 @@ class Prompts:
         return expanded(text, set(self._encode(text).tokens), vectors) if vectors else text
 
     def _encode(self, text: str) -> Encoding:
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        return encode(self._tokenizer, text, self._entry.path)
 
     def _too_long(self, prompt: str, count: int) -> UsageError:
         text = self._expanded(prompt)
