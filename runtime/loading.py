@@ -28,6 +28,7 @@ from latentlink.runtime.linking import (
 from latentlink.runtime.linking.link import as_declared, link
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.probing.prove import Prover
+from latentlink.runtime.request import check_sampling
 from latentlink.runtime.text import Prompts
 from latentlink.spaces import LatentSpace
 
@@ -91,6 +92,9 @@ def load(
         linked = link([opened.engine for opened in engines], sources.describe)
         for opened in engines:
             opened.source.entry.check_fingerprints()
+        # the training schedule belongs to the denoiser, whichever bundle that came from
+        sampling = sources.host.bundle.manifest.sampling
+        check_sampling(sampling)
         space, prompts = _space(linked, sources), _prompts(sources)
         prover = Prover(sources=sources, opening=opening, verify=verify)
         wider = _wider(engines, prover)
@@ -103,8 +107,7 @@ def load(
         return Pipeline(
             name=str(bundle),
             manifest=sources.bundles[0].manifest,
-            # the training schedule belongs to the denoiser, whichever bundle that came from
-            sampling=sources.host.bundle.manifest.sampling,
+            sampling=sampling,
             linked=linked,
             prompts=prompts,
             space=space,

@@ -26,6 +26,7 @@ from latentlink.runtime.request import (
     Request,
     as_list,
     check_limits,
+    check_memory,
     documented,
     pixels,
     resolve,
@@ -38,6 +39,7 @@ from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
 from latentlink.runtime.sessions.clock import CLOCK
+from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.text import Prompts
 from latentlink.runtime.unusual_settings import unusual_settings
 from latentlink.runtime.vae import Autoencoder, GuardedVae
@@ -199,6 +201,8 @@ class Pipeline:
             batch=request.batch,
             downscale=self.space.downscale,
         )
+        if isinstance(self.linked.denoiser.session, HostSession):
+            check_memory(request.width, request.height, request.batch)
         passes = self.vae.halves.passes(
             width=request.width, height=request.height, encode=bool(inputs.images), decode=decode
         )

@@ -23,6 +23,8 @@ from latentlink.engine.bundle.record_checks import (
     sorted_items,
     unexpected,
 )
+from latentlink.engine.quality import Quality
+from latentlink.engine.quality.gate import PREFIX
 
 Fact: TypeAlias = str | int | bool | tuple[str, ...] | None
 """One fact of a fingerprint."""
@@ -139,4 +141,8 @@ def _parity(value: object) -> Mapping[str, str | float]:
             check_text(key, item)
         else:
             check_number(key, item, 0.0 if key in measures else -math.inf)
+    if any(key.startswith(PREFIX) for key in parity) and Quality.of_parity(parity) is None:
+        raise ManifestError(
+            "", f"received {PREFIX}... that are no numbers, expected the figures of latentlink calibrate"
+        )
     return parity

@@ -109,6 +109,7 @@ class Manifest:
             check_distinct(self.files)
         self._check_conditions()
         self._check_ranges()
+        self._check_multiple()
         if self.files:
             self._check_listed()
 
@@ -139,6 +140,18 @@ class Manifest:
                 raise ManifestError(
                     f"sampling.ranges[{number}].mean", f"received {len(one.mean)} channels, expected {expected}"
                 )
+
+    def _check_multiple(self) -> None:
+        """Refuse a `size_multiple` by which a picture would not be whole elements of the latent."""
+        multiple = self.sampling.size_multiple
+        for name, component in self.components.items():
+            for port in (*component.inputs, *component.outputs):
+                if port.kind == "latent" and multiple % (downscale := int(port.size("f"))):
+                    raise unexpected(
+                        "sampling.size_multiple",
+                        multiple,
+                        f"a multiple of {downscale}, the downscale of {name}'s latent",
+                    )
 
     def _check_listed(self) -> None:
         """Refuse paths that are not listed in `files`, and a tokenizer that is not the text encoder's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,15 @@ COMMON = "all"
 
 MAX_BYTES = 256 << 20
 MAX_PROBES = 64
+MAX_HEADER = 4 << 20
 MAX_ELEMENTS = 1 << 24
+
+MAX_POSITIONS: Mapping[bool, int] = {True: 1 << 22, False: 1 << 16}
+"""Largest product of a port's free sizes in one probe, for pictures and for all others: a picture of 2048x2048. What
+an engine takes to run a probe is not known before, so the sizes themselves are bounded."""
+
+MAX_ALL = 4
+"""How many times as much all probes of a file may have together."""
 MAX_NAME = 64
 
 _NAME = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")
@@ -70,6 +79,10 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise _damaged(path, f"has {size} bytes, expected at most {MAX_BYTES}")
+    with path.open("rb") as opened:
+        header = int.from_bytes(opened.read(8), "little")
+    if MAX_HEADER < header < size:
+        raise _damaged(path, f"has a header of {header} bytes, expected at most {MAX_HEADER}")
     try:
         with safe_open(path, framework="numpy") as file:
             record = json.loads((file.metadata() or {})[METADATA])
@@ -82,7 +95,7 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
     names = {name for name, _, _ in heads}
     if not 1 <= len(heads) <= MAX_PROBES or len(names) < len(heads) or COMMON in names:
         raise _damaged(path, f"holds {len(heads)} probes or more, expected 1 to {MAX_PROBES}, each with its own name")
-    return Probes(
+    found = Probes(
         reference=reference[:64] if reference.isprintable() else "",
         probes=tuple(
             Probe(
@@ -95,6 +108,8 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
             for name, prompt, strides in heads
         ),
     )
+    _check_sizes(path, found, inputs, outputs)
+    return found
 
 
 def _is_shared(probes: Probes, tensor: str) -> bool:
@@ -139,6 +154,32 @@ def _port_arrays(
             )
         arrays[port.tensor] = array
     return arrays
+
+
+def _check_sizes(path: Path, probes: Probes, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    """Refuse a free dimension of two sizes in one probe, and sizes beyond `MAX_POSITIONS`, before an engine runs."""
+    spent = dict.fromkeys(MAX_POSITIONS, 0)
+    for probe in probes.probes:
+        sizes: dict[str, int] = {}
+        largest = dict.fromkeys(MAX_POSITIONS, 0)
+        for port in (*inputs, *outputs):
+            if port.tensor in probe.strides and port.tensor not in probe.inputs:  # every k-th element, in one dimension
+                continue
+            array = {**probe.outputs, **probe.inputs}[port.tensor]
+            own = {dim: size for dim, size in zip(port.shape, array.shape, strict=True) if isinstance(dim, str)}
+            for dim, size in own.items():
+                if sizes.setdefault(dim, size) != size:
+                    raise _damaged(path, f"has {dim} = {sizes[dim]} and {size} in its probe {probe.name}, expected one")
+            picture = port.kind == "image"
+            largest[picture] = max(largest[picture], math.prod(own.values()))
+        for picture, most in MAX_POSITIONS.items():
+            spent[picture] += largest[picture]
+            if largest[picture] > most or spent[picture] > MAX_ALL * most:
+                raise _damaged(
+                    path,
+                    f"has {largest[picture]} {'pixels' if picture else 'elements'} in its probe {probe.name} and "
+                    f"{spent[picture]} up to there, expected at most {most} and {MAX_ALL * most}",
+                )
 
 
 def _fits(shape: tuple[int, ...], port: Port) -> bool:

@@ -26,7 +26,13 @@ from latentlink.spaces import NAME
 
 MAX_SIDE = 1 << 16
 
+MAX_PIXELS = 1 << 22
+"""Most pixels of the default size: a run that names no size must not take the machine's memory."""
+
 MAX_RANGES = 64
+
+MAX_CONDITION = 3.4e38
+"""Largest number of a condition, whose port is float32."""
 
 UNCONDITIONAL = ("empty", "zeros")
 
@@ -86,6 +92,9 @@ class Sampling:
             check_int(key, side, 1, MAX_SIDE)
             if side % self.size_multiple:
                 raise unexpected(key, side, f"a multiple of size_multiple, {self.size_multiple}")
+        if self.width * self.height > MAX_PIXELS:
+            size = f"{self.width}x{self.height}"
+            raise unexpected("width", size, f"a default size of at most {MAX_PIXELS} pixels, such as 2048x2048")
         if self.unconditional not in UNCONDITIONAL:
             raise unexpected("unconditional", self.unconditional, f"one of {', '.join(UNCONDITIONAL)}")
         with inside("conditions"):
@@ -149,7 +158,7 @@ def _condition(key: str, value: object) -> Condition:
     read = [None if numbers is None else tuple(list_of(key, numbers, limit=64)) for numbers in pair]
     for numbers in read:
         for number in numbers or ():
-            check_number(key, number, -math.inf)
+            check_number(key, number, -MAX_CONDITION, MAX_CONDITION)
     first, second = read
     if not first or (second is not None and len(second) != len(first)):
         raise unexpected(key, value, "two lists of equal length")

@@ -6,6 +6,7 @@ and go with it from the export to the bundle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -119,17 +120,28 @@ class Quality:
 
     @classmethod
     def of_parity(cls, parity: Mapping[str, str | float] | None) -> Self | None:
-        """Read the figures back; None if they are missing or no numbers."""
+        """Read the figures back; None if they are missing or no finite numbers."""
         try:
             found = {key.removeprefix(PREFIX): value for key, value in (parity or {}).items() if key.startswith(PREFIX)}
             return cls(
-                pictures=int(found["pictures"]),
-                cosines=tuple(float(text) for text in str(found["cosines"]).split()) or (float("nan"),),
-                psnr=float(found["psnr"]),
-                least_psnr=float(found["least_psnr"]),
-                ssim=float(found["ssim"]),
-                least_ssim=float(found["least_ssim"]),
-                **{name: int(found.get(name, 0)) for name in JUDGEMENT},
+                pictures=int(_finite(found["pictures"])),
+                cosines=tuple(_finite(float(text)) for text in str(found["cosines"]).split()) or (float("nan"),),
+                psnr=_finite(found["psnr"]),
+                least_psnr=_finite(found["least_psnr"]),
+                ssim=_finite(found["ssim"]),
+                least_ssim=_finite(found["least_ssim"]),
+                **{name: int(_finite(found.get(name, 0))) for name in JUDGEMENT},
             )
         except (KeyError, ValueError):
             return None
+
+
+def _finite(value: str | float) -> float:
+    """A number that is written as one: `"nan"` would pass every gate.
+
+    Raises:
+        ValueError: It is text, NaN or infinite.
+    """
+    if isinstance(value, str) or not math.isfinite(value):
+        raise ValueError("no finite number")
+    return float(value)

@@ -51,6 +51,8 @@ def check_model(where: str, value: Any) -> None:
     unknown = value.get("unk_token")
     if unknown is not None and unknown not in value["vocab"]:
         raise unexpected(f"{where}.unk_token", unknown, "a token of the vocabulary")
+    if kind == "BPE":
+        _check_merges(f"{where}.merges", value["merges"], value["vocab"])
     if kind == "Unigram" and value["unk_id"] >= len(value["vocab"]):
         raise unexpected(f"{where}.unk_id", value["unk_id"], f"below {len(value['vocab'])}, the number of tokens")
 
@@ -84,8 +86,19 @@ def _ids(where: str, value: Any) -> None:
 
 
 def _merges(where: str, value: Any) -> None:
-    """Pairs of tokens; the library checks each, and finds it in the vocabulary."""
     items(where, value, MAX_MERGES)
+
+
+def _check_merges(where: str, merges: list[Any], vocabulary: Mapping[str, int]) -> None:
+    """Pairs of tokens, as two texts or one with a space, each with the token that it makes.
+
+    The library writes the token to a buffer as long as the longest one, and panics where it is longer.
+    """
+    for merge in merges:
+        pair = merge.split(" ") if isinstance(merge, str) else merge
+        fits = isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
+        if not fits or pair[0] not in vocabulary or pair[1] not in vocabulary or pair[0] + pair[1] not in vocabulary:
+            raise unexpected(where, merge, "pairs of tokens that make a third one")
 
 
 def _scores(where: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.amounts import bytes_in_words
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
@@ -55,8 +56,8 @@ class EngineMemory:
         """
         if size > self.budget:
             raise UsageError(
-                f"{title} has {size / 1e6:.1f} MB, but the open engines may have at most {self.budget / 1e6:g} MB in "
-                "all.",
+                f"{title} has {bytes_in_words(size)}, but the open engines may have at most "
+                f"{bytes_in_words(self.budget)} in all.",
                 remedy=f"Allow at least that: engine_memory={size}.",
             )
 

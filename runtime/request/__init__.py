@@ -7,8 +7,9 @@ from latentlink.runtime.request.docstrings import documented
 from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.request.limits import check_limits, nearest
-from latentlink.runtime.request.pictures import as_list, mask_pixels, pixels
-from latentlink.runtime.request.resolved import Request, resolve
+from latentlink.runtime.request.memory import check_memory
+from latentlink.runtime.request.pictures import as_list, check_pixels, mask_pixels, pixels
+from latentlink.runtime.request.resolved import Request, check_sampling, resolve
 
 __all__ = [
     # requested and resolved
@@ -24,11 +25,14 @@ __all__ = [
     "whole",
     "size_of",
     "check_limits",
+    "check_memory",
+    "check_sampling",
     "nearest",
     # latents and pictures as arrays
     "Latents",
     "check_latents",
     "as_list",
+    "check_pixels",
     "mask_pixels",
     "pixels",
 ]  # fmt: skip

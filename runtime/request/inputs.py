@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from latentlink.engine.bundle.sampling import MAX_PIXELS
 from latentlink.errors import UsageError
 from latentlink.options import MAX_SIDE
 from latentlink.runtime.request.checks import whole
@@ -37,7 +38,8 @@ def size_of(
 ) -> tuple[int | None, int | None]:
     """Picture width and height: the requested ones, else the size of the inputs.
 
-    A picture's sides are rounded down to multiples that the model accepts.
+    A picture's sides are rounded down to multiples that the model accepts. A size that nobody asked for is bounded as
+    a bundle's default size is: a photograph of 50 megapixels would take the machine's memory.
 
     Args:
         inputs: What the run starts from.
@@ -50,14 +52,23 @@ def size_of(
         Width and height in pixels; None for a side that was not requested, if there are no inputs.
 
     Raises:
-        UsageError: The latents have another size than requested, or one that the model does not accept.
+        UsageError: The latents have another size than requested, or one that the model does not accept; or the inputs
+            are larger than `MAX_PIXELS`, and no size was requested.
     """
     if inputs.latents is not None:
-        return _of_latents(inputs.latents, width, height, multiple, downscale)
-    if inputs.images:
+        own = _of_latents(inputs.latents, width, height, multiple, downscale)
+    elif inputs.images:
         own_width, own_height = (max(side // multiple, 1) * multiple for side in inputs.images[0].size)
-        return own_width if width is None else width, own_height if height is None else height
-    return width, height
+        own = own_width if width is None else width, own_height if height is None else height
+    else:
+        return width, height
+    if None in (width, height) and all(type(side) is int for side in own) and own[0] * own[1] > MAX_PIXELS:
+        raise UsageError(
+            f"The run would have the size of what it starts from, {own[0]}x{own[1]}; expected at most {MAX_PIXELS} "
+            "pixels, such as 2048x2048, where no size is requested.",
+            remedy="Name the width and the height.",
+        )
+    return own
 
 
 def _of_latents(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
+
+MAX_PIXELS = 1 << 26
+"""Most pixels of a picture, 8192x8192: unpacked it takes 4 bytes each, and a copy of it as much again."""
+
+UNREADABLE: Mapping[str, str] = {
+    **dict.fromkeys(("I", "F"), "in which any number may be white"),
+    **dict.fromkeys(("LAB", "La"), "which Pillow does not convert to grey"),
+}
+"""Modes that have no 8-bit form, and why."""
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,7 +27,8 @@ def as_list(images: Image | Sequence[Image]) -> list[Image]:
     """One or several pictures as a list; 16-bit pictures are scaled to 8 bits.
 
     Raises:
-        UsageError: There are none, one is not a picture, or its white value is unknown (modes `I` and `F`).
+        UsageError: There are none, one is not a picture, has more than `MAX_PIXELS`, is damaged, or is of a mode in
+            `UNREADABLE`.
     """
     from PIL import Image as Images
 
@@ -28,10 +38,25 @@ def as_list(images: Image | Sequence[Image]) -> list[Image]:
             raise UsageError(
                 f"Received {type(image).__name__} for a picture; expected PIL.Image.Image, or several of them."
             )
+        check_pixels("The picture", image)
         listed.append(_to_eight_bit(image))
     if not listed:
         raise UsageError("Received no picture; expected PIL.Image.Image, or several of them.")
     return listed
+
+
+def check_pixels(title: str, image: Image) -> None:
+    """Refuse a picture of more than `MAX_PIXELS`; a file's need not be unpacked for that.
+
+    Raises:
+        UsageError: It is larger.
+    """
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise UsageError(
+            f"{title} has {width}x{height} pixels; expected at most {MAX_PIXELS}, such as 8192x8192.",
+            remedy="Make it smaller first.",
+        )
 
 
 def pixels(images: Sequence[Image], width: int, height: int) -> NDArray[np.uint8]:
@@ -55,15 +80,21 @@ def _to_eight_bit(image: Image) -> Image:
     """Scale a 16-bit picture to 8 bits, as Pillow would clip it; others are returned unchanged."""
     from PIL import Image as Images
 
-    if image.mode in ("I", "F"):
+    if image.mode in UNREADABLE:
         raise UsageError(
-            f"Received a picture of mode {image.mode!r}, in which any number may be white; expected 8 or 16 bits.",
+            f"Received a picture of mode {image.mode!r}, {UNREADABLE[image.mode]}; expected 8 or 16 bits.",
             remedy="Scale it to 0 to 255 and convert it to mode 'L'.",
         )
+    try:
+        image.load()  # a file is unpacked only now
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
+        raise UsageError(f"Received a picture that Pillow does not read ({error}).") from None
     if not image.mode.startswith("I;16"):
         return image
-    # 65535 / 257 = 255
-    return Images.fromarray(np.round(np.asarray(image) / 257).astype(np.uint8))
+    # 65535 / 257 = 255; whole numbers, as float64 would take eight bytes a pixel
+    return Images.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
 def _resize(image: Image, width: int, height: int) -> Image:

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from latentlink.engine.bundle import Sampling
-from latentlink.errors import UsageError
+from latentlink.engine.bundle import REMEDY, Sampling
+from latentlink.errors import BundleError, UsageError
 from latentlink.options import MAX_BATCH, OPTIONS, requested
 from latentlink.runtime.request.checks import check, number, prompts, seeds
 from latentlink.runtime.samplers import SamplerTable, Schedule, own_names, read_schedule, sampler_table
@@ -137,6 +137,21 @@ def resolve(
         conditions=_conditions(defaults, values.get("conditions", {})),
         schedule=schedule,
     )
+
+
+def check_sampling(defaults: Sampling) -> None:
+    """Check that a bundle's own settings make a run.
+
+    The format gives a training schedule no meaning; the samplers do. Checked when a bundle is opened, so that what is
+    wrong with the bundle is not reported as a mistake in a request.
+
+    Raises:
+        BundleError: A constant of the schedule or a default is not one that a run can have.
+    """
+    try:
+        resolve(defaults, "", {}).table()
+    except UsageError as error:
+        raise BundleError(f"manifest.json, sampling: {error.message}", remedy=REMEDY) from None
 
 
 def _defaults(bundle: Sampling) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.amounts import bytes_in_words
 from latentlink.errors import UsageError
 from latentlink.runtime.linking import Engine, Linked
 from latentlink.runtime.linking.engine_memory import reopen
@@ -182,8 +183,8 @@ class Autoencoder:
                 check_limits([engine], width=width * downscale, height=height * downscale, batch=1, downscale=downscale)
             least = [max(SMALLEST, low) * downscale for low, _ in limits]
             raise UsageError(
-                f"{engine.title} may take {(self.memory or 0) / 1e6:g} MB, but its smallest pass, of "
-                f"{least[1]}x{least[0]} pixels, needs about {needed / 1e6:.1f} MB.",
+                f"{engine.title} may take {bytes_in_words(self.memory or 0)}, but its smallest pass, of "
+                f"{least[1]}x{least[0]} pixels, needs about {bytes_in_words(needed)}.",
                 remedy=f"Allow at least that: vae_memory={needed}.",
             )
         return mosaic

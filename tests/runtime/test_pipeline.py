@@ -192,6 +192,11 @@ def test_an_edited_number_of_a_space_is_refused(tmp_path: Path, demo_b: Pipeline
         latentlink.load(edited(tmp_path, f'"scaling": {scaling}', '"scaling": 0.5'))
 
 
+def test_a_schedule_that_no_sampler_reads_is_refused_when_the_bundle_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"manifest\.json, sampling: .*beta_start"):
+        latentlink.load(edited(tmp_path, '"beta_start": 0.00085', '"beta_start": "nan"'))
+
+
 def test_the_other_models_text_encoder_is_refused() -> None:
     with pytest.raises(LinkError, match="text embedding") as refused:
         latentlink.load("demo", replace={"text_encoder": "demo-b"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,12 @@ from typing import TYPE_CHECKING
 from latentlink.errors import UsageError
 from latentlink.files import is_stream
 from latentlink.inputs import check_input
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+"""Formats that are read. Pillow reads more, one of them by running another program (EPS)."""
+
+MAX_BYTES = 1 << 28
+"""Most bytes of a picture's file: Pillow takes whole blocks of metadata into memory."""
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,19 +26,35 @@ def read_picture(path: Path) -> Image:
     """Read a picture from a file, rotated as its EXIF data say.
 
     Raises:
-        UsageError: There is no such file, or Pillow cannot read it.
+        UsageError: There is no such file, it is too large, or Pillow cannot read it.
     """
     from PIL import Image as Images
     from PIL import ImageOps
 
     check_input(path, "a picture")
+    from latentlink.runtime.request import check_pixels
+
     try:
-        with Images.open(path) as image:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise UsageError(f"{str(path)!r} has {size} bytes; expected a picture of at most {MAX_BYTES}.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Images.DecompressionBombWarning)  # its limit is above ours
+            image = Images.open(path, formats=[one for one in FORMATS if one in _known()])
+        with image:
+            check_pixels(f"{str(path)!r}", image)
             return ImageOps.exif_transpose(image)
-    except MemoryError:
+    except (MemoryError, UsageError):
         raise
     except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
         raise UsageError(f"{str(path)!r} is not a picture that Pillow reads ({error}).") from None
+
+
+def _known() -> Collection[str]:
+    """The formats that this Pillow was built with."""
+    from PIL import Image
+
+    Image.init()
+    return Image.OPEN
 
 
 def check_picture(output: Path) -> None:

@@ -26,6 +26,7 @@ text = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_siz
 number = st.floats(allow_nan=False, allow_infinity=False)
 whole = st.integers(-(2**53), 2**53)
 size = st.integers(1, 64)
+few = st.integers(1, 16)
 
 
 def backwards(mapping: Mapping[str, T]) -> dict[str, T]:
@@ -112,7 +113,7 @@ def _measured(manifest: Manifest) -> Manifest:
     limits=st.dictionaries(st.sampled_from(["B", "h", "w"]), st.tuples(size, size, size).map(sorted)),
     provenance=st.dictionaries(text, text, max_size=6),
     guidance=st.floats(0, 1000),
-    multiples=st.tuples(size, size, size),
+    multiples=st.tuples(few, few, few),
 )
 def test_any_manifest_that_can_be_made_survives_writing_and_reading(
     whole_manifest: Manifest,
@@ -125,7 +126,7 @@ def test_any_manifest_that_can_be_made_survives_writing_and_reading(
 ) -> None:
     denoiser = whole_manifest.components["denoiser"]
     engine = replace(denoiser.engines[0], fingerprint=fingerprint, limits=limits)
-    width, height, multiple = multiples
+    width, height, multiple = *multiples[:2], 8 * multiples[2]
     made = replace(
         whole_manifest,
         components={**whole_manifest.components, "denoiser": replace(denoiser, engines=(engine,))},
@@ -195,6 +196,11 @@ def test_ranges_are_written_where_they_were_measured_and_read_back(record: dict[
     assert Manifest.from_bytes(read.to_bytes()) == read
 
 
+FIGURES = {
+    "gate_pictures": 8, "gate_cosines": "0.99 0.98", "gate_psnr": 30.0, "gate_least_psnr": 20.0, "gate_ssim": 0.95,
+    "gate_least_ssim": 0.7,
+}  # fmt: skip
+
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="zip"), "format"),
     "a newer version": (lambda r: r.update(version=2), "version: received 2, expected 1"),
@@ -242,6 +248,30 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a parity without a tolerance": (lambda r: first_engine(r)["parity"].pop("tolerance"), "'tolerance'"),
     "a parity of NaN": (lambda r: first_engine(r)["parity"].update(relative=math.nan), "parity.relative"),
     "a parity below 0": (lambda r: first_engine(r)["parity"].update(relative=-1), "parity.relative"),
+    "a parity whose figure is text": (
+        lambda r: first_engine(r)["parity"].update(FIGURES | {"gate_psnr": "nan"}),
+        "gate_... that are no numbers",
+    ),
+    "a parity whose list of figures holds NaN": (
+        lambda r: first_engine(r)["parity"].update(FIGURES | {"gate_cosines": "0.99 nan"}),
+        "that are no numbers",
+    ),
+    "a default of 8,192 pixels": (
+        lambda r: r["sampling"].update(width=8192, height=8192),
+        "sampling.width: received '8192x8192', expected a default",
+    ),
+    "a multiple that splits elements of the latent": (
+        lambda r: r["sampling"].update(size_multiple=4),
+        "sampling.size_multiple: received 4, expected a multiple of 8",
+    ),
+    "a condition beyond float32": (
+        lambda r: r["sampling"].update(conditions={"size": [[1e300], None]}),
+        "sampling.conditions.size: received 1e+300",
+    ),
+    "a tokenizer of a million tokens": (
+        lambda r: r["components"]["text_encoder"]["tokenizer"].update(max_length=1 << 20),
+        "from 1 to 32768",
+    ),
     "probes that are not listed": (lambda r: r["probes"].update(denoiser="a.safetensors"), "probes.denoiser"),
     "probes outside of the bundle": (lambda r: r["probes"].update(denoiser="../a.safetensors"), "probes.denoiser"),
     "no probes": (lambda r: r.pop("probes"), "no key 'probes'"),

@@ -150,6 +150,20 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, NDArray[Any]], str]] = {
     "a missing input": (HEAD, {k: v for k, v in GOOD.items() if "latent" not in k}, "one for every port"),
     "another dtype": (HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((1, 4, 2, 2), np.float16)}, "float16"),
     "other channels": (HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((1, 16, 2, 2), np.float32)}, "of the port's"),
+    "two sizes of one dimension": (HEAD, {**GOOD, f"a/{GUIDANCE.tensor}": np.zeros(2, np.float32)}, "B = 1 and 2"),
+    "a size that takes the machine's memory": (
+        HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((1, 4, 512, 129), np.float32)}, "expected at most 65536 and",
+    ),
+    "a picture of that size": (
+        HEAD, {**GOOD, f"a/{IMAGE.tensor}": np.zeros((1, 2049, 2048, 3), np.uint8)}, "has 4196352 pixels in its probe",
+    ),
+    "many large ones": (
+        {"reference": "", "probes": [{**ONE, "name": f"p{number}"} for number in range(5)]},
+        {name.replace("a/", "all/", 1): array for name, array in GOOD.items()}
+        | {f"p{number}/{LATENT.tensor}": np.zeros((1, 4, 256, 256), np.float32) for number in range(5)},
+        "327680 up to there, expected at most 65536 and 262144",
+    ),
+    "a header without end": (HEAD, {**GOOD, "x" * (4 << 20): np.zeros(1, np.float32)}, "has a header of"),
     "an empty tensor": (HEAD, {**GOOD, f"a/{LATENT.tensor}": np.zeros((0, 4, 2, 2), np.float32)}, "of the port's"),
 }  # fmt: skip
 

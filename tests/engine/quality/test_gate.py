@@ -25,7 +25,19 @@ def test_of_a_long_run_the_first_and_last_steps_are_kept() -> None:
     assert found.cosines[-1] == pytest.approx(cosines[-1], abs=1e-5)
 
 
-@pytest.mark.parametrize("parity", [None, {}, {"gate_psnr": 30.0}, {**GOOD.to_parity(), "gate_cosines": "high"}])
+@pytest.mark.parametrize(
+    "parity",
+    [
+        None,
+        {},
+        {"gate_psnr": 30.0},
+        {**GOOD.to_parity(), "gate_cosines": "high"},
+        {**GOOD.to_parity(), "gate_cosines": "0.99 inf"},
+        {**GOOD.to_parity(), "gate_psnr": "nan"},
+        {**GOOD.to_parity(), "gate_psnr": "99"},
+        {**GOOD.to_parity(), "gate_pictures": float("inf")},
+    ],
+)
 def test_no_figures_are_no_quality(parity: dict[str, str | float] | None) -> None:
     assert Quality.of_parity(parity) is None
 

@@ -22,7 +22,8 @@ def pattern(name: str) -> str:
 
 def bpe(letters: str, words: tuple[str, ...], **options: Any) -> models.BPE:
     """Byte-pair encoding in which each word is one token."""
-    tokens, merges = dict.fromkeys(["<unk>", *letters]), {}
+    tokens: dict[str, None] = dict.fromkeys(["<unk>", *letters])
+    merges: dict[tuple[str, str], None] = {}
     for word in words:
         for end in range(2, len(word) + 1):
             tokens[word[:end]] = None

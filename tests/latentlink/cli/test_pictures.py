@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from latentlink.cli.shared.outputs import check_place
-from latentlink.cli.shared.pictures import check_picture, read_picture
+from latentlink.cli.shared.pictures import MAX_BYTES, check_picture, read_picture
 from latentlink.errors import UsageError
+from latentlink.runtime.request import as_list
 
 ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright
 
@@ -45,6 +46,40 @@ def test_a_broken_picture_is_refused(tmp_path: Path, broken: str) -> None:
         data[name : name + 4] = b"\0\0\0\0"
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(UsageError, match="not a picture that Pillow reads"):
+        read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("side", "what"), [(9400, "has 9400x9400 pixels; expected"), (14_000, "is not a picture that")]
+)
+def test_a_picture_of_too_many_pixels_is_refused_without_a_warning(
+    tmp_path: Path, side: int, what: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    Image.new("1", (side, side)).save(tmp_path / "a.png")
+    recwarn.clear()
+    with pytest.raises(UsageError, match=what):
+        read_picture(tmp_path / "a.png")
+    assert not recwarn.list
+
+
+def test_a_format_that_another_program_would_read_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.eps")
+    with pytest.raises(UsageError, match="is not a picture that Pillow reads"):
+        read_picture(tmp_path / "a.eps")
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("CMYK", "a.jpg"), ("P", "a.gif"), ("I;16", "a.png"), ("LA", "a.png"), ("1", "a.bmp")]
+)
+def test_pictures_of_every_depth_are_read(tmp_path: Path, mode: str, name: str) -> None:
+    Image.new(mode, (16, 8)).save(tmp_path / name)
+    assert as_list(read_picture(tmp_path / name))[0].convert("RGB").size == (16, 8)
+
+
+def test_a_file_that_is_too_large_is_not_opened(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(UsageError, match=f"has {MAX_BYTES + 1} bytes; expected a picture of at most {MAX_BYTES}"):
         read_picture(tmp_path / "a.png")
 
 

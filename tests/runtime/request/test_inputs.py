@@ -12,6 +12,7 @@ from PIL import Image
 import latentlink
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline
+from latentlink.runtime.request import Inputs, size_of
 
 PROMPT = "a red circle on a blue background"
 
@@ -29,6 +30,18 @@ def test_each_side_that_nobody_asked_is_the_pictures(
 ) -> None:
     made = demo.generate(PROMPT, seed=1, steps=2, init_image=Image.new("RGB", (130, 100)), **asked)
     assert made.images[0].size == size
+
+
+def test_a_size_that_nobody_asked_for_is_bounded() -> None:
+    photograph = Inputs(images=[Image.new("1", (8000, 6000))])
+    with pytest.raises(UsageError, match="the size of what it starts from, 8000x6000; expected at most 4194304 pixels"):
+        size_of(photograph, None, None, multiple=8, downscale=8)
+    assert size_of(photograph, 512, None, multiple=8, downscale=8) == (512, 6000)
+    assert size_of(photograph, 8000, 6000, multiple=8, downscale=8) == (8000, 6000)
+    large = Inputs(latents=np.zeros((1, 4, 512, 512), np.float32))
+    with pytest.raises(UsageError, match="the size of what it starts from, 4096x4096"):
+        size_of(large, None, None, multiple=8, downscale=8)
+    assert size_of(large, 4096, 4096, multiple=8, downscale=8) == (4096, 4096)
 
 
 def test_latents_give_their_size_also_where_it_is_asked(demo: Pipeline) -> None:

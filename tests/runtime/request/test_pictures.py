@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,6 +30,33 @@ def test_a_mask_of_16_bits_is_cut_at_half_of_white() -> None:
 def test_a_picture_whose_white_is_unknown_is_refused(mode: str) -> None:
     with pytest.raises(UsageError, match=f"mode '{mode}', in which any number may be white"):
         as_list([Image.new("RGB", (8, 8)), Image.new(mode, (8, 8))])
+
+
+@pytest.mark.parametrize("mode", ["LAB", "La"])
+def test_a_picture_that_has_no_grey_is_refused_here_and_not_by_pillow(mode: str) -> None:
+    with pytest.raises(UsageError, match=f"mode '{mode}', which Pillow does not convert"):
+        as_list(Image.new(mode, (8, 8)))
+
+
+def test_every_16_bit_value_is_rounded_to_its_nearest_8_bit_one() -> None:
+    deep = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    (shallow,) = as_list(Image.fromarray(deep))
+    assert np.array_equal(np.asarray(shallow), np.round(deep / 257).astype(np.uint8))
+
+
+def test_a_picture_that_is_too_large_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    Image.new("1", (9400, 9400)).save(tmp_path / "large.png")
+    with Image.open(tmp_path / "large.png") as large:
+        with pytest.raises(UsageError, match="The picture has 9400x9400 pixels; expected at most 67108864"):
+            as_list(large)
+        assert large.tile  # what is still to be unpacked
+
+
+def test_a_file_that_is_cut_short_is_refused_where_it_is_unpacked(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:500])
+    with Image.open(tmp_path / "cut.png") as cut, pytest.raises(UsageError, match="that Pillow does not read"):
+        as_list(cut)
 
 
 def test_transparency_is_dropped_from_pictures_and_masks() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from latentlink.engine.bundle import Sampling
-from latentlink.errors import UsageError
-from latentlink.runtime.request import Request, resolve
+from latentlink.errors import BundleError, UsageError
+from latentlink.runtime.request import Request, check_sampling, resolve
 
 CONDITIONS = {"original_size": ((0.0, 0.0), None), "aesthetic_score": ((6.0,), (2.5,))}
 
@@ -43,6 +44,38 @@ def asked(
 ) -> Request:
     chosen = {"seed": 0} | options
     return resolve(sampling or defaults(), prompt, chosen, default_strength=default_strength, shallow=shallow)
+
+
+def schedule(**changed: Any) -> Sampling:
+    return replace(defaults(), schedule={**defaults().schedule, **changed})
+
+
+def test_the_settings_of_a_bundle_that_make_a_run_pass() -> None:
+    check_sampling(defaults())
+
+
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        (schedule(beta_start="nan"), "beta_start 'nan'"),
+        (schedule(beta_schedule="evil"), "beta_schedule 'evil'"),
+        (schedule(num_train_timesteps=10**9), "num_train_timesteps 1000000000"),
+        (schedule(hook="x"), "schedule key 'hook'"),
+        (schedule(beta_end=1e308), "beta_end 1e"),
+        (replace(defaults(), schedule={}), "expected"),
+        (replace(defaults(), sampler="evil"), "sampler 'evil'"),
+        (replace(defaults(), sampler="flow_euler"), "sampler 'flow_euler'"),
+        (replace(defaults(), steps=10_000), "steps is 10000"),
+        (replace(schedule(num_train_timesteps=10), steps=11), "steps 11"),
+        (replace(schedule(timestep_spacing="leading", steps_offset=1), sampler="lms", steps=1000), "same"),
+        (replace(defaults(), width=32_768, height=16), "width is 32768"),
+    ],
+)
+def test_settings_of_a_bundle_that_make_no_run_are_the_bundles_fault(sampling: Sampling, words: str) -> None:
+    with pytest.raises(BundleError, match=r"^manifest\.json, sampling: ") as caught:
+        check_sampling(sampling)
+    assert words in caught.value.message
+    assert caught.value.remedy
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
