@@ -144,6 +144,17 @@ def test_a_tokenizer_of_a_broken_vocabulary_is_refused_in_a_sentence(tiny: Path,
         clip_tokenizer(folder, 77)
 
 
+def test_a_tokenizer_that_no_bundle_may_have_is_refused_when_it_is_exported(tiny: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny / "tokenizer", tmp_path / "tokenizer")
+    tokenizer = transformers.CLIPTokenizerFast.from_pretrained(folder)
+    tokenizer.add_tokens(["x" * 1025])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(
+        CheckpointError, match=r"is not one that a bundle may have\. tokenizer\.json, added_tokens\[2\]"
+    ):
+        clip_tokenizer(folder, 77)
+
+
 def test_the_largest_id_counts_added_tokens(tiny: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny / "tokenizer", tmp_path / "tokenizer")
     before = clip_tokenizer(folder, 77).largest_id
