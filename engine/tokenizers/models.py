@@ -78,10 +78,9 @@ def _ids(where: str, value: Any) -> None:
     """Ids by token."""
     if not isinstance(value, dict) or not 1 <= len(value) <= MAX_TOKENS:
         raise unexpected(where, value, f"an object of 1 to {MAX_TOKENS} tokens")
-    for token, number in value.items():
-        if type(number) is not int or not 0 <= number <= MAX_ID or len(token) > MAX_TOKEN:
-            expected = f"tokens of at most {MAX_TOKEN} characters with ids from 0 to {MAX_ID}"
-            raise unexpected(where, {token: number}, expected)
+    numbers = value.values()
+    if {*map(type, numbers)} != {int} or min(numbers) < 0 or max(numbers) > MAX_ID or max(map(len, value)) > MAX_TOKEN:
+        raise unexpected(where, value, f"tokens of at most {MAX_TOKEN} characters with ids from 0 to {MAX_ID}")
     _check_total(where, value, MAX_CHARACTERS)
 
 
@@ -96,8 +95,12 @@ def _check_merges(where: str, merges: list[Any], vocabulary: Mapping[str, int]) 
     """
     for merge in merges:
         pair = merge.split(" ") if isinstance(merge, str) else merge
-        fits = isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
-        if not fits or pair[0] not in vocabulary or pair[1] not in vocabulary or pair[0] + pair[1] not in vocabulary:
+        try:
+            first, second = pair
+            fits = first in vocabulary and second in vocabulary and first + second in vocabulary
+        except (TypeError, ValueError):  # no pair, or not of texts
+            fits = False
+        if not fits:
             raise unexpected(where, merge, "pairs of tokens that make a third one")
 
 

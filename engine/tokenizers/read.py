@@ -49,7 +49,8 @@ def read_tokenizer(data: bytes) -> str:
     except RecursionError:
         raise TokenizerFormatError("", "received values nested without end, expected flat records") from None
     fields("", record, _CHECKS, dict.fromkeys(IGNORED, lambda *_: None))
-    return json.dumps({key: record[key] for key in _CHECKS} | dict.fromkeys(IGNORED), ensure_ascii=False)
+    kept = {key: record[key] for key in _CHECKS} | dict.fromkeys(IGNORED)
+    return json.dumps(kept, ensure_ascii=False, check_circular=False)
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -31,18 +31,17 @@ def read_picture(path: Path) -> Image:
     from PIL import Image as Images
     from PIL import ImageOps
 
-    check_input(path, "a picture")
     from latentlink.runtime.request import check_pixels
 
+    check_input(path, "a picture")
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UsageError(f"{str(path)!r} has {size} bytes; expected a picture of at most {MAX_BYTES}.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Images.DecompressionBombWarning)  # its limit is above ours
-            image = Images.open(path, formats=[one for one in FORMATS if one in _known()])
-        with image:
-            check_pixels(f"{str(path)!r}", image)
-            return ImageOps.exif_transpose(image)
+            warnings.simplefilter("ignore")  # of its own limit of pixels, which is above ours, and of damaged EXIF data
+            with Images.open(path, formats=[one for one in FORMATS if one in _known()]) as image:
+                check_pixels(f"{str(path)!r}", image)
+                return ImageOps.exif_transpose(image)
     except (MemoryError, UsageError):
         raise
     except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
