@@ -28,7 +28,8 @@ from latentlink.engine.quality import Agreement, decibel, measure_agreement
 from latentlink.errors import BundleError, LinkError
 from latentlink.ports import Port
 from latentlink.runtime.linking import Engine
-from latentlink.runtime.probing.running import load_probes, runner, token_ids
+from latentlink.runtime.probing.running import load_probes, runner, token_ids, tokenizer_of
+from latentlink.runtime.text import Prompts
 
 LEAST_SNR = 6.0
 """Least signal-to-noise ratio in dB: a component has to explain three quarters of the golden output."""
@@ -202,8 +203,8 @@ def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str,
         )
     entry = donor.manifest.components[component]
     probes = load_probes(host, component, host.manifest.components.get(component, entry))
-    if entry.tokenizer is not None:
-        probes = replace(probes, probes=tuple(_retokenise(probe, donor, entry) for probe in probes.probes))
+    if (prompts := tokenizer_of(donor, entry)) is not None:
+        probes = replace(probes, probes=tuple(_retokenise(probe, prompts, entry) for probe in probes.probes))
     else:
         probes = probes.fit(engine.limits, entry.inputs, own, ADDED_PROBES)
     try:
@@ -222,8 +223,8 @@ def check_candidate(engine: Engine, donor: Bundle, host: Bundle, host_name: str,
     return found
 
 
-def _retokenise(probe: Probe, donor: Bundle, entry: ComponentEntry) -> Probe:
+def _retokenise(probe: Probe, prompts: Prompts, entry: ComponentEntry) -> Probe:
     """The probe with the token ids that the donor's own tokenizer makes of its prompt."""
-    ids = None if probe.prompt is None else token_ids(donor, entry, probe.prompt)
+    ids = token_ids(prompts, probe.prompt)
     tokens = next(iter(probe.inputs.values())) if ids is None else ids[None]
     return replace(probe, inputs={entry.inputs[0].tensor: tokens})

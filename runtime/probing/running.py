@@ -33,20 +33,28 @@ def runner(session: Session) -> RunEngine:
 
 def tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
     """Why the tokenizer is not the reference's: it makes other ids of a golden prompt; empty if it agrees."""
-    if entry.tokenizer is None:
+    prompts = tokenizer_of(bundle, entry)
+    if prompts is None:
         return ""
+    tokens = next(port.tensor for port in entry.inputs if port.kind == "tokens")
     for probe in probes.probes:
-        ids = None if probe.prompt is None else token_ids(bundle, entry, probe.prompt)
-        if ids is not None and not np.array_equal(ids, probe.inputs[entry.inputs[0].tensor][0]):
+        ids = token_ids(prompts, probe.prompt)
+        if ids is not None and not np.array_equal(ids, np.atleast_2d(probe.inputs[tokens])[0]):
             return f"the tokenizer makes other ids of {probe.prompt!r} than the reference's"
     return ""
 
 
-def token_ids(bundle: Bundle, entry: ComponentEntry, prompt: str) -> NDArray[np.int32] | None:
-    """Ids of a prompt's first piece; None if it is longer than the encoder reads: the probe holds what fits."""
-    if entry.tokenizer is None:
+def tokenizer_of(bundle: Bundle, entry: ComponentEntry) -> Prompts | None:
+    """A component's tokenizer; None if it reads no tokens."""
+    return None if entry.tokenizer is None else Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
+
+
+def token_ids(prompts: Prompts, prompt: str | None) -> NDArray[np.int32] | None:
+    """Ids of a prompt's first piece; None without one, or if it is longer than the encoder reads: the probe holds what
+    fits.
+    """
+    if prompt is None:
         return None
-    prompts = Prompts(bundle.file(entry.tokenizer.path), entry.tokenizer)
     try:
         ids: NDArray[np.int32] = prompts.tokens([prompt], prompts.pieces([prompt])).ids[0, 0]
     except UsageError:
