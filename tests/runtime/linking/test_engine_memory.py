@@ -110,7 +110,7 @@ def test_a_memory_budget_is_measured_without_the_engines_own_weights() -> None:
 
 
 def test_an_engine_larger_than_the_budget_is_refused_with_both_sizes() -> None:
-    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* at most 5 MB in all. .*engine_memory={LARGEST}"
+    expected = f"denoiser of demo has {LARGEST / 1e6:.1f} MB, .* at most 5.0 MB in all. .*engine_memory={LARGEST}"
     with pytest.raises(UsageError, match=expected):
         latentlink.load("demo", engine_memory=5_000_000)
 

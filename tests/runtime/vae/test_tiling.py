@@ -179,7 +179,7 @@ def _several(passes: Mapping[str, int]) -> bool:
 def test_a_budget_below_the_smallest_pass_is_refused_before_the_run() -> None:
     with (
         latentlink.load("demo", vae_memory=1000) as pipe,
-        pytest.raises(UsageError, match=r"vae_decoder of demo may take 0.001 MB.*needs .* MB.*vae_memory=\d+"),
+        pytest.raises(UsageError, match=r"vae_decoder of demo may take 1.0 kB.*needs .* MB.*vae_memory=\d+"),
     ):
         pipe.generate("a red circle", on_step=lambda at: pytest.fail("it ran"))
 
