@@ -63,6 +63,7 @@ def build_bundle(
     choice = find_targets(source.manifest, options) if automatic else AutoTargets(targets=tuple(targets), skipped=())
     ordered = tuple(target for target in TARGETS if target in choice.targets)
     check_feasible(source.manifest, ordered, options)
+    sampling = drawable(source.manifest.sampling, sizes or PictureSizes())
     with replacing_bundle(out) as folder:
         context = BuildContext(
             source=source,
@@ -94,7 +95,7 @@ def build_bundle(
                 source.manifest,
                 kind="bundle",
                 components=components,
-                sampling=drawable(source.manifest.sampling, context.sizes),
+                sampling=sampling,
                 provenance=provenance,
                 files={},
             ),

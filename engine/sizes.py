@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from latentlink.engine.bundle import ComponentEntry, Manifest, Sampling, SizeRange
+from latentlink.engine.bundle.sampling import MAX_PIXELS
 from latentlink.errors import UsageError
 
 BATCH: SizeRange = (1, 1, 4)
@@ -50,8 +51,18 @@ def parse_range(text: str) -> SizeRange:
 
 
 def drawable(sampling: Sampling, sizes: PictureSizes) -> Sampling:
-    """The defaults of a bundle that is built for these sizes: a side outside of its range becomes the range's best."""
+    """The defaults of a bundle that is built for these sizes: a side outside of its range becomes the range's best.
+
+    Raises:
+        UsageError: That is larger than a bundle's default size may be.
+    """
     width, height = _within(sampling.width, sizes.width), _within(sampling.height, sizes.height)
+    if width * height > MAX_PIXELS:
+        raise UsageError(
+            f"The bundle would draw {width}x{height} where no size is requested; expected at most {MAX_PIXELS} pixels, "
+            "such as 2048x2048.",
+            remedy=f"Build it for a range that includes {sampling.width}x{sampling.height}.",
+        )
     return replace(sampling, width=width, height=height)
 
 

@@ -69,3 +69,8 @@ def test_the_default_size_of_a_bundle_is_one_that_its_engines_draw(
     found = drawable(sampling, sizes)
     assert (found.width, found.height) == expected
     assert replace(found, width=64, height=64) == sampling
+
+
+def test_a_default_size_that_no_bundle_may_have_is_refused_before_anything_is_built(small_manifest: Manifest) -> None:
+    with pytest.raises(UsageError, match="would draw 4096x4096 where no size is requested; expected at most 4194304"):
+        drawable(small_manifest.sampling, PictureSizes(width=(4096,) * 3, height=(4096,) * 3))
