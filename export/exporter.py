@@ -23,7 +23,7 @@ from latentlink.export.graphs import Component, plain_graph
 from latentlink.export.parity import TORCH, ReferenceRun
 from latentlink.export.parts import replaced_scheduler_note
 from latentlink.export.probes import Golden
-from latentlink.export.recipes import find_recipe
+from latentlink.export.recipes import Recipe, find_recipe
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 TIMESTEPS = 1000
@@ -74,6 +74,7 @@ def export_checkpoint(
     for note in reasons.values():
         if on_note:
             on_note(note)
+    _check_parts(recipe, source, options)
     with replacing_bundle(out) as folder:
         entries: dict[str, ComponentEntry] = {}
         # as dictionaries, for each value once and in order
@@ -135,6 +136,18 @@ def export_checkpoint(
         )
 
 
+def _check_parts(recipe: Recipe, source: Checkpoint, options: ExportOptions) -> None:
+    """Make every component once, so that what is wrong with the last is said before the first is exported.
+
+    Reading the weights twice takes seconds, and an export minutes.
+
+    Raises:
+        CheckpointError: A part cannot be read, or does not fit the others.
+    """
+    for component in recipe.components(source, options):
+        del component
+
+
 def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
     """Why the default sampler is not the checkpoint's own, where it is not."""
     if "scheduler" not in source.classes:
@@ -156,9 +169,7 @@ def _cases(component: Component, multiple: int) -> list[ReferenceRun]:
         height, width = (side * multiple for side in sides)
         latent = {"h": height // downscale, "w": width // downscale}
         example = component.example({**case, "H": height, "W": width, **latent}, seed=number)
-        with torch.no_grad():
-            outputs = component.module(*example)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        outputs = component.run(example)
         cases.append(([tensor.numpy() for tensor in example], [tensor.numpy() for tensor in outputs]))
     return cases
 

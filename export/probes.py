@@ -55,12 +55,13 @@ class Golden:
         Args:
             component: The component; its module is still in float32.
             reference: What computes the outputs, see `Parity.reference`.
+
+        Raises:
+            CheckpointError: It cannot compute them, see `Component.run`.
         """
         results = []
         for name, prompt, inputs in self._inputs(component):
-            with torch.no_grad():
-                outputs = component.module(*inputs)
-            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            outputs = component.run(inputs)
             self._remember(component, name, inputs, outputs)
             results.append(
                 Probe.from_outputs(

@@ -50,11 +50,12 @@ ROOMS: Mapping[str, set[str]] = {
     "runtime": _READ | _RUNTIME - {"runtime"},
     "export/graphs": _SHARED,
     "export/configs": set(),
-    "export/checkpoints/networks": _SHARED,
-    "export/checkpoints/directory": _SHARED | {"export/checkpoints/networks"},
-    "export/checkpoints/single_file": _SHARED | {"export/checkpoints/networks", "export/checkpoints/directory"},
+    "export/checkpoints/networks": _SHARED | {"export/configs"},
+    "export/checkpoints/directory": _SHARED | {"export/configs", "export/checkpoints/networks"},
+    "export/checkpoints/single_file": _SHARED
+    | {"export/configs", "export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints/optimum": _SHARED
-    | {"export/graphs", "export/checkpoints/networks", "export/checkpoints/directory"},
+    | {"export/configs", "export/graphs", "export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints": _SHARED | _FORMS | {"export/configs"},
     "export/parts": _SHARED | {"export/configs", "export/graphs", "export/checkpoints"},
     "export/recipes": _SHARED | {"export/configs", "export/graphs", "export/checkpoints", "export/parts"},

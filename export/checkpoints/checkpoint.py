@@ -14,7 +14,7 @@ from latentlink.export.checkpoints.directory.source import DiffusersDirectory
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.source import SingleFile
-from latentlink.export.configs import CORRECTIONS, with_defaults
+from latentlink.export.configs import CORRECTIONS, check_types, with_defaults
 
 
 class Source(Protocol):
@@ -140,9 +140,12 @@ class Checkpoint:
         that the family's pipeline corrects them to.
 
         Raises:
-            CheckpointError: The part is missing or its config cannot be read.
+            CheckpointError: The part is missing or its config cannot be read, or a value has another type than the
+                part's class declares.
         """
-        return {**self.source.config(part), **self.corrected.get(part, {})}
+        config = self.source.config(part)
+        check_types(self.classes[part], config, what=part, remedy="Get the checkpoint again, or correct the config.")
+        return {**config, **self.corrected.get(part, {})}
 
     def settings(self, part: str) -> Mapping[str, Any]:
         """The config of a part with the defaults of its class for what the checkpoint leaves out.

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from latentlink.export.configs.rule import OFF, UNSET, Rules, inert, kept, only
+from latentlink.export.configs.rule import OFF, UNSET, Rules, inert, kept, only, within
 
 FLOW = "flow_prediction"
 
+_EITHER = (True, False, None)
+
+# Ranges are those of `read_schedule` in runtime/samplers, so that an export has no schedule that no sampler reads.
+_SCHEDULE = "the manifest's schedule"
+
 NOISE_SCHEDULE: Rules = {
-    **kept(
-        "the manifest's schedule; a key that is left out stays out, as samplers have the defaults of their classes",
-        "num_train_timesteps",
-        "steps_offset",
+    # a key that is left out stays out of the manifest, as samplers have the defaults of their classes
+    **only(
+        _EITHER,
+        "true or false",
         "set_alpha_to_one",
         "rescale_betas_zero_snr",
-        "original_inference_steps",
-        "timestep_scaling",
         "use_karras_sigmas",
         "use_exponential_sigmas",
         "use_beta_sigmas",
     ),
-    **kept("the manifest's schedule, with the default of the scheduler's class", "beta_start", "beta_end"),
+    **within(2, 100_000, _SCHEDULE, "num_train_timesteps"),
+    **within(0, 1_000, _SCHEDULE, "steps_offset"),
+    **within(1, 100_000, _SCHEDULE, "original_inference_steps"),
+    **within(1e-6, 1e6, _SCHEDULE, "timestep_scaling"),
+    **within(1e-9, 0.999, f"{_SCHEDULE}, with the default of the scheduler's class", "beta_start", "beta_end"),
     **only(
         ("linear", "scaled_linear", "squaredcos_cap_v2"), "linear, scaled_linear or squaredcos_cap_v2", "beta_schedule"
     ),
@@ -30,16 +37,15 @@ NOISE_SCHEDULE: Rules = {
 """Keys of the manifest's schedule of a model with noise levels."""
 
 FLOW_SCHEDULE: Rules = {
-    **kept(
-        "the manifest's schedule",
-        "num_train_timesteps",
-        "shift",
+    **within(2, 100_000, _SCHEDULE, "num_train_timesteps"),
+    **within(1e-3, 1e3, _SCHEDULE, "shift"),
+    **within(-10.0, 10.0, _SCHEDULE, "base_shift", "max_shift"),
+    **within(1, 10_000_000, _SCHEDULE, "base_image_seq_len", "max_image_seq_len"),
+    **within(1e-6, 0.999, _SCHEDULE, "shift_terminal"),
+    **only(
+        _EITHER,
+        "true or false",
         "use_dynamic_shifting",
-        "base_shift",
-        "max_shift",
-        "base_image_seq_len",
-        "max_image_seq_len",
-        "shift_terminal",
         "use_karras_sigmas",
         "use_exponential_sigmas",
         "use_beta_sigmas",
@@ -62,7 +68,7 @@ SCHEDULERS: Rules = {
     **NOISE_SCHEDULE,
     **FLOW_SCHEDULE,
     **REFUSED,
-    **kept("shift in the manifest's schedule, of the classes that also have noise levels", "flow_shift"),
+    **within(1e-3, 1e3, "shift in the manifest's schedule, of the classes that also have noise levels", "flow_shift"),
     **kept(
         "SOLVERS in export/parts/solver.py: accepted values by class",
         "algorithm_type",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from latentlink.errors import CheckpointError
 from latentlink.export.graphs.typed import TypedModule
 from latentlink.ports import Port
 from latentlink.spaces import LatentSpace, TextEmbedding
@@ -93,6 +94,32 @@ class Component:
     def computes_in(self, dtype: str) -> str:
         """Compute dtype of the core in an export to `dtype`."""
         return "float32" if self.overflows and dtype == "float16" else dtype
+
+    def run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Outputs of the module for the inputs, both in the ports' order, without gradients.
+
+        Raises:
+            CheckpointError: The network cannot compute with these weights and this config, or not to finite numbers.
+        """
+        try:
+            with torch.no_grad():
+                outputs = self.module(*inputs)
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+            raise CheckpointError(
+                f"The checkpoint's {self.name} cannot compute: {reason}.",
+                remedy="Check its config; if diffusers runs this checkpoint, report it as a bug of the exporter.",
+            ) from error
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        for port, tensor in zip(self.outputs, outputs, strict=True):
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise CheckpointError(
+                    f"The checkpoint's {self.name} computes NaN or infinity in float32 ({port.tensor}).",
+                    remedy="Its weights are damaged, or its config is not theirs: get the checkpoint again.",
+                )
+        return outputs
 
     def example(self, sizes: Mapping[str, int], seed: int) -> tuple[Tensor, ...]:
         """Inputs to trace and compare with: the ports' shapes at `sizes`, values in their usual range."""

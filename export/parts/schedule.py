@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from latentlink.errors import CheckpointError
@@ -19,6 +19,12 @@ from latentlink.export.parts.solver import solver
 
 # Without these there are no noise levels, and classes differ in their defaults.
 BETAS = ("beta_start", "beta_end", "beta_schedule")
+
+# At most one of these kinds of levels.
+LEVELS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
+
+# Numbers of tokens with the shifts of a model whose levels depend on it, with diffusers' defaults.
+TOKENS = {"base_image_seq_len": 256, "max_image_seq_len": 4096}
 
 # Classes that only predict flows, and therefore do not state it in their config.
 FLOW_CLASSES = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
@@ -55,6 +61,8 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
         what="scheduler",
         remedy=f"State another value in {FILE} if the model was trained with it.",
     )
+    if len(chosen := [key for key in LEVELS if settings.get(key)]) > 1:
+        raise _contradiction(settings, chosen, "at most one of them")
     if not flow:
         if settings.get("use_flow_sigmas"):
             raise CheckpointError(
@@ -68,10 +76,16 @@ def training_schedule(config: Mapping[str, Any]) -> Mapping[str, Any]:
                 "schedule, which follows from these.",
                 remedy=f"Copy them into {FILE} from the model's training.",
             )
+        if settings["beta_start"] > settings["beta_end"]:
+            raise _contradiction(settings, ("beta_start", "beta_end"), "noise that grows")
         return _present({key: settings[key] for key in NOISE_SCHEDULE if key in config or key in BETAS})
     # Classes that also support other models name it "flow_shift".
     shift = "flow_shift" if "flow_shift" in class_defaults(kind) else "shift"
     stated = {**config, "shift": config.get(shift)}
+    if settings.get("use_dynamic_shifting"):
+        base, most = (settings.get(key) or default for key, default in TOKENS.items())
+        if base >= most:
+            raise _contradiction({**TOKENS, **settings}, [*TOKENS], "a base below the maximum")
     return {"prediction_type": FLOW, **_present({key: stated.get(key) for key in FLOW_SCHEDULE})}
 
 
@@ -106,6 +120,11 @@ def replaced_scheduler_note(config: Mapping[str, Any], chosen: str) -> str | Non
         return None
     kind = config.get("_class_name") or "scheduler without a class"
     return f"the checkpoint's {kind} is no sampler here; {chosen} is the default"
+
+
+def _contradiction(settings: Mapping[str, Any], keys: Iterable[str], expected: str) -> CheckpointError:
+    found = " and ".join(f"{key} {settings[key]}" for key in keys)
+    return CheckpointError(f"The checkpoint's scheduler has {found}; expected {expected}.", remedy=f"Correct {FILE}.")
 
 
 def _present(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,19 +31,20 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
     """
     from transformers import CLIPTokenizerFast
 
-    tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
-    length = min(max_length, tokenizer.model_max_length)
-    start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    _check_layout(tokenizer, folder, length, start=[start], end=[end], pad=pad)
-    return Tokenizer(
-        text=_text(tokenizer, folder),
-        max_length=length,
-        start_id=start,
-        end_id=end,
-        pad_id=pad,
-        overflow=overflow,
-        vectors=_vectors(tokenizer) if inversions else {},
-    )
+    with _readable(folder, "CLIP"):
+        tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
+        length = int(min(max_length, tokenizer.model_max_length))
+        start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        _check_layout(tokenizer, folder, length, start=[start], end=[end], pad=pad)
+        return Tokenizer(
+            text=_text(tokenizer, folder),
+            max_length=length,
+            start_id=start,
+            end_id=end,
+            pad_id=pad,
+            overflow=overflow,
+            vectors=_vectors(tokenizer) if inversions else {},
+        )
 
 
 def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> Tokenizer:
@@ -58,16 +60,17 @@ def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> 
     """
     from transformers import T5TokenizerFast
 
-    tokenizer = _read(T5TokenizerFast, folder, "T5")
-    _check_layout(tokenizer, folder, max_length, start=[], end=[tokenizer.eos_token_id], pad=tokenizer.pad_token_id)
-    return Tokenizer(
-        text=_text(tokenizer, folder),
-        max_length=max_length,
-        start_id=None,
-        end_id=tokenizer.eos_token_id,
-        pad_id=tokenizer.pad_token_id,
-        vectors=_vectors(tokenizer) if inversions else {},
-    )
+    with _readable(folder, "T5"):
+        tokenizer = _read(T5TokenizerFast, folder, "T5")
+        _check_layout(tokenizer, folder, max_length, start=[], end=[tokenizer.eos_token_id], pad=tokenizer.pad_token_id)
+        return Tokenizer(
+            text=_text(tokenizer, folder),
+            max_length=max_length,
+            start_id=None,
+            end_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+            vectors=_vectors(tokenizer) if inversions else {},
+        )
 
 
 def _vectors(tokenizer: Any) -> Mapping[str, int]:
@@ -77,16 +80,24 @@ def _vectors(tokenizer: Any) -> Mapping[str, int]:
     return {word: count for word, count in counts.items() if count > 1}
 
 
-def _read(kind: Any, folder: Path, title: str) -> Any:
+@contextmanager
+def _readable(folder: Path, title: str) -> Iterator[None]:
+    """Whatever the libraries raise about a folder, in one sentence: also plain exceptions, and panics of Rust code."""
     try:
-        with TemporaryDirectory(prefix="latentlink-") as own:
-            return kind.from_pretrained(copy_tokenizer(folder, Path(own), title))
-    except CheckpointError:
+        yield
+    except (CheckpointError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:  # the tokenizers library raises plain Exception
+    except BaseException as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise CheckpointError(
-            f"{str(folder)!r} holds no {title} tokenizer ({error}).", remedy="Get the whole checkpoint again."
+            f"{str(folder)!r} holds no {title} tokenizer that can be read: {reason}.",
+            remedy="Get the whole checkpoint again, or name a tokenizer with --tokenizer DIR.",
         ) from None
+
+
+def _read(kind: Any, folder: Path, title: str) -> Any:
+    with TemporaryDirectory(prefix="latentlink-") as own:
+        return kind.from_pretrained(copy_tokenizer(folder, Path(own), title))
 
 
 def _check_layout(tokenizer: Any, folder: Path, length: int, *, start: list[int], end: list[int], pad: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.json_file import read_json
 from latentlink.export.checkpoints.directory.weights_files import WeightsFiles
 from latentlink.export.checkpoints.networks.assemble import (
-    UNBUILDABLE,
     ConvertedState,
     State,
     assemble,
     refuse_shapes,
     refuse_unused,
-    unbuildable,
 )
+from latentlink.export.checkpoints.networks.making import UNBUILDABLE, arguments_of, outline, unbuildable
 from latentlink.export.checkpoints.networks.weights import check_dtypes, refuse_names, to_float32
 
 # Other parts of whole models that a text encoder is published in, and counts: without effect on what it computes.
@@ -39,9 +39,6 @@ ELSEWHERE: Mapping[str, str] = {
     "quantization_config": "quantised weights",
     "transformers_weights": "weights in another file",
 }
-# Keys of configs that say how to compute: with which kernels, and in which dtype.
-HOW = ("attn_implementation", "experts_implementation", "fusion_config", "dtype", "torch_dtype")
-
 REMEDY = "Get the folder again, or check that its config.json belongs to its weights."
 
 
@@ -66,7 +63,7 @@ def load_network(network: Any, folder: Path) -> Any:
     if hasattr(network, "config_class"):
         return _of_transformers(network, config, folder)
     files, where = WeightsFiles.find(folder, "diffusion_pytorch_model"), repr(str(folder))
-    return assemble(network, config, lambda empty: _renamed(empty, files.read(), where), where, remedy=REMEDY)
+    return assemble(network, config, files.read(), partial(_renamed, where=where), where, remedy=REMEDY)
 
 
 def _config(network: Any, folder: Path) -> Mapping[str, Any]:
@@ -93,7 +90,7 @@ def _config(network: Any, folder: Path) -> Mapping[str, Any]:
     return config
 
 
-def _renamed(empty: Any, state: State, where: str) -> ConvertedState:
+def _renamed(state: State, empty: Any, where: str) -> ConvertedState:
     """Tensors of a network of diffusers, with the names of old releases replaced."""
     ignored = [re.compile(pattern) for pattern in empty._keys_to_ignore_on_load_unexpected or ()]
     wanted = empty.state_dict().keys()
@@ -110,20 +107,18 @@ def _renamed(empty: Any, state: State, where: str) -> ConvertedState:
 
 def _of_transformers(network: Any, config: Mapping[str, Any], folder: Path) -> Any:
     """A text encoder: the library renames and ties its weights."""
-    where, kind = repr(str(folder)), network.config_class
+    where = repr(str(folder))
     files = WeightsFiles.find(folder, "model")
     stored = frozenset[str]().union(*files.names.values())
     state = files.read(without=frozenset(filter(BESIDE_AN_ENCODER.match, stored)))
     check_dtypes(state, where)
     bare = Counter(PREFIX.sub("", name) for name in state)
     refuse_names(where, TWICE, [name for name, count in bare.items() if count > 1], REMEDY)
-    # the config of a whole model holds that of its text encoder
-    own = config.get(kind.base_config_key, config)
+    outline(network, config, state, where, remedy=REMEDY)
     try:
-        arguments = {key: value for key, value in own.items() if key not in HOW and not key.startswith("_")}
         loaded, found = network.from_pretrained(
             None,
-            config=kind.from_dict(arguments),
+            config=network.config_class(**arguments_of(network, config)),
             state_dict=to_float32(state, where),
             dtype=torch.float32,
             ignore_mismatched_sizes=True,

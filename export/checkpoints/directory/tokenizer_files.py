@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.json_file import read_json
+from latentlink.export.configs import shown
 
 # The files by which a tokenizer's folder is recognised; `tokenizer.json` may be of either kind.
 FILES: Mapping[str, tuple[str, ...]] = {"CLIP": ("vocab.json", "merges.txt"), "T5": ("spiece.model",)}
@@ -25,6 +27,9 @@ DROPPED = ("auto_map", "trust_remote_code", "vocab_file", "merges_file", "spm_fi
 # Keys by which a config replaces the vocabulary of the usual files.
 ELSEWHERE = ("fast_tokenizer_files", "gguf_file", "init_inputs", "merges", "tokenizer_object", "vocab")
 
+# Numbers in a tokenizer's config that the libraries would count up to, or compare with, without looking at them.
+NUMBERS: Mapping[str, tuple[float, float]] = {"model_max_length": (3, inf), "extra_ids": (0, 10_000)}
+
 REMEDY = "Get the whole folder again, or name a tokenizer with --tokenizer DIR."
 
 
@@ -34,10 +39,11 @@ def kind_of_folder(folder: Path) -> str | None:
         if all((folder / name).is_file() for name in names):
             return kind
     try:
-        model = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["type"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        model = read_json(folder / WHOLE).get("model")
+    except CheckpointError:
         return None
-    return MODELS.get(model)
+    named = model.get("type") if isinstance(model, dict) else None
+    return MODELS.get(named) if isinstance(named, str) else None
 
 
 def copy_tokenizer(folder: Path, into: Path, kind: str) -> Path:
@@ -69,6 +75,13 @@ def copy_tokenizer(folder: Path, into: Path, kind: str) -> Path:
                 raise CheckpointError(
                     f"{str(folder / CONFIG)!r} has {key}, which replaces the vocabulary; expected it in "
                     f"{WHOLE} or {VOCABULARY[0]} and {VOCABULARY[1]}.",
+                    remedy=REMEDY,
+                )
+        for key, (least, most) in NUMBERS.items():
+            value = config.get(key)
+            if value is not None and not (type(value) in (int, float) and least <= value <= most):
+                raise CheckpointError(
+                    f"{str(folder / CONFIG)!r} has {key} {shown(value)}; expected a number from {least:,} to {most:,}.",
                     remedy=REMEDY,
                 )
         kept = {key: value for key, value in config.items() if key not in DROPPED}

@@ -6,27 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.networks.making import UNBUILDABLE, arguments_of, make, outline, unbuildable
 from latentlink.export.checkpoints.networks.weights import PLAIN, check_dtypes, refuse_names, to_float32
 
 State = dict[str, Tensor]
-
-UNBUILDABLE = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    ImportError,
-    OSError,
-    StrictDataclassError,
-)
-"""What the libraries raise for a config that they cannot make a network from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +29,21 @@ class ConvertedState:
 
 
 def assemble(
-    cls: Any, config: Mapping[str, Any], convert: Callable[[Any], ConvertedState], where: str, *, remedy: str
+    cls: Any,
+    config: Mapping[str, Any],
+    stored: State,
+    convert: Callable[[State, Any], ConvertedState],
+    where: str,
+    *,
+    remedy: str,
 ) -> Any:
     """Make a network in float32 and eval mode.
 
     Args:
         cls: Class of diffusers or transformers.
-        config: Arguments of the class, or of its config class.
-        convert: Makes the state dict from the network without weights.
+        config: Its config.
+        stored: The tensors that are stored for it.
+        convert: Makes the state dict from them and from the network without weights.
         where: The network and where it is stored, for errors.
         remedy: How to get it whole.
 
@@ -59,18 +52,17 @@ def assemble(
     """
     from accelerate import init_empty_weights
 
+    outline(cls, config, stored, where, remedy=remedy)
     try:
+        # its buffers have their values, unlike those of the outline
         with init_empty_weights():
-            network = cls(cls.config_class(**config)) if hasattr(cls, "config_class") else cls.from_config(config)
-    except UNBUILDABLE as error:
-        raise unbuildable(cls, where, error, remedy) from None
-    try:
-        converted = convert(network)
+            network = make(cls, arguments_of(cls, config))
+        converted = convert(stored, network)
+    except CheckpointError:
+        raise
     except KeyError as error:
         raise CheckpointError(f"{where} lacks the tensor {error}.", remedy=remedy) from None
-    except (ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except UNBUILDABLE as error:
         raise unbuildable(cls, where, error, remedy) from None
     state, wanted = converted.state, network.state_dict()
     refuse_names(where, "lacks weights", wanted.keys() - state.keys(), remedy)
@@ -81,12 +73,6 @@ def assemble(
     check_dtypes(state, where)
     network.load_state_dict({**to_float32(state, where), **counts}, assign=True)
     return network.float().eval()
-
-
-def unbuildable(cls: Any, where: str, error: Exception, remedy: str) -> CheckpointError:
-    """The error for a config or tensors that a class cannot be made from."""
-    reason = " ".join(str(error).split())[:200].rstrip(".")
-    return CheckpointError(f"{where} cannot be read as a {cls.__name__}: {reason}.", remedy=remedy)
 
 
 def refuse_unused(cls: Any, where: str, names: set[str]) -> None:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.json_file import read_json
 from latentlink.export.checkpoints.directory.source import DiffusersDirectory
+from latentlink.export.checkpoints.networks.making import outline
 from latentlink.export.checkpoints.optimum.networks import NETWORKS
 from latentlink.export.checkpoints.optimum.vae import VaeStandIn, decoder_of, encoder_of
 from latentlink.export.checkpoints.optimum.weights import PlainWeights, refuse_nan
@@ -167,14 +166,5 @@ class OptimumDirectory:
 
 def _config(kind: Any, stated: Mapping[str, Any], graph: PlainGraph) -> Any:
     """The config with the class's defaults, as a network of that class has it; no memory is allocated for weights."""
-    values = {key: value for key, value in stated.items() if not key.startswith("_")}
-    try:
-        with torch.device("meta"):
-            if hasattr(kind, "config_class") and kind.config_class is not None:
-                return kind.config_class(**values)
-            return kind.from_config(values).config
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{graph.path.parent.name}/config.json is not a config of a {kind.__name__}: {error}.",
-            remedy="Get the whole directory again.",
-        ) from None
+    where = repr(str(graph.path.parent))
+    return outline(kind, stated, PlainWeights(graph.path), where, remedy="Get the whole directory again.").config

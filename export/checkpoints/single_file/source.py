@@ -105,8 +105,9 @@ class SingleFile:
         found = self._found(part)
         return assemble(
             cls,
-            dict(self.config(part)),
-            lambda network: found.layout.convert(self.file.read(found.prefix), found.config, network),
+            self.config(part),
+            self.file.read(found.prefix),
+            lambda stored, network: found.layout.convert(stored, found.config, network),
             self.file.under(found.prefix, part).where,
             remedy="Get the whole file again, or give a diffusers directory.",
         )

@@ -13,7 +13,15 @@ import diffusers
 import pytest
 
 from latentlink.errors import CheckpointError
-from latentlink.export.configs import NETWORKS, PIPELINES, SCHEDULERS, check_config, class_defaults
+from latentlink.export.configs import (
+    FLOW_SCHEDULE,
+    NETWORKS,
+    NOISE_SCHEDULE,
+    PIPELINES,
+    SCHEDULERS,
+    check_config,
+    class_defaults,
+)
 from latentlink.export.parts import training_schedule
 from latentlink.export.parts.solver import SOLVERS
 from latentlink.export.recipes import RECIPES
@@ -121,7 +129,8 @@ unet.config["d"]; hasattr(self.unet.config, "e"); self.config.f; self.register_t
 
 @pytest.mark.parametrize("key", [key for key, rule in SCHEDULERS.items() if rule.only is not None])
 def test_another_value_of_a_scheduler_is_refused_with_its_key(key: str) -> None:
-    kind = "FlowMatchEulerDiscreteScheduler" if key == "time_shift_type" else "EulerDiscreteScheduler"
+    flow = key in FLOW_SCHEDULE and key not in NOISE_SCHEDULE
+    kind = "FlowMatchEulerDiscreteScheduler" if flow else "EulerDiscreteScheduler"
     with pytest.raises(CheckpointError, match=rf"scheduler has {key} 'another'; expected .*scheduler_config\.json"):
         training_schedule({"_class_name": kind, key: "another"})
 
