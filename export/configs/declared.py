@@ -112,13 +112,13 @@ def _is(value: object, hint: Any) -> bool:
         return type(value) is hint
     if hint is NoneType:
         return value is None
-    origin, items = get_origin(hint), [one for one in get_args(hint) if one is not ...]
-    if origin is Literal:
+    if hint in (tuple, list):
+        return isinstance(value, list | tuple)
+    if get_origin(hint) is Literal:
         return isinstance(value, str)  # which ones is a rule
-    if origin in (tuple, list):
-        return isinstance(value, list | tuple) and all(
-            any(_is(item, kind) for one in items for kind in _either(one)) for item in value
-        )
+    if get_origin(hint) in (tuple, list):
+        kinds = [kind for one in get_args(hint) if one is not ... for kind in _either(one)]
+        return isinstance(value, list | tuple) and all(any(_is(item, kind) for kind in kinds) for item in value)
     return False  # a class, of which JSON has no value
 
 

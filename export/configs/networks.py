@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latentlink.export.configs.rule import OFF, UNSET, Rules, inert, kept, only
+from latentlink.export.configs.rule import OFF, UNSET, Rules, inert, kept, only, within
 
 _INSIDE = "part of the network"
 _CHANNELS = "compared with the latent's channels"
@@ -23,7 +23,8 @@ UNET: Rules = {
     **only((None, "text_time"), "a network that reads the prompt and, at most, sizes", "addition_embed_type"),
     **kept(_CHANNELS, "in_channels", "out_channels"),
     **kept(_SIZE, "sample_size"),
-    **kept("whether guidance is an input", "time_cond_proj_dim"),
+    **within(4, 65_536, "whether guidance is an input", "time_cond_proj_dim"),
+    **only((0, 1), "0 or 1, as of blocks that halve their input", "downsample_padding"),
     **kept("compared with the width of the text encoders", "cross_attention_dim", "encoder_hid_dim"),
     **kept(
         "compared with the numbers in the conditions",
@@ -43,7 +44,6 @@ UNET: Rules = {
         "conv_out_kernel",
         "cross_attention_norm",
         "down_block_types",
-        "downsample_padding",
         "dropout",
         "dual_cross_attention",
         "flip_sin_to_cos",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlink.export.parts.denoiser import denoiser_component
-from latentlink.export.parts.fit import check_width, misfit
+from latentlink.export.parts.fit import check_channels, check_width, misfit
 from latentlink.export.parts.identity import distilled_space, text_embedding, vae_layout
 from latentlink.export.parts.schedule import (
     default_sampler,
@@ -54,6 +54,7 @@ __all__ = [
     "replaced_scheduler_note",
     "training_schedule",
     # whether parts fit together
+    "check_channels",
     "check_width",
     "misfit",
     # VAEs and their spaces

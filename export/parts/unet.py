@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint
-from latentlink.export.configs import NETWORKS, check_config
-from latentlink.export.parts.fit import check_width, misfit
-from latentlink.export.parts.identity import vae_layout
+from latentlink.export.configs import NETWORKS, check_config, shown
+from latentlink.export.parts.fit import check_channels, check_width, misfit
 from latentlink.export.parts.upsampling import upsample_to_skips
+
+LARGEST = 8192
+"""Largest side of a network's training: in pixels eight times as many, the most that a manifest takes."""
 
 
 class TextUNet(nn.Module):
@@ -120,16 +122,7 @@ def unet_config(
         CheckpointError: The UNet reads something else too, or parts do not fit together.
     """
     config = checkpoint.settings("unet")
-    channels, _ = vae_layout(checkpoint.config("vae"))
-    found, expected = config["in_channels"], f"{channels}, those of the VAE's latent"
-    if repaints:
-        expected += f", or {2 * channels + 1}, with a mask and the picture around it"
-    if found != channels and not (repaints and reads_mask(config, channels)):
-        beside = {2 * channels: ", as for editing pictures", channels + 1: ", as for a depth condition"}
-        raise CheckpointError(
-            f"The checkpoint's UNet reads {found!r} channels{beside.get(found, '')}; expected {expected}.",
-            remedy="No recipe has ports for the other inputs of this network.",
-        )
+    check_channels(checkpoint, "unet", repaints=repaints)
     check_config(
         config,
         NETWORKS["UNet2DConditionModel"],
@@ -139,8 +132,6 @@ def unet_config(
     kind = None if numbers is None else "text_time"
     if config["addition_embed_type"] != kind:
         raise misfit("unet", "addition_embed_type", config["addition_embed_type"], f"{kind!r}, as of this family")
-    if config["out_channels"] != channels:
-        raise misfit("unet", "out_channels", config["out_channels"], f"{channels}, those of the VAE's latent")
     key = "encoder_hid_dim" if config["encoder_hid_dim_type"] or config["encoder_hid_dim"] else "cross_attention_dim"
     check_width(checkpoint, "unet", key, texts, "hidden_size")
     if numbers is not None:
@@ -171,10 +162,10 @@ def trained_size(config: Mapping[str, Any], default: int, *, part: str = "UNet")
     """
     value = config.get("sample_size") or default
     sides = tuple(value) if isinstance(value, list | tuple) else (value, value)
-    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= LARGEST for side in sides):
         raise CheckpointError(
-            f"The {part}'s config has sample_size {value!r}; expected a whole number above 0, or two: height and "
-            "width.",
+            f"The {part}'s config has sample_size {shown(value)}; expected a whole number from 1 to {LARGEST:,}, or "
+            "two: height and width.",
             remedy="Get the checkpoint again.",
         )
     return sides

@@ -20,6 +20,7 @@ from latentlink.export.parts import (
     T5_XXL,
     Hidden,
     Pooled,
+    check_channels,
     check_width,
     clip_tokenizer,
     default_sampler,
@@ -120,23 +121,17 @@ def _transformer_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
     Raises:
         CheckpointError: It reads something that no port has, or parts do not fit together.
     """
-    config, (channels, _) = checkpoint.settings("transformer"), vae_layout(checkpoint.config("vae"))
+    config = checkpoint.settings("transformer")
     check_config(
         config,
         NETWORKS["FluxTransformer2DModel"],
         what="transformer",
         remedy="No recipe packs latents so.",
     )
-    packed = channels * PATCH**2
-    for key, fitting in (("in_channels", (packed,)), ("out_channels", (packed, None))):
-        if config[key] not in fitting:
-            raise misfit(
-                "transformer",
-                key,
-                config[key],
-                f"{packed}, those of the VAE's packed latent",
-                remedy="No recipe has ports for other inputs, such as the picture of a Fill, Depth or Canny model.",
-            )
+    check_channels(checkpoint, "transformer", patch=PATCH)
+    head, axes = config["attention_head_dim"], config["axes_dims_rope"]
+    if len(axes) != 3 or sum(axes) != head or any(axis < 2 or axis % 2 for axis in axes):
+        raise misfit("transformer", "axes_dims_rope", axes, f"3 even numbers with the sum {head}, as of its heads")
     check_width(checkpoint, "transformer", "pooled_projection_dim", ("text_encoder",), "hidden_size")
     check_width(checkpoint, "transformer", "joint_attention_dim", ("text_encoder_2",), "d_model")
     return config

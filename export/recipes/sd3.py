@@ -20,6 +20,7 @@ from latentlink.export.parts import (
     T5_XXL,
     Hidden,
     Pooled,
+    check_channels,
     check_width,
     clip_tokenizer,
     default_sampler,
@@ -27,7 +28,6 @@ from latentlink.export.parts import (
     embedding_of,
     flow_schedule,
     load_vae,
-    misfit,
     t5_tokenizer,
     text_encoder_component,
     trained_size,
@@ -128,10 +128,8 @@ def _transformer_config(checkpoint: Checkpoint) -> Mapping[str, Any]:
     Raises:
         CheckpointError: It reads something that no port has, or parts do not fit together.
     """
-    config, (channels, _) = checkpoint.settings("transformer"), vae_layout(checkpoint.config("vae"))
-    for key, fitting in (("in_channels", (channels,)), ("out_channels", (channels, None))):
-        if config[key] not in fitting:
-            raise misfit("transformer", key, config[key], f"{channels}, those of the VAE's latent")
+    config = checkpoint.settings("transformer")
+    check_channels(checkpoint, "transformer")
     clips = ("text_encoder", "text_encoder_2")
     check_width(checkpoint, "transformer", "pooled_projection_dim", clips, "projection_dim")
     if "text_encoder_3" in checkpoint.classes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -15,8 +16,10 @@ from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.configs import declared_keys
 from latentlink.export.parts import clip_tokenizer, load_vae
-from latentlink.export.recipes import find_recipe
+from latentlink.export.recipes import RECIPES, find_recipe
+from latentlink.runtime.samplers import read_schedule
 
 Changed = Callable[..., Checkpoint]
 
@@ -104,10 +107,10 @@ def test_a_size_that_is_none_is_refused(changed: Changed, size: object) -> None:
 @pytest.mark.parametrize(
     ("size", "config", "found"),
     [
-        ("tiny-sd1", {"in_channels": 8}, "reads 8 channels, as for editing pictures; expected 4, .* or 9"),
-        ("tiny-sd2", {"in_channels": 5}, "reads 5 channels, as for a depth condition; expected 4"),
-        ("tiny-sdxl", {"in_channels": 7}, "reads 7 channels; expected 4"),
-        ("tiny-sdxl-refiner", {"in_channels": 9}, "reads 9 channels; expected 4, those of the VAE's latent\\."),
+        ("tiny-sd1", {"in_channels": 8}, "in_channels 8; expected 4, .* or 9, .* such as a picture to edit"),
+        ("tiny-sd2", {"in_channels": 5}, "in_channels 5; expected 4, .* such as a depth map"),
+        ("tiny-sdxl", {"in_channels": 7}, "in_channels 7; expected 4"),
+        ("tiny-sdxl-refiner", {"in_channels": 9}, "in_channels 9; expected 4, those of the VAE's latent\\."),
         (
             "tiny-sd1",
             {"class_embed_type": "timestep"},
@@ -135,7 +138,11 @@ def test_a_unet_that_reads_what_no_port_carries_is_refused(
 @pytest.mark.parametrize(
     ("size", "config", "found"),
     [
-        ("tiny-flux-dev", {"in_channels": 128, "out_channels": 64}, "in_channels 128; expected 64, .* Depth or Canny"),
+        (
+            "tiny-flux-dev",
+            {"in_channels": 128, "out_channels": 64},
+            "in_channels 128; expected 64, .* to edit or to follow",
+        ),
         ("tiny-flux-schnell", {"in_channels": 384, "out_channels": 64}, "in_channels 384; expected 64"),
         ("tiny-flux-dev", {"out_channels": 128}, "out_channels 128; expected 64"),
         ("tiny-flux-dev", {"patch_size": 2}, "patch_size 2; expected 1"),
@@ -153,6 +160,87 @@ def test_a_transformer_that_reads_what_no_port_carries_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match=found):
         sampling(changed(size, transformer=config))
+
+
+DENOISED = {
+    "sd1": "tiny-sd1",
+    "sd2": "tiny-sd2",
+    "sdxl": "tiny-sdxl",
+    "sdxl-refiner": "tiny-sdxl-refiner",
+    "sd3": "tiny-sd3",
+    "flux1": "tiny-flux-dev",
+}
+
+
+def test_every_recipe_with_a_denoiser_is_tried_below() -> None:
+    assert {*DENOISED} == {name for name, recipe in RECIPES.items() if "denoiser" in recipe.names}
+
+
+@pytest.mark.parametrize(("family", "size"), DENOISED.items())
+@pytest.mark.parametrize("key", ["in_channels", "out_channels"])
+def test_no_recipe_takes_a_denoiser_that_reads_or_writes_channels_of_no_port(
+    changed: Changed, family: str, size: str, key: str
+) -> None:
+    checkpoint = changed(size)
+    part = "unet" if "unet" in checkpoint.classes else "transformer"
+    path, stated = checkpoint.root / part / "config.json", checkpoint.config(part)
+    latent = 64 if family == "flux1" else stated["in_channels"]
+    refused = {*range(1, 40), 2 * latent, 6 * latent} - {latent}
+    if key == "in_channels" and family in ("sd1", "sd2", "sdxl"):
+        refused -= {2 * latent + 1}
+    for channels in sorted(refused):
+        path.write_text(json.dumps({**stated, "out_channels": latent, key: channels}))
+        with pytest.raises(CheckpointError, match=f"{part} has {key} {channels}; expected {latent}, those of the VAE"):
+            sampling(checkpoint)
+
+
+HOSTILE = ("text", [], ["a"], {}, None, True, -1, 0, 10**9, 1e308, float("inf"), [[1], [2]], 0.5, [10**9] * 4)
+
+
+@pytest.mark.parametrize("size", DENOISED.values())
+def test_whatever_a_config_holds_is_read_or_refused_in_a_sentence(changed: Changed, size: str) -> None:
+    checkpoint, choose, refused = changed(size), random.Random(3), 0
+    for _ in range(150):
+        part = choose.choice([part for part in checkpoint.classes if not part.startswith("tokenizer")])
+        path = checkpoint.root / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+        stated = path.read_text()
+        keys = [*declared_keys(checkpoint.classes[part]), "_class_name", "_use_default_values", "_diffusers_version"]
+        key, value = choose.choice(sorted(keys)), choose.choice(HOSTILE)
+        path.write_text(json.dumps({**json.loads(stated), key: value}))
+        try:
+            read = sampling(checkpoint)
+            read_schedule(read.schedule)
+        except CheckpointError as error:
+            refused += 1
+            assert len(str(error)) < 600, f"{part}: {key}"
+        path.write_text(stated)
+    assert refused > 30
+
+
+@pytest.mark.parametrize(
+    ("size", "config", "said"),
+    [
+        ("tiny-sd1", {"num_train_timesteps": 10**9}, "num_train_timesteps 1000000000; expected a whole number from 2"),
+        ("tiny-sd1", {"beta_start": 0.5}, "beta_start 0.5 and beta_end 0.012; expected noise that grows"),
+        ("tiny-sd1", {"beta_end": -0.1}, "beta_end -0.1; expected a number from 1e-09 to 0.999"),
+        (
+            "tiny-sd1",
+            {"use_karras_sigmas": True, "use_beta_sigmas": True},
+            "use_karras_sigmas True and use_beta_sigmas True; expected at most one",
+        ),
+        ("tiny-sd3", {"shift": 0}, "shift 0; expected a number from 0.001 to 1,000.0"),
+        (
+            "tiny-flux-dev",
+            {"base_image_seq_len": 5000, "use_dynamic_shifting": True},
+            "base_image_seq_len 5000 and max_image_seq_len 4096; expected a base below",
+        ),
+    ],
+)
+def test_a_schedule_that_no_sampler_reads_is_refused(
+    changed: Changed, size: str, config: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        sampling(changed(size, scheduler=config))
 
 
 @pytest.mark.parametrize("size", ["tiny-sd3", "tiny-flux-dev"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -244,6 +245,66 @@ def test_code_and_kernels_that_a_config_names_are_not_used(tmp_path: Path, kind:
     (folder / "code.py").write_text("raise SystemExit")
     found = load_network(class_of(kind), folder)
     assert {tensor.dtype for tensor in found.parameters()} == {torch.float32}
+
+
+OF_THE_LIBRARY: dict[str, Any] = {
+    "_attn_implementation": "org/kernel",
+    "_attn_implementation_internal": "org/kernel",
+    "_commit_hash": 3,
+    "_name_or_path": {},
+    "_diffusers_version": [],
+    "architectures": 3,
+    "return_dict": False,
+    "output_hidden_states": "yes",
+    "chunk_size_feed_forward": 7,
+    "num_labels": 10**9,
+    "id2label": {"a": "b"},
+    "pruned_heads": {"0": [0]},
+    "tie_encoder_decoder": True,
+    "layer_types": ["x"],
+    "rope_parameters": {"rope_type": "yarn"},
+    "attribute_map": {"hidden_size": "vocab_size"},
+    "sub_configs": {},
+    "to_dict": 1,
+    "get_text_config": 1,
+    "validate": 1,
+    "__class__": "x",
+    "self": 1,
+    "kwargs": {"a": 1},
+}
+"""Keys of no class here, that libraries read in configs, set as attributes, or pass as arguments."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_that_are_not_the_classs_own_change_nothing(tmp_path: Path, kind: str) -> None:
+    plain = load_network(class_of(kind), saved(tmp_path / "plain", kind))
+    found = load_network(class_of(kind), saved(tmp_path / "network", kind, **OF_THE_LIBRARY))
+    ids = torch.tensor([[0, 1, 2, 2, 2, 2, 2]])
+    inputs = torch.ones(1, 3, 8, 8) if kind == "AutoencoderKL" else ids
+    for wanted, value in zip(plain(inputs).values(), found(inputs).values(), strict=True):
+        assert torch.equal(wanted, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("CLIPTextModel", {"num_hidden_layers": 10**9}),
+        ("CLIPTextModel", {"intermediate_size": 10**7}),
+        ("CLIPTextModel", {"max_position_embeddings": 10**9}),
+        ("CLIPTextModel", {"vocab_size": 10**12}),
+        ("T5EncoderModel", {"num_layers": 10**9}),
+        ("T5EncoderModel", {"d_model": 10**7}),
+        ("AutoencoderKL", {"layers_per_block": 10**9}),
+        ("AutoencoderKL", {"latent_channels": 10**8}),
+        ("AutoencoderKL", {"block_out_channels": [10**7]}),
+    ],
+)
+def test_a_network_is_made_no_larger_than_its_file(tmp_path: Path, kind: str, config: dict[str, Any]) -> None:
+    folder = saved(tmp_path / "network", kind, **config)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="its config describes a network of more than 4 times as many"):
+        load_network(class_of(kind), folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000, "kB"
 
 
 @pytest.mark.parametrize("kind", KINDS)
