@@ -137,12 +137,12 @@ def unet_config(
     if numbers is not None:
         pooled = checkpoint.settings(texts[-1])["projection_dim"]
         key, embedded = "projection_class_embeddings_input_dim", config["addition_time_embed_dim"]
-        if type(embedded) is not int or config[key] != embedded * numbers + pooled:
+        if type(embedded) is not int or type(pooled) is not int or config[key] != embedded * numbers + pooled:
             raise misfit(
                 "unet",
                 key,
                 config[key],
-                f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and {pooled} of "
+                f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and projection_dim {pooled} of "
                 f"{texts[-1]}",
                 remedy="Check these configs, and requires_aesthetics_score in model_index.json.",
             )

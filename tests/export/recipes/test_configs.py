@@ -200,7 +200,7 @@ HOSTILE = ("text", [], ["a"], {}, None, True, -1, 0, 10**9, 1e308, float("inf"),
 @pytest.mark.parametrize("size", DENOISED.values())
 def test_whatever_a_config_holds_is_read_or_refused_in_a_sentence(changed: Changed, size: str) -> None:
     checkpoint, choose, refused = changed(size), random.Random(3), 0
-    for _ in range(150):
+    for _ in range(100):
         part = choose.choice([part for part in checkpoint.classes if not part.startswith("tokenizer")])
         path = checkpoint.root / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
         stated = path.read_text()
@@ -214,7 +214,7 @@ def test_whatever_a_config_holds_is_read_or_refused_in_a_sentence(changed: Chang
             refused += 1
             assert len(str(error)) < 600, f"{part}: {key}"
         path.write_text(stated)
-    assert refused > 30
+    assert refused > 20
 
 
 @pytest.mark.parametrize(
