@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -20,8 +20,9 @@ from latentlink.errors import UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.component_export import ExportedComponent, export_component
 from latentlink.export.graphs import Component, plain_graph
+from latentlink.export.known_latents import refuse_another_space
 from latentlink.export.parity import TORCH, ReferenceRun
-from latentlink.export.parts import replaced_scheduler_note
+from latentlink.export.parts import VaeEncoder, replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import Recipe, find_recipe
 from latentlink.spaces import LatentSpace, TextEmbedding
@@ -71,6 +72,7 @@ def export_checkpoint(
     sampling = Sampling.from_json(recipe.sampling(source))
     reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()}
     reasons |= _sampler_reason(source, sampling)
+    reasons |= {f"part.{part}": origin for part, origin in source.origins().items()}
     for note in reasons.values():
         if on_note:
             on_note(note)
@@ -94,6 +96,8 @@ def export_checkpoint(
             if on_component and name in names:
                 on_component(names.index(name), len(names), name)
             component = next(component for component in components if component.name == name)
+            if isinstance(component.module, VaeEncoder) and plain_graph(component.module) is None:
+                refuse_another_space(component.module.core, component.spaces[0])
             # before any is written, as converting weights that two of them share cannot be undone
             parts = [
                 (part, golden.probes(part, _reference(part)), _cases(part, sampling.size_multiple))

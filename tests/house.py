@@ -23,7 +23,7 @@ _RUNTIME = {
     f"runtime/{room}"
     for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
 } | {"runtime"}
-_FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum")}
+_FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum", "given")}
 _EXPORT = _FORMS | {f"export/{room}" for room in ("configs", "graphs", "checkpoints", "parts", "recipes")} | {"export"}
 _ANY = _ENGINE | _RUNTIME | _EXPORT | {"calibration", "demo", "latentlink/terminal"}
 
@@ -56,6 +56,9 @@ ROOMS: Mapping[str, set[str]] = {
     | {"export/configs", "export/checkpoints/networks", "export/checkpoints/directory"},
     "export/checkpoints/optimum": _SHARED
     | {"export/configs", "export/graphs", "export/checkpoints/networks", "export/checkpoints/directory"},
+    "export/checkpoints/given": _SHARED
+    | {"export/configs"}
+    | {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file")},
     "export/checkpoints": _SHARED | _FORMS | {"export/configs"},
     "export/parts": _SHARED | {"export/configs", "export/graphs", "export/checkpoints"},
     "export/recipes": _SHARED | {"export/configs", "export/graphs", "export/checkpoints", "export/parts"},

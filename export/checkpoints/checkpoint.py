@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.directory.hub import is_hub_id, snapshot
+from latentlink.export.checkpoints.directory.hub import local_or_hub
 from latentlink.export.checkpoints.directory.source import DiffusersDirectory
+from latentlink.export.checkpoints.given.fit import refuse_misfits
+from latentlink.export.checkpoints.given.part import GivenPart, open_part
+from latentlink.export.checkpoints.networks.part_names import PARTS, TOKENIZERS, option
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.source import SingleFile
@@ -57,6 +60,7 @@ class Checkpoint:
         commit: Commit of a model of the Hub.
         corrected: By part, values that are used instead of outdated ones, see `as_read_by`.
         corrections: By name, what was corrected.
+        given: Parts that the user gives, which are used instead of its own.
     """
 
     root: Path
@@ -65,6 +69,7 @@ class Checkpoint:
     commit: str | None = None
     corrected: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     corrections: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, GivenPart] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | Path, options: ExportOptions) -> Checkpoint:
@@ -77,35 +82,34 @@ class Checkpoint:
         Raises:
             CheckpointError: There is no checkpoint at `path`, or its evidence does not suffice.
         """
-        root, name, commit = Path(path), None, None
-        if not root.exists() and is_hub_id(str(path)):
-            root, name = snapshot(str(path)), str(path)
-            commit = root.name
-        root = root.resolve()
+        root, name, commit = local_or_hub(path)
+        parts = {part: options.parts[part] for part in PARTS if part in options.parts}
+        tokenizers = _tokenizers(options)
         source: Source
         if root.is_file():
-            source = SingleFile.open(root, prediction=options.prediction, tokenizer=options.tokenizer)
+            source = SingleFile.open(root, prediction=options.prediction, tokenizers=tokenizers, given=parts)
         elif is_optimum_directory(root):
             source = OptimumDirectory.open(
                 root,
                 dtype=options.dtype,
                 names_space=options.space is not None,
                 prediction=options.prediction,
-                tokenizer=options.tokenizer,
+                tokenizers=tokenizers,
             )
         elif root.is_dir():
-            source = DiffusersDirectory.open(root, prediction=options.prediction, tokenizer=options.tokenizer)
+            source = DiffusersDirectory.open(root, prediction=options.prediction, tokenizers=tokenizers)
         else:
             raise CheckpointError(
                 f"There is no checkpoint at {str(path)!r}.",
                 remedy="Give a diffusers directory (it holds model_index.json), a .safetensors file, or the id of a "
                 "model of the Hub.",
             )
-        if (needless := _needless(source, options)) is not None:
-            raise CheckpointError(
-                f"{needless} was given, but {str(path)!r} holds a VAE alone.", remedy=f"Leave {needless} out."
-            )
-        return cls(root=root, name=name or root.name, source=source, commit=commit)
+        _refuse_needless(source, options, str(path))
+        denoiser = next((source.classes[part] for part in ("unet", "transformer") if part in source.classes), None)
+        given = {part: open_part(part, where, denoiser) for part, where in parts.items()}
+        checkpoint = cls(root=root, name=name, source=source, commit=commit, given=given)
+        refuse_misfits(checkpoint.classes, checkpoint.settings, given)
+        return checkpoint
 
     @property
     def label(self) -> str:
@@ -116,7 +120,15 @@ class Checkpoint:
     @property
     def classes(self) -> Mapping[str, str]:
         """Class name of every part that is present, by its name in `model_index.json`."""
-        return self.source.classes
+        return {**self.source.classes, **{part: given.cls for part, given in self.given.items()}}
+
+    def origins(self) -> Mapping[str, str]:
+        """By part that the user gives: where it is from, with hashes; reads all its files."""
+        return {
+            part: f"the {part} is from {given.origin()}"
+            + (", in place of the checkpoint's own" if part in self.source.classes else "")
+            for part, given in self.given.items()
+        }
 
     @property
     def index(self) -> Mapping[str, Any]:
@@ -143,9 +155,9 @@ class Checkpoint:
             CheckpointError: The part is missing or its config cannot be read, or a value has another type than the
                 part's class declares.
         """
-        config = self.source.config(part)
-        check_types(self.classes[part], config, what=part, remedy="Get the checkpoint again, or correct the config.")
-        return {**config, **self.corrected.get(part, {})}
+        stated = self.given[part].config if part in self.given else self.source.config(part)
+        check_types(self.classes[part], stated, what=part, remedy="Get the checkpoint again, or correct the config.")
+        return {**stated, **self.corrected.get(part, {})}
 
     def settings(self, part: str) -> Mapping[str, Any]:
         """The config of a part with the defaults of its class for what the checkpoint leaves out.
@@ -171,7 +183,7 @@ class Checkpoint:
             part, key, settings = correction.part, correction.key, self.settings(correction.part)
             if correction.outdated(settings):
                 corrected.setdefault(part, {})[key] = correction.value
-                stated = key in self.source.config(part)
+                stated = key in self.config(part)
                 found = f"{key} {settings[key]!r}" if stated else f"the absence of {key} (so {settings[key]!r})"
                 notes[f"{part}.{key}"] = (
                     f"{found} in the config of the {part} is outdated; {correction.value!r} is used, as by {pipeline} "
@@ -194,7 +206,7 @@ class Checkpoint:
         Raises:
             CheckpointError: The part is missing, or its weights do not fit `cls`.
         """
-        return self.source.network(part, cls)
+        return self.given[part].load(cls) if part in self.given else self.source.network(part, cls)
 
     def folder(self, part: str) -> Path:
         """The folder with the files of a tokenizer; it exists as long as the checkpoint object.
@@ -205,10 +217,35 @@ class Checkpoint:
         return self.source.folder(part)
 
 
-def _needless(source: Source, options: ExportOptions) -> str | None:
-    """An option that was given but does not apply to a VAE alone; None if there is none."""
-    if {*source.classes} != {"vae"}:
-        return None
-    if options.prediction is not None:
-        return "--prediction"
-    return None if options.tokenizer is None else "--tokenizer"
+def _refuse_needless(source: Source, options: ExportOptions, path: str) -> None:
+    """Refuse options that do not apply to this form of checkpoint or to a VAE alone.
+
+    Raises:
+        CheckpointError: There is one.
+    """
+    parts = [option(part) for part in options.parts]
+    asked = ["--prediction"] if options.prediction is not None else []
+    asked += ["--tokenizer"] if options.tokenizer is not None else []
+    if {*source.classes} == {"vae"} and (needless := [*asked, *parts]):
+        raise CheckpointError(
+            f"{needless[0]} was given, but {path!r} holds a VAE alone.", remedy=f"Leave {needless[0]} out."
+        )
+    if isinstance(source, OptimumDirectory) and any(part in options.parts for part in PARTS):
+        raise CheckpointError(
+            f"{parts[0]} was given, but {path!r} holds graphs of Optimum, which no weights can be added to.",
+            remedy="Export from the checkpoint's own weights.",
+        )
+
+
+def _tokenizers(options: ExportOptions) -> Mapping[str, Path]:
+    """Folder by tokenizer: the user's own, that of all, or the directory that its text encoder is taken from."""
+    found: dict[str, Path] = {}
+    for part in TOKENIZERS:
+        encoder = options.parts.get(part.replace("tokenizer", "text_encoder"))
+        if part in options.parts:
+            found[part] = Path(options.parts[part])
+        elif options.tokenizer is not None:
+            found[part] = options.tokenizer
+        elif encoder is not None and (folder := local_or_hub(encoder)[0] / part).is_dir():
+            found[part] = folder
+    return found

@@ -25,7 +25,7 @@ from latentlink.export.parts.text import (
 from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
 from latentlink.export.parts.unet import SizedUNet, TextUNet, reads_mask, trained_size, unet_config
 from latentlink.export.parts.upsampling import size_multiple
-from latentlink.export.parts.vae import Affine, halves_as_components, load_vae, vae_components
+from latentlink.export.parts.vae import Affine, VaeEncoder, halves_as_components, load_vae, vae_components
 
 __all__ = [
     # text encoders
@@ -59,6 +59,7 @@ __all__ = [
     "misfit",
     # VAEs and their spaces
     "Affine",
+    "VaeEncoder",
     "halves_as_components",
     "load_vae",
     "vae_components",

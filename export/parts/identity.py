@@ -34,6 +34,7 @@ def latent_space(
     candidate: LatentSpace | None,
     option: str | LatentSpace | None,
     label: str,
+    given: str | None = None,
 ) -> LatentSpace:
     """Decide the latent space of a VAE.
 
@@ -44,6 +45,7 @@ def latent_space(
         option: The user's option, if any: a known space or a name for a space of its own (`--space`), or a space
             (`--space-of`).
         label: Name for a space of its own, if the user gave none.
+        given: Name of the VAE, if it is not the checkpoint's own.
 
     Raises:
         CheckpointError: The evidence contradicts itself or does not suffice.
@@ -53,14 +55,22 @@ def latent_space(
     choice = _named_space(option)
     if choice is not None:
         if (channels, downscale) != (choice.channels, choice.downscale) or _contradicts(choice, stated):
-            numbers = "".join(f", {what} {value}" for what, value in stated.items()) or ", scaling none"
             raise CheckpointError(
-                f"{_meaning(option, choice)}, but the VAE's config says {channels} channels, /{downscale}{numbers}.",
+                f"{_meaning(option, choice)}, but the VAE's config says {channels} channels, /{downscale}, "
+                f"{_numbers(stated)}.",
                 remedy="Leave it out to keep what the config says, or name another space.",
             )
         return choice
-    if option is None and candidate is not None and not _contradicts(candidate, stated):
-        return candidate
+    if option is None and candidate is not None:
+        if not _contradicts(candidate, stated):
+            return candidate
+        if given is not None:
+            raise CheckpointError(
+                f"The VAE that was given, {given!r}, states {_numbers(stated)}, but the denoiser reads "
+                f"{_title(candidate)}.",
+                remedy="Give a VAE of that space; if the denoiser was trained with this one, name a new space: "
+                "--space NAME.",
+            )
     if "scaling" not in stated:
         raise _question(channels, downscale)
     encoder = {k: v for k, v in vae_state.items() if k.startswith(("encoder.", "quant_conv."))}
@@ -109,6 +119,10 @@ def _meaning(option: str | LatentSpace | None, choice: LatentSpace) -> str:
         if isinstance(option, str)
         else f"--space-of means {_title(choice)}"
     )
+
+
+def _numbers(stated: Mapping[str, Any]) -> str:
+    return ", ".join(f"{what} {value}" for what, value in stated.items()) or "scaling none"
 
 
 def _title(space: LatentSpace) -> str:

@@ -215,6 +215,7 @@ def load_vae(
         candidate=candidate if candidate and _has_published_size(config) else None,
         option=options.space,
         label=checkpoint.label,
+        given=checkpoint.given["vae"].name if "vae" in checkpoint.given else None,
     )
     return vae, space
 

@@ -10,8 +10,14 @@ from latentlink.errors import UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.graphs import Component
 
+DENOISERS = ("unet", "transformer")
 VAE_HALVES = ("vae_encoder", "vae_decoder")
 """The halves of a VAE, which bundles can share."""
+
+
+def any_config(config: Mapping[str, Any]) -> bool:
+    """For a family whose denoiser no other has."""
+    return True
 
 
 def unchanged(checkpoint: Checkpoint) -> Checkpoint:
@@ -35,6 +41,7 @@ class Recipe:
             hidden states of CLIP.
         classes: Class names of the parts that every checkpoint of the family has.
         pipelines: Pipeline classes of diffusers that the recipe stands for.
+        fits: Whether a denoiser with this config is of the family, where other families have its class too.
         as_read: The checkpoint as these pipelines read it, which may correct outdated configs; `sampling` applies it.
     """
 
@@ -47,7 +54,17 @@ class Recipe:
     clip_skip: int | None = None
     classes: Mapping[str, str] = field(default_factory=dict)
     pipelines: tuple[str, ...] = ()
+    fits: Callable[[Mapping[str, Any]], bool] = any_config
     as_read: Callable[[Checkpoint], Checkpoint] = unchanged
+
+    def is_denoised_as(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint's denoiser is of this family, whatever its other parts are."""
+        return any(
+            part in self.classes
+            and checkpoint.classes.get(part) == self.classes[part]
+            and self.fits(checkpoint.settings(part))
+            for part in DENOISERS
+        )
 
     def notes(self, checkpoint: Checkpoint) -> Mapping[str, str]:
         """By name, what the checkpoint's configs say that is outdated or contradicts, and how they are read."""

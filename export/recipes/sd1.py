@@ -33,6 +33,7 @@ RECIPE = Recipe(
     sampling=latent_diffusion.sampling,
     clip_skip=0,
     classes=latent_diffusion.CLASSES,
+    fits=lambda unet: unet["addition_embed_type"] != "text_time" and not unet["use_linear_projection"],
     pipelines=latent_diffusion.PIPELINES,
     as_read=latent_diffusion.as_read,
 )

@@ -131,6 +131,15 @@ def components(checkpoint: Checkpoint, options: ExportOptions) -> Iterator[Compo
     )
 
 
+def reads_one_encoder(unet: Mapping[str, Any]) -> bool:
+    """Whether a UNet that reads sizes has one text encoder, as the refiner: its text is as wide as the pooled one."""
+    width, pooled_and_sizes = unet["cross_attention_dim"], unet["projection_class_embeddings_input_dim"]
+    size = unet["addition_time_embed_dim"]
+    if not all(type(number) is int for number in (width, pooled_and_sizes, size)):
+        return False
+    return pooled_and_sizes - width in (5 * size, 6 * size)
+
+
 def second_encoder(checkpoint: Checkpoint, options: ExportOptions) -> Component:
     """OpenCLIP-bigG, which the refiner shares: hidden states before the last layer, and the projected pooled vector."""
     from transformers import CLIPTextModelWithProjection
@@ -154,5 +163,6 @@ RECIPE = Recipe(
     sampling=sampling,
     clip_skip=1,
     classes=CLASSES,
+    fits=lambda unet: unet["addition_embed_type"] == "text_time" and not reads_one_encoder(unet),
     pipelines=PIPELINES,
 )

@@ -83,5 +83,6 @@ RECIPE = Recipe(
     sampling=sampling,
     clip_skip=1,
     classes=CLASSES,
+    fits=lambda unet: unet["addition_embed_type"] == "text_time" and sdxl.reads_one_encoder(unet),
     pipelines=sdxl.PIPELINES[1:],
 )

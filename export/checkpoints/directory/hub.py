@@ -23,6 +23,23 @@ def is_hub_id(text: str) -> bool:
     return HUB_ID.fullmatch(text) is not None
 
 
+def local_or_hub(path: str | Path) -> tuple[Path, str, str | None]:
+    """Where a file or directory is, its name, and the commit if it is of the Hub.
+
+    Args:
+        path: A path, or an id `org/name` of the Hub where no such path exists. It is not checked that the path exists.
+
+    Raises:
+        CheckpointError: It is such an id, and the model is neither cached nor reachable.
+    """
+    root = Path(path)
+    if root.exists() or not is_hub_id(str(path)):
+        root = root.resolve()
+        return root, root.name, None
+    root = snapshot(str(path))
+    return root.resolve(), str(path), root.name
+
+
 def snapshot(hub_id: str) -> Path:
     """The directory of a model's newest commit, or of the cached one when offline.
 

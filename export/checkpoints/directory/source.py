@@ -12,6 +12,7 @@ from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.json_file import read_json
 from latentlink.export.checkpoints.directory.loading import load_network
 from latentlink.export.checkpoints.directory.tokenizer_folders import find_tokenizer, kind_of_class
+from latentlink.export.checkpoints.networks.part_names import PARTS, TOKENIZERS, option
 
 PART = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -31,7 +32,7 @@ class DiffusersDirectory:
         index: The other entries of `model_index.json`.
         alone: Part that the directory itself is, if it holds no `model_index.json`.
         prediction: Prediction type named by the user, if any.
-        tokenizer: Folder of tokenizers named by the user, if any.
+        tokenizers: Folder with a tokenizer from elsewhere, by part.
     """
 
     root: Path
@@ -39,16 +40,18 @@ class DiffusersDirectory:
     index: Mapping[str, Any] = field(default_factory=dict)
     alone: str | None = None
     prediction: str | None = None
-    tokenizer: Path | None = None
+    tokenizers: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, root: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> DiffusersDirectory:
+    def open(
+        cls, root: Path, *, prediction: str | None = None, tokenizers: Mapping[str, Path] | None = None
+    ) -> DiffusersDirectory:
         """Read the index of a directory.
 
         Args:
             root: The directory.
             prediction: Prediction type named by the user, if any.
-            tokenizer: Folder of tokenizers named by the user, if any.
+            tokenizers: Folder with a tokenizer from elsewhere, by part.
 
         Raises:
             CheckpointError: The directory is not in diffusers' layout.
@@ -60,7 +63,7 @@ class DiffusersDirectory:
                 classes=_classes(index),
                 index={key: value for key, value in index.items() if not isinstance(value, list)},
                 prediction=prediction,
-                tokenizer=tokenizer,
+                tokenizers=tokenizers or {},
             )
         if (root / "config.json").is_file():
             name = read_json(root / "config.json").get("_class_name")
@@ -138,14 +141,15 @@ class DiffusersDirectory:
         return load_network(cls, self._part(part))
 
     def folder(self, part: str) -> Path:
-        """The folder of a tokenizer: the one named by the user, else the checkpoint's.
+        """The folder of a tokenizer: the one from elsewhere, else the checkpoint's.
 
         Raises:
             CheckpointError: The folder is missing.
         """
-        if self.tokenizer is not None:
-            return find_tokenizer(self.tokenizer, part, kind_of_class(self.classes.get(part, "")))
-        return self._part(part)
+        if part not in self.tokenizers:
+            return self._part(part)
+        kind = kind_of_class(self.classes[part]) if part in self.classes else None
+        return find_tokenizer(self.tokenizers[part], part, kind)
 
     def _stated_scheduler(self) -> Mapping[str, Any]:
         return read_json(self._part("scheduler") / "scheduler_config.json")
@@ -156,9 +160,13 @@ class DiffusersDirectory:
             named = "which its model_index.json names" if part in self.classes else "which this export needs"
             raise CheckpointError(
                 f"The checkpoint {str(self.root)!r} has no folder {part!r}, {named}.",
-                remedy="Get the whole checkpoint again.",
+                remedy=f"Get the whole checkpoint again{_or_give(part)}.",
             )
         return folder
+
+
+def _or_give(part: str) -> str:
+    return f", or give the part with {option(part)}" if part in (*PARTS, *TOKENIZERS) else ""
 
 
 def _classes(index: Mapping[str, Any]) -> Mapping[str, str]:

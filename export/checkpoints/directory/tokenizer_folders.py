@@ -9,6 +9,7 @@ from pathlib import Path
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.directory.hub import cached
 from latentlink.export.checkpoints.directory.tokenizer_files import FILES, copy_tokenizer, kind_of_folder, texts_of
+from latentlink.export.checkpoints.networks.part_names import option
 
 # The published tokenizers of each kind; all of one kind have the same vocabulary.
 PUBLISHED: Mapping[str, tuple[str, ...]] = {
@@ -36,24 +37,26 @@ def kind_of_class(name: str) -> str:
     raise CheckpointError(f"{name or 'Nothing'!r} is not a supported tokenizer; expected one of: {', '.join(FILES)}.")
 
 
-def find_tokenizer(where: Path, part: str, kind: str) -> Path:
+def find_tokenizer(where: Path, part: str, kind: str | None) -> Path:
     """The tokenizer for a part in a folder of tokenizer files, or in a checkpoint's directory.
 
     Args:
         where: Folder named by the user.
         part: `tokenizer`, `tokenizer_2`, ...: a sub-folder of that name has priority.
-        kind: `CLIP` or `T5`.
+        kind: `CLIP`, `T5`, or None for either.
 
     Raises:
         CheckpointError: There is no tokenizer of that kind.
     """
     for folder in (where / part, *sorted(where.glob("tokenizer*/")), where):
-        if kind_of_folder(folder) == kind:
+        found = kind_of_folder(folder)
+        if found is not None and kind in (found, None):
             return folder
+    title, files = ("CLIP or T5", FILES["CLIP"]) if kind is None else (kind, FILES[kind])
     raise CheckpointError(
-        f"{str(where)!r} holds no {kind} tokenizer for {part}; expected a folder with tokenizer.json or "
-        f"{' and '.join(FILES[kind])}, or a checkpoint's directory with a folder {part}.",
-        remedy="Name such a folder with --tokenizer DIR.",
+        f"{str(where)!r} holds no {title} tokenizer for {part}; expected a folder with tokenizer.json or "
+        f"{' and '.join(files)}, or a checkpoint's directory with a folder {part}.",
+        remedy=f"Name such a folder with {option(part)} DIR.",
     )
 
 
@@ -69,8 +72,8 @@ def cached_tokenizer(part: str, kind: str) -> Path:
             return folder
     raise CheckpointError(
         f"The checkpoint holds no {part}, and no {kind} tokenizer is in the Hub's local cache.",
-        remedy=f"Name a folder with --tokenizer DIR, or fetch one: hf download {PUBLISHED[kind][0]} tokenizer.json "
-        + " ".join(FILES[kind]),
+        remedy=f"Name a folder with {option(part)} DIR, or fetch one: hf download {PUBLISHED[kind][0]} "
+        f"tokenizer.json {' '.join(FILES[kind])}",
     )
 
 

@@ -59,7 +59,7 @@ class OptimumDirectory:
         dtype: str = "float32",
         names_space: bool = False,
         prediction: str | None = None,
-        tokenizer: Path | None = None,
+        tokenizers: Mapping[str, Path] | None = None,
     ) -> OptimumDirectory:
         """Read the index; the graphs are not read yet.
 
@@ -68,12 +68,12 @@ class OptimumDirectory:
             dtype: Compute dtype of the export.
             names_space: Whether the user named the latent space.
             prediction: Prediction type named by the user, if any.
-            tokenizer: Folder of tokenizers named by the user, if any.
+            tokenizers: Folder with a tokenizer from elsewhere, by part.
 
         Raises:
             CheckpointError: The index cannot be read.
         """
-        directory = DiffusersDirectory.open(root, prediction=prediction, tokenizer=tokenizer)
+        directory = DiffusersDirectory.open(root, prediction=prediction, tokenizers=tokenizers)
         return cls(root=root, directory=directory, dtype=dtype, names_space=names_space)
 
     @property

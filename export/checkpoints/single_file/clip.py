@@ -19,12 +19,16 @@ HEAD_WIDTH = 64
 # its config states this id.
 START_ID, HIGHEST_ID = 0, 2
 
+# OpenAI's CLIP-L was trained with the quick approximation of GELU, OpenCLIP's H and bigG with GELU itself.
+CLIP_L_WIDTH = 768
+
 # OpenCLIP-H has 24 layers, of which Stable Diffusion 2 runs 23: the last one is in the file, but unused.
 OPEN_CLIP_H_LAYERS = 23
 OPEN_CLIP_H_WIDTH = 1024
 
-# Tensors in the files that are no weights of the text encoder.
+# Tensors in the files that are no weights of the text encoder: counts, and the image encoder of a whole CLIP.
 BOOKKEEPING = ("position_ids", "logit_scale", "attn_mask")
+IMAGE_ENCODER = ("vision_model.", "visual_projection.", "visual.")
 
 
 def _config(shapes: PartShapes, *, tokens: str, positions: str, inner: str, layers: int, act: str) -> dict[str, Any]:
@@ -54,26 +58,18 @@ TOKENS = "embeddings.token_embedding.weight"
 OPEN_TOKENS = "token_embedding.weight"
 
 
-def _transformers_config(shapes: PartShapes, act: str) -> dict[str, Any]:
+def clip_config(shapes: PartShapes) -> dict[str, Any]:
+    """The config of a CLIP text encoder in transformers' names."""
     root = _root(shapes)
+    width = shapes.of(f"{root}{TOKENS}", 2)[1]
     return _config(
         shapes,
         tokens=f"{root}{TOKENS}",
         positions=f"{root}embeddings.position_embedding.weight",
         inner=f"{root}encoder.layers.0.mlp.fc1.weight",
         layers=shapes.count(f"{root}encoder.layers."),
-        act=act,
+        act="quick_gelu" if width == CLIP_L_WIDTH else "gelu",
     )
-
-
-def clip_l_config(shapes: PartShapes) -> dict[str, Any]:
-    """OpenAI's CLIP-L, trained with the quick approximation of GELU."""
-    return _transformers_config(shapes, "quick_gelu")
-
-
-def clip_g_config(shapes: PartShapes) -> dict[str, Any]:
-    """OpenCLIP's bigG in transformers' names."""
-    return _transformers_config(shapes, "gelu")
 
 
 def open_clip_config(shapes: PartShapes) -> dict[str, Any]:
@@ -93,7 +89,9 @@ def open_clip_config(shapes: PartShapes) -> dict[str, Any]:
 def _for_network(state: State, network: Any) -> State:
     """The state in the class's names: some releases of transformers nest a CLIP text model, others do not."""
     bare = {
-        name.removeprefix("text_model."): tensor for name, tensor in state.items() if not name.endswith(BOOKKEEPING)
+        name.removeprefix("text_model."): tensor
+        for name, tensor in state.items()
+        if not name.endswith(BOOKKEEPING) and not name.startswith(IMAGE_ENCODER)
     }
     # CLIPTextModel has no projection; files made for the other class, or for OpenCLIP, hold one
     projection = bare.pop("text_projection.weight", None)
@@ -142,12 +140,14 @@ def _unknown(state: State) -> tuple[str, ...]:
     return tuple(
         name
         for name in state
-        if not name.startswith("transformer.") and name not in known and not name.endswith(BOOKKEEPING)
+        if not name.startswith(("transformer.", *IMAGE_ENCODER))
+        and name not in known
+        and not name.endswith(BOOKKEEPING)
     )
 
 
-EARLY_CLIP_L = Layout(evidence=TOKENS, config=clip_l_config, convert=convert_clip)
-CLIP_L = Layout(evidence=f"text_model.{TOKENS}", config=clip_l_config, convert=convert_clip)
-UNPROJECTED_CLIP_L = Layout(evidence=f"text_model.{TOKENS}", config=clip_l_config, convert=convert_unprojected_clip)
-CLIP_G = Layout(evidence=f"text_model.{TOKENS}", config=clip_g_config, convert=convert_clip)
+EARLY_CLIP = Layout(evidence=TOKENS, config=clip_config, convert=convert_clip)
+CLIP = Layout(evidence=f"text_model.{TOKENS}", config=clip_config, convert=convert_clip)
+UNPROJECTED_CLIP = Layout(evidence=f"text_model.{TOKENS}", config=clip_config, convert=convert_unprojected_clip)
+EARLY_UNPROJECTED_CLIP = Layout(evidence=TOKENS, config=clip_config, convert=convert_unprojected_clip)
 OPEN_CLIP = Layout(evidence=OPEN_TOKENS, config=open_clip_config, convert=convert_open_clip)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latentlink.export.checkpoints.single_file.clip import CLIP_G, CLIP_L, EARLY_CLIP_L, OPEN_CLIP, UNPROJECTED_CLIP_L
+from latentlink.export.checkpoints.single_file.clip import (
+    CLIP,
+    EARLY_CLIP,
+    OPEN_CLIP,
+    UNPROJECTED_CLIP,
+)
 from latentlink.export.checkpoints.single_file.family import FLOW, PREDICTION_TYPES, Family, Slot, TrainingDefaults
 from latentlink.export.checkpoints.single_file.flux import FLUX
 from latentlink.export.checkpoints.single_file.mmdit import MMDIT
@@ -16,9 +21,11 @@ from latentlink.export.checkpoints.single_file.vae import DIFFUSERS_VAE, LDM_VAE
 END = "<|endoftext|>"
 
 
-UNETS = Slot(part="unet", cls="UNet2DConditionModel", places=((LDM_PREFIX, UNET), ("", UNET)))
-MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", places=((LDM_PREFIX, MMDIT), ("", MMDIT)))
-FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", places=((LDM_PREFIX, FLUX), ("", FLUX)))
+# Prefixes of denoisers: that of whole models, one that some tools shorten it to, and none for a denoiser alone.
+PREFIXES = (LDM_PREFIX, "diffusion_model.", "")
+UNETS = Slot(part="unet", cls="UNet2DConditionModel", places=tuple((prefix, UNET) for prefix in PREFIXES))
+MMDITS = Slot(part="transformer", cls="SD3Transformer2DModel", places=tuple((prefix, MMDIT) for prefix in PREFIXES))
+FLUXES = Slot(part="transformer", cls="FluxTransformer2DModel", places=tuple((prefix, FLUX) for prefix in PREFIXES))
 
 VAE_SLOT = Slot(
     part="vae",
@@ -28,8 +35,8 @@ VAE_SLOT = Slot(
 VAE_ALONE = Slot(part="vae", cls="AutoencoderKL", places=(("", LDM_VAE), ("", DIFFUSERS_VAE), *VAE_SLOT.places))
 
 T5_ENCODER = ("text_encoders.t5xxl.transformer.", T5)
-CLIP = ("CLIPTokenizer", END)
-OPEN = ("CLIPTokenizer", "!")
+CLIP_TOKENIZER = ("CLIPTokenizer", END)
+OPEN_CLIP_TOKENIZER = ("CLIPTokenizer", "!")
 T5_TOKENIZER = ("T5TokenizerFast", None)
 
 # The published scheduler configs. All UNets here were trained with the same noise levels.
@@ -57,7 +64,7 @@ DYNAMIC_SHIFT = {
 }
 
 FLUX_TEXT = (
-    Slot(part="text_encoder", cls="CLIPTextModel", places=(("text_encoders.clip_l.transformer.", CLIP_L),)),
+    Slot(part="text_encoder", cls="CLIPTextModel", places=(("text_encoders.clip_l.transformer.", CLIP),)),
     Slot(part="text_encoder_2", cls="T5EncoderModel", places=(T5_ENCODER,)),
 )
 
@@ -74,10 +81,10 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModel",
-                places=(("cond_stage_model.transformer.", CLIP_L), ("cond_stage_model.transformer.", EARLY_CLIP_L)),
+                places=(("cond_stage_model.transformer.", CLIP), ("cond_stage_model.transformer.", EARLY_CLIP)),
             ),
         ),
-        tokenizers={"tokenizer": CLIP},
+        tokenizers={"tokenizer": CLIP_TOKENIZER},
         training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=DDIM, sample_size=64))
         | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
         usual_prediction="epsilon",
@@ -94,7 +101,7 @@ FAMILIES: tuple[Family, ...] = (
         text_encoders=(
             Slot(part="text_encoder", cls="CLIPTextModel", places=(("cond_stage_model.model.", OPEN_CLIP),)),
         ),
-        tokenizers={"tokenizer": OPEN},
+        tokenizers={"tokenizer": OPEN_CLIP_TOKENIZER},
         # base models are of 512 pixels and predict noise, those of 768 predict v
         training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=DDIM, sample_size=96))
         | {"epsilon": TrainingDefaults(scheduler=PNDM, sample_size=64)},
@@ -109,7 +116,7 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModel",
-                places=(("conditioner.embedders.0.transformer.", CLIP_L),),
+                places=(("conditioner.embedders.0.transformer.", CLIP),),
             ),
             Slot(
                 part="text_encoder_2",
@@ -117,7 +124,7 @@ FAMILIES: tuple[Family, ...] = (
                 places=(("conditioner.embedders.1.model.", OPEN_CLIP),),
             ),
         ),
-        tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN},
+        tokenizers={"tokenizer": CLIP_TOKENIZER, "tokenizer_2": OPEN_CLIP_TOKENIZER},
         training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=EULER, sample_size=128)),
         usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder", "text_encoder_2")},
@@ -134,7 +141,7 @@ FAMILIES: tuple[Family, ...] = (
                 places=(("conditioner.embedders.0.model.", OPEN_CLIP),),
             ),
         ),
-        tokenizers={"tokenizer_2": OPEN},
+        tokenizers={"tokenizer_2": OPEN_CLIP_TOKENIZER},
         training=dict.fromkeys(PREDICTION_TYPES, TrainingDefaults(scheduler=EULER, sample_size=128)),
         usual_prediction="epsilon",
         reads={"cross_attention_dim": ("text_encoder_2",)},
@@ -148,16 +155,16 @@ FAMILIES: tuple[Family, ...] = (
             Slot(
                 part="text_encoder",
                 cls="CLIPTextModelWithProjection",
-                places=(("text_encoders.clip_l.transformer.", UNPROJECTED_CLIP_L),),
+                places=(("text_encoders.clip_l.transformer.", UNPROJECTED_CLIP),),
             ),
             Slot(
                 part="text_encoder_2",
                 cls="CLIPTextModelWithProjection",
-                places=(("text_encoders.clip_g.transformer.", CLIP_G),),
+                places=(("text_encoders.clip_g.transformer.", CLIP),),
             ),
             Slot(part="text_encoder_3", cls="T5EncoderModel", places=(T5_ENCODER,)),
         ),
-        tokenizers={"tokenizer": CLIP, "tokenizer_2": OPEN, "tokenizer_3": T5_TOKENIZER},
+        tokenizers={"tokenizer": CLIP_TOKENIZER, "tokenizer_2": OPEN_CLIP_TOKENIZER, "tokenizer_3": T5_TOKENIZER},
         training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 3.0}, sample_size=128)},
         usual_prediction=FLOW,
         reads={
@@ -166,22 +173,22 @@ FAMILIES: tuple[Family, ...] = (
         },
     ),
     Family(
-        title="FLUX.1, guidance embedded",
+        title="FLUX.1 with embedded guidance",
         denoiser=FLUXES,
         fits={"guidance_embeds": True, "out_channels": 64},
         text_encoders=FLUX_TEXT,
-        tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
+        tokenizers={"tokenizer": CLIP_TOKENIZER, "tokenizer_2": T5_TOKENIZER},
         training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, **DYNAMIC_SHIFT})},
         usual_prediction=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},
         latent_channels=("out_channels", 4),
     ),
     Family(
-        title="FLUX.1, no guidance",
+        title="FLUX.1 without guidance",
         denoiser=FLUXES,
         fits={"guidance_embeds": False, "out_channels": 64},
         text_encoders=FLUX_TEXT,
-        tokenizers={"tokenizer": CLIP, "tokenizer_2": T5_TOKENIZER},
+        tokenizers={"tokenizer": CLIP_TOKENIZER, "tokenizer_2": T5_TOKENIZER},
         training={FLOW: TrainingDefaults(scheduler={**FLOW_EULER, "shift": 1.0, "use_dynamic_shifting": False})},
         usual_prediction=FLOW,
         reads={"pooled_projection_dim": ("text_encoder",), "joint_attention_dim": ("text_encoder_2",)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,3 +70,31 @@ class Family:
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     index: Mapping[str, Any] = field(default_factory=dict)
     latent_channels: tuple[str, int] = ("out_channels", 1)
+
+    def widths(self, configs: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any, int, tuple[str, ...]]]:
+        """What the denoiser reads and what the other parts make, where all of these are there.
+
+        Args:
+            configs: Configs of the denoiser and of other parts.
+
+        Returns:
+            A key of the denoiser's config, its value, the value that would fit, and the parts that this follows from.
+        """
+        denoiser = configs[self.denoiser.part]
+        for key, encoders in self.reads.items():
+            if all(encoder in configs for encoder in encoders):
+                yield key, denoiser.get(key), sum(_width(configs[encoder]) for encoder in encoders), encoders
+        if "vae" in configs:
+            key, times = self.latent_channels
+            made = configs["vae"].get("latent_channels", LATENT_CHANNELS) * times
+            # a transformer that writes what it reads leaves it out
+            yield key, denoiser.get(key) or denoiser.get("in_channels"), made, ("vae",)
+
+
+LATENT_CHANNELS = 4
+"""Of an AutoencoderKL whose config does not state them."""
+
+
+def _width(config: Mapping[str, Any]) -> int:
+    width = config.get("hidden_size") or config.get("d_model")
+    return width if type(width) is int else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,11 +12,13 @@ from torch import Tensor
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.networks.safetensors_file import read_header, read_tensors
+from latentlink.export.checkpoints.single_file.moving_average import average_as_plain
 
 # Prefixes of the parts of a whole model, and tensors whose names mark properties of it: a network that is in a file
 # without a prefix owns none of these.
 PART_PREFIXES = (
     "model.diffusion_model.",
+    "diffusion_model.",
     "model_ema.",
     "first_stage_model.",
     "vae.",
@@ -82,11 +84,13 @@ class TensorFile:
         path: The file.
         shapes: Shape of every tensor by name.
         metadata: Metadata entries of the header, such as those of the modelspec.
+        stored: Name in the file, of the tensors that are read under another one.
     """
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
     metadata: Mapping[str, str]
+    stored: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> TensorFile:
@@ -96,7 +100,11 @@ class TensorFile:
             CheckpointError: The file is not safetensors: truncated, pickled, or with a wrong header.
         """
         shapes, metadata = read_header(path)
-        return cls(path=path, shapes=shapes, metadata=metadata)
+        stored = average_as_plain(shapes)
+        plain = {name: shapes[origin] for name, origin in stored.items()}
+        renamed = {*stored.values()}
+        others = {name: shape for name, shape in shapes.items() if name not in renamed}
+        return cls(path=path, shapes=others | plain, metadata=metadata, stored=stored)
 
     def under(self, prefix: str, part: str) -> PartShapes:
         """Shapes of the tensors whose names begin with `prefix`; for `""`, those of a network without a prefix."""
@@ -111,8 +119,9 @@ class TensorFile:
         Raises:
             CheckpointError: The file has changed since it was opened, or torch cannot hold its tensors.
         """
-        tensors = read_tensors(self.path, self._names(prefix))
-        return {name.removeprefix(prefix): _widened(tensor) for name, tensor in tensors.items()}
+        names = {self.stored.get(name, name): name for name in self._names(prefix)}
+        tensors = read_tensors(self.path, names)
+        return {names[stored].removeprefix(prefix): _widened(tensor) for stored, tensor in tensors.items()}
 
     def _names(self, prefix: str) -> list[str]:
         if prefix:

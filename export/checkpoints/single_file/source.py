@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from latentlink.export.checkpoints.directory.tokenizer_folders import (
     with_pad_token,
 )
 from latentlink.export.checkpoints.networks.assemble import assemble
+from latentlink.export.checkpoints.networks.part_names import option
 from latentlink.export.checkpoints.single_file.family import FLOW, Family
 from latentlink.export.checkpoints.single_file.header import TensorFile
 from latentlink.export.checkpoints.single_file.prediction import find_prediction, zero_snr
@@ -31,13 +32,13 @@ class SingleFile:
         file: Header of the file.
         contents: Parts that it holds.
         prediction: Prediction type of its denoiser; None for a VAE alone.
-        tokenizer: Folder of tokenizers named by the user, if any.
+        tokenizers: Folder with a tokenizer from elsewhere, by part.
     """
 
     file: TensorFile
     contents: Contents
     prediction: str | None
-    tokenizer: Path | None
+    tokenizers: Mapping[str, Path] = field(default_factory=dict)
     _scratch: list[TemporaryDirectory[str]] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -51,21 +52,29 @@ class SingleFile:
         return {}
 
     @classmethod
-    def open(cls, path: Path, *, prediction: str | None = None, tokenizer: Path | None = None) -> SingleFile:
+    def open(
+        cls,
+        path: Path,
+        *,
+        prediction: str | None = None,
+        tokenizers: Mapping[str, Path] | None = None,
+        given: Collection[str] = (),
+    ) -> SingleFile:
         """Recognise the contents of a file.
 
         Args:
             path: The file.
             prediction: Prediction type named by the user, if any.
-            tokenizer: Folder of tokenizers named by the user, if any.
+            tokenizers: Folder with a tokenizer from elsewhere, by part.
+            given: Parts that are taken from elsewhere.
 
         Raises:
             CheckpointError: The file is not safetensors, its model is unknown, or its evidence does not suffice.
         """
         file = TensorFile.open(path)
-        contents = recognise(file)
+        contents = recognise(file, given)
         found = None if contents.family is None else find_prediction(file, contents.family, prediction)
-        return cls(file=file, contents=contents, prediction=found, tokenizer=tokenizer)
+        return cls(file=file, contents=contents, prediction=found, tokenizers=tokenizers or {})
 
     @property
     def classes(self) -> Mapping[str, str]:
@@ -123,7 +132,8 @@ class SingleFile:
             raise self._lacks(part)
         cls, pad = family.tokenizers[part]
         kind = kind_of_class(cls)
-        folder = find_tokenizer(self.tokenizer, part, kind) if self.tokenizer else cached_tokenizer(part, kind)
+        where = self.tokenizers.get(part)
+        folder = cached_tokenizer(part, kind) if where is None else find_tokenizer(where, part, kind)
         if pad is None or pad_token(folder) == pad:
             return folder
         # several encoders share a vocabulary, but were trained with different padding tokens
@@ -148,5 +158,5 @@ class SingleFile:
     def _lacks(self, part: str) -> CheckpointError:
         return CheckpointError(
             f"{str(self.file.path)!r} holds no {part}; it holds {', '.join(self.contents.parts)}.",
-            remedy="Give a file of the whole model, or a diffusers directory.",
+            remedy=f"Give it with {option(part)}, or give a file or directory of the whole model.",
         )

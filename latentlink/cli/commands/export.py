@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,6 +17,24 @@ if TYPE_CHECKING:
     from latentlink.spaces import LatentSpace
 
 
+PARTS = {
+    "vae": "VAE to use in place of the checkpoint's own, or where it has none: a diffusers directory of a whole model "
+    "or of the VAE, a .safetensors file of it, or org/name on the Hub.",
+    "text_encoder": "The same for the text encoder.",
+    "text_encoder_2": "The same for the second text encoder: T5 of FLUX.1, CLIP-G of the others.",
+    "text_encoder_3": "The same for the third text encoder, T5 of Stable Diffusion 3.",
+}
+_OTHER_TOKENIZER = "The same for this tokenizer alone."
+
+
+def _part_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of `PARTS`, in this order."""
+    for part, text in reversed(PARTS.items()):
+        name = f"--{part.replace('_', '-')}"
+        function = click.option(name, part, type=click.Path(path_type=Path), metavar="PATH", help=text)(function)
+    return function
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -28,6 +47,9 @@ Examples:
   latentlink export stable-diffusion-3 exported --without text_encoder_3
   latentlink export stable-diffusion-v1-5 exported --step-cache 1
   latentlink export v2-1.safetensors exported --prediction v_prediction --tokenizer my-tokenizer
+  latentlink export dreamshaper_8.safetensors exported --vae vae-ft-mse-840000-ema-pruned.safetensors
+  latentlink export flux1-dev.safetensors exported --vae ae.safetensors --text-encoder clip_l.safetensors \\
+    --text-encoder-2 t5xxl_fp16.safetensors
 """
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
@@ -60,11 +82,14 @@ Examples:
     type=click.Choice(["epsilon", "v_prediction", "sample"]),
     help="Prediction of the denoiser, if the checkpoint does not say it.",
 )
+@_part_options
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with the tokenizers for a single-file checkpoint: their files, or another checkpoint's directory.",
 )
+@click.option("--tokenizer-2", type=click.Path(path_type=Path, exists=True, file_okay=False), help=_OTHER_TOKENIZER)
+@click.option("--tokenizer-3", type=click.Path(path_type=Path, exists=True, file_okay=False), help=_OTHER_TOKENIZER)
 @click.option(
     "--clip-skip",
     type=click.IntRange(0, 11),
@@ -107,6 +132,7 @@ def command(
     wide: tuple[str, ...],
     step_cache: int | None,
     as_json: bool,
+    **parts: Path | None,
 ) -> None:
     """Export CHECKPOINT (a diffusers directory, a .safetensors file or org/name on the Hub) to typed ONNX in OUT.
 
@@ -143,6 +169,7 @@ def command(
                 space=space if space_of is None else _space_of(space_of, space),
                 prediction=prediction,
                 tokenizer=tokenizer,
+                parts={part: path for part, path in parts.items() if path is not None},
                 clip_skip=clip_skip,
                 without=without,
                 wide=wide,

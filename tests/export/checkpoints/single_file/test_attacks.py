@@ -52,7 +52,7 @@ def load_unet(file: Path) -> None:
 def test_a_truncated_file_is_refused(published: Made, tmp_path: Path, size: int) -> None:
     file = tmp_path / "cut.safetensors"
     file.write_bytes(published("sd1").file.read_bytes()[:size])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="whole safetensors file"):
         export_checkpoint(file, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["cut.safetensors"]
 
@@ -61,10 +61,10 @@ def test_a_truncated_file_is_refused(published: Made, tmp_path: Path, size: int)
 def test_a_pickle_is_not_unpickled_whatever_its_name(tmp_path: Path, protocol: int) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(pickle.dumps(Trap(tmp_path / "sprung"), protocol=protocol))
-    with pytest.raises(CheckpointError, match="is not read, convert it first"):
+    with pytest.raises(CheckpointError, match="is a pickled checkpoint of torch; expected"):
         export_checkpoint(file, tmp_path / "out")
     torch.save({"state_dict": Trap(tmp_path / "sprung")}, file)
-    with pytest.raises(CheckpointError, match="is not read, convert it first"):
+    with pytest.raises(CheckpointError, match="is a pickled checkpoint of torch; expected"):
         export_checkpoint(file, tmp_path / "out")
     assert not (tmp_path / "sprung").exists()
 
@@ -84,7 +84,7 @@ def test_a_header_that_lies_about_its_tensors_is_refused(tmp_path: Path, lie: di
     file = tmp_path / "lie.safetensors"
     header = json.dumps({"a": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64], **lie}}).encode()
     file.write_bytes(struct.pack("<Q", len(header)) + header + bytes(64))
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="whole safetensors file"):
         Checkpoint.open(file, PLAIN)
 
 
@@ -106,21 +106,17 @@ def test_weights_that_the_network_has_no_place_for_are_named(published: Made, tm
 
 
 def test_a_denoiser_that_is_not_found_does_not_make_a_file_a_vae_alone(published: Made, tmp_path: Path) -> None:
-    def average_only(state: dict[str, torch.Tensor]) -> None:
-        for name in [name for name in state if name.startswith(UNET)]:
-            state["model_ema." + name.removeprefix("model.").replace(".", "")] = state.pop(name)
-
     def other_prefix(state: dict[str, torch.Tensor]) -> None:
         for name in [name for name in state if name.startswith(UNET)]:
-            state[name.removeprefix("model.")] = state.pop(name)
+            state["net." + name.removeprefix(UNET)] = state.pop(name)
 
     def nothing(state: dict[str, torch.Tensor]) -> None:
         for name in [name for name in state if name.startswith(UNET)]:
             del state[name]
 
-    for number, change in enumerate((average_only, other_prefix, nothing)):
+    for number, change in enumerate((other_prefix, nothing)):
         file = changed(published("sd1").file, tmp_path / f"{number}.safetensors", change)
-        with pytest.raises(CheckpointError, match=r"holds a VAE beside tensors of no model .* and \d+ more"):
+        with pytest.raises(CheckpointError, match=r"holds a text_encoder and a vae, but no denoiser that is known"):
             Checkpoint.open(file, ExportOptions(space="sd"))
 
 
@@ -209,8 +205,8 @@ def test_rounded_float8_weights_are_loaded_as_they_are_and_refused_with_scales(
     assert torch.equal(unet.conv_out.weight, rounded.float())
     scale = {f"{UNET}out.2.scale_weight": torch.ones(())}
     changed(file, tmp_path / "scaled.safetensors", lambda state: state.update(scale))
-    with pytest.raises(CheckpointError, match=r"does not have, such as .*scale_weight"):
-        load_unet(tmp_path / "scaled.safetensors")
+    with pytest.raises(CheckpointError, match=r"holds a quantised model; .* or in float8 without scales"):
+        Checkpoint.open(tmp_path / "scaled.safetensors", PLAIN)
 
 
 def test_half_precision_weights_are_loaded_in_float32(published: Made, tmp_path: Path) -> None:

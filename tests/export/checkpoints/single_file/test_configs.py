@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentlink.errors import CheckpointError
-from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_g_config, clip_l_config, open_clip_config
+from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_config, open_clip_config
 from latentlink.export.checkpoints.single_file.flux import flux_config
 from latentlink.export.checkpoints.single_file.header import PartShapes
 from latentlink.export.checkpoints.single_file.mmdit import mmdit_config
@@ -183,8 +183,8 @@ def test_published_text_encoders_configs_are_read_off_their_shapes() -> None:
         "vocab_size": 32128,
         "feed_forward_proj": "gated-gelu",
     }
-    check(clip_l_config(shapes_of(CLIPTextModel, clip_l, original_networks.clip)), clip_l)
-    check(clip_g_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_networks.clip)), clip_g)
+    check(clip_config(shapes_of(CLIPTextModel, clip_l, original_networks.clip)), clip_l)
+    check(clip_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_networks.clip)), clip_g)
     check(open_clip_config(shapes_of(CLIPTextModelWithProjection, clip_g, original_networks.open_clip)), clip_g)
     check(t5_config(shapes_of(T5EncoderModel, t5, original_networks.t5)), t5)
 
