@@ -28,8 +28,8 @@ def find_recipe(checkpoint: Checkpoint, family: str) -> tuple[str, Recipe]:
     """The recipe named `family`, or for `auto` the one that matches.
 
     Raises:
-        CheckpointError: There is none, as the family is unknown, or a part is missing or given in vain; or, for `auto`, the checkpoint
-            names a pipeline that it does not stand for.
+        CheckpointError: There is none, as the family is unknown, or a part is missing or given in vain; or, for `auto`,
+            the checkpoint names a pipeline that it does not stand for.
     """
     refuse_vain(checkpoint, RECIPES.values())
     if family == "auto":

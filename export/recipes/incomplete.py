@@ -43,8 +43,8 @@ def refuse_incomplete(checkpoint: Checkpoint, recipes: Iterable[Recipe]) -> None
             raise CheckpointError(
                 f"{checkpoint.name!r} holds the denoiser of {recipe.title}, but lacks "
                 f"{_listed([f'{part} ({cls})' for part, cls in lacking.items()])}.",
-                remedy=f"Give what is missing: {' '.join(f'{option(part)} X' for part in lacking)}, where X is a diffusers "
-                "directory of a whole model, a directory of the part, or a .safetensors file of it.",
+                remedy=f"Give what is missing: {' '.join(f'{option(part)} X' for part in lacking)}, where X is a "
+                "diffusers directory of a whole model, a directory of the part, or a .safetensors file of it.",
             )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latentlink.errors import CheckpointError
+from latentlink.export.checkpoints.directory.beside import adapters_beside
 from latentlink.export.checkpoints.directory.json_file import read_json
 from latentlink.export.checkpoints.directory.loading import load_network
 from latentlink.export.checkpoints.directory.tokenizer_folders import find_tokenizer, kind_of_class
@@ -90,11 +91,14 @@ class DiffusersDirectory:
 
     @property
     def notes(self) -> Mapping[str, str]:
-        """That `model_index.json` and the scheduler's config name two classes, if they do.
+        """That `model_index.json` and the scheduler's config name two classes, and what beside the parts is not read.
 
         Raises:
             CheckpointError: The scheduler's config cannot be read.
         """
+        return {**self._scheduler_note(), **({} if self.alone else adapters_beside(self.root))}
+
+    def _scheduler_note(self) -> Mapping[str, str]:
         if "scheduler" not in self.classes:
             return {}
         found, named = self._stated_scheduler().get("_class_name"), self.classes["scheduler"]
