@@ -124,11 +124,7 @@ class Checkpoint:
 
     def origins(self) -> Mapping[str, str]:
         """By part that the user gives: where it is from, with hashes; reads all its files."""
-        return {
-            part: f"the {part} is from {given.origin()}"
-            + (", in place of the checkpoint's own" if part in self.source.classes else "")
-            for part, given in self.given.items()
-        }
+        return {part: f"the {part} is from {given.origin()}" for part, given in self.given.items()}
 
     @property
     def index(self) -> Mapping[str, Any]:

@@ -68,9 +68,9 @@ class WeightsFiles:
         raise CheckpointError(
             f"{str(folder)!r} holds no supported weights; expected {stem}.safetensors, plain, fp16 or bf16, but the "
             f"files are: {others[:200]}.",
-            remedy="Pickled weights (.bin) are not read; diffusers converts a whole checkpoint, in Python: from diffusers "
-            'import DiffusionPipeline; DiffusionPipeline.from_pretrained("DIR").save_pretrained("NEW"). If there are ema '
-            "and non_ema weights, rename the ones to use.",
+            remedy="Pickled weights (.bin) are not read; diffusers converts a whole checkpoint, in Python: from "
+            'diffusers import DiffusionPipeline; DiffusionPipeline.from_pretrained("DIR").save_pretrained("NEW"). If '
+            "there are ema and non_ema weights, rename the ones to use.",
         )
 
     def read(self, without: frozenset[str] = frozenset()) -> dict[str, Tensor]:

@@ -46,3 +46,21 @@ def test_what_was_corrected_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "steps_offset 0 is outdated." in CliRunner().invoke(command, ["model", "out"]).stdout
     done = CliRunner().invoke(command, ["model", "out", "--json"])
     assert json.loads(done.stdout)["notes"] == ["steps_offset 0 is outdated"]
+
+
+def test_parts_from_elsewhere_are_given_to_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[ExportOptions] = []
+
+    def export_checkpoint(*_: Any, options: ExportOptions, **__: Any) -> None:
+        found.append(options)
+        raise Stop
+
+    monkeypatch.setattr("latentlink.export.exporter.export_checkpoint", export_checkpoint)
+    arguments = ["flux1-dev.safetensors", "out", "--vae", "ae.safetensors", "--text-encoder-2", "org/name"]
+    done = CliRunner().invoke(command, [*arguments, "--tokenizer-2", str(tmp_path)])
+    assert isinstance(done.exception, Stop)
+    assert found[0].parts == {
+        "vae": Path("ae.safetensors"),
+        "text_encoder_2": Path("org/name"),
+        "tokenizer_2": tmp_path,
+    }

@@ -239,21 +239,9 @@ def test_a_denoiser_of_no_known_family_is_refused_with_the_known_ones(published:
         Checkpoint.open(file, PLAIN)
 
 
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("lora_unet_down_blocks_0.lora_up.weight", "a LoRA"),
-        ("control_model.input_blocks.0.0.weight", "a ControlNet"),
-        ("distilled_guidance_layer.in_proj.bias", "Chroma"),
-        ("13.conv.4.weight", "half of a tiny VAE in its author's layout"),
-        ("3.pool.0.weight", "half of a tiny VAE with pooled branches"),
-        ("down_blocks.0.resnets.0.conv1.weight", "diffusers' layout"),
-        ("what.is.this", "an unknown layout, such as 'what.is.this'"),
-    ],
-)
-def test_a_file_of_something_else_is_called_what_it_is(tmp_path: Path, name: str, what: str) -> None:
-    save_file({name: torch.ones(2, 2)}, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match=what):
+def test_a_file_of_an_unknown_layout_is_called_that_with_examples(tmp_path: Path) -> None:
+    save_file({"what.is.this": torch.ones(2, 2)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match=r"an unknown layout, such as 'what\.is\.this'; expected a denoiser of"):
         Checkpoint.open(tmp_path / "other.safetensors", PLAIN)
 
 
