@@ -89,11 +89,11 @@ def _from_directory(part: str, root: Path, name: str, slot: Slot | None) -> Give
         raise CheckpointError(f"{str(root)!r} was given for the {part}, but holds {held}.", remedy=FORMS)
     config = read_json(folder / "config.json")
     stated = config.get("_class_name") or config.get("architectures") or config.get("model_type")
-    found = str(stated[0] if isinstance(stated, list) and stated else stated)
+    found = str(stated[0] if isinstance(stated, list) and stated else stated or "no class")
     cls = found if slot is None else slot.cls
     if not _is_kind_of(found, cls):
         raise CheckpointError(
-            f"{str(folder)!r} was given for the {part}, but is a {found}; expected a {cls}.",
+            f"{str(folder)!r} was given for the {part}, but its config.json says {found}; expected {cls}.",
             remedy="Export a tiny VAE by itself, and use it with generate --replace vae_decoder=BUNDLE."
             if found == "AutoencoderTiny"
             else FORMS,
@@ -137,7 +137,8 @@ def _from_file(part: str, path: Path, name: str, slot: Slot | None) -> GivenPart
         other = other or other_model(file.shapes)
         what = "something else" if other is None else other.what
         raise CheckpointError(
-            f"{str(path)!r} was given for the {part}, but holds {what}; expected a {slot.cls}.", remedy=FORMS
+            f"{str(path)!r} was given for the {part}, but holds {what}; expected weights of {slot.cls}.",
+            remedy=FORMS,
         )
     if slot.cls == PROJECTED and stored.layout.convert is not convert_unprojected_clip:
         _check_projection(part, repr(str(path)), file.under(stored.prefix, part).table.keys())
@@ -159,6 +160,6 @@ def _from_file(part: str, path: Path, name: str, slot: Slot | None) -> GivenPart
 def _check_projection(part: str, where: str, names: Collection[str]) -> None:
     if not any(name in names for name in PROJECTIONS):
         raise CheckpointError(
-            f"{where} was given for the {part}, but has no text_projection; expected a {PROJECTED}.",
+            f"{where} was given for the {part}, but has no text_projection; expected {PROJECTED}.",
             remedy="Give the text encoder with its projection, as it is published with this family.",
         )

@@ -176,7 +176,7 @@ def test_each_tokenizer_can_be_given_by_itself(published: Made, tmp_path: Path) 
         ("sd1", "text_encoder_2", "sdxl", r"Stable Diffusion 1.x has none. Leave --text-encoder-2 out"),
         ("flux-dev", "text_encoder_3", "sd3", r"models with a FluxTransformer2DModel have none"),
         ("flux-dev", "text_encoder_2", "sd1", r"was given for the text_encoder_2, but holds text_encoder, unet, vae"),
-        ("flux-dev", "text_encoder", "flux-dev/text_encoder_2", r"is a T5EncoderModel; expected a CLIPTextModel"),
+        ("flux-dev", "text_encoder", "flux-dev/text_encoder_2", r"says T5EncoderModel; expected CLIPTextModel"),
         ("flux-dev", "text_encoder", "flux-dev/text_encoder_2/model.safetensors", r"but holds a T5 text encoder"),
         ("sd3", "text_encoder_2", "sd1/text_encoder", r"has no text_projection"),
         ("sd3", "text_encoder_2", "sd1/text_encoder/model.safetensors", r"has no text_projection"),
@@ -200,7 +200,7 @@ def test_a_lora_given_as_a_vae_is_called_a_lora(published: Made, tmp_path: Path)
 
 def test_a_tiny_vae_is_no_vae_of_a_model(published: Made, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": "AutoencoderTiny"}))
-    with pytest.raises(CheckpointError, match=r"is a AutoencoderTiny; expected a AutoencoderKL\. .*--replace"):
+    with pytest.raises(CheckpointError, match=r"says AutoencoderTiny; expected AutoencoderKL\. .*--replace"):
         open_with(published("sd1").file, vae=tmp_path)
 
 
