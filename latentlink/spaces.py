@@ -55,7 +55,8 @@ class LatentSpace:
         shift: `shift_factor` of the VAE.
         mean: Per-channel mean of r, or None.
         std: Per-channel standard deviation of r, or None.
-        patch: Side of the pixel patches that were folded into channels before the affine map (1: none).
+        patch: Side of the patches of r that were folded into channels before the affine map, so that channel
+            `c * patch**2 + row * patch + column` is from that place in the patch (1: none).
         weights: For a space that is not in `KNOWN_SPACES`, the SHA-256 of the VAE encoder's weights (the
             encoder defines the space; decoders may be fine-tuned within it). None for known spaces.
 
@@ -96,6 +97,11 @@ class LatentSpace:
                 raise SymbolError(f"{what} of latent space {self.name!r} is one number a channel, not {values!r}.")
             object.__setattr__(self, what, tuple(float(v) for v in values))
         _check_weights(self.weights)
+
+    @property
+    def unfolded(self) -> tuple[int, int]:
+        """Channels and downscale before patches were folded into channels: those of the VAE's own output."""
+        return self.channels // self.patch**2, self.downscale // self.patch
 
     @property
     def digest(self) -> str:
@@ -201,8 +207,46 @@ def _table(*spaces: LatentSpace) -> dict[str, LatentSpace]:
     return {space.name: space for space in spaces}
 
 
-# Numbers from the VAE configs of the published checkpoints. Spaces whose numbers are stored in the weights
-# (FLUX.2, Qwen-Image 2.1) are not here: they are read at export and have the digest of their weights.
+# FLUX.2's VAE stores its numbers as the statistics of a batch norm, in its weights and not in its config. These are the
+# four decimals that stable-diffusion.cpp publishes (`get_latents_mean_std`).
+# fmt: off
+_FLUX2_MEAN = (
+    -0.0676, -0.0715, -0.0753, -0.0745, 0.0223, 0.0180, 0.0142, 0.0184, -0.0001, -0.0063, -0.0002, -0.0031,
+    -0.0272, -0.0281, -0.0276, -0.0290, -0.0769, -0.0672, -0.0902, -0.0892, 0.0168, 0.0152, 0.0079, 0.0086,
+    0.0083, 0.0015, 0.0003, -0.0043, -0.0439, -0.0419, -0.0438, -0.0431, -0.0102, -0.0132, -0.0066, -0.0048,
+    -0.0311, -0.0306, -0.0279, -0.0180, 0.0030, 0.0015, 0.0126, 0.0145, 0.0347, 0.0338, 0.0337, 0.0283,
+    0.0020, 0.0047, 0.0047, 0.0050, 0.0123, 0.0081, 0.0081, 0.0146, 0.0681, 0.0679, 0.0767, 0.0732,
+    -0.0462, -0.0474, -0.0392, -0.0511, -0.0528, -0.0477, -0.0470, -0.0517, -0.0317, -0.0316, -0.0345, -0.0283,
+    0.0510, 0.0445, 0.0578, 0.0458, -0.0412, -0.0458, -0.0487, -0.0467, -0.0088, -0.0106, -0.0088, -0.0046,
+    -0.0376, -0.0432, -0.0436, -0.0499, 0.0118, 0.0166, 0.0203, 0.0279, 0.0113, 0.0129, 0.0016, 0.0072,
+    -0.0118, -0.0018, -0.0141, -0.0054, -0.0091, -0.0138, -0.0145, -0.0187, 0.0323, 0.0305, 0.0259, 0.0300,
+    0.0540, 0.0614, 0.0495, 0.0590, -0.0511, -0.0603, -0.0478, -0.0524, -0.0227, -0.0274, -0.0154, -0.0255,
+    -0.0572, -0.0565, -0.0518, -0.0496, 0.0116, 0.0054, 0.0163, 0.0104,
+)
+_FLUX2_STD = (
+    1.8029, 1.7786, 1.7868, 1.7837, 1.7717, 1.7590, 1.7610, 1.7479, 1.7336, 1.7373, 1.7340, 1.7343,
+    1.8626, 1.8527, 1.8629, 1.8589, 1.7593, 1.7526, 1.7556, 1.7583, 1.7363, 1.7400, 1.7355, 1.7394,
+    1.7342, 1.7246, 1.7392, 1.7304, 1.7551, 1.7513, 1.7559, 1.7488, 1.8449, 1.8454, 1.8550, 1.8535,
+    1.8240, 1.7813, 1.7854, 1.7945, 1.8047, 1.7876, 1.7695, 1.7676, 1.7782, 1.7667, 1.7925, 1.7848,
+    1.7579, 1.7407, 1.7483, 1.7368, 1.7961, 1.7998, 1.7920, 1.7925, 1.7780, 1.7747, 1.7727, 1.7749,
+    1.7526, 1.7447, 1.7657, 1.7495, 1.7775, 1.7720, 1.7813, 1.7813, 1.8162, 1.8013, 1.8023, 1.8033,
+    1.7527, 1.7331, 1.7563, 1.7482, 1.7610, 1.7507, 1.7681, 1.7613, 1.7665, 1.7545, 1.7828, 1.7726,
+    1.7896, 1.7999, 1.7864, 1.7760, 1.7613, 1.7625, 1.7560, 1.7577, 1.7783, 1.7671, 1.7810, 1.7799,
+    1.7201, 1.7068, 1.7265, 1.7091, 1.7793, 1.7578, 1.7502, 1.7455, 1.7587, 1.7500, 1.7525, 1.7362,
+    1.7616, 1.7572, 1.7444, 1.7430, 1.7509, 1.7610, 1.7634, 1.7612, 1.7254, 1.7135, 1.7321, 1.7226,
+    1.7664, 1.7624, 1.7718, 1.7664, 1.7457, 1.7441, 1.7569, 1.7530,
+)
+_WAN21_MEAN = (
+    -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632,
+    -0.1922, -0.9497, 0.2503, -0.2921,
+)
+_WAN21_STD = (
+    2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579,
+    1.6382, 1.1253, 2.8251, 1.9160,
+)
+# fmt: on
+
+# Numbers from the VAE configs of the published checkpoints.
 KNOWN_SPACES: Mapping[str, LatentSpace] = _table(
     LatentSpace(name="sd", channels=4, downscale=8, scaling=0.18215),
     LatentSpace(name="sdxl", channels=4, downscale=8, scaling=0.13025),
@@ -217,6 +261,7 @@ KNOWN_SPACES: Mapping[str, LatentSpace] = _table(
     LatentSpace(name="sd-x4-upscaler", channels=4, downscale=4, scaling=0.08333),
     LatentSpace(name="sd3", channels=16, downscale=8, scaling=1.5305, shift=0.0609),
     LatentSpace(name="flux1", channels=16, downscale=8, scaling=0.3611, shift=0.1159),
+    LatentSpace(name="flux2", channels=128, downscale=16, mean=_FLUX2_MEAN, std=_FLUX2_STD, patch=2),
     LatentSpace(name="movq", channels=4, downscale=8),
     LatentSpace(name="cascade-b", channels=4, downscale=4, scaling=1 / 0.3764),
     LatentSpace(name="dcae-f32c32", channels=32, downscale=32, scaling=0.41407),
@@ -224,44 +269,8 @@ KNOWN_SPACES: Mapping[str, LatentSpace] = _table(
         name="wan21",
         channels=16,
         downscale=8,
-        # fmt: off
-        mean=(
-            -0.7571,
-            -0.7089,
-            -0.9113,
-            0.1075,
-            -0.1745,
-            0.9653,
-            -0.1517,
-            1.5508,
-            0.4134,
-            -0.0715,
-            0.5517,
-            -0.3632,
-            -0.1922,
-            -0.9497,
-            0.2503,
-            -0.2921,
-        ),
-        std=(
-            2.8184,
-            1.4541,
-            2.3275,
-            2.6558,
-            1.2196,
-            1.7708,
-            2.6052,
-            2.0743,
-            3.2687,
-            2.1526,
-            2.8652,
-            1.5579,
-            1.6382,
-            1.1253,
-            2.8251,
-            1.9160,
-        ),
-        # fmt: on
+        mean=_WAN21_MEAN,
+        std=_WAN21_STD,
     ),
     LatentSpace(name="hunyuan-image-2.1", channels=64, downscale=32, scaling=0.75289),
 )

@@ -17,6 +17,7 @@ from latentlink.export.checkpoints.networks.part_names import PARTS, TOKENIZERS,
 from latentlink.export.checkpoints.optimum.source import OptimumDirectory, is_optimum_directory
 from latentlink.export.checkpoints.options import ExportOptions
 from latentlink.export.checkpoints.single_file.source import SingleFile
+from latentlink.export.checkpoints.taesd import TaesdFiles
 from latentlink.export.configs import CORRECTIONS, check_types, with_defaults
 
 
@@ -86,7 +87,9 @@ class Checkpoint:
         parts = {part: options.parts[part] for part in PARTS if part in options.parts}
         tokenizers = _tokenizers(options)
         source: Source
-        if root.is_file():
+        if (tiny := TaesdFiles.find(root)) is not None:
+            source = tiny
+        elif root.is_file():
             source = SingleFile.open(root, prediction=options.prediction, tokenizers=tokenizers, given=parts)
         elif is_optimum_directory(root):
             source = OptimumDirectory.open(

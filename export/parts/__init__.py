@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from latentlink.export.parts.denoiser import denoiser_component
 from latentlink.export.parts.fit import check_channels, check_width, misfit
-from latentlink.export.parts.identity import distilled_space, text_embedding, vae_layout
+from latentlink.export.parts.identity import distilled_space, spaces_of, text_embedding, vae_layout
 from latentlink.export.parts.schedule import (
     default_sampler,
     flow_schedule,
     replaced_scheduler_note,
     training_schedule,
 )
+from latentlink.export.parts.taesd import Taesd
 from latentlink.export.parts.text import (
     CLIP_G,
     CLIP_H,
@@ -59,11 +60,13 @@ __all__ = [
     "misfit",
     # VAEs and their spaces
     "Affine",
+    "Taesd",
     "VaeEncoder",
     "halves_as_components",
     "load_vae",
     "vae_components",
     "distilled_space",
+    "spaces_of",
     "vae_layout",
     # identity by weights
     "text_embedding",

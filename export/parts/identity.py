@@ -82,8 +82,8 @@ def distilled_space(*, channels: int, downscale: int, option: str | LatentSpace 
     """The space of a VAE that was distilled from another: its own files do not tell it, so the user has to name it.
 
     Args:
-        channels: Channels of its latent.
-        downscale: Pixels per latent element along one side.
+        channels: Channels of the latent that it writes, before any patches are folded into channels.
+        downscale: Pixels per element of that latent along one side.
         option: See `latent_space`.
 
     Raises:
@@ -91,18 +91,18 @@ def distilled_space(*, channels: int, downscale: int, option: str | LatentSpace 
     """
     choice = _named_space(option)
     if choice is not None:
-        if (channels, downscale) != (choice.channels, choice.downscale):
+        if (channels, downscale) != choice.unfolded:
             raise CheckpointError(
-                f"{_meaning(option, choice)}, but the VAE's config says {channels} channels, /{downscale}.",
+                f"{_meaning(option, choice)}, but the VAE has {channels} channels, /{downscale}.",
                 remedy="Name the space of the VAE that it was distilled from.",
             )
         return choice
-    fitting = _fitting(channels, downscale)
+    fitting = spaces_of(channels, downscale)
     known = "; ".join(map(_title, fitting)) or "none"
     unknown = "" if option is None else f", and --space {option} names no known one"
     named = f" with --space {'|'.join(space.name for space in fitting)}, or" if fitting else ""
     raise CheckpointError(
-        "A VAE that was distilled from another reads that one's latent space, and its config does not say which"
+        "A VAE that was distilled from another reads that one's latent space, and its files do not say which"
         f"{unknown}; known with {channels} channels, /{downscale}: {known}.",
         remedy=f"Say so{named} with --space-of and a bundle or export that has the space.",
     )
@@ -129,8 +129,19 @@ def _title(space: LatentSpace) -> str:
     return f"{space.name} ({space.numbers()})"
 
 
+def spaces_of(channels: int, downscale: int) -> list[LatentSpace]:
+    """Known spaces of VAEs whose latents have these channels and this downscale, before patches are folded.
+
+    Args:
+        channels: Channels of the VAE's output.
+        downscale: Pixels per element of it along one side.
+    """
+    return [space for space in KNOWN_SPACES.values() if space.unfolded == (channels, downscale)]
+
+
 def _fitting(channels: int, downscale: int) -> list[LatentSpace]:
-    return [space for space in KNOWN_SPACES.values() if (space.channels, space.downscale) == (channels, downscale)]
+    """Of these, the ones whose latents are not folded."""
+    return [space for space in spaces_of(channels, downscale) if space.patch == 1]
 
 
 def vae_layout(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -146,8 +146,8 @@ def vae_components(vae: Any, space: LatentSpace, options: ExportOptions) -> Iter
 
 
 def halves_as_components(
-    decode: nn.Module,
-    moments: nn.Module,
+    decode: nn.Module | None,
+    moments: nn.Module | None,
     affine: Affine,
     *,
     space: LatentSpace,
@@ -157,30 +157,32 @@ def halves_as_components(
     """Encoder and decoder as components with ports in `space`, in this order: the encoder's latents probe the decoder.
 
     Args:
-        decode: From the raw latent `[B, C, h, w]` to the picture `[B, 3, H, W]` in -1..1.
-        moments: From the picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`.
+        decode: From the raw latent `[B, C, h, w]` to the picture `[B, 3, H, W]` in -1..1; None without a decoder.
+        moments: From the picture to mean and log-variance of the raw latent, `[B, 2C, h, w]`; None without an encoder.
         affine: Affine between the latent of `space` and the raw one.
         space: Latent space of the ports.
         options: Options of the export.
         overflows: Why they must not compute in float16; empty if they may.
     """
     latent = latent_port(space, options.io_dtype)
-    yield Component(
-        name="vae_encoder",
-        module=VaeEncoder(moments, affine, DTYPES[options.io_dtype]).eval(),
-        inputs=(image_port(), mask_port(1), latent.at("noise")),
-        outputs=(latent,),
-        spaces=(space,),
-        overflows=overflows,
-    )
-    yield Component(
-        name="vae_decoder",
-        module=VaeDecoder(decode, affine).eval(),
-        inputs=(latent,),
-        outputs=(image_port(),),
-        spaces=(space,),
-        overflows=overflows,
-    )
+    if moments is not None:
+        yield Component(
+            name="vae_encoder",
+            module=VaeEncoder(moments, affine, DTYPES[options.io_dtype]).eval(),
+            inputs=(image_port(), mask_port(1), latent.at("noise")),
+            outputs=(latent,),
+            spaces=(space,),
+            overflows=overflows,
+        )
+    if decode is not None:
+        yield Component(
+            name="vae_decoder",
+            module=VaeDecoder(decode, affine).eval(),
+            inputs=(latent,),
+            outputs=(image_port(),),
+            spaces=(space,),
+            overflows=overflows,
+        )
 
 
 def _overflows(config: Mapping[str, Any], space: LatentSpace) -> str:

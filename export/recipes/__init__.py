@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint
-from latentlink.export.recipes import flux1, sd1, sd2, sd3, sdxl, sdxl_refiner, tiny_vae, vae
+from latentlink.export.recipes import flux1, sd1, sd2, sd3, sdxl, sdxl_refiner, taesd, tiny_vae, vae
 from latentlink.export.recipes.incomplete import refuse_incomplete, refuse_vain
 from latentlink.export.recipes.recipe import Recipe
 
@@ -21,6 +21,7 @@ RECIPES: Mapping[str, Recipe] = {
     "flux1": flux1.RECIPE,
     "vae": vae.RECIPE,
     "vae-tiny": tiny_vae.RECIPE,
+    "taesd": taesd.RECIPE,
 }
 
 
