@@ -18,14 +18,14 @@ from latentlink.runtime.linking import (
     Decision,
     Engine,
     EngineMemory,
-    Linked,
+    LinkedVae,
     OpenedEngine,
     Opening,
     Sources,
     close_all,
     no_step_cache,
 )
-from latentlink.runtime.linking.link import as_declared, link
+from latentlink.runtime.linking.link import Linked, as_declared, link, link_vae
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.probing.prove import Prover
 from latentlink.runtime.request import check_sampling
@@ -52,6 +52,8 @@ def load(
     **renamed: Never,
 ) -> Pipeline:
     """Open a bundle and link its engines.
+
+    A bundle of a VAE alone, or of one half, is opened for `encode`, `decode`, `preview` and `transfer`.
 
     Args:
         bundle: A bundle's directory, or one of the `SHIPPED` names.
@@ -89,12 +91,13 @@ def load(
     opening = Opening(target=target, threads=threads, vae_memory=vae_memory, engine_memory=memory)
     sources = _choose(bundle, replace or {}, on_progress)
     with _open(sources, opening) as (engines, without):
-        linked = link([opened.engine for opened in engines], sources.describe)
+        linked = _link([opened.engine for opened in engines], sources)
         for opened in engines:
             opened.source.entry.check_fingerprints()
         # the training schedule belongs to the denoiser, whichever bundle that came from
         sampling = sources.host.bundle.manifest.sampling
-        check_sampling(sampling)
+        if isinstance(linked, Linked):
+            check_sampling(sampling)
         space, prompts = _space(linked, sources), _prompts(sources)
         prover = Prover(sources=sources, opening=opening, verify=verify)
         wider = _wider(engines, prover)
@@ -108,7 +111,8 @@ def load(
             name=str(bundle),
             manifest=sources.bundles[0].manifest,
             sampling=sampling,
-            linked=linked,
+            halves=linked,
+            linked=linked if isinstance(linked, Linked) else None,
             prompts=prompts,
             space=space,
             engines=[opened.engine for opened in engines],
@@ -223,13 +227,18 @@ def _open(sources: Sources, opening: Opening) -> Iterator[tuple[list[OpenedEngin
         raise
 
 
-def _with_decoder(donor: ComponentSource, engines: list[OpenedEngine], prover: Prover) -> tuple[Linked, Decision]:
+def _link(engines: list[Engine], sources: Sources) -> LinkedVae:
+    """The linked engines: a `Linked`, if they are a model that draws."""
+    return (link if sources.draws else link_vae)(engines, sources.describe)
+
+
+def _with_decoder(donor: ComponentSource, engines: list[OpenedEngine], prover: Prover) -> tuple[LinkedVae, Decision]:
     """The engines linked with the decoder of another bundle, which is proved like a replaced one."""
     opened = prover.opening.best(donor)
     try:
         others = [other.engine for other in engines if other.source.component != donor.component]
         known = changed(prover.sources, bundles=(*prover.sources.bundles, donor.bundle))
-        linked = link([*others, opened.engine], known.describe)
+        linked = _link([*others, opened.engine], known)
         donor.entry.check_fingerprints()
         return linked, changed(prover.prove(opened), purpose="preview")
     except BaseException:
@@ -259,8 +268,8 @@ def _open_wide(opener: Callable[[], Engine], narrow: OpenedEngine, prover: Prove
     return engine
 
 
-def _space(linked: Linked, sources: Sources) -> LatentSpace:
-    """The latent space that the denoiser writes.
+def _space(linked: LinkedVae, sources: Sources) -> LatentSpace:
+    """The latent space of the denoiser, or of a VAE alone.
 
     Raises:
         BundleError: No manifest has a record of it.
@@ -268,8 +277,8 @@ def _space(linked: Linked, sources: Sources) -> LatentSpace:
     space = sources.describe(linked.latent)
     if not isinstance(space, LatentSpace):
         raise BundleError(
-            f"The manifest of {sources.host.name} has no record of the latent space {linked.latent.symbol} that its "
-            "denoiser writes.",
+            f"The manifest of {sources.host.name} has no record of the latent space {linked.latent.symbol} of its "
+            f"{sources.host.component}.",
             remedy="The manifest was edited: get the bundle again, or build it again.",
         )
     return space

@@ -20,7 +20,7 @@ from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, re
 from latentlink.runtime.denoising.conditioning import conditioning
 from latentlink.runtime.denoising.step_cache import unmeasured
 from latentlink.runtime.guards import Guard, generated_margin
-from latentlink.runtime.linking import Decision, Engine, Linked
+from latentlink.runtime.linking import Decision, Engine, Linked, LinkedVae
 from latentlink.runtime.request import (
     Inputs,
     Request,
@@ -55,6 +55,8 @@ STRENGTH = 0.8
 class Pipeline:
     """A linked bundle. Made by `latentlink.load`; a context manager that closes its engines.
 
+    A VAE alone does all but `generate` and `observe`.
+
     Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once;
     with all others, calls take turns. A process that was forked afterwards loads its own.
 
@@ -62,14 +64,15 @@ class Pipeline:
         name: Name of the bundle, as the user gave it.
         manifest: Its manifest.
         sampling: Training schedule and defaults of the denoiser, which may come from another bundle.
-        linked: Its engines, linked.
+        halves: The halves of its VAE, linked.
+        linked: All its engines, linked; None for a VAE alone.
         prompts: A tokenizer for every text encoder.
-        space: The space that the denoiser writes.
+        space: The latent space of the denoiser, or of a VAE alone.
         engines: All its engines; it closes them.
         decisions: What was decided while it was opened: the engines that run, and those that were skipped.
         vae_memory: Maximum bytes that the VAE may take for a picture; None sets no budget.
         wider: By component, a function that opens a VAE engine of wider precision, for results that overflowed.
-        previews: The engines linked with another decoder, for previews; None uses the pipeline's own.
+        previews: The halves linked with another decoder, for previews; None uses the pipeline's own.
     """
 
     def __init__(
@@ -78,14 +81,15 @@ class Pipeline:
         name: str,
         manifest: Manifest,
         sampling: Sampling,
-        linked: Linked,
+        halves: LinkedVae,
+        linked: Linked | None,
         prompts: Mapping[str, Prompts],
         space: LatentSpace,
         engines: Sequence[Engine],
         decisions: Sequence[Decision] = (),
         vae_memory: int | None = None,
         wider: Mapping[str, Callable[[], Engine]] | None = None,
-        previews: Linked | None = None,
+        previews: LinkedVae | None = None,
     ) -> None:
         self.name = name
         self.manifest = manifest
@@ -93,9 +97,9 @@ class Pipeline:
         self.space = space
         self.engines = tuple(engines)
         self.decisions = tuple(decisions)
-        self.linked = linked
-        self.vae = GuardedVae(halves=Autoencoder(name=name, linked=linked, memory=vae_memory), wider=wider or {})
-        self._previews = Autoencoder(name=name, linked=previews or linked, memory=vae_memory)
+        self.vae = GuardedVae(halves=Autoencoder(name=name, linked=halves, memory=vae_memory), wider=wider or {})
+        self._linked = linked
+        self._previews = Autoencoder(name=name, linked=previews or halves, memory=vae_memory)
         self._prompts = prompts
         self._owns_engines = True
         self._process = os.getpid()
@@ -112,8 +116,24 @@ class Pipeline:
     @property
     def whole_engines(self) -> tuple[Engine, ...]:
         """The engines that run on the whole picture: all but the VAE's, which can work in several passes."""
-        halves = (self.linked.decoder, self.linked.encoder)
-        return tuple(engine for engine in self.engines if engine not in halves)
+        halves = self.vae.halves.linked
+        return tuple(engine for engine in self.engines if engine not in (halves.decoder, halves.encoder))
+
+    @property
+    def linked(self) -> Linked:
+        """All engines, by what they do.
+
+        Raises:
+            UsageError: It is a VAE alone, which has no denoiser.
+        """
+        if self._linked is None:
+            raise UsageError(
+                f"{self.name} is a VAE alone ({', '.join(one.component for one in self.engines)}): it has no denoiser "
+                "and no text encoder to draw with.",
+                remedy="It encodes, decodes and transfers. To draw, take the bundle of a whole model; it can use this "
+                "VAE if the latent spaces are the same: --replace vae_decoder=BUNDLE.",
+            )
+        return self._linked
 
     def observe(self, wrap: Callable[[Session], Session]) -> Self:
         """The same pipeline with its denoiser's session wrapped: to record what it reads, or to compare engines.
@@ -127,7 +147,7 @@ class Pipeline:
         view = copy(self)
         view._owns_engines = False
         denoiser = self.linked.denoiser
-        view.linked = replace(self.linked, denoiser=replace(denoiser, session=wrap(denoiser.session)))
+        view._linked = replace(self.linked, denoiser=replace(denoiser, session=wrap(denoiser.session)))
         return view
 
     def close(self) -> None:
@@ -139,7 +159,8 @@ class Pipeline:
         if not self._owns_engines or self._process != os.getpid():
             return
         self._closed = True
-        for engine in (*self.engines, self._previews.linked.decoder):
+        decoder = self._previews.linked.decoder
+        for engine in (*self.engines, *(() if decoder is None else (decoder,))):
             engine.session.close()
         self.vae.close()
 
@@ -167,7 +188,7 @@ class Pipeline:
             options: See `GenerateOptions`.
 
         Raises:
-            UsageError: An argument is not of its type or out of range, or the pipeline was closed.
+            UsageError: An argument is not of its type or out of range, the pipeline was closed, or is a VAE alone.
             TypeError: There is no such argument.
             LinkError: `init_latents` are of another space.
             GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
@@ -176,6 +197,7 @@ class Pipeline:
         """
         self._check_open()
         began, waited = CLOCK.now(), CLOCK.waited
+        linked = self.linked
         values = requested(options)
         inputs = self._inputs(values)
         watch = Guard.of(values.get("guard", "on"), self.sampling.ranges)
@@ -192,7 +214,7 @@ class Pipeline:
             prompt,
             {**values, "width": width, "height": height},
             default_strength=STRENGTH if (inputs.images or inputs.latents is not None) and not inputs.masks else None,
-            shallow=self.linked.shallow is not None,
+            shallow=linked.shallow is not None,
         )
         check_limits(
             self.whole_engines,
@@ -208,7 +230,7 @@ class Pipeline:
         )
         checked = CLOCK.now()
         table = request.table()
-        session, latent, shape = self.linked.denoiser.session, self.linked.latent, self._shape(request)
+        session, latent, shape = linked.denoiser.session, linked.latent, self._shape(request)
         watch = replace(
             watch,
             unusual=unusual_settings(
@@ -220,10 +242,10 @@ class Pipeline:
             ),
         )
         source = noise_source(request.noise, request.seed, request.batch)
-        guided = guided_rows(self.linked.denoiser, request, table)
-        reuse = reuse_of(self.linked, request, table, guided, sampling=self.sampling, name=self.name)
-        feeds = conditioning(self.linked, self._prompts, request, guided)
-        for tensor, (engine, _) in self.linked.texts.items():
+        guided = guided_rows(linked.denoiser, request, table)
+        reuse = reuse_of(linked, request, table, guided, sampling=self.sampling, name=self.name)
+        feeds = conditioning(linked, self._prompts, request, guided)
+        for tensor, (engine, _) in linked.texts.items():
             if watch.on:  # otherwise the embedding is not copied to the host
                 watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
         encoded = CLOCK.now()
@@ -289,7 +311,8 @@ class Pipeline:
 
         Raises:
             LinkError: The latents are of another space.
-            UsageError: They are not latents, hold values that are not finite, or do not fit the memory.
+            UsageError: They are not latents, hold values that are not finite, or do not fit the memory; or the bundle
+                has no VAE decoder.
             GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
         self._check_open()
@@ -335,7 +358,8 @@ class Pipeline:
         if height % downscale or width % downscale:
             near = "x".join(str(max(round(side / downscale), 1) * downscale) for side in (width, height))
             raise UsageError(
-                f"The picture is {width}x{height}; expected multiples of {downscale}.", remedy=f"Resize it to {near}."
+                f"The picture is {width}x{height}; expected multiples of {downscale}.",
+                remedy=f"Resize it to {near}, as encode --fit does.",
             )
         shape = (len(listed), self.space.channels, height // downscale, width // downscale)
         count = len(listed)

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "Show a bundle, an export, an engine file or a latents file.",
     "verify": "Run every engine on its golden inputs, and check whether another decoder fits.",
     "generate": "Generate pictures from prompts.",
+    "encode": "Encode pictures to latents.",
+    "decode": "Decode latents to pictures.",
     "transfer": "Move latents from one model's latent space to another's.",
     "chain": "Run several models in a row, each refining the picture of the one before it.",
     "compat": "Decode every denoiser's latents with every decoder, as one sheet of pictures.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -44,3 +46,11 @@ def progress() -> Progress:
         # what is printed meanwhile goes above the bar, unless it goes to a file
         redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A bar without an end while the block runs, with what it does."""
+    with progress() as bar:
+        bar.add_task(what, total=None)
+        yield

@@ -39,13 +39,28 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """Linked engines, by what they do. Every port between them was compared.
+class LinkedVae:
+    """The linked halves of a VAE. Both ports of the latent were compared.
+
+    Args:
+        decoder: Reads the latent, writes pictures; None if the bundle has none.
+        encoder: Reads pictures, writes the latent; None if the bundle has none.
+        latent: The latent.
+    """
+
+    decoder: Engine | None
+    encoder: Engine | None
+    latent: Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked(LinkedVae):
+    """The linked engines of a model that draws, by what they do. Every port between them was compared.
 
     Args:
         denoiser: Reads coefficients; writes `latent`.
         texts: For every text port of the denoiser, the engine that writes it and that engine's output.
-        decoder: Reads the denoiser's latent, writes pictures.
+        decoder: Reads the denoiser's latent, writes pictures; it is always there.
         encoder: Reads pictures, writes the denoiser's latent; None if the bundle has none.
         latent: The denoiser's latent output.
         shallow: Reads the feature that the denoiser wrote, and runs in its place; None if the bundle has none.
@@ -53,9 +68,6 @@ class Linked:
 
     denoiser: Engine
     texts: Mapping[str, tuple[Engine, Port]]
-    decoder: Engine
-    encoder: Engine | None
-    latent: Port
     shallow: Engine | None = None
 
 
@@ -109,6 +121,37 @@ def link(engines: Sequence[Engine], describe: Describe) -> Linked:
     for engine in engines:
         as_declared(engine)
     return Linked(denoiser=denoiser, texts=texts, decoder=decoder, encoder=encoder, latent=latent, shallow=shallow)
+
+
+def link_vae(engines: Sequence[Engine], describe: Describe) -> LinkedVae:
+    """Connect the halves of a VAE alone, of which one may be missing.
+
+    Args:
+        engines: All engines of a pipeline without a denoiser, replaced ones included.
+        describe: Looks up the numbers behind a symbol, for messages.
+
+    Raises:
+        LinkError: The halves are of different latent spaces, or are no halves of a VAE.
+        BundleError: An engine lacks a port that it needs, or its manifest declares other ports.
+    """
+    decoder = next((engine for engine in engines if _does(engine, reads="latent", writes="image")), None)
+    encoder = next((engine for engine in engines if _does(engine, reads="image", writes="latent")), None)
+    halves = [engine for engine in (encoder, decoder) if engine is not None]
+    if other := [engine.title for engine in engines if engine not in halves] or ([] if halves else ["nothing"]):
+        raise LinkError(
+            "Without a denoiser, a pipeline is a VAE: one vae_decoder, one vae_encoder or both, but "
+            f"{', '.join(other)} was given.",
+            remedy="Take the denoiser from another bundle (--replace denoiser=BUNDLE), or get a whole bundle.",
+        )
+    reads = None if decoder is None else _port(decoder, decoder.session.inputs, "latent", "")
+    writes = None if encoder is None else _port(encoder, encoder.session.outputs, "latent", "")
+    if decoder is not None and encoder is not None and reads is not None and writes is not None:
+        if reads.symbol != writes.symbol:
+            raise _refusal(decoder, reads, [(encoder, writes)], describe)
+        _fits(encoder, writes, decoder, reads)
+    for engine in engines:
+        as_declared(engine)
+    return LinkedVae(decoder=decoder, encoder=encoder, latent=writes or reads)  # type: ignore[arg-type]  # one is there
 
 
 def _continues(denoiser: Engine, shallow: Engine) -> None:

@@ -53,8 +53,18 @@ class Sources:
 
     @property
     def host(self) -> ComponentSource:
-        """The denoiser's source: its bundle says what latents mean, and how they are sampled."""
-        return self.components["denoiser"]
+        """The denoiser's source: its bundle says what latents mean, and how they are sampled.
+
+        Of a VAE alone, a half that was not replaced.
+        """
+        sources = self.components.values()
+        own = (source for source in sources if source.bundle is self.bundles[0])
+        return self.components["denoiser"] if self.draws else next(own, next(iter(sources)))
+
+    @property
+    def draws(self) -> bool:
+        """Whether they are a model that draws, and not a VAE alone."""
+        return "denoiser" in self.components
 
     def describe(self, port: Port) -> LatentSpace | TextEmbedding | None:
         """The record behind a port's symbol: from a manifest, or a known space, if it makes exactly this symbol."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latentlink.amounts import bytes_in_words
 from latentlink.errors import UsageError
-from latentlink.runtime.linking import Engine, Linked
+from latentlink.runtime.linking import Engine, LinkedVae
 from latentlink.runtime.linking.engine_memory import reopen
 from latentlink.runtime.request import check_limits
 from latentlink.runtime.sessions import Buffer, Session
@@ -50,13 +50,13 @@ class Autoencoder:
 
     Args:
         name: Name of the bundle, for messages.
-        linked: Its engines.
+        linked: Its halves.
         memory: Maximum bytes that decoding or encoding a picture may take beyond the engine's weights; None sets no
             budget.
     """
 
     name: str
-    linked: Linked
+    linked: LinkedVae
     memory: int | None = None
     _rooms: dict[str, _Room] = field(default_factory=dict, init=False, repr=False)
 
@@ -77,7 +77,7 @@ class Autoencoder:
             UsageError: No canvas is within the budget and the engine's sizes.
         """
         downscale = self.linked.latent.size("f")
-        engines = [self.linked.decoder] if decode else []
+        engines = [self._decoder] if decode else []
         if encode and self.linked.encoder is not None:
             engines.append(self.linked.encoder)
         found = {e.component: self._mosaic(e, height // downscale, width // downscale).passes for e in engines}
@@ -92,12 +92,12 @@ class Autoencoder:
                 on the host.
 
         Raises:
-            UsageError: No canvas is within the budget and the engine's sizes.
+            UsageError: The bundle has no VAE decoder, or no canvas is within the budget and the engine's sizes.
         """
         from PIL import Image as Images
 
-        mosaic = self._mosaic(self.linked.decoder, *latents.shape[2:])
-        session = self.linked.decoder.session
+        mosaic = self._mosaic(self._decoder, *latents.shape[2:])
+        session = self._decoder.session
         taken = session.take(written) if written is not None and mosaic.passes == 1 else None
         pictures = []
         for number, row in enumerate(latents.astype(self.linked.latent.dtype)):
@@ -136,18 +136,29 @@ class Autoencoder:
         return np.stack(rows)
 
     @property
+    def _decoder(self) -> Engine:
+        return self._half("vae_decoder", self.linked.decoder)
+
+    @property
     def _encoder(self) -> Engine:
-        if self.linked.encoder is None:
-            raise UsageError(f"The bundle {self.name} has no vae_encoder.", remedy="Export and build it again.")
-        return self.linked.encoder
+        return self._half("vae_encoder", self.linked.encoder)
+
+    def _half(self, component: str, engine: Engine | None) -> Engine:
+        if engine is None:
+            raise UsageError(
+                f"The bundle {self.name} has no {component}.",
+                remedy=f"Take it from a bundle of the same latent space: --replace {component}=BUNDLE "
+                f'(replace={{"{component}": BUNDLE}}), or export and build it with both halves.',
+            )
+        return engine
 
     def _decode(self, inputs: list[NDArray[Any]]) -> NDArray[np.uint8]:
         """One pass: z `[h, w, C]` to uint8 `[H, W, 3]`."""
-        return self._picture(self.linked.decoder.session.upload(np.moveaxis(inputs[0], -1, 0)[None]))
+        return self._picture(self._decoder.session.upload(np.moveaxis(inputs[0], -1, 0)[None]))
 
     def _picture(self, z: Buffer) -> NDArray[np.uint8]:
         """z `[1, C, h, w]` to uint8 `[H, W, 3]`."""
-        session = self.linked.decoder.session
+        session = self._decoder.session
         reads, writes = _single(session, "latent", "image")
         picture: NDArray[np.uint8] = session.run({reads: z}, {writes: None})[writes].numpy()[0]
         return picture

@@ -41,9 +41,9 @@ def up(width: int = 64, written: int = 64, pooled: bool = False) -> list[nn.Modu
 
 def authors_encoder(channels: int, *, pooled: bool = False, deep: bool = False) -> nn.Sequential:
     """From pictures to latents: /8, or /32 if it is `deep`, as for Sana."""
-    head = [conv(3, 64), Block(64)]
+    head: list[nn.Module] = [conv(3, 64), Block(64)]
     if deep:
-        head = [conv(3, 32, stride=2), nn.ReLU(), conv(32, 64, stride=2), nn.ReLU(), Block(64)]  # type: ignore[list-item]
+        head = [conv(3, 32, stride=2), nn.ReLU(), conv(32, 64, stride=2), nn.ReLU(), Block(64)]
     return nn.Sequential(*head, *down(), *down(), *down(pooled), conv(64, channels)).eval()
 
 

@@ -181,16 +181,6 @@ OTHER_MODELS: tuple[OtherModel, ...] = (
         what="FLUX.2's VAE", found=named(r"^bn\.running_mean$"), remedy="No recipe reads VAEs with a batch norm."
     ),
     OtherModel(
-        what="half of a tiny VAE with pooled branches, such as FLUX.2's (TAEF2)",
-        found=named(r"\.pool\.0\.weight$"),
-        remedy="No recipe reads it.",
-    ),
-    OtherModel(
-        what="half of a tiny VAE in its author's layout",
-        found=named(r"(^|\.)1?3\.conv\.4\.weight$"),
-        remedy="Give a diffusers directory of the whole tiny VAE.",
-    ),
-    OtherModel(
         what="one network in diffusers' layout, whose config.json is needed to read it",
         found=named(
             r"^((unet|transformer)\.)?(down_blocks|up_blocks|transformer_blocks|single_transformer_blocks)\.\d"

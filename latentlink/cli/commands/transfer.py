@@ -19,7 +19,7 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.outputs import latents_output
 from latentlink.terminal.printing import say, say_json
-from latentlink.terminal.progress import progress
+from latentlink.terminal.progress import waiting
 
 if TYPE_CHECKING:
     from latentlink.runtime import TransferResult
@@ -73,8 +73,7 @@ def command(
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
     import latentlink
 
-    with progress() as bar:
-        bar.add_task("decoding and encoding", total=None)
+    with waiting("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with (
             latentlink.load(source, target=target, verify=verify, vae_memory=vae_memory) as first,

@@ -48,6 +48,19 @@ def read_picture(path: Path) -> Image:
         raise UsageError(f"{str(path)!r} is not a picture that Pillow reads ({error}).") from None
 
 
+def nearest_size(picture: Image, multiple: int) -> Image:
+    """The picture resampled to the nearest size whose sides are multiples, with Lanczos' filter; unchanged if they are.
+
+    Args:
+        picture: Any picture.
+        multiple: Number of pixels that sides have to be multiples of.
+    """
+    from PIL.Image import Resampling
+
+    width, height = (max(round(side / multiple), 1) * multiple for side in picture.size)
+    return picture if picture.size == (width, height) else picture.resize((width, height), Resampling.LANCZOS)
+
+
 def _known() -> Collection[str]:
     """The formats that this Pillow was built with."""
     from PIL import Image

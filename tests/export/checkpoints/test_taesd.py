@@ -96,7 +96,7 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "layers do not fit": (lambda e, d: {"a": {**e, "2.weight": torch.ones(64, 32, 3, 3)}}, "do not fit on each other"),
     "pictures have no 3 channels": (lambda e, d: {"a": {**e, "0.weight": torch.ones(64, 4, 3, 3)}}, "of 3 channels"),
     "there is more beside it": (lambda e, d: {"a": {**e, "model.up.weight": torch.ones(1)}}, "tensors of no tiny VAE"),
-    "a tensor has two names": (lambda e, d: {"a": {**e, "02.weight": e["2.weight"]}}, "twice, such as 02.weight"),
+    "a tensor has two names": (lambda e, d: {"a": {**e, "02.weight": e["2.weight"] + 1}}, "twice, such as 02.weight"),
     "it is not finite": (lambda e, d: {"a": {**e, "2.weight": torch.full((64, 64, 3, 3), torch.nan)}}, "NaN"),
     "it is quantised": (lambda e, d: {"a": {**e, "2.weight": torch.ones(64, 64, 3, 3, dtype=torch.int8)}}, "quantised"),
     "there are two encoders": (lambda e, d: {"a": e, "b": e}, "the encoders of several tiny VAEs, a.safetensors and b"),

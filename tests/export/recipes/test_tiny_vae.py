@@ -104,7 +104,7 @@ def test_a_config_from_before_a_setting_existed_means_its_default(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "space", "said"),
     [
-        ({}, None, r"does not say which; known with 4 channels, /8: sd \(.*--space sd\|sdxl"),
+        ({}, None, r"do not say which; known with 4 channels, /8: sd \(.*--space sd\|sdxl"),
         ({}, "house", r"--space house names no known one; known with 4 channels, /8: sd \(.*--space-of"),
         ({}, "flux1", r"--space flux1 means 16 channels.*the VAE has 4 channels, /8"),
         ({}, KNOWN_SPACES["sd3"], r"--space-of means sd3 \(16 channels.*the VAE has 4 channels, /8"),

@@ -129,7 +129,7 @@ def test_what_was_measured_to_be_below_the_gate_is_refused(demo: Pipeline, monke
 
 
 def test_a_bundle_without_a_shallow_denoiser_refuses_it(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "linked", replace(demo.linked, shallow=None))
+    monkeypatch.setattr(demo, "_linked", replace(demo.linked, shallow=None))
     with pytest.raises(UsageError, match="demo has none that runs here") as refusal:
         demo.generate(PROMPT, steps=3, step_cache=2)
     assert "--step-cache 1" in refusal.value.remedy

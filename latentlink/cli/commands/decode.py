@@ -1,0 +1,78 @@
+"""`latentlink decode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentlink.cli.shared.console import decisions_json, print_skipped
+from latentlink.cli.shared.options import (
+    guard_option,
+    named_space,
+    replace_option,
+    space_option,
+    target_option,
+    threads_option,
+    vae_memory_option,
+    verify_option,
+)
+from latentlink.cli.shared.outputs import check_several, output_option
+from latentlink.cli.shared.pictures import check_picture, save
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import waiting
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  latentlink decode demo latents.safetensors -o picture.png
+  latentlink decode taesd latents.safetensors -o picture.png      # the bundle of a VAE alone
+  latentlink decode taesd other-program.safetensors --space sd -o picture.png
+"""
+)
+@click.argument("bundle")
+@click.argument("latents", type=click.Path(path_type=Path))
+@output_option(required=True)
+@space_option
+@replace_option
+@guard_option
+@target_option
+@verify_option
+@threads_option
+@vae_memory_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    bundle: str,
+    latents: Path,
+    output: Path,
+    space: str | None,
+    replace: dict[str, str],
+    guard: str,
+    target: str,
+    verify: bool | None,
+    threads: int | None,
+    vae_memory: int | None,
+    as_json: bool,
+) -> None:
+    """Decode LATENTS, a latents file, to pictures with the VAE of BUNDLE, which may be a VAE alone."""
+    import latentlink
+
+    check_picture(output)
+    read = latentlink.Latents.load(latents, space=named_space(space, [bundle, *replace.values()]))
+    with (
+        waiting("decoding"),
+        latentlink.load(
+            bundle, target=target, replace=replace, verify=verify, threads=threads, vae_memory=vae_memory
+        ) as pipe,
+    ):
+        if len(read.array) > 1:
+            check_several(output, "Decoding several latents")
+        images = pipe.decode(read, guard=guard)
+    files = save(images, output)
+    if as_json:
+        say_json({"files": [str(file) for file in files], "engines": decisions_json(pipe.decisions)})
+        return
+    width, height = images[0].size
+    say(f"{', '.join(map(str, files))}: {width}x{height}, decoded from {read.symbol}")
+    print_skipped({bundle: pipe.decisions})

@@ -1,0 +1,78 @@
+"""`latentlink encode`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentlink.cli.shared.console import decisions_json, print_skipped
+from latentlink.cli.shared.options import (
+    guard_option,
+    replace_option,
+    target_option,
+    threads_option,
+    vae_memory_option,
+    verify_option,
+)
+from latentlink.cli.shared.outputs import latents_output
+from latentlink.cli.shared.pictures import nearest_size, read_picture
+from latentlink.terminal.printing import say, say_json
+from latentlink.terminal.progress import waiting
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  latentlink encode demo picture.png -o latents.safetensors
+  latentlink encode taesd photograph.jpg -o latents.safetensors --fit    # the bundle of a VAE alone
+  latentlink encode bundle a.png b.png -o latents.safetensors --seed 7   # one batch, sampled from the posterior
+"""
+)
+@click.argument("bundle")
+@click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@latents_output("-o", "--output", required=True)
+@click.option("--seed", type=int, help="Seed of the noise that samples the VAE's posterior.  [default: its mode]")
+@click.option("--fit", is_flag=True, help="Resample a picture to the nearest size that the VAE takes, if necessary.")
+@replace_option
+@guard_option
+@target_option
+@verify_option
+@threads_option
+@vae_memory_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    bundle: str,
+    pictures: tuple[Path, ...],
+    output: Path,
+    seed: int | None,
+    fit: bool,
+    replace: dict[str, str],
+    guard: str,
+    target: str,
+    verify: bool | None,
+    threads: int | None,
+    vae_memory: int | None,
+    as_json: bool,
+) -> None:
+    """Encode pictures to latents with the VAE of BUNDLE, which may be a VAE alone."""
+    import latentlink
+
+    read = [read_picture(path) for path in pictures]
+    with (
+        waiting("encoding"),
+        latentlink.load(
+            bundle, target=target, replace=replace, verify=verify, threads=threads, vae_memory=vae_memory
+        ) as pipe,
+    ):
+        if fit:
+            read = [nearest_size(picture, pipe.space.downscale) for picture in read]
+        latents = pipe.encode(read, seed=seed, guard=guard)
+        latents.save(output)
+    shape = list(latents.array.shape)
+    if as_json:
+        record = {"output": str(output), "symbol": latents.symbol, "shape": shape}
+        say_json({**record, "engines": decisions_json(pipe.decisions)})
+        return
+    say(f"{output}: {latents.symbol}, shape {shape}")
+    print_skipped({bundle: pipe.decisions})
