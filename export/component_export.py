@@ -14,6 +14,7 @@ from latentlink.engine.bundle import (
     Probes,
     TokenizerEntry,
 )
+from latentlink.engine.quality import Threshold
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.graphs import DTYPES, Component, PlainGraph, plain_graph, write_onnx
@@ -39,9 +40,27 @@ class ExportedComponent:
 
 
 def export_component(
-    component: Component, probes: Probes, cases: Sequence[ReferenceRun], folder: Path, options: ExportOptions
+    component: Component,
+    probes: Probes,
+    cases: Sequence[ReferenceRun],
+    folder: Path,
+    options: ExportOptions,
+    *,
+    threshold: Threshold | None = None,
 ) -> tuple[ComponentEntry, Parity | None]:
-    """Trace one component, compare it with torch in float32, and describe it."""
+    """Trace one component, compare it with torch in float32, and describe it.
+
+    Args:
+        component: The component; its module is still in float32.
+        probes: Its golden inputs and outputs.
+        cases: Example inputs with reference outputs; the first inputs are traced with.
+        folder: The export.
+        options: Options of the export.
+        threshold: What it has to reach in float32; None: what all float32 engines have to.
+
+    Raises:
+        CheckpointError: It computes something else than its module.
+    """
     plain = plain_graph(component.module)
     precision = component.computes_in(options.dtype) if plain is None else _precision_of_plain(component, plain)
     example = tuple(torch.from_numpy(array) for array in cases[0][0])
@@ -60,7 +79,8 @@ def export_component(
         )
         if number == int(wide):
             component.module.release()  # before ONNX Runtime takes the same weights
-        parities.append(_compare(component.name, path, cases, probes, computes))
+        limit = threshold if computes == "float32" else None
+        parities.append(_compare(component.name, path, cases, probes, computes, limit))
         engines.append(
             EngineEntry(
                 target=ONNX,
@@ -93,11 +113,18 @@ def export_component(
     return entry, parities[-1]
 
 
-def _compare(name: str, path: Path, cases: Sequence[ReferenceRun], probes: Probes, precision: str) -> Parity | None:
+def _compare(
+    name: str,
+    path: Path,
+    cases: Sequence[ReferenceRun],
+    probes: Probes,
+    precision: str,
+    threshold: Threshold | None,
+) -> Parity | None:
     """Agreement of a graph with torch; None where this machine cannot run it."""
     if precision == "bfloat16":  # ONNX Runtime's CPU kernels have none
         return None
-    parity = compare_with_reference(path, cases, probes, precision)
+    parity = compare_with_reference(path, cases, probes, precision, threshold)
     if not parity.passed:
         raise CheckpointError(
             f"{name} computes something else in ONNX than in torch: {parity.agreement.summary()}.",

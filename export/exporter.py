@@ -25,6 +25,7 @@ from latentlink.export.parity import TORCH, ReferenceRun
 from latentlink.export.parts import VaeEncoder, replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import Recipe, find_recipe
+from latentlink.export.rounding import rounding_threshold
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 TIMESTEPS = 1000
@@ -104,13 +105,20 @@ def export_checkpoint(
                 for part in (component, component.shallow)
                 if part is not None
             ]
+            limits = {
+                part.name: rounding_threshold(part, part_probes)
+                for part, part_probes, _ in parts
+                if name in names and _has_float32(part, options)
+            }
             for part, part_probes, cases in parts:
                 probes[part.name] = f"probes/{part.name}.safetensors"
                 (folder / probes[part.name]).parent.mkdir(exist_ok=True)
                 write_probes(folder / probes[part.name], part_probes)
                 if name not in names:
                     continue
-                entries[part.name], parity = export_component(part, part_probes, cases, folder, options)
+                entries[part.name], parity = export_component(
+                    part, part_probes, cases, folder, options, threshold=limits.get(part.name)
+                )
                 if on_done:
                     on_done(ExportedComponent(name=part.name, parity=parity))
             if component.overflows and options.dtype == "float16":
@@ -158,6 +166,12 @@ def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:
         return {}
     reason = replaced_scheduler_note(source.config("scheduler"), sampling.sampler)
     return {} if reason is None else {"sampler": reason}
+
+
+def _has_float32(component: Component, options: ExportOptions) -> bool:
+    """Whether a graph of it in float32 is made here, and not imported."""
+    float32 = component.computes_in(options.dtype) == "float32" or component.name in options.wide
+    return float32 and plain_graph(component.module) is None
 
 
 def _reference(component: Component) -> str:

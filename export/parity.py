@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Probes
-from latentlink.engine.quality import Agreement, measure_agreement
+from latentlink.engine.quality import Agreement, Threshold, measure_agreement
 
 ReferenceRun: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the graph's order."""
@@ -63,6 +63,7 @@ def compare_with_reference(
     cases: Sequence[ReferenceRun],
     probes: Probes,
     precision: str,
+    threshold: Threshold | None = None,
 ) -> Parity:
     """Run the graph at `path` on the inputs of each case and probe and compare with the reference outputs.
 
@@ -71,6 +72,7 @@ def compare_with_reference(
         cases: Example inputs with reference outputs.
         probes: Golden inputs and outputs.
         precision: Precision that the graph computes in; it sets the tolerance.
+        threshold: What a float32 graph has to reach, see `rounding_threshold`; None: what all of its precision have to.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
@@ -89,4 +91,4 @@ def compare_with_reference(
         for probe in probes.probes:
             yield from probe.pairs(dict(zip(outputs, session.run(None, dict(probe.inputs)), strict=True)))
 
-    return Parity(reference=probes.reference, agreement=measure_agreement(pairs(), precision))
+    return Parity(reference=probes.reference, agreement=measure_agreement(pairs(), precision, threshold=threshold))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentlink.engine.quality.agreement import Agreement, decibel, measure_agreement, psnr
+from latentlink.engine.quality.agreement import FLOAT32, Agreement, Threshold, decibel, measure_agreement, psnr
 from latentlink.engine.quality.gate import Quality
 from latentlink.engine.quality.precisions import (
     MIXED_PRECISIONS,
@@ -15,6 +15,8 @@ from latentlink.engine.quality.shortfall import Shortfall
 __all__ = [
     # agreement with a reference
     "Agreement",
+    "FLOAT32",
+    "Threshold",
     "measure_agreement",
     "decibel",
     "psnr",

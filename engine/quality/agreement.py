@@ -49,6 +49,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
 }
 """By the precision of the engine."""
 
+FLOAT32 = THRESHOLDS["float32"]
+"""For float32 engines where nothing more is known of the network."""
+
 ONNX_REFERENCE = Threshold(worst=1e-3, psnr=70.0, picture_psnr=55.0)
 """For float32 engines whose reference ONNX Runtime computed, in float32 at the engine's own size. It sums a whole
 normalisation group into one number; a VAE's group has a million elements at 512x512, and the last ones lose half of
@@ -109,7 +112,11 @@ class Agreement:
 
 
 def measure_agreement(
-    pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]], precision: str, *, onnx: bool = False
+    pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+    precision: str,
+    *,
+    onnx: bool = False,
+    threshold: Threshold | None = None,
 ) -> Agreement:
     """Compare outputs with their references.
 
@@ -117,11 +124,13 @@ def measure_agreement(
         pairs: At least one `(output, reference)`, of equal shape; uint8 references are pictures.
         precision: Precision that the outputs were computed in; one that is not in `THRESHOLDS` has the loosest.
         onnx: Whether ONNX Runtime computed the references, see `ONNX_REFERENCE`.
+        threshold: What the outputs have to reach, where more is known than their precision; None: by the precision.
 
     Returns:
         The worst value of every measure.
     """
-    threshold = ONNX_REFERENCE if onnx and precision == "float32" else THRESHOLDS.get(precision, LOOSEST)
+    if threshold is None:
+        threshold = ONNX_REFERENCE if onnx and precision == "float32" else THRESHOLDS.get(precision, LOOSEST)
     cosine, psnr, worst, max_abs = 1.0, math.inf, 0.0, 0.0
     needed_psnr, needed_worst = threshold.psnr, threshold.worst
     for output, reference in pairs:

@@ -25,8 +25,8 @@ def made(folder: Path, channels: int = 4, **kind: bool) -> tuple[torch.nn.Module
     halves = authors_encoder(channels, **kind), authors_decoder(channels, **kind)
     with torch.no_grad():
         *_, weights, bias = halves[1].parameters()
-        weights *= 9  # pictures of all colours
-        bias += 0.5
+        weights.mul_(9)  # pictures of all colours
+        bias.add_(0.5)
     for name, half in zip(("tae_encoder", "tae_decoder"), halves, strict=True):
         save_file(half.state_dict(), folder / f"{name}.safetensors")
     return halves
