@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-from safetensors.torch import load_file, save_file
 
 from latentlink.engine.build import build_bundle
 from latentlink.export.checkpoints import ExportOptions
@@ -15,12 +13,9 @@ from latentlink.export.exporter import export_checkpoint
 SPACES: Mapping[str, str] = {"taesd": "sd", "taesdxl": "sdxl"}
 """Known space by tiny VAE. The files `NAME_encoder.safetensors` and `NAME_decoder.safetensors` hold its halves."""
 
-CLAMP = 1
-"""Layers without weights before the decoder's first convolution, which diffusers does not count."""
-
 
 def tiny_vae_checkpoint(weights: Path, name: str, out: Path) -> Path:
-    """Write a tiny VAE as a diffusers directory. Its author numbers the layers of each half; diffusers prefixes them.
+    """Put both files of a tiny VAE into a folder of their own.
 
     Args:
         weights: Folder with the author's files.
@@ -30,14 +25,9 @@ def tiny_vae_checkpoint(weights: Path, name: str, out: Path) -> Path:
     Returns:
         `out`.
     """
-    state = {}
-    for half, skipped in (("encoder", 0), ("decoder", CLAMP)):
-        for key, tensor in load_file(weights / f"{name}_{half}.safetensors").items():
-            number, _, rest = key.partition(".")
-            state[f"{half}.layers.{int(number) - skipped}.{rest}"] = tensor
     out.mkdir(parents=True)
-    save_file(state, out / "diffusion_pytorch_model.safetensors")
-    (out / "config.json").write_text(json.dumps({"_class_name": "AutoencoderTiny"}), encoding="utf-8")
+    for half in ("encoder", "decoder"):
+        shutil.copyfile(weights / f"{name}_{half}.safetensors", out / f"{name}_{half}.safetensors")
     return out
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from latentlink.bench.sheets.compat import open_halves
 from latentlink.bench.sheets.photographs import PHOTOGRAPHS, photograph
 from latentlink.bench.sheets.tiny_vaes import SPACES
 from latentlink.engine.quality import psnr
-
-WIDTH = 64
+from tests.export.tiny_vaes import authors_decoder, authors_encoder
 
 # Largest error of a latent, relative to the largest latent. torch's own float32 is as far from float64 as the export
 # is: 1e-6 to 3e-6 for TAESD and 8e-6 to 2e-5 for TAESDXL; larger photographs reach 1e-5 and 1.1e-4.
@@ -27,39 +26,12 @@ LATENTS = {"taesd": 2e-5, "taesdxl": 2e-4}
 PICTURES = 75.0
 
 
-class Clamp(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(x / 3) * 3
-
-
-class Block(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(conv(), nn.ReLU(), conv(), nn.ReLU(), conv())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.conv(x) + x)
-
-
-def conv(read: int = WIDTH, written: int = WIDTH, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    return nn.Conv2d(read, written, 3, padding=1, stride=stride, bias=bias)
-
-
-def down() -> list[nn.Module]:
-    return [conv(stride=2, bias=False), Block(), Block(), Block()]
-
-
-def up() -> list[nn.Module]:
-    return [Block(), Block(), Block(), nn.Upsample(scale_factor=2), conv(bias=False)]
-
-
 def authors_code(weights: Path, name: str) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder as their author writes them, of pictures in 0..1 (github.com/madebyollin/taesd, MIT)."""
-    encoder = nn.Sequential(conv(3), Block(), *down(), *down(), *down(), conv(written=4))
-    decoder = nn.Sequential(Clamp(), conv(4), nn.ReLU(), *up(), *up(), *up(), Block(), conv(written=3))
+    """Encoder and decoder as their author writes them, with the published weights."""
+    encoder, decoder = authors_encoder(4), authors_decoder(4)
     for half, network in (("encoder", encoder), ("decoder", decoder)):
         network.load_state_dict(load_file(weights / "taesd" / f"{name}_{half}.safetensors"))
-    return encoder.eval(), decoder.eval()
+    return encoder.float(), decoder.float()
 
 
 @pytest.mark.parametrize("name", SPACES)
