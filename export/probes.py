@@ -108,7 +108,8 @@ class Golden:
         shape = (1, port.size("c"), height // port.size("f"), width // port.size("f"))
         if port.slot == "noise":  # the posterior's mode, apart from one pattern that shows its deviation
             return (_normal(shape) if pattern == "texture" else torch.zeros(shape)).to(DTYPES[port.dtype])
-        return self.latents.get((height, width, pattern), _normal(shape)).to(DTYPES[port.dtype])
+        unencoded = _normal(shape, [*PATTERNS].index(pattern))  # for a decoder whose encoder is not there
+        return self.latents.get((height, width, pattern), unencoded).to(DTYPES[port.dtype])
 
     def _denoised(self, port: Port, share: float, component: Component) -> Tensor:
         """An input of the denoiser at a noise level: `cos*z + sin*noise`, its timestep, and a row of coefficients."""

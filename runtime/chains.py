@@ -207,6 +207,8 @@ def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:
     """Refuse stages that cannot follow each other, before any of them runs."""
     if not isinstance(stages, list | tuple) or not stages or not all(isinstance(one, Stage) for one in stages):
         raise UsageError("Received no stages; expected a list of latentlink.Stage, at least one.")
+    for stage in stages:
+        _ = stage.pipeline.linked  # a VAE alone does not draw
     first = stages[0]
     if "denoising_start" in first.options or ("strength" in first.options and not from_picture):
         what = "strength" if "denoising_start" not in first.options else "denoising_start"

@@ -99,7 +99,7 @@ class TaesdFiles:
         """
         if (root / "model_index.json").exists() or (root / "config.json").exists():
             return None
-        paths = [root] if root.is_file() else sorted(root.glob("*.safetensors")) if root.is_dir() else []
+        paths = [root] if root.is_file() else [*filter(Path.is_file, sorted(root.glob("*.safetensors")))]
         found: dict[str, Half] = {}
         for path in paths:
             for name, half in _halves(path).items():

@@ -19,7 +19,7 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.bundle import Bundle, Manifest
 from latentlink.engine.quality import psnr
 from latentlink.errors import BundleError, GuardError, LinkError, UsageError
-from latentlink.runtime import Latents, Pipeline, bundle_path
+from latentlink.runtime import Latents, Pipeline, Stage, bundle_path
 
 TINY = bundle_path("demo-tiny")
 
@@ -137,3 +137,9 @@ def test_engines_of_no_vae_are_refused_by_name(tmp_path: Path) -> None:
     bundle = copy_bundle(bundle_path("demo"), tmp_path / "text", {}, change)
     with pytest.raises(LinkError, match=r"a pipeline is a VAE.*text_encoder of .* was given"):
         latentlink.load(bundle)
+
+
+def test_it_is_no_stage_of_a_chain_which_is_said_before_any_stage_runs(tiny: Pipeline, demo_b: Pipeline) -> None:
+    stages = [Stage(pipeline=demo_b), Stage(pipeline=tiny, strength=0.5)]
+    with pytest.raises(UsageError, match="is a VAE alone"):
+        latentlink.chain("a red circle", stages, on_step=lambda _: pytest.fail("it ran"))
