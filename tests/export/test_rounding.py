@@ -41,7 +41,12 @@ def parts(checkpoint: Path, space: str) -> dict[str, tuple[Component, Probes]]:
 def random_vae(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Component, Probes]]:
     folder = tmp_path_factory.mktemp("random")
     torch.manual_seed(3)
-    for name, half in (("encoder", authors_encoder(4)), ("decoder", authors_decoder(4))):
+    encoder, decoder = authors_encoder(4), authors_decoder(4)
+    with torch.no_grad():
+        *_, weights, bias = decoder.parameters()
+        weights.mul_(9)  # pictures of all colours
+        bias.add_(0.5)
+    for name, half in (("encoder", encoder), ("decoder", decoder)):
         save_file(half.state_dict(), folder / f"{name}.safetensors")
     return parts(folder, "sd")
 

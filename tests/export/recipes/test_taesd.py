@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+import latentlink
+from latentlink.bench.sheets.photographs import PHOTOGRAPHS, photograph
+from latentlink.engine.build import build_bundle
+from latentlink.engine.quality import psnr
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.exporter import export_checkpoint
 from latentlink.export.graphs import Component
 from latentlink.export.recipes import find_recipe
 from latentlink.ports import latent_port
@@ -87,3 +93,18 @@ def test_its_space_is_what_the_user_says_and_never_guessed(
     made(tmp_path, channels, **kind)
     with pytest.raises(CheckpointError, match=said):
         components(tmp_path, space)
+
+
+def test_taef2_as_published_is_the_vae_of_flux_2_in_its_denoisers_latents(weights: Path, tmp_path: Path) -> None:
+    encoder = authors_encoder(32, pooled=True)
+    encoder.load_state_dict(load_file(weights / "taef2" / "taef2_encoder.safetensors"))
+    export_checkpoint(weights / "taef2", tmp_path / "exported", options=ExportOptions(space="flux2"))
+    build_bundle(tmp_path / "exported", tmp_path / "bundle")
+    shown = photograph(PHOTOGRAPHS[0])[:128, :128]
+    with latentlink.load(tmp_path / "bundle", verify=False) as pipe, torch.no_grad():
+        latents = pipe.encode(Image.fromarray(shown))
+        wanted = pixel_unshuffle(encoder(torch.tensor(shown).permute(2, 0, 1)[None] / 255), 2).numpy()
+        assert latents.space == KNOWN_SPACES["flux2"]
+        # float32 in another order: the export's own gate is wider
+        assert np.abs(latents.array - wanted).max() < 2e-5 * np.abs(wanted).max()
+        assert psnr(shown, np.asarray(pipe.decode(latents)[0])) > 20
