@@ -142,7 +142,7 @@ class TaesdFiles:
         Raises:
             CheckpointError: A weight is missing, has another shape, or is not finite.
         """
-        return assemble(cls, self.config(part), lambda _: ConvertedState(state=self._read()), self.where, remedy=WHOLE)
+        return assemble(cls, self.config(part), self._read(), _as_it_is, self.where, remedy=WHOLE)
 
     def folder(self, part: str) -> Path:
         """Refused: a VAE has no tokenizer.
@@ -239,3 +239,7 @@ def _weighted(half: str, shapes: PartShapes, number: int, held: Mapping[int, set
     bias = "bias" in held[number]
     halves = half == "encoder" and (not bias or (number < max(held) and number + 1 not in held))
     return Layer(kind="conv", read=read, written=written, stride=2 if halves else 1, bias=bias)
+
+
+def _as_it_is(stored: State, network: Any) -> ConvertedState:
+    return ConvertedState(state=stored)

@@ -142,8 +142,8 @@ def unet_config(
                 "unet",
                 key,
                 config[key],
-                f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and projection_dim "
-                f"{pooled} of {texts[-1]}",
+                f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and "
+                f"projection_dim {pooled} of {texts[-1]}",
                 remedy="Check these configs, and requires_aesthetics_score in model_index.json.",
             )
     return config

@@ -150,7 +150,8 @@ def _from_file(part: str, path: Path, name: str, slot: Slot | None) -> GivenPart
         load=lambda network: assemble(
             network,
             stored.config,
-            lambda empty: stored.layout.convert(file.read(stored.prefix), stored.config, empty),
+            file.read(stored.prefix),
+            lambda state, empty: stored.layout.convert(state, stored.config, empty),
             f"The {part} in {str(path)!r}",
             remedy="Get the whole file again.",
         ),

@@ -17,7 +17,7 @@ def _normal(T: int, count: int) -> FloatArray:
 
 
 def _sgm_uniform(T: int, count: int) -> FloatArray:
-    return np.linspace(T - 1, 0, count + 1)[:-1]
+    return np.linspace(T - 1, 0, count + 1, dtype=np.float64)[:-1]
 
 
 def _simple(T: int, count: int) -> FloatArray:
