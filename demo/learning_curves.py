@@ -1,17 +1,19 @@
-"""The learning curves of both models as one picture: `python -m latentlink.demo.learning_curves OUT.png`."""
+"""The learning curves of both models as one picture.
+
+python -m latentlink.demo.learning_curves OUT.png
+"""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+import click
 
 from latentlink.demo import NAMES
+from latentlink.terminal.module import OutFile, command, run_command
 
 CURVES = Path(__file__).parent / "curves"
 COLOURS: Mapping[str, str] = {"demo": "#2654d6", "demo-b": "#d62828"}
@@ -27,6 +29,9 @@ def learning_curves(out: Path) -> None:
     Args:
         out: PNG file to write.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(PANELS))
@@ -49,7 +54,12 @@ def _rows(name: str, stage: str) -> list[dict[str, Any]]:
     return rows[:-1] if stage == "vae" else rows[1:]
 
 
+@command(__doc__)
+@click.argument("out", type=OutFile(".png"))
+def main(out: Path) -> None:
+    """Write the picture."""
+    learning_curves(out)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.demo.learning_curves OUT.png")
-    learning_curves(Path(sys.argv[1]))
+    run_command(main)

@@ -1,14 +1,18 @@
 """The captions for calibrating a demo bundle, one per line on standard output.
 
+python -m latentlink.demo.prompts > prompts.txt
+
 They are captions that training saw, none of them held out, so that measurements with held-out captions are honest.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
+
+import click
 
 from latentlink.demo.grammar import scenes
+from latentlink.terminal.module import command, run_command
 
 
 def calibration_prompts() -> tuple[str, ...]:
@@ -17,5 +21,11 @@ def calibration_prompts() -> tuple[str, ...]:
     return tuple(sorted(captions, key=lambda caption: hashlib.sha256(b"calibration " + caption.encode()).digest()))
 
 
+@command(__doc__)
+def main() -> None:
+    """Print them."""
+    click.echo("\n".join(calibration_prompts()))
+
+
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{caption}\n" for caption in calibration_prompts())
+    run_command(main)

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentlink.demo.model import to_tensor
+from latentlink.demo.training.model import to_tensor
 
 STEPS = 25
 GUIDANCE = 5.0

@@ -8,9 +8,9 @@ library and that package, and is therefore one file.
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -250,5 +250,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    given, out = (Path(argument) for argument in sys.argv[1:])
-    out.write_text(json.dumps(run(json.loads(given.read_text(encoding="utf-8")))), encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", type=Path, help="JSON file to read")
+    parser.add_argument("result", type=Path, help="JSON file to write")
+    given = parser.parse_args()
+    made = run(json.loads(given.job.read_text(encoding="utf-8")))
+    given.result.write_text(json.dumps(made), encoding="utf-8")

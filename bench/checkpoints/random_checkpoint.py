@@ -7,14 +7,22 @@ python -m latentlink.bench.checkpoints.random_checkpoint tiny-sdxl OUT        # 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import click
+
 from latentlink.bench.checkpoints.table import CHECKPOINTS, make_checkpoint
+from latentlink.terminal.module import NewFolder, command, run_command
+
+
+@command(__doc__)
+@click.argument("name", type=click.Choice([*CHECKPOINTS]))
+@click.argument("out", type=NewFolder())
+@click.argument("dtype", type=click.Choice(["float32", "float16"]), default="float32")
+def main(name: str, out: Path, dtype: str) -> None:
+    """Make the checkpoint."""
+    make_checkpoint(name, out, dtype=dtype)
+
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    if len(arguments) < 2 or arguments[0] not in CHECKPOINTS or arguments[2:] not in ([], ["float32"], ["float16"]):
-        names = "|".join(CHECKPOINTS)
-        sys.exit(f"usage: python -m latentlink.bench.checkpoints.random_checkpoint {names} OUT [float32|float16]")
-    make_checkpoint(arguments[0], Path(arguments[1]), dtype=(arguments[2:] or ["float32"])[0])
+    run_command(main)

@@ -12,6 +12,10 @@ import venv
 from collections import Counter
 from pathlib import Path
 
+import click
+
+from latentlink.terminal.module import command, run_command
+
 
 def footprint(project: Path) -> tuple[int, Counter[str]]:
     """Install `project` into a new environment without pip.
@@ -31,10 +35,15 @@ def footprint(project: Path) -> tuple[int, Counter[str]]:
         return sum(sizes.values()), sizes
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.bench.cost.footprint PROJECT")
-    total, entries = footprint(Path(sys.argv[1]))
-    sys.stdout.write(f"{total / 1e6:.0f} MB\n")
+@command(__doc__)
+@click.argument("project", type=click.Path(path_type=Path, exists=True))
+def main(project: Path) -> None:
+    """Print the total and the largest entries."""
+    total, entries = footprint(project)
+    click.echo(f"{total / 1e6:.0f} MB")
     for name, count in entries.most_common(12):
-        sys.stdout.write(f"  {count / 1e6:7.1f} MB  {name}\n")
+        click.echo(f"  {count / 1e6:7.1f} MB  {name}")
+
+
+if __name__ == "__main__":
+    run_command(main)

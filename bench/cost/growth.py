@@ -23,6 +23,7 @@ import latentlink
 from latentlink.bench.cost.fresh import run_in_new_process
 from latentlink.bench.cost.measure import provenance
 from latentlink.files import atomic_file
+from latentlink.terminal.module import OutFile, command, run_command
 
 KIND = "latentlink.bench.growth"
 """Value of `kind` in a file of results."""
@@ -162,9 +163,9 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int
     return found
 
 
-@click.command()
+@command(__doc__)
 @click.argument("bundle")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=OutFile())
 @click.option("--sizes", default="256,384,512,768,1024", show_default=True, callback=_numbers, help="Picture sides.")
 @click.option("--batches", default="1,2,4,8", show_default=True, callback=_numbers, help="Pictures at once.")
 @click.option("--steps", default="2,4,8", show_default=True, callback=_numbers, help="Denoising steps.")
@@ -201,4 +202,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -4,6 +4,9 @@ python -m latentlink.bench.gpu OUT.json [--checks-only | --speed-only] [--target
 
 It uses what is installed: targets whose packages are missing are listed as not run, with the reason. OUT.json is
 rewritten after every finding, so that an interrupted run leaves its findings.
+
+The exit status is 0 if everything that ran passed, 1 if something failed, and 5 if there is no GPU or no target, or
+not every named one, could run.
 """
 
 from __future__ import annotations
@@ -28,16 +31,17 @@ from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
 from latentlink.bench.gpu.subject import PRECISIONS, Subject
 from latentlink.bench.gpu.tables import show
 from latentlink.engine.targets import TARGETS, Machine, this_machine
-from latentlink.errors import LatentLinkError, PreflightError
+from latentlink.errors import PreflightError
 from latentlink.files import atomic_file
+from latentlink.terminal.module import OutFile, command, run_command
 
 GPU_TARGETS = tuple(name for name, target in TARGETS.items() if target.gpu)
 
 messages = Console(stderr=True)
 
 
-@click.command()
-@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@command(__doc__)
+@click.argument("out", type=OutFile())
 @click.option("--checks-only", is_flag=True, help="Do not measure speeds.")
 @click.option("--speed-only", is_flag=True, help="Do not run checks.")
 @click.option(
@@ -46,30 +50,22 @@ messages = Console(stderr=True)
 @click.option("--quick", is_flag=True, help="One demo model, one size, few runs: a quick test.")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Folder for files to keep.")
 def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, quick: bool, work: Path | None) -> None:
-    """Check and measure every GPU target, write the findings to OUT and print them.
-
-    The exit status is 0 if everything that ran passed, 1 if something failed, and 5 if there is no GPU or no target, or
-    not every named one, could run.
-    """
+    """Check and measure every GPU target, write the findings to OUT and print them."""
     if checks_only and speed_only:
         raise click.UsageError("--checks-only and --speed-only exclude each other; expected at most one.")
     required = _parse_targets(targets)
-    try:
-        machine = with_gpu(this_machine())
-        with ExitStack() as stack:
-            folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            report = run(
-                machine,
-                Material(folder=folder, keep=work is not None),
-                out,
-                required=required,
-                checks=not speed_only,
-                speeds=not checks_only,
-                quick=quick,
-            )
-    except LatentLinkError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.status)
+    machine = with_gpu(this_machine())
+    with ExitStack() as stack:
+        folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        report = run(
+            machine,
+            Material(folder=folder, keep=work is not None),
+            out,
+            required=required,
+            checks=not speed_only,
+            speeds=not checks_only,
+            quick=quick,
+        )
     show(report, Console())
     sys.exit(report.status)
 
@@ -169,4 +165,4 @@ def _write(report: GpuReport, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

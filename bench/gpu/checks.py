@@ -21,7 +21,6 @@ from latentlink.bench.gpu.perturb import write_perturbed
 from latentlink.bench.gpu.subject import CheckFailed, CheckNotRun, Subject, draw, engines, open_and_draw, open_engine
 from latentlink.bench.gpu.trace import TRACES
 from latentlink.engine.bundle import Arrays, Bundle
-from latentlink.engine.graphs import graphs_of
 from latentlink.engine.quality import psnr
 from latentlink.engine.targets import TARGETS, Machine
 from latentlink.engine.targets.ort_providers import CPU, PROVIDERS
@@ -136,6 +135,8 @@ def refit(subject: Subject) -> Figures:
     for component, path, inputs in engines(subject.bundle(refit=True)):
         with TemporaryDirectory() as folder, open_engine(subject.target, path) as session:
             scratch = Path(folder)
+            from latentlink.engine.graphs import graphs_of
+
             graph = next(graphs_of(source, component, subject.precision, scratch / "own"))
             other = scratch / "other" / graph.path.name
             other.parent.mkdir()

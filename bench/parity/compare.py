@@ -2,7 +2,8 @@
 
 python -m latentlink.bench.parity.compare CHECKPOINT BUNDLE [--seeds 10] [--steps 20]
 
-docs/parity.md is made by `pytest tests/parity --write-table docs/parity.md`.
+The exit status is 1 if a sampler is out of tolerance. docs/parity.md is made by
+`pytest tests/parity --write-table docs/parity.md`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from latentlink.engine.quality import psnr
 from latentlink.runtime.request.latents import Latents
 from latentlink.runtime.result import Result
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS
+from latentlink.terminal.module import command, run_command
 
 # Both sides compute in float32: what remains is the order of sums, amplified by the steps. Pictures are rounded to
 # 8 bits, where a difference of one level in one value of 400 already means 74 dB, and in every value 48 dB.
@@ -161,15 +163,15 @@ def table(columns: Sequence[str], rows: Mapping[tuple[str, ...], Sequence[Differ
     return "\n".join(lines) + "\n"
 
 
-@click.command()
+@command(__doc__)
 @click.argument("checkpoint")
 @click.argument("bundle")
-@click.option("--seeds", default=10, show_default=True)
-@click.option("--steps", default=20, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--width", type=int)
 @click.option("--height", type=int)
 def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None, height: int | None) -> None:
-    """Print the worst difference of every sampler; the exit status is 1 if one is out of tolerance."""
+    """Print the worst difference of every sampler."""
     sides = BothSystems(checkpoint, bundle)
     schedulers = FLOW_SCHEDULERS if sides.theirs.flow else SCHEDULERS
     sampling = sides.ours.manifest.sampling
@@ -185,4 +187,4 @@ def main(checkpoint: str, bundle: str, seeds: int, steps: int, width: int | None
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

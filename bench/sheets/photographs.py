@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -20,9 +21,9 @@ from PIL import Image
 
 from latentlink.bench.sheets.compat import Halves, Picture, open_halves, resize
 from latentlink.bench.sheets.grid import GridCell, GridRow, grid
-from latentlink.bench.sheets.tiny_vaes import SPACES, tiny_vae_bundle
 from latentlink.engine.quality import psnr
 from latentlink.errors import UsageError
+from latentlink.terminal.module import OutFile, command, run_command
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -137,11 +138,16 @@ def one_way_each(found: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in found if trial.spaces[0] == spaces[names.index(trial.name) % len(spaces)]]
 
 
-@click.command()
+@command(__doc__)
 @click.option("--weights", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the sheet, a JPEG.")
+@click.option("-o", "--output", type=OutFile(".jpg", ".jpeg"), help="Write the sheet, a JPEG.")
 def main(weights: Path, output: Path | None) -> None:
     """Print the PSNR of decoded photographs against the photographs."""
+    from latentlink.bench.sheets.tiny_vaes import SPACES, tiny_vae_bundle
+
+    for name, half in product(SPACES, ("encoder", "decoder")):
+        if not (weights / f"{name}_{half}.safetensors").is_file():
+            raise UsageError(f"{str(weights)!r} has no {name}_{half}.safetensors; expected both models' files.")
     with TemporaryDirectory() as folder:
         bundles = {space: tiny_vae_bundle(weights, name, Path(folder)) for name, space in SPACES.items()}
         found = [*trials(bundles)]
@@ -151,4 +157,4 @@ def main(weights: Path, output: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -22,6 +22,7 @@ from latentlink.bench.against import read_our_side
 from latentlink.demo.check import check
 from latentlink.demo.grammar import Scene, held_out
 from latentlink.engine.quality import psnr
+from latentlink.terminal.module import command, run_command
 
 BATCH = 8
 
@@ -41,10 +42,10 @@ def psnr_beside(pictures: Pictures, reference: Pictures) -> tuple[float, float]:
     return median(found), min(found)
 
 
-@click.command()
+@command(__doc__)
 @click.argument("reference")
 @click.argument("bundles", nargs=-1, required=True)
-@click.option("--steps", default=25, show_default=True, help="Denoising steps.")
+@click.option("--steps", type=click.IntRange(1), default=25, show_default=True, help="Denoising steps.")
 @click.option("--guidance", default=5.0, show_default=True, help="Classifier-free guidance.")
 def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) -> None:
     """Print a row per bundle."""
@@ -84,4 +85,4 @@ def main(reference: str, bundles: tuple[str, ...], steps: int, guidance: float) 
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

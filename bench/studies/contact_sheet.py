@@ -1,16 +1,18 @@
-"""Held-out captions drawn by both models: `python -m latentlink.bench.studies.contact_sheet OUT.png`."""
+"""Held-out captions drawn by both demo models, as one picture.
+
+python -m latentlink.bench.studies.contact_sheet OUT.png
+"""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import torch
+import click
 
 from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import decode, load_pipeline, sample
+from latentlink.terminal.module import OutFile, command, run_command
 
 ROWS, SEEDS = 8, 2
 
@@ -21,6 +23,8 @@ def contact_sheet(out: Path) -> None:
     Args:
         out: PNG file to write.
     """
+    from latentlink.demo.sampling import decode, load_pipeline, sample
+
     captions = [scene.caption for scene in held_out()[:ROWS]]
     pictures = {}
     for name in NAMES:
@@ -35,8 +39,15 @@ def contact_sheet(out: Path) -> None:
     grid([f"{name}, noise {number + 1}" for name, number in columns], rows).save(out, optimize=True)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.bench.studies.contact_sheet OUT.png")
+@command(__doc__)
+@click.argument("out", type=OutFile(".png"))
+def main(out: Path) -> None:
+    """Write the sheet."""
+    import torch
+
     torch.set_num_threads(1)
-    contact_sheet(Path(sys.argv[1]))
+    contact_sheet(out)
+
+
+if __name__ == "__main__":
+    run_command(main)

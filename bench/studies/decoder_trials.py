@@ -44,9 +44,6 @@ RANDOM = {"sd": "tiny-sd1", "sdxl": "tiny-sdxl", "sd3": "tiny-sd3", "flux1": "ti
 """A random checkpoint of each known space."""
 
 
-CORRUPTIONS = 200
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderTrial:
     """One decoder in place of another.
@@ -190,7 +187,7 @@ def _try(host: str, host_path: Path, decoder: str, path: Path, right: bool) -> D
     )
 
 
-def corruption_trials(folder: Path, count: int = CORRUPTIONS) -> Iterator[Corruption]:
+def corruption_trials(folder: Path, count: int) -> Iterator[Corruption]:
     """Random corruptions of demo's decoder, a quarter of each kind.
 
     Args:

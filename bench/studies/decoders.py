@@ -1,24 +1,24 @@
 """Which decoders are admitted, and why: makes the tables and the picture of docs/compatibility.md.
 
-`python -m latentlink.bench.studies.decoders docs` writes docs/compatibility.md between its markers, and
-docs/pictures/compatibility.png; it takes some minutes.
+python -m latentlink.bench.studies.decoders docs
+
+Writes docs/compatibility.md between its markers, and docs/pictures/compatibility.png; it takes some minutes.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from latentlink.bench.studies.decoder_trials import (
-    CORRUPTIONS,
-    Corruption,
-    DecoderTrial,
-    corruption_trials,
-    decoder_trials,
-)
+import click
+
 from latentlink.runtime.probing import CandidateResult
 from latentlink.runtime.probing.candidate import LEAST_SNR, MOST_GAIN
+from latentlink.terminal.module import command, run_command
+
+if TYPE_CHECKING:
+    from latentlink.bench.studies.decoder_trials import Corruption, DecoderTrial
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -101,21 +101,22 @@ def plot(rows: list[DecoderTrial], corruptions: list[Corruption], out: Path) -> 
     figure.savefig(out, dpi=110)
 
 
-def main() -> None:
+@command(__doc__)
+@click.argument("docs", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--count", type=click.IntRange(1), default=200, show_default=True, help="Random corruptions.")
+def main(docs: Path, count: int) -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("docs", type=Path)
-    parser.add_argument("--count", type=int, default=CORRUPTIONS)
-    arguments = parser.parse_args()
-    with TemporaryDirectory() as folder:
-        rows = [*decoder_trials(Path(folder))]
-        corruptions = [*corruption_trials(Path(folder), arguments.count)]
-    page = arguments.docs / "compatibility.md"
+    from latentlink.bench.studies.decoder_trials import corruption_trials, decoder_trials
+
+    page = docs / "compatibility.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
+    with TemporaryDirectory() as folder:
+        rows = [*decoder_trials(Path(folder))]
+        corruptions = [*corruption_trials(Path(folder), count)]
     page.write_text(f"{before}{BEGIN}\n{tables(rows, corruptions)}\n{END}{after}", encoding="utf-8")
-    plot(rows, corruptions, arguments.docs / "pictures" / "compatibility.png")
+    plot(rows, corruptions, docs / "pictures" / "compatibility.png")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,23 +1,27 @@
-"""Quality figures of the trained models: `python -m latentlink.bench.studies.demo_models OUT.json`."""
+"""Quality figures of the trained demo models.
+
+python -m latentlink.bench.studies.demo_models OUT.json
+"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
-import torch
-from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
 
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.check import PictureCheck, check
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load_pipeline, sample
 from latentlink.engine.quality import psnr
+from latentlink.terminal.module import OutFile, command, run_command
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 SEED = 0
 """Seed of the noise of the first caption; it was not chosen for its pictures."""
@@ -31,6 +35,8 @@ def measure_models() -> dict[str, Any]:
         deviations of raw and scaled latents. For each direction between the two: PSNR against the right picture of the
         forced decode and of the transfer by decoding and encoding. All PSNRs are in dB.
     """
+    from latentlink.demo.sampling import GUIDANCE, STEPS, decode, encode, load_pipeline, sample
+
     captions = [scene.caption for scene in held_out()]
     pipelines = {name: load_pipeline(checkpoint(name)) for name in NAMES}
     latents = {name: sample(pipelines[name], captions, SEED) for name in NAMES}
@@ -64,6 +70,8 @@ def accuracy(pictures: NDArray[np.uint8]) -> dict[str, Any]:
 
 def reconstruction(pipeline: StableDiffusionPipeline) -> dict[str, Any]:
     """PSNR of encoding and decoding new pictures in each style in dB, and the deviation of their latents."""
+    from latentlink.demo.sampling import decode, encode
+
     scenes, vae = held_out(), pipeline.vae
     found: dict[str, Any] = {"scaling_factor": vae.config.scaling_factor}
     for style in STYLES:
@@ -82,8 +90,15 @@ def _description(verdict: PictureCheck) -> str:
     return f"{verdict.scene.caption}: {seen}"
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.bench.studies.demo_models OUT.json")
+@command(__doc__)
+@click.argument("out", type=OutFile())
+def main(out: Path) -> None:
+    """Measure and write."""
+    import torch
+
     torch.set_num_threads(1)
-    Path(sys.argv[1]).write_text(json.dumps(measure_models(), indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(measure_models(), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_command(main)

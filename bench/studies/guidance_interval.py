@@ -25,6 +25,7 @@ from latentlink.bench.studies.accuracy import count_right, psnr_beside
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Pipeline
 from latentlink.runtime.denoising import guided_rows
+from latentlink.terminal.module import command, run_command
 
 BATCH = 8
 INTERVALS = ((0.28, 5.42), (0.0, 5.42), (0.28, inf), (0.5, 3.0), (1.0, inf))
@@ -108,7 +109,7 @@ def table(rows: Sequence[dict[str, Any]], captions: int) -> str:
     return "\n".join(lines)
 
 
-@click.command()
+@command(__doc__)
 @click.option("--model", default="demo", show_default=True, type=click.Choice(["demo", "demo-b"]))
 @click.option("--interval", "intervals", type=(float, float), multiple=True, default=INTERVALS, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Seed of the first caption; it increases by one for each.")
@@ -130,4 +131,4 @@ def main(model: str, intervals: tuple[tuple[float, float], ...], seed: int) -> N
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

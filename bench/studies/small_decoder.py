@@ -1,4 +1,6 @@
-"""Savings and cost of a smaller decoder: `python -m latentlink.bench.studies.small_decoder [--decoder demo-tiny]`.
+"""Savings and cost of a smaller decoder.
+
+python -m latentlink.bench.studies.small_decoder [--decoder demo-tiny]
 
 The held-out captions are drawn once and decoded by demo's own decoder and by the other one. The time of decoding one
 picture is measured with the two in turns.
@@ -17,6 +19,7 @@ import latentlink
 from latentlink.bench.studies.accuracy import count_right, psnr_beside
 from latentlink.demo.grammar import held_out
 from latentlink.runtime import Latents, Pipeline
+from latentlink.terminal.module import command, run_command
 
 BATCH = 8
 STEPS = 25
@@ -55,7 +58,7 @@ def pictures_of(pipe: Pipeline) -> tuple[list[NDArray[np.uint8]], list[NDArray[n
     return drawn
 
 
-@click.command()
+@command(__doc__)
 @click.option("--decoder", default="demo-tiny", show_default=True, help="Bundle of the other decoder.")
 def main(decoder: str) -> None:
     """Print times and quality of both decoders."""
@@ -74,4 +77,4 @@ def main(decoder: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,4 +1,6 @@
-"""Large pictures in several passes and in one: `python -m latentlink.bench.studies.tiled OUT.png` prints the tables.
+"""Large pictures in several passes and in one: prints the tables.
+
+python -m latentlink.bench.studies.tiled OUT.png
 
 OUT.png shows a picture decoded whole, decoded in passes, their difference times ten, and the same difference for tiles
 that are each decoded alone.
@@ -15,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +29,7 @@ from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.runtime.vae.budget import peak_of, resident_bytes
 from latentlink.runtime.vae.tiling import Array, Axis, Mosaic, cut, in_passes
+from latentlink.terminal.module import OutFile, command, run_command
 
 Picture = NDArray[np.uint8]
 
@@ -173,12 +177,10 @@ def tilings(bundle: str) -> list[GridRow]:
 COLUMNS = ("one pass", "in passes of a quarter", "difference x 10", "difference x 10 of tiles decoded alone")
 
 
+@command(__doc__)
+@click.argument("out", type=OutFile(".png"))
 def main(out: Path) -> None:
-    """Print the tables and write the picture.
-
-    Args:
-        out: PNG file to write.
-    """
+    """Print the tables and write the picture."""
     print_line(", ".join(f"{name} {value}" for name, value in provenance().items()))
     rows = []
     for bundle in ("demo", "demo-b"):
@@ -188,6 +190,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.bench.studies.tiled OUT.png")
-    main(Path(sys.argv[1]))
+    run_command(main)

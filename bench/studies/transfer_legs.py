@@ -22,6 +22,7 @@ from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo.grammar import held_out
 from latentlink.engine.quality import psnr
 from latentlink.runtime import Pipeline, Stage, chain, transfer
+from latentlink.terminal.module import OutFile, command, run_command
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,10 +122,10 @@ def _refined(captions: Sequence[str], demo: Pipeline, other: Pipeline, steps: in
     return chain(list(captions), stages, seed=SEED).images
 
 
-@click.command()
+@command(__doc__)
 @click.option("--pictures", type=click.IntRange(1, 88), default=64, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print every picture's figures as JSON.")
-@click.option("--sheet", "out", type=click.Path(path_type=Path), help="Write the first pictures in a grid.")
+@click.option("--sheet", "out", type=OutFile(".png"), help="Write the first pictures in a grid.")
 @click.option("--rows", type=click.IntRange(1), default=5, show_default=True, help="Rows of the grid.")
 def main(pictures: int, as_json: bool, out: Path | None, rows: int) -> None:
     """Print the PSNR of held-out captions' pictures against demo's own after each leg."""
@@ -140,4 +141,4 @@ def main(pictures: int, as_json: bool, out: Path | None, rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,20 +1,19 @@
 """Latents of `demo` through the right decoder, through the wrong one, and transferred through a picture.
 
-`python -m latentlink.bench.studies.wrong_decoder OUT.png`
+python -m latentlink.bench.studies.wrong_decoder OUT.png
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import torch
+import click
 
 from latentlink.bench.sheets.grid import GridCell, GridRow, grid
 from latentlink.demo import NAMES, checkpoint
 from latentlink.demo.grammar import held_out
-from latentlink.demo.sampling import decode, encode, load_pipeline, sample
 from latentlink.engine.quality import psnr
+from latentlink.terminal.module import OutFile, command, run_command
 
 ROWS = 5
 COLUMNS = ("decoder of demo", "forced: decoder of demo-b", "moved: decode, encode, decode")
@@ -26,6 +25,8 @@ def wrong_decoder(out: Path) -> None:
     Args:
         out: PNG file to write.
     """
+    from latentlink.demo.sampling import decode, encode, load_pipeline, sample
+
     captions = [scene.caption for scene in held_out()[:ROWS]]
     first, second = (load_pipeline(checkpoint(name)) for name in NAMES)
     latents = sample(first, captions, seed=0)
@@ -46,8 +47,15 @@ def wrong_decoder(out: Path) -> None:
     grid(COLUMNS, rows).save(out, optimize=True)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m latentlink.bench.studies.wrong_decoder OUT.png")
+@command(__doc__)
+@click.argument("out", type=OutFile(".png"))
+def main(out: Path) -> None:
+    """Write the sheet."""
+    import torch
+
     torch.set_num_threads(1)
-    wrong_decoder(Path(sys.argv[1]))
+    wrong_decoder(out)
+
+
+if __name__ == "__main__":
+    run_command(main)

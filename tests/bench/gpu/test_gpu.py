@@ -16,6 +16,7 @@ from latentlink.bench.gpu.checks import CHECKS, missing_reason
 from latentlink.bench.gpu.findings import Check, Peak, Speed
 from latentlink.engine.targets import Machine
 from latentlink.engine.targets.machine import Gpu
+from latentlink.terminal.module import run_command
 
 BARE = Machine(os="linux", architecture="x86_64", versions={"onnxruntime": "1.32.0"})
 WITH_GPU = replace(BARE, driver=(13, 0), gpus=(Gpu(name="a GPU", capability=(8, 9), memory=1 << 34),))
@@ -26,15 +27,18 @@ def refuse(*arguments: object, **named: object) -> None:
 
 
 def test_without_a_gpu_it_ends_with_5_and_one_sentence_before_anything_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gpu, "this_machine", lambda: BARE)
     monkeypatch.setattr(gpu, "run", refuse)
-    done = CliRunner().invoke(gpu.main, [str(tmp_path / "out.json")])
-    assert done.exit_code == 5
-    assert done.stdout == ""
-    assert done.stderr == (
-        "Error: bench.gpu needs an NVIDIA GPU and its driver, but this machine has no CUDA device. "
+    monkeypatch.setattr("sys.argv", ["bench.gpu", str(tmp_path / "out.json")])
+    with pytest.raises(SystemExit) as ended:
+        run_command(gpu.main)
+    assert ended.value.code == 5
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "latentlink: bench.gpu needs an NVIDIA GPU and its driver, but this machine has no CUDA device. "
         "Run it on a machine with one.\n"
     )
     assert not [*tmp_path.iterdir()]

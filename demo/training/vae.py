@@ -12,8 +12,8 @@ from torch.nn.functional import l1_loss, mse_loss
 
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import scenes
-from latentlink.demo.model import Curve, ModelPlan, to_tensor
-from latentlink.demo.muon import Optimizer
+from latentlink.demo.training.model import Curve, ModelPlan, to_tensor
+from latentlink.demo.training.muon import Optimizer
 
 BATCH = 8
 POOL = 3072

@@ -12,8 +12,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizerFast
 
 from latentlink.demo.draw import batch
 from latentlink.demo.grammar import Scene, scenes
-from latentlink.demo.model import Curve, ModelPlan, to_tensor
-from latentlink.demo.muon import Optimizer
+from latentlink.demo.training.model import Curve, ModelPlan, to_tensor
+from latentlink.demo.training.muon import Optimizer
 
 BATCH = 64
 VARIANTS = 24

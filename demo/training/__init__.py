@@ -1,0 +1,1 @@
+"""How the demo models' checkpoints are trained. Needs the `[export]` extra."""
