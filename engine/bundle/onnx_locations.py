@@ -40,6 +40,10 @@ _OP_TYPE, _NAME, _INTEGER, _TEXT, _REFERENCE = 4, 1, 3, 4, 21
 CONTEXT = b"EPContext"
 """Operator of an engine that a provider of ONNX Runtime compiled, in any domain (see contrib_defs.cc)."""
 
+ENDLESS = (b"Loop", b"Scan")
+"""Operators that repeat as often as a number in the file says: a run of a few bytes may last for ever. No engine needs
+one."""
+
 
 def external_locations(path: Path) -> frozenset[bytes]:
     """The names of all files that the ModelProto in `path` refers to.
@@ -52,8 +56,9 @@ def external_locations(path: Path) -> frozenset[bytes]:
     was not checked. An entry or attribute without a value is an empty name, as for a parser.
 
     Raises:
-        BundleError: The bytes are not a protobuf message, nest deeper than 100 or have too many fields; or an
-            EPContext node has an attribute that refers to an argument of its function, or an engine without weights.
+        BundleError: The bytes are not a protobuf message, nest deeper than 100 or have too many fields; a node repeats
+            a graph; or an EPContext node has an attribute that refers to an argument of its function, or an engine
+            without weights.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
@@ -136,6 +141,9 @@ def _walk(reader: _Reader) -> frozenset[bytes]:
                 spans.append((child, start, stop, depth + 1))
                 if message == "node":
                     attributes.append((start, stop))
+        for operator in operators:
+            if operator in ENDLESS:
+                raise _malformed(reader.path, f"it has the operator {operator.decode()}, which may repeat for ever")
         if b"location" in keys:
             found.update(values or [b""])
         if CONTEXT in operators:

@@ -15,6 +15,9 @@ HEAD = b"<?xml"
 LOWERED_KEY = ("latentlink", "inference_precision")
 """Key of an engine's metadata. With the value `bf16`, its float32 nodes compute in bfloat16, except the marked ones."""
 
+ENDLESS = ("Loop", "TensorIterator")
+"""Operators that repeat as often as a number in the file says. No engine needs one."""
+
 MAX_COMPILED = 2
 """Sizes for which an engine is compiled at a time: usually with guidance and without."""
 
@@ -68,7 +71,8 @@ class OpenVinoEngine:
     Raises:
         PreflightError: OpenVINO is not installed.
         OSError: The file cannot be read.
-        ValueError: It is no OpenVINO IR. OpenVINO itself would try all its other readers on such a file.
+        ValueError: It is no OpenVINO IR, on which OpenVINO would try all its other readers; or it has an operator
+            that may repeat for ever.
         RuntimeError: OpenVINO cannot read or compile it.
         MemoryError: There is not enough memory.
     """
@@ -82,6 +86,8 @@ class OpenVinoEngine:
         self._core = ov.Core()
         with self._weights.releasing():
             self._model = self._core.read_model(graph, ov.Tensor(self._weights.bytes, shared_memory=True))
+        if endless := sorted({node.get_type_name() for node in self._model.get_ops()} & {*ENDLESS}):
+            raise ValueError(f"it has the operator {endless[0]}, which may repeat for ever")
         self._settings: dict[str, Any] = {
             # It computes in the types of the graph: by default, OpenVINO replaces float32 by bfloat16 where it can.
             "INFERENCE_PRECISION_HINT": "bf16" if _is_lowered(self._model) else "f32",

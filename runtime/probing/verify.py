@@ -121,6 +121,7 @@ def check_engine(engine: Engine, bundle: Bundle, record: EngineEntry, *, quick: 
 
     Raises:
         BundleError: The file of probes is damaged, or for other ports; the engine fails.
+        PreflightError: This machine has not enough memory for the probes.
     """
     component = engine.component
     head = EngineCheck(component=component, target=record.target, precision=record.precision, verdict="no probes")
@@ -130,7 +131,13 @@ def check_engine(engine: Engine, bundle: Bundle, record: EngineEntry, *, quick: 
     probes = load_probes(bundle, component, entry).within(record.limits, entry.inputs)
     if probes is None:
         return replace(head, reason="the bundle has none of the sizes it was built for")
-    found = probes.check(runner(engine.session), record.precision, quick=quick)
+    try:
+        found = probes.check(runner(engine.session), record.precision, quick=quick)
+    except MemoryError:
+        raise PreflightError(
+            f"{engine.title} needs more memory than this machine has, even for the golden inputs of its own bundle.",
+            remedy="Run it on a machine with more memory.",
+        ) from None
     reason = found.summary() or tokens_differ(bundle, entry, probes)
     verdict = "failed" if reason else "passed"
     return replace(head, verdict=verdict, agreement=found, probes=1 if quick else len(probes.probes), reason=reason)

@@ -215,6 +215,20 @@ def test_messages_nested_too_deep_are_refused(path: Path) -> None:
         external_locations(path)
 
 
+@pytest.mark.parametrize("operator", ["Loop", "Scan"])
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_an_operator_that_may_repeat_for_ever_is_refused_wherever_it_is(operator: str, domain: str, path: Path) -> None:
+    node = onnx.NodeProto(op_type=operator, domain=domain)
+    branch = onnx.ModelProto(ir_version=10)
+    branch.graph.node.add(op_type="If").attribute.add(name="else_branch", type=5, g=onnx.GraphProto(node=[node]))
+    function = onnx.ModelProto(ir_version=10)
+    function.functions.add(name="f", domain="d").node.append(node)
+    for model in (onnx.ModelProto(ir_version=10, graph=onnx.GraphProto(node=[node])), branch, function):
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(BundleError, match=f"it has the operator {operator}, which may repeat for ever"):
+            external_locations(path)
+
+
 def test_too_many_fields_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx_locations, "MAX_FIELDS", 1000)
     path.write_bytes(b"\x08\x01" * 1001)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import onnx
 import pytest
 
 import latentlink
+from latentlink.bench.fuzz.mutations.onnx_additions import huge_tensor
 from latentlink.bench.studies.faulty_bundles import (
     affine_input,
     change_weights,
@@ -22,7 +24,7 @@ from latentlink.bench.studies.faulty_bundles import (
     permuted_input,
 )
 from latentlink.engine.bundle import Bundle, Manifest, read_probes
-from latentlink.errors import BundleError, LinkError
+from latentlink.errors import BundleError, LinkError, PreflightError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.probing.verify import verify
 
@@ -81,6 +83,17 @@ def test_an_engine_that_computes_something_else_fails(fault: str, tmp_path: Path
     failed = [row.component for row in verify(Bundle.open(bad)) if row.verdict == "failed"]
     assert failed == [component]
     with pytest.raises(BundleError, match=f"{component} of .* does not compute what its probe says"):
+        latentlink.load(bad, verify=True)
+
+
+def test_an_engine_that_needs_more_memory_than_there_is_is_not_valid_here(tmp_path: Path) -> None:
+    def huge(model: onnx.ModelProto) -> None:
+        huge_tensor(Random(0), model.graph, model, tmp_path)
+
+    bad = copy_bundle(DEMO, tmp_path / "bad", {"vae_decoder": huge})
+    (row,) = (row for row in verify(Bundle.open(bad)) if row.component == "vae_decoder")
+    assert (row.verdict, "needs more memory than this machine has" in row.reason) == ("not run", True)
+    with pytest.raises(PreflightError, match=r"vae_decoder of .* needs more memory than this machine has"):
         latentlink.load(bad, verify=True)
 
 

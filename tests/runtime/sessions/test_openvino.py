@@ -31,6 +31,23 @@ def engine(folder: Path, *, reads: str = X, writes: str = Y, elem: int = TensorP
     return out
 
 
+def test_an_engine_that_may_repeat_for_ever_is_refused(tmp_path: Path) -> None:
+    ov: Any = openvino()
+    op = ov.opset13
+    turn, go = op.parameter([1, 4, 2, 2], np.float32), op.constant(True)
+    twice = op.add(turn, turn)
+    loop = op.loop(op.constant(2**62), op.constant(True))
+    loop.set_function(ov.Model([twice, go], [turn]))
+    loop.set_special_body_ports([-1, 1])
+    given = op.parameter([1, 4, 2, 2], np.float32)
+    loop.set_merged_input(turn, given.output(0), twice.output(0))
+    out = tmp_path / "denoiser" / "openvino-cpu" / "model.xml"
+    out.parent.mkdir(parents=True)
+    ov.save_model(ov.Model([loop.get_iter_value(twice.output(0), -1)], [given]), out)
+    with pytest.raises(BundleError, match="the operator Loop, which may repeat for ever"):
+        open_session(out, "openvino-cpu", threads=1)
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     """A session on that graph."""
