@@ -17,11 +17,11 @@ def _normal(T: int, count: int) -> FloatArray:
 
 
 def _sgm_uniform(T: int, count: int) -> FloatArray:
-    return np.linspace(T - 1, 0, count + 1, dtype=np.float64)[:-1]
+    return np.linspace(T - 1, 0, count + 1)[:-1]
 
 
 def _simple(T: int, count: int) -> FloatArray:
-    return T - 1 - np.floor(np.arange(count) * (T / count))
+    return np.asarray(T - 1 - np.floor(np.arange(count) * (T / count)))
 
 
 def _ddim_uniform(T: int, count: int) -> FloatArray:
