@@ -27,7 +27,7 @@ class CalibrationOptions:
         steps: Denoising steps; None for the model's default.
         seed: Seed of the first picture.
         observer: A key of `OBSERVERS`.
-        threads: Threads of a run; None for all processors.
+        threads: Threads of a run; None for all that this process may use.
         judge: Checks pictures against their prompts, for the gate; None for no such check.
 
     Raises:

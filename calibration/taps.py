@@ -20,6 +20,7 @@ from latentlink.calibration.layers import Layer
 from latentlink.calibration.observers import Histogram
 from latentlink.engine.bundle import Arrays
 from latentlink.engine.passes.fuse_attention import fuse_attention
+from latentlink.processors import processors
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -110,7 +111,7 @@ class GraphRunner:
     Args:
         model: The graph; weights that were not changed are still beside `source`.
         source: The file that it was loaded from.
-        threads: Threads of a run; None for all processors.
+        threads: Threads of a run; None for `processors()`.
     """
 
     def __init__(self, model: ir.Model | Path, source: Path, threads: int | None = None) -> None:
@@ -122,7 +123,7 @@ class GraphRunner:
         options.enable_cpu_mem_arena = False
         # keep the order of the graph, in which a tap follows its activation: else all activations live until the end
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = threads or processors()
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(source.parent))
         if isinstance(model, Path):

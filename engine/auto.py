@@ -6,7 +6,6 @@ true size do not fit into the memory of a small machine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from latentlink.engine.quality import Agreement
 from latentlink.engine.targets import TARGETS, Finding, make_fingerprint, preflight, this_machine
 from latentlink.errors import PreflightError
 from latentlink.ports import Port
+from latentlink.processors import processors
 
 AUTO = "auto"
 """The target that stands for all targets of this machine."""
@@ -193,4 +193,4 @@ def _machine_title() -> str:
     """This machine for a table of times: its processor, how many processors this process may use, its GPU."""
     machine = this_machine()
     gpu = f", {machine.gpus[0].name}" if machine.gpus else ""
-    return f"{machine.processor or machine.architecture}, {len(os.sched_getaffinity(0))} processors{gpu}"
+    return f"{machine.processor or machine.architecture}, {processors()} processors{gpu}"

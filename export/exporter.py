@@ -26,6 +26,7 @@ from latentlink.export.parts import VaeEncoder, replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import Recipe, find_recipe
 from latentlink.export.rounding import rounding_threshold
+from latentlink.processors import processors
 from latentlink.spaces import LatentSpace, TextEmbedding
 
 TIMESTEPS = 1000
@@ -67,6 +68,7 @@ def export_checkpoint(
         raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
     if options.io_dtype not in ("float32", "float16"):
         raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
+    torch.set_num_threads(min(torch.get_num_threads(), processors()))  # torch does not see a container's quota
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latentlink.engine.bundle import Probes
 from latentlink.engine.quality import Agreement, Threshold, measure_agreement
+from latentlink.processors import processors
 
 ReferenceRun: TypeAlias = tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]
 """Inputs and reference outputs, in the graph's order."""
@@ -77,6 +78,7 @@ def compare_with_reference(
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
+    options.intra_op_num_threads = processors()
     options.add_session_config_entry("session.disable_prepacking", "1")
     if precision != "float32":
         # The CPU computes these in float32: optimising would keep a second copy of every weight, twice as large.

@@ -59,7 +59,7 @@ def load(
         bundle: A bundle's directory, or one of the `SHIPPED` names.
         target: A key of `TARGETS`, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
-        threads: Threads for one engine's run; None uses all processors that this process may use.
+        threads: Threads for one engine's run; None uses all processors that this process may use (affinity and quota).
         verify: Whether engines have to prove what they compute before anything is drawn: every engine on the probes of
             its own bundle, and one from another bundle than the denoiser's also on those of the denoiser's. None: once
             for each bundle on this machine; proofs are kept in the user's cache. True: now. False: never, engines are

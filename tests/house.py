@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 VOCABULARY = "latentlink"
-"""`latentlink/{errors,files,inputs,options,ports,spaces}.py`, which every room may import."""
+"""`latentlink/*.py`, which every room may import."""
 
 _SHARED = {"engine/quality", "engine/bundle", "engine/tokenizers"}
 _READ = _SHARED | {"engine/targets"}

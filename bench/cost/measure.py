@@ -17,6 +17,7 @@ from typing import Any
 import latentlink
 from latentlink.errors import BundleError, LatentLinkError, LinkError, PreflightError, UsageError
 from latentlink.options import OPTIONS
+from latentlink.processors import processors
 from latentlink.runtime import Decision
 from latentlink.runtime.loading import decide
 
@@ -147,7 +148,7 @@ def provenance() -> Mapping[str, str]:
         "numpy": numpy.__version__,
         "python": platform.python_version(),
         "processor": _processor(),
-        "processors": str(len(os.sched_getaffinity(0))),
+        "processors": str(processors()),
         "system": platform.platform(),
     }
 

@@ -18,6 +18,7 @@ from latentlink.engine.targets.ort_providers import attach, open_inference
 from latentlink.errors import BuildError, PreflightError
 from latentlink.files import atomic_file
 from latentlink.ports import Port
+from latentlink.processors import processors
 
 CONTEXT = "EPContext"
 
@@ -102,6 +103,7 @@ COMPILERS: Mapping[str, Callable[[Job, Mapping[str, str]], None]] = {
 def _session_options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processors()
     # TensorRT does its own optimisations, and has none of ONNX Runtime's own operators.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options

@@ -11,6 +11,7 @@ from latentlink.engine.builders.job import Job
 from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.targets import TARGETS
 from latentlink.errors import BuildError, BundleError
+from latentlink.processors import processors
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -68,6 +69,7 @@ def _optimise(model: ir.Model, job: Job) -> None:
     graph = ir.to_proto(model).SerializeToString()  # the weights stay in their file
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processors()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(job.out)
     options.enable_cpu_mem_arena = False
@@ -105,6 +107,7 @@ def open_engine(path: Path) -> RunEngine:
 
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processors()
     options.enable_cpu_mem_arena = False  # it is open for minutes only
     options.add_session_config_entry("session.force_spinning_stop", "1")
     failures = "ONNX Runtime cannot {} {}: {}"
@@ -130,6 +133,7 @@ def _reopen(path: Path) -> Any:
 
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processors()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])

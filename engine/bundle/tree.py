@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from latentlink.engine.bundle.record_checks import REMEDY, check_int, check_pattern, record_of
 from latentlink.errors import BundleError
+from latentlink.processors import processors
 
 MAX_ENTRIES = 20_000
 MAX_DEPTH = 64
@@ -167,7 +168,7 @@ def hash_files(
         return sha256.hexdigest()
 
     hashes: dict[str, str] = {}
-    with ThreadPoolExecutor(min(HASHING_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(HASHING_THREADS, processors())) as pool:
         # the largest first, so that it does not run alone at the end
         pending = {pool.submit(digest, path): path for path in sorted(sizes, key=lambda path: -sizes[path])}
         try:

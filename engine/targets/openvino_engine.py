@@ -9,6 +9,7 @@ from typing import Any
 
 from latentlink.engine.targets.mapped_weights import MappedWeights
 from latentlink.engine.targets.openvino_module import openvino, tensor_names
+from latentlink.processors import cpu_quota, processors
 
 HEAD = b"<?xml"
 
@@ -63,7 +64,7 @@ class OpenVinoEngine:
     Args:
         path: Its `model.xml`.
         threads: Threads of a run; None for OpenVINO's choice: one of the two hardware threads of every core that this
-            process may use, as both would share the core's vector unit.
+            process may use, as both would share the core's vector unit; and no more than `processors()`.
         low_memory: Compile it once, when it is opened, for free sizes, so that no run needs memory for compiling. An
             engine that chooses between two ways by its sizes is compiled for those of a run all the same: compiled for
             free sizes, OpenVINO 2026.4 computes something else in the first run of a way.
@@ -99,6 +100,8 @@ class OpenVinoEngine:
         }
         if threads is not None:
             self._settings |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_HYPER_THREADING": True}
+        elif cpu_quota() is not None:  # OpenVINO does not see it; of this number it uses one thread a core at most
+            self._settings["INFERENCE_NUM_THREADS"] = processors()
         self.inputs: Sequence[Any] = self._model.inputs
         self.outputs: Sequence[Any] = self._model.outputs
         free = [value for value in self.inputs if value.get_partial_shape().is_dynamic]

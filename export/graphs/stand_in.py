@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from latentlink.errors import CheckpointError
 from latentlink.export.graphs.component import DTYPES
 from latentlink.export.graphs.plain import PlainGraph
+from latentlink.processors import processors
 
 DOMAIN = "latentlink"
 OPERATOR = "Plain"
@@ -142,6 +143,7 @@ def run_plain(graph: PlainGraph, feeds: Mapping[str, NDArray[Any]], outputs: Seq
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = processors()
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.disable_prepacking", "1")
     try:

@@ -57,7 +57,7 @@ def verify(
     Args:
         bundle: An open bundle; opening it has checked its files.
         quick: Whether one probe per engine is enough.
-        threads: Threads for a run; None uses all processors that this process may use.
+        threads: Threads for a run; None uses all processors that this process may use (affinity and quota).
         on_engine: Called with a title before each engine.
 
     Raises:

@@ -109,7 +109,7 @@ def open_session(path: Path, target: str, *, threads: int | None = None, low_mem
     Args:
         path: The engine's file.
         target: A key of `OPENERS`.
-        threads: Threads for one run; None uses all processors that this process may use.
+        threads: Threads for one run; None uses all processors that this process may use (affinity and quota).
         low_memory: Whether to save memory rather than speed up later runs of the same size, because sizes vary.
 
     Raises:

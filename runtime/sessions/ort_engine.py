@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import onnxruntime as ort
 from latentlink.engine.targets.ort_providers import PROVIDERS, RECORD, open_inference, placement
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Port
+from latentlink.processors import processors
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 TYPES: Mapping[str, str] = {
@@ -35,7 +35,7 @@ class OrtEngine:
     Args:
         path: The engine's file.
         target: A key of `PROVIDERS`.
-        threads: Threads for one run on the CPU; None uses all processors that this process may use.
+        threads: Threads for one run on the CPU; None uses `processors()`.
         low_memory: Whether to save memory rather than speed up later runs of the same size.
         stream: The CUDA stream to run on; None on the CPU.
         graphs: Whether to capture runs as CUDA graphs, if the provider can capture this engine.
@@ -62,7 +62,7 @@ class OrtEngine:
         # One operator at a time on all threads: the graphs are chains, so a second pool would only compete.
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.inter_op_num_threads = 1
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or processors()
         # With memory patterns, the second run of a size allocates all its memory once more, in one piece.
         options.enable_mem_pattern = not low_memory
         # Threads that spin after a run would take CPU time from the rest of the process.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +56,7 @@ def run_against(
     )
     from latentlink.engine.bundle import Bundle
     from latentlink.files import atomic_file
+    from latentlink.processors import processors
     from latentlink.runtime import bundle_path
 
     if files["plot"] is not None and find_spec("matplotlib") is None:
@@ -65,9 +65,8 @@ def run_against(
     contenders = [*our_contenders(ours), *other_contenders(against)]
     own = Bundle.open(bundle_path(bundle), check_files=False).manifest.sampling
     defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
-    threads = len(os.sched_getaffinity(0))
     requested = {name: value for name, value in settings.items() if value is not None}
-    work = Workload(**{**defaults, "threads": threads, **requested})
+    work = Workload(**{**defaults, "threads": processors(), **requested})
     with progress() as bar:
         task = bar.add_task("measuring", total=None)
         outcomes = compare_in_rounds(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from latentlink.engine.targets import openvino_module
+from latentlink import processors
+from latentlink.engine.targets import openvino_engine, openvino_module
 from latentlink.engine.targets.openvino_engine import OpenVinoEngine
 from latentlink.engine.targets.openvino_module import openvino
 from latentlink.errors import BundleError, PreflightError, UsageError
@@ -212,3 +213,19 @@ def test_float32_is_computed_in_float32_whatever_the_processor_has(tmp_path: Pat
     assert compiled.get_property("NUM_STREAMS") == 1
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
+def test_it_is_told_of_a_quota_unless_the_user_names_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = engine(tmp_path)
+
+    def threads(quota: float | None, named: int | None = None) -> object:
+        monkeypatch.setattr(processors, "cpu_quota", lambda: quota)
+        monkeypatch.setattr(openvino_engine, "cpu_quota", lambda: quota)
+        request = OpenVinoEngine(path, named, low_memory=True).compile_for({}).request
+        return request.get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+
+    assert threads(0.5) == 1
+    assert threads(99.0) == threads(None)
+    assert threads(0.5, named=2) == threads(None, named=2)
