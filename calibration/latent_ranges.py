@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.checks import callback
 from latentlink.engine.bundle import LatentRange
-from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.guards import Guard
+from latentlink.runtime.request import check_sample
 from latentlink.runtime.samplers import CLEAN
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -54,13 +55,11 @@ def measure_ranges(
         nearest to the same row.
 
     Raises:
-        UsageError: There is no prompt, or `count` is below 1.
+        UsageError: An argument is not of its type or out of range, or there is no prompt.
         GuardError: A latent is not finite.
     """
-    if not prompts:
-        raise UsageError("There is no prompt to calibrate with; expected at least one.")
-    if count < 1:
-        raise UsageError(f"count is {count}; expected at least 1.")
+    check_sample(prompts, count, steps, seed)
+    callback("on_done", on_done)
     finite = Guard.of("on", ())
     measured: list[NDArray[np.float64]] = []
     levels = np.zeros((0, 2))

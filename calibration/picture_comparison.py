@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 
 from latentlink.calibration.judge import Judge
 from latentlink.calibration.picture_quality import pictures_of, quality_of
+from latentlink.checks import whole
 from latentlink.engine.bundle import EngineEntry, Manifest, StepCache
 from latentlink.engine.quality import Quality
 from latentlink.errors import UsageError
+from latentlink.options import MAX_STEPS
 from latentlink.runtime import Pipeline
+from latentlink.runtime.request import check_sample
 
 COUNT = 32
 """Default number of pictures to compare."""
@@ -32,7 +35,7 @@ class ComparisonOptions:
         judge: Checks pictures against their prompts; None for no such check.
 
     Raises:
-        UsageError: There is no picture or no prompt.
+        UsageError: An option is not of its type or out of range, or there is no prompt.
     """
 
     prompts: Sequence[str]
@@ -42,10 +45,7 @@ class ComparisonOptions:
     judge: Judge | None = None
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not self.prompts:
-            raise UsageError(
-                f"Received {self.count} pictures of {len(self.prompts)} prompts; expected at least one of each."
-            )
+        check_sample(self.prompts, self.count, self.steps, self.seed)
 
 
 def measure_step_cache(
@@ -62,7 +62,7 @@ def measure_step_cache(
     Raises:
         UsageError: The bundle has no shallow denoiser that runs here, or `every` is below 2.
     """
-    if every < 2:
+    if whole("step_cache", every, 1, MAX_STEPS) < 2:
         raise UsageError(f"Received step_cache {every}; expected at least 2, as 1 is no cache.")
     quality = _compare(((pipe, 1), (pipe, every)), options, on_done)
     return StepCache(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.bundle_names import new_bundle_path
 from latentlink.calibration.balance import balance
 from latentlink.calibration.formats import FORMATS, Format
 from latentlink.calibration.layers import layers_of
@@ -19,6 +20,7 @@ from latentlink.calibration.quantise_options import CalibrationOptions, float32_
 from latentlink.calibration.recording import Recording, runs_of
 from latentlink.calibration.sensitivity import KeepList, LayerCost, add_twins, costs_of, find_keep_list, step_quality
 from latentlink.calibration.taps import GraphRunner
+from latentlink.checks import callback, instance
 from latentlink.engine.build import build_bundle
 from latentlink.engine.builders import BuildOptions
 from latentlink.engine.bundle import EXPORTED, Bundle, EngineEntry, Manifest, replacing_bundle, write_bundle
@@ -96,15 +98,17 @@ def calibrate_export(
         BundleError: The export is damaged.
         BuildError: The quantised denoiser does not reach the gate.
     """
-    source = open_float32_export(export, out)
-    path = Path(out).absolute()
+    instance("options", options, CalibrationOptions)
+    callback("on_phase", on_phase)
+    path = new_bundle_path(out).absolute()
+    source = open_float32_export(export, path)
     key: dict[str, Any] = {"files": {name: file.sha256 for name, file in source.manifest.files.items()}}
     key |= {"options": [options.prompts, options.count, options.steps, options.seed]}
     work = path.with_name(f".{path.name}.calibration-{digest(key)}")
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "reference").exists():
         on_phase("building the reference", 0, 1)
-        build_bundle(export, work / "reference", options=BuildOptions(precision="fp32"))
+        build_bundle(source.root, work / "reference", options=BuildOptions(precision="fp32"))
     with load(work / "reference", target=REFERENCE_TARGET, threads=options.threads, verify=False) as pipe:
         calibration = _Calibration(
             source=source,

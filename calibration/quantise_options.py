@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentlink.bundle_names import bundle_path
 from latentlink.calibration.formats import FORMATS
 from latentlink.calibration.judge import Judge
 from latentlink.calibration.observers import OBSERVERS
+from latentlink.checks import check_threads, choice
 from latentlink.engine.bundle import Bundle, EngineEntry, check_outside
 from latentlink.engine.graphs import check_links
 from latentlink.errors import UsageError
+from latentlink.runtime.request import check_sample
 
 COUNT = 64
 """Default number of pictures generated from text."""
@@ -44,27 +47,24 @@ class CalibrationOptions:
     judge: Judge | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in FORMATS:
-            raise UsageError(f"Unknown precision {self.precision!r}; expected one of: {', '.join(FORMATS)}.")
-        if self.observer not in OBSERVERS:
-            raise UsageError(f"Unknown observer {self.observer!r}; expected one of: {', '.join(OBSERVERS)}.")
-        if not self.prompts:
-            raise UsageError("There is no prompt to calibrate with; expected at least one.")
-        if self.count < 1:
-            raise UsageError(f"count is {self.count}; expected at least 1.")
+        choice("precision", self.precision, tuple(FORMATS))
+        choice("observer", self.observer, tuple(OBSERVERS))
+        check_sample(self.prompts, self.count, self.steps, self.seed)
+        if self.threads is not None:
+            check_threads(self.threads)
 
 
-def open_float32_export(export: str | Path, out: str | Path) -> Bundle:
+def open_float32_export(export: str | Path, out: Path) -> Bundle:
     """Open an export and check that its denoiser can be quantised.
 
     Raises:
         UsageError: It is no such export, or `out` is the export itself.
         BundleError: It is damaged.
     """
-    source = Bundle.open(export)
+    source = Bundle.open(bundle_path(export, "export"))
     if source.manifest.kind != "export":
         raise UsageError(f"{str(export)!r} is a bundle; expected an export, from latentlink export.")
-    if Path(out).exists() and Path(out).samefile(export):
+    if out.exists() and out.samefile(source.root):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder.")
     check_outside(Path(out))
     check_links(source)

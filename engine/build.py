@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+from latentlink.bundle_names import bundle_path, new_bundle_path
+from latentlink.checks import choice, instance, texts
 from latentlink.engine.auto import AUTO, AutoTargets, Clock, find_targets
 from latentlink.engine.build_report import DISAGREES, BuildReport, DroppedEngine, UncheckedEngine
 from latentlink.engine.builders import BuildOptions, Opener, open_on_cpu
@@ -42,7 +44,8 @@ def build_bundle(
 
     Args:
         export: Directory that `latentlink export` wrote.
-        out: Directory of the bundle; an earlier bundle there is replaced when the new one is complete.
+        out: Directory of the bundle, not text that is one of the `SHIPPED` names; an earlier bundle there is replaced
+            when the new one is complete.
         targets: Targets to compile every component for, or `auto` alone.
         sizes: Picture sizes and batch to compile for.
         options: Further choices of the user.
@@ -56,11 +59,15 @@ def build_bundle(
         BuildError: A target's builder cannot compile a graph.
         PreflightError: The machine lacks something that a target's builder needs.
     """
+    targets = _check_targets(targets)
     automatic = AUTO in targets
-    _check_targets(targets)
+    out = new_bundle_path(out)
+    for name, value, kind in (("sizes", sizes, PictureSizes), ("options", options, BuildOptions)):
+        if value is not None:
+            instance(name, value, kind)
     source = _open_export(export, out)
     options = options or BuildOptions()
-    choice = find_targets(source.manifest, options) if automatic else AutoTargets(targets=tuple(targets), skipped=())
+    choice = find_targets(source.manifest, options) if automatic else AutoTargets(targets=targets, skipped=())
     ordered = tuple(target for target in TARGETS if target in choice.targets)
     check_feasible(source.manifest, ordered, options)
     sampling = drawable(source.manifest.sampling, sizes or PictureSizes())
@@ -109,28 +116,31 @@ def build_bundle(
     )
 
 
-def _check_targets(targets: Sequence[str]) -> None:
-    """Refuse unknown targets, and `auto` beside others."""
-    if AUTO in targets:
-        if len(targets) > 1:
-            raise UsageError(
-                f"{AUTO} stands for every target of this machine, so it stands alone: received {', '.join(targets)}."
-            )
-    elif unknown := [target for target in targets if target not in TARGETS]:
-        raise UsageError(f"Unknown target {unknown[0]!r}; expected {AUTO} or one of: {', '.join(TARGETS)}.")
+def _check_targets(targets: Sequence[str]) -> tuple[str, ...]:
+    """Refuse no targets, unknown ones, and `auto` beside others."""
+    listed = texts("targets", targets)
+    for target in listed:
+        choice("target", target, (AUTO, *TARGETS))
+    if not listed:
+        raise UsageError("targets is empty; expected at least one.")
+    if AUTO in listed and len(listed) > 1:
+        raise UsageError(
+            f"{AUTO} stands for every target of this machine, so it stands alone: received {', '.join(listed)}."
+        )
+    return listed
 
 
-def _open_export(export: str | Path, out: str | Path) -> Bundle:
+def _open_export(export: str | Path, out: Path) -> Bundle:
     """The export, checked.
 
     Raises:
         UsageError: It is a bundle, or `out` is the export itself.
         BundleError: It is damaged.
     """
-    source = Bundle.open(export)
+    source = Bundle.open(bundle_path(export, "export"))
     if source.manifest.kind != "export":
         raise UsageError(f"{str(export)!r} is a bundle already; expected an export, from latentlink export.")
-    if Path(out).exists() and Path(out).samefile(export):
+    if out.exists() and out.samefile(source.root):
         raise UsageError(f"{str(out)!r} is the export itself; expected another folder for the bundle.")
     check_links(source)
     return source

@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from latentlink.checks import callbacks
 from latentlink.engine.auto import BuiltEngine, Clock, compare_engines
 from latentlink.engine.build_report import DISAGREES, FAILED, DroppedEngine
 from latentlink.engine.builders import BUILDERS, BuildOptions, Job, OnPhase, Opener, open_on_cpu
@@ -40,6 +41,9 @@ class BuildEvents:
 
     on_engine: Callable[[int, int, str], None] = lambda number, count, title: None
     on_phase: OnPhase = lambda phase, share: None
+
+    def __post_init__(self) -> None:
+        callbacks(on_engine=self.on_engine, on_phase=self.on_phase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

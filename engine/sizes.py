@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from latentlink.checks import shown, whole
 from latentlink.engine.bundle import ComponentEntry, Manifest, Sampling, SizeRange
 from latentlink.engine.bundle.sampling import MAX_PIXELS
 from latentlink.errors import UsageError
+from latentlink.options import MAX_BATCH, MAX_SIDE
 
 BATCH: SizeRange = (1, 1, 4)
 """Default range of the batch, for targets that need limits."""
@@ -29,11 +31,29 @@ class PictureSizes:
         width: Picture width in pixels.
         height: Picture height in pixels.
         batch: Pictures in a batch.
+
+    Raises:
+        UsageError: One is not three whole numbers in order, or too large.
     """
 
     width: SizeRange | None = None
     height: SizeRange | None = None
     batch: SizeRange | None = None
+
+    def __post_init__(self) -> None:
+        for name, most in (("width", MAX_SIDE), ("height", MAX_SIDE), ("batch", MAX_BATCH)):
+            _check_range(name, getattr(self, name), most)
+
+
+def _check_range(name: str, value: object, most: int) -> None:
+    """Refuse what is neither None nor three whole numbers in order."""
+    if value is None:
+        return
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise UsageError(f"{name} is {shown(value)}; expected (smallest, best, largest), or None.")
+    low, best, high = (whole(f"A number of {name}", one, 1, most) for one in value)
+    if not low <= best <= high:
+        raise UsageError(f"{name} is {shown(value)}; expected smallest <= best <= largest.")
 
 
 def parse_range(text: str) -> SizeRange:

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 import latentlink
+from latentlink.bundle_names import new_bundle_path
+from latentlink.checks import callbacks, instance, path_of
 from latentlink.engine.bundle import (
     ComponentEntry,
     Manifest,
@@ -16,7 +18,6 @@ from latentlink.engine.bundle import (
     write_bundle,
     write_probes,
 )
-from latentlink.errors import UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.component_export import ExportedComponent, export_component
 from latentlink.export.graphs import Component, plain_graph
@@ -52,7 +53,8 @@ def export_checkpoint(
     Args:
         checkpoint: A diffusers directory, a single `.safetensors` file, an id `org/name` of the Hub, or a directory of
             ONNX graphs in Optimum's layout.
-        out: Directory to make; an earlier export there is replaced once the new one is complete.
+        out: Directory to make, not text that is one of the `SHIPPED` names; an earlier export there is replaced once
+            the new one is complete.
         family: Name of a recipe, or `auto`.
         options: Compute and interface dtypes, latent space, and what else the user asks for.
         on_component: Called with (number, count, name) before each component.
@@ -61,13 +63,14 @@ def export_checkpoint(
 
     Raises:
         CheckpointError: The checkpoint cannot be exported, or a component does not agree with torch.
-        UsageError: `out` holds something else.
+        UsageError: An argument is not of its type, or `out` holds something else.
     """
-    options = options or ExportOptions()
-    if options.dtype not in ("float32", "float16", "bfloat16"):
-        raise UsageError(f"Unknown dtype {options.dtype!r}; expected float32, float16 or bfloat16.")
-    if options.io_dtype not in ("float32", "float16"):
-        raise UsageError(f"Unknown interface dtype {options.io_dtype!r}; expected float32 or float16.")
+    options = ExportOptions() if options is None else options
+    instance("options", options, ExportOptions)
+    instance("family", family, str)
+    path_of("checkpoint", checkpoint)
+    callbacks(on_component=on_component, on_done=on_done, on_note=on_note)
+    out = new_bundle_path(out)
     torch.set_num_threads(min(torch.get_num_threads(), processors()))  # torch does not see a container's quota
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 1024
 MAX_SIDE = 16384
+MAX_STEPS = 1000
+MAX_COUNT = 100_000
+"""Generations of one calibration."""
+MAX_THREADS = 1024
+"""Threads of one run: more would take gigabytes for their stacks and be no faster."""
 
 _STAND_INS = {"Image": type("Image", (), {"__module__": "PIL.Image"}), "Latents": type("Latents", (), {})}
 """Stand for classes where hints are read, so that the vocabulary stays light."""
@@ -115,7 +120,7 @@ class DenoisingOptions(TypedDict, total=False):
             default_text="a random one, which the result names",
         ),
     ]
-    steps: Annotated[int | None, Option(help="Denoising steps.", least=1, most=1000, default_text="the bundle's")]
+    steps: Annotated[int | None, Option(help="Denoising steps.", least=1, most=MAX_STEPS, default_text="the bundle's")]
     guidance: Annotated[
         float | None,
         Option(

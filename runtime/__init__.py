@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from latentlink.bundle_names import bundle_path
+
 if TYPE_CHECKING:
-    from latentlink.runtime.bundle_names import bundle_path
     from latentlink.runtime.chains import ChainResult, Hop, Stage, chain
     from latentlink.runtime.denoising import Progress
     from latentlink.runtime.linking import Decision
@@ -37,7 +38,6 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES: Mapping[str, str] = {
-    "bundle_path": "bundle_names",
     "Decision": "linking",
     "load": "loading",
     "Latents": "request",

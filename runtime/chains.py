@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from latentlink.checks import callback, instance, truth
 from latentlink.errors import LatentLinkError, UsageError
 from latentlink.options import OPTIONS, RunOptions, StageOptions, requested, table
 from latentlink.runtime.denoising import OnStep
@@ -49,11 +50,7 @@ class Stage:
             pipeline: The model.
             options: See `StageOptions`.
         """
-        if not isinstance(pipeline, Pipeline):
-            raise UsageError(
-                f"Received {type(pipeline).__name__} for the pipeline of a stage; expected what latentlink.load "
-                "returns."
-            )
+        instance("pipeline", pipeline, Pipeline, "latentlink.load returns one.")
         object.__setattr__(self, "pipeline", pipeline)
         object.__setattr__(self, "options", requested(options, STAGE_OPTIONS, "Stage"))
 
@@ -135,7 +132,7 @@ def chain(
             what it drew. None draws a random one.
         fit: Let a transfer use the nearest size that the next model accepts.
         keep: Decode the pictures of every stage, not only of the last one.
-        on_step: Called after every row of every stage; returning False cancels.
+        on_step: Called after every row of every stage; returning False cancels, as does any false value but None.
         options: See `RunOptions`.
 
     Raises:
@@ -143,9 +140,11 @@ def chain(
             that its model does not accept.
         TypeError: There is no such argument.
         GuardError: As in `Pipeline.generate`.
-        Cancelled: `on_step` returned False.
+        Cancelled: `on_step` returned a false value that is not None.
     """
     run = requested(options, table(RunOptions), "chain")
+    fit, keep = truth("fit", fit), truth("keep", keep)
+    callback("on_step", on_step)
     start = run.pop("init_image", None)
     _check(stages, from_picture=start is not None)
     count = len(prompts("prompt", prompt)) * check(OPTIONS["num_images"], run.get("num_images", 1))

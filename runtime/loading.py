@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace as changed
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Never
 
+from latentlink.bundle_names import bundle_path
+from latentlink.checks import callback, instance, truth
 from latentlink.engine.bundle import SHALLOW, Bundle
 from latentlink.errors import BundleError, UsageError
-from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.linking import (
     ComponentSource,
     Decision,
@@ -26,14 +26,12 @@ from latentlink.runtime.linking import (
     no_step_cache,
 )
 from latentlink.runtime.linking.link import Linked, as_declared, link, link_vae
+from latentlink.runtime.load_arguments import donors_of, unknown_argument
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.probing.prove import Prover
 from latentlink.runtime.request import check_sampling
 from latentlink.runtime.text import Prompts
 from latentlink.spaces import LatentSpace
-
-RENAMED = {"memory": "vae_memory", "resident": "engine_memory"}
-"""Arguments of `load` that were renamed."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -56,10 +54,11 @@ def load(
     A bundle of a VAE alone, or of one half, is opened for `encode`, `decode`, `preview` and `transfer`.
 
     Args:
-        bundle: A bundle's directory, or one of the `SHIPPED` names.
+        bundle: A bundle's directory, or one of the `SHIPPED` names as text (see `bundle_path`).
         target: A key of `TARGETS`, or `auto` for the first engine of each component that is valid on this machine.
         replace: Components to take from other bundles, as `{"vae_decoder": "other_bundle"}`.
-        threads: Threads for one engine's run; None uses all processors that this process may use (affinity and quota).
+        threads: Threads for one engine's run, 1 to `MAX_THREADS`; None uses all processors that this process may use
+            (affinity and quota).
         verify: Whether engines have to prove what they compute before anything is drawn: every engine on the probes of
             its own bundle, and one from another bundle than the denoiser's also on those of the denoiser's. None: once
             for each bundle on this machine; proofs are kept in the user's cache. True: now. False: never, engines are
@@ -72,24 +71,27 @@ def load(
             runs. None keeps all open.
         previews: Bundle whose decoder makes the pictures of `Pipeline.preview`, such as a small one of the same latent
             space; it is checked like a replaced decoder. None uses the pipeline's decoder.
-        on_progress: Called with (bytes checked, total bytes) while files are checked.
+        on_progress: Called with (bytes checked, total bytes) while files are checked; what it returns is not read.
 
     Raises:
-        UsageError: There is no such bundle, component or target, a budget is not a number of bytes, or one engine alone
-            is larger than `engine_memory`.
+        UsageError: An argument is not of its type or out of range, which is checked before any file is read; there is
+            no such bundle, component or target; or one engine alone is larger than `engine_memory`.
         BundleError: A bundle is damaged or tampered with, or an engine does not compute what its probes say.
         PreflightError: No engine of a component is valid on this machine.
         LinkError: The engines do not fit, or one does not compute what its symbols or its bundle's probes say, where
             several bundles take part.
     """
-    for name in renamed:
-        known = [one for one in load.__annotations__ if one not in ("bundle", "renamed", "return")]
-        meant = RENAMED.get(name) or next(iter(get_close_matches(name, known, 1)), None)
-        now = "" if meant is None else f" It is called {meant} now." if name in RENAMED else f" Did you mean {meant!r}?"
-        raise TypeError(f"load() got an unexpected keyword argument {name!r}.{now}")
+    if renamed:
+        raise unknown_argument(next(iter(renamed)), load)
     memory = None if engine_memory is None else EngineMemory(engine_memory)
     opening = Opening(target=target, threads=threads, vae_memory=vae_memory, engine_memory=memory)
-    sources = _choose(bundle, replace or {}, on_progress)
+    if verify is not None:
+        verify = truth("verify", verify)
+    callback("on_progress", on_progress)
+    donors = donors_of(replace)
+    if previews is not None:
+        bundle_path(previews, "previews")
+    sources = _choose(bundle, donors, on_progress)
     with _open(sources, opening) as (engines, without):
         linked = _link([opened.engine for opened in engines], sources)
         for opened in engines:
@@ -117,7 +119,7 @@ def load(
             space=space,
             engines=[opened.engine for opened in engines],
             decisions=decisions,
-            vae_memory=vae_memory,
+            vae_memory=opening.vae_memory,
             wider=wider,
             previews=small,
         )
@@ -156,10 +158,12 @@ def open_component(
     Raises:
         UsageError, BundleError, PreflightError: As in `load`.
     """
+    opening = Opening(target=target, threads=threads)
+    instance("component", component, str)
     source = _read(bundle, None)
     if component not in source.manifest.components:
         return None
-    return Opening(target=target, threads=threads).best(_part(source, bundle, component)).engine, source
+    return opening.best(_part(source, bundle, component)).engine, source
 
 
 def _read(bundle: str | Path, on_progress: OnProgress | None, *, check_files: bool = True) -> Bundle:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.checks import callback, shown
 from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
 from latentlink.options import GenerateOptions, requested
@@ -184,7 +185,7 @@ class Pipeline:
         Args:
             prompt: What to draw; several prompts make one batch. Where the model's text encoder reads prompts in
                 pieces, they may be of any length, and `(words:1.3)` weights words.
-            on_step: Called after every row; returning False cancels.
+            on_step: Called after every row; returning False cancels, as does any false value but None.
             options: See `GenerateOptions`.
 
         Raises:
@@ -193,9 +194,10 @@ class Pipeline:
             LinkError: `init_latents` are of another space.
             GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
                 is flat or noise.
-            Cancelled: `on_step` returned False.
+            Cancelled: `on_step` returned a false value that is not None.
         """
         self._check_open()
+        callback("on_step", on_step)
         began, waited = CLOCK.now(), CLOCK.waited
         linked = self.linked
         values = requested(options)
@@ -328,9 +330,16 @@ class Pipeline:
             latents: The value of `Progress.predicted()`: `[B, C, h, w]`, of this bundle's space.
 
         Raises:
-            UsageError: They do not fit the memory.
+            UsageError: They are not such an array, or do not fit the memory.
         """
         self._check_open()
+        channels = self.space.channels
+        shape: tuple[int, ...] = latents.shape if isinstance(latents, np.ndarray) else ()
+        if len(shape) != 4 or shape[1] != channels or 0 in shape or not np.issubdtype(latents.dtype, np.floating):
+            raise UsageError(
+                f"latents is {shown(latents)}; expected an array of floating-point numbers [B, {channels}, h, w].",
+                remedy="In on_step, progress.predicted() makes one; decode reads latentlink.Latents.",
+            )
         return self._previews.decode(latents)
 
     def encode(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.checks import instance, truth, whole
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
 from latentlink.options import MAX_SIDE
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.request import check_limits, nearest, pixels, whole
+from latentlink.runtime.request import check_limits, nearest, pixels
 from latentlink.runtime.request.latents import Latents, check_latents
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ def transfer(
         UsageError: They are half way and the spaces differ, the destination has no VAE encoder, or it does not accept
             pictures of this size.
     """
+    for name, value in (("source", source), ("destination", destination)):
+        instance(name, value, Pipeline, "latentlink.load returns one.")
+    fit = truth("fit", fit)
     if isinstance(latents, Latents) and latents.space != source.space:
         raise _wrong_space(latents, source, destination)
     check_latents(latents, source.space, source.name)

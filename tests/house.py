@@ -101,7 +101,7 @@ def room_of(path: Path) -> str:
     return next(str(folder) for folder in path.parents if str(folder) in ROOMS)
 
 
-FILES_OF = {("runtime/bundle_names.py", "demo")}
+FILES_OF = {("latentlink/bundle_names.py", "demo")}
 """Modules that read files of another room, and none of its code."""
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from latentlink.bench.checkpoints import make_checkpoint
 from latentlink.bench.gpu.findings import SizedModel
+from latentlink.bundle_names import SHIPPED
 from latentlink.errors import ExitStatus, LatentLinkError, PreflightError
-from latentlink.runtime.bundle_names import SHIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

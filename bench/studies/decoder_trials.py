@@ -23,6 +23,7 @@ from latentlink.bench.studies.faulty_bundles import (
     permuted_input,
     rename_space,
 )
+from latentlink.bundle_names import bundle_path
 from latentlink.demo import checkpoint
 from latentlink.demo.draw import STYLES, batch
 from latentlink.demo.grammar import held_out
@@ -32,7 +33,6 @@ from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError
 from latentlink.export.checkpoints import ExportOptions
 from latentlink.export.exporter import export_checkpoint
-from latentlink.runtime.bundle_names import bundle_path
 from latentlink.runtime.loading import open_component
 from latentlink.runtime.probing import CandidateResult, judge, load_probes, runner
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from latentlink.checks import instance, path_of, texts, truth
 from latentlink.engine.bundle import SizeLimits
 from latentlink.ports import Port
 
@@ -22,6 +23,9 @@ class BuildOptions:
         weight_streaming: Whether weights may stay in host memory and be copied to the GPU as they are needed.
         compute_capabilities: Compute capabilities of GPUs to build for, as `8.9`; empty for the target's default ones.
         timing_cache: File of kernel timings that earlier builds measured; this build adds its own.
+
+    Raises:
+        UsageError: One is not of its type. Whether the targets of a build have it is checked by the build.
     """
 
     precision: str | None = None
@@ -29,6 +33,15 @@ class BuildOptions:
     weight_streaming: bool = False
     compute_capabilities: tuple[str, ...] = ()
     timing_cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision is not None:
+            instance("precision", self.precision, str)
+        truth("refit", self.refit)
+        truth("weight_streaming", self.weight_streaming)
+        texts("compute_capabilities", self.compute_capabilities)
+        if self.timing_cache is not None:
+            path_of("timing_cache", self.timing_cache)
 
 
 OnPhase: TypeAlias = Callable[[str, float], None]

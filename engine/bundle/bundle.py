@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
+from latentlink.bundle_names import MANIFEST, no_bundle
+from latentlink.checks import callback, path_of, truth
 from latentlink.engine.bundle.manifest import FORMAT, MAX_MANIFEST_BYTES, Manifest
 from latentlink.engine.bundle.onnx_locations import external_locations
-from latentlink.engine.bundle.paths import MANIFEST
 from latentlink.engine.bundle.record_checks import REMEDY
 from latentlink.engine.bundle.tree import (
     FileEntry,
@@ -29,8 +30,6 @@ from latentlink.errors import BundleError, UsageError
 from latentlink.files import atomic_file, replacing_directory
 from latentlink.ports import Port, latent_port, text_port
 from latentlink.spaces import LatentSpace, TextEmbedding
-
-MAKE_ONE = "Make one: latentlink export CHECKPOINT EXPORTED, then latentlink build EXPORTED BUNDLE."
 
 _Record = TypeVar("_Record", LatentSpace, TextEmbedding)
 
@@ -66,7 +65,9 @@ class Bundle:
                 content than the manifest says; an ONNX file names weights that are no listed file beside it.
             OSError: A file cannot be read.
         """
-        root = Path(path)
+        root = path_of("path", path)
+        truth("check_files", check_files)
+        callback("on_progress", on_progress)
         manifest, sha256 = _read_manifest(root)
         tree = read_tree(root)
         _check_tree(root, tree, manifest)
@@ -224,12 +225,9 @@ def check_outside(out: Path) -> None:
 
 def _read_manifest(root: Path) -> tuple[Manifest, str]:
     """The manifest, and the SHA-256 of its bytes."""
-    if not root.is_dir():
-        found = "is a file" if root.exists() else "does not exist"
-        raise UsageError(f"{str(root)!r} {found}; expected the folder of a bundle.", remedy=MAKE_ONE)
     path = root / MANIFEST
-    if not os.path.lexists(path):
-        raise UsageError(f"{str(root)!r} is no bundle: it holds no {MANIFEST}.", remedy=MAKE_ONE)
+    if not root.is_dir() or not os.path.lexists(path):
+        raise no_bundle(root)
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_MANIFEST_BYTES:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from latentlink.bundle_names import MANIFEST
 from latentlink.engine.bundle.record_checks import ManifestError, unexpected
 
-MANIFEST = "manifest.json"
 MAX_PATH = 255
 
 # ASCII only, so that Unicode normalisation cannot make two names equal. The first character is neither '.' nor '-',

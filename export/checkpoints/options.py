@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from latentlink.checks import choice, instance, path_of, shown, texts
 from latentlink.errors import UsageError
 from latentlink.export.checkpoints.networks.part_names import PARTS, TOKENIZERS
 from latentlink.spaces import LatentSpace
 
+DTYPES = ("float32", "float16", "bfloat16")
+IO_DTYPES = ("float32", "float16")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
@@ -34,8 +37,7 @@ class ExportOptions:
             earlier step; None for no shallow denoiser.
 
     Raises:
-        UsageError: `prediction` is not in `PREDICTIONS`, `parts` names another part, or `clip_skip` or `step_cache` is
-            not a number of layers.
+        UsageError: An option is not of its type or one of its values, or `parts` names another part.
     """
 
     dtype: str = "float32"
@@ -51,12 +53,20 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         if type(self.clip_skip) is not int or self.clip_skip < 0:
-            raise UsageError(f"Received clip_skip {self.clip_skip!r}; expected a whole number of layers from 0.")
+            raise UsageError(f"Received clip_skip {shown(self.clip_skip)}; expected a whole number of layers from 0.")
         if self.step_cache is not None and (type(self.step_cache) is not int or self.step_cache < 1):
-            raise UsageError(f"Received step_cache {self.step_cache!r}; expected a whole number of layers from 1.")
-        if self.prediction not in (None, *PREDICTIONS):
-            raise UsageError(f"Unknown prediction {self.prediction!r}; expected one of: {', '.join(PREDICTIONS)}.")
-        if unknown := [part for part in self.parts if part not in (*PARTS, *TOKENIZERS)]:
-            raise UsageError(
-                f"Received a part {unknown[0]!r} from elsewhere; expected one of: {', '.join((*PARTS, *TOKENIZERS))}."
-            )
+            raise UsageError(f"Received step_cache {shown(self.step_cache)}; expected a whole number of layers from 1.")
+        choice("dtype", self.dtype, DTYPES)
+        choice("io_dtype", self.io_dtype, IO_DTYPES)
+        if self.prediction is not None:
+            choice("prediction", self.prediction, PREDICTIONS)
+        if self.space is not None and not isinstance(self.space, LatentSpace):
+            instance("space", self.space, str, "It is the name of a latent space, or a LatentSpace.")
+        if self.tokenizer is not None:
+            path_of("tokenizer", self.tokenizer)
+        texts("without", self.without)
+        texts("wide", self.wide)
+        instance("parts", self.parts, Mapping, "It maps a part to the path that it is in.")
+        for part, path in self.parts.items():
+            choice("parts", part, (*PARTS, *TOKENIZERS))
+            path_of(part, path)

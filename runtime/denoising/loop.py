@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.errors import Cancelled
+from latentlink.checks import shown
+from latentlink.errors import Cancelled, UsageError
 from latentlink.ports import COEFFICIENTS, HISTORY, Port
 from latentlink.runtime.samplers import COLUMNS, SamplerTable, clean_coefficients
 from latentlink.runtime.sessions import Buffer, Session
@@ -89,7 +91,8 @@ class Reuse:
 
 
 OnStep = Callable[[Progress], object]
-"""Called after every row. Returning False cancels; any other value continues."""
+"""Called after every row. Any false value but None cancels (False, 0, numpy's False); None and true values go on. What
+it raises ends the run and reaches the caller unchanged."""
 
 
 def denoise(
@@ -125,7 +128,8 @@ def denoise(
         on_step: Called after each row.
 
     Raises:
-        Cancelled: `on_step` returned False.
+        Cancelled: `on_step` returned a false value that is not None.
+        UsageError: It returned an awaitable, or a value that is neither true nor false.
     """
     dtype = np.dtype(latent.dtype)
     coefficients = next(port.tensor for port in session.inputs if port.kind == "coefficients")
@@ -181,7 +185,7 @@ def denoise(
             latents=partial(_copy, x),
             predicted=partial(_sum, clean[number], spare, past[0]),  # spare is what the row read
         )
-        if on_step(progress) is False:
+        if _cancels(on_step(progress)):
             raise Cancelled(f"Cancelled by on_step after row {number + 1} of {len(rows)}.")
     final = _copy(x)
     for engine in engines:
@@ -191,6 +195,23 @@ def denoise(
         return DenoiseResult(array=final, buffer=x, seconds=seconds)
     signal, level = table.levels[-1]
     return DenoiseResult(array=around.over(final, signal, level).astype(dtype), buffer=None, seconds=seconds)
+
+
+def _cancels(answer: object) -> bool:
+    """Whether what `on_step` returned ends the run.
+
+    Raises:
+        UsageError: It is an awaitable, or has no truth value.
+    """
+    expected = "expected None or True to go on, or False to cancel"
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()  # or Python warns that it was never awaited
+        raise UsageError(f"on_step returned {type(answer).__name__}, which nobody awaits; {expected}.")
+    try:
+        return answer is not None and not answer
+    except Exception:  # several numbers of an array have no truth value
+        raise UsageError(f"on_step returned {shown(answer)}, which is neither true nor false; {expected}.") from None
 
 
 def _coefficients(table: SamplerTable, blends: bool) -> NDArray[np.float64]:

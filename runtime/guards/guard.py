@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.checks import choice
 from latentlink.engine.bundle import LatentRange
-from latentlink.errors import GuardError, UsageError
+from latentlink.errors import GuardError
 from latentlink.runtime.guards.faults import GENERATED, Fault, Margin, finite_fault, picture_fault, range_fault
 from latentlink.runtime.guards.unusual import GIVEN, Unusual, concerning
 
@@ -67,9 +68,7 @@ class Guard:
         Raises:
             UsageError: It is neither `on` nor `off`.
         """
-        if not isinstance(requested, str) or requested not in GUARDS:
-            raise UsageError(f"Unknown guard {requested!r}; expected one of: {', '.join(GUARDS)}.")
-        return cls(on=requested == "on", ranges=ranges)
+        return cls(on=choice("guard", requested, GUARDS) == "on", ranges=ranges)
 
     def embedding(self, stage: str, array: NDArray[np.floating]) -> None:
         """Check the output of a text encoder, of any shape.

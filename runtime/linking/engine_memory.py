@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.amounts import bytes_in_words
+from latentlink.checks import byte_count
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
@@ -32,9 +33,7 @@ class EngineMemory:
     """
 
     def __init__(self, budget: int) -> None:
-        if type(budget) is not int or budget < 1:
-            raise UsageError(f"engine_memory is {budget!r}; expected a number of bytes, or None for no budget.")
-        self.budget = budget
+        self.budget = byte_count("engine_memory", budget)
         self.lock = RLock()
         """Held from making room for an engine until it has run, or is open."""
         self._open: list[ReopeningSession] = []  # the least recently used first

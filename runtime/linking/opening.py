@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from latentlink.checks import byte_count, check_threads, choice
 from latentlink.engine.bundle import SHALLOW, EngineEntry
 from latentlink.engine.quality.precisions import RANGES
 from latentlink.engine.targets import TARGETS, preflight
@@ -58,7 +59,7 @@ class Opening:
         engine_memory: Memory budget for the open engines.
 
     Raises:
-        UsageError: The target is unknown.
+        UsageError: The target is unknown, or a number is not in its range.
     """
 
     target: str = "auto"
@@ -67,8 +68,11 @@ class Opening:
     engine_memory: EngineMemory | None = None
 
     def __post_init__(self) -> None:
-        if self.target != "auto" and self.target not in TARGETS:
-            raise UsageError(f"Unknown target {self.target!r}; expected auto or one of: {', '.join(TARGETS)}.")
+        choice("target", self.target, ("auto", *TARGETS))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", check_threads(self.threads))
+        if self.vae_memory is not None:
+            object.__setattr__(self, "vae_memory", byte_count("vae_memory", self.vae_memory))
 
     def decide(self, source: ComponentSource) -> Decision:
         """Which engine of a component would run on this machine; nothing is opened.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from latentlink.checks import callback, check_threads, instance, truth
 from latentlink.engine.bundle import Bundle, ComponentEntry, EngineEntry, RunEngine
 from latentlink.engine.quality import Agreement
 from latentlink.engine.targets import preflight
@@ -61,8 +62,13 @@ def verify(
         on_engine: Called with a title before each engine.
 
     Raises:
-        UsageError: It is an export.
+        UsageError: It is an export, or an argument is not of its type.
     """
+    instance("bundle", bundle, Bundle, "Bundle.open opens one.")
+    quick = truth("quick", quick)
+    if threads is not None:
+        threads = check_threads(threads)
+    callback("on_engine", on_engine)
     if bundle.manifest.kind != "bundle":
         raise UsageError(
             f"{str(bundle.root)!r} is an export, not a bundle; its graphs were compared with torch when it was made.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentlink.runtime.request.checks import check, prompts, seeds, whole
+from latentlink.runtime.request.checks import check, check_sample, prompts, seeds
 from latentlink.runtime.request.docstrings import documented
 from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
@@ -20,9 +20,9 @@ __all__ = [
     "documented",
     # checks
     "check",
+    "check_sample",
     "prompts",
     "seeds",
-    "whole",
     "size_of",
     "check_limits",
     "check_memory",

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from latentlink.checks import choice, shown, to_python, truth, whole
 from latentlink.errors import UsageError
-from latentlink.options import Option
+from latentlink.options import MAX_COUNT, OPTIONS, Option
 
 MAX_PROMPT = 20_000
+LEAST_SEED, MOST_SEED = -(2**63), 2**64 - 1
 
 
 def check(option: Option, value: object) -> Any:
@@ -23,27 +25,15 @@ def check(option: Option, value: object) -> Any:
     name = option.name
     if option.several:
         return value
-    if option.choices and not (isinstance(value, str) and value in option.choices):
-        raise UsageError(f"Unknown {name} {value!r}; expected one of: {', '.join(option.choices)}.")
+    if option.choices:
+        return choice(name, value, option.choices)
     if option.type is int:
         return whole(name, value, int(option.least), int(option.most))
     if option.type is float:
         return number(name, value, option.expected, option.least, option.most)
-    if option.type is bool and not isinstance(value, bool | np.bool_):
-        raise UsageError(f"{name} is {value!r}; expected True or False.")
+    if option.type is bool:
+        return truth(name, value)
     return interval(name, value) if option.type is tuple else value
-
-
-def whole(name: str, value: object, least: int, most: int) -> int:
-    """A whole number from `least` to `most`, given as int or numpy scalar.
-
-    Raises:
-        UsageError: It is not one.
-    """
-    plain = _to_python(value)
-    if type(plain) is not int or not least <= plain <= most:
-        raise UsageError(f"{name} is {plain!r}; expected a whole number from {least} to {most}.")
-    return plain
 
 
 def number(name: str, value: object, expected: str, least: float = -math.inf, most: float = math.inf) -> float:
@@ -54,9 +44,9 @@ def number(name: str, value: object, expected: str, least: float = -math.inf, mo
     """
     # For an engine only what float32 can hold is finite.
     limit = float(np.finfo(np.float32).max)
-    plain = _to_python(value)
+    plain = to_python(value)
     if type(plain) not in (int, float) or not max(least, -limit) <= plain <= min(most, limit):
-        raise UsageError(f"{name} is {plain!r}; expected {expected}.")
+        raise UsageError(f"{name} is {shown(plain)}; expected {expected}.")
     return float(plain)
 
 
@@ -69,17 +59,17 @@ def interval(name: str, value: object) -> tuple[float, float]:
     expected = "two noise levels (low, high), 0 <= low < high, as ratios of noise to signal"
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(listed, str | bytes) or not isinstance(listed, Sequence) or len(listed) != 2:
-        raise UsageError(f"{name} is {value!r}; expected {expected}.")
+        raise UsageError(f"{name} is {shown(value)}; expected {expected}.")
     low = number(f"The low end of {name}", listed[0], expected, 0)
-    above = listed[1]
-    high = math.inf if above == math.inf else number(f"The high end of {name}", above, expected, 0)
+    above = to_python(listed[1])
+    high = (
+        math.inf
+        if type(above) is float and above == math.inf
+        else number(f"The high end of {name}", above, expected, 0)
+    )
     if not low < high:
         raise UsageError(f"{name} is {low:g} to {high:g}; expected {expected}.")
     return low, high
-
-
-def _to_python(value: object) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def prompts(name: str, value: object) -> tuple[str, ...]:
@@ -118,6 +108,21 @@ def _no_prompt(name: str, value: object) -> UsageError:
     return UsageError(f"Received {type(value).__name__} for a {name}; expected text, or a list of texts.")
 
 
+def check_sample(texts: object, count: object, steps: object, seed: object) -> None:
+    """Check what a measurement generates: its prompts, how many generations, their steps (None for the model's), and
+    the seed of the first.
+
+    Raises:
+        UsageError: One of them is not of its type or out of range, or there is no prompt.
+    """
+    if not isinstance(texts, list | tuple) or not prompts("prompt", texts):
+        raise UsageError(f"prompts is {shown(texts)}; expected a list of at least one prompt.")
+    whole("count", count, 1, MAX_COUNT)
+    whole("seed", seed, LEAST_SEED, MOST_SEED)
+    if steps is not None:
+        check(OPTIONS["steps"], steps)
+
+
 def seeds(value: object, batch: int) -> int | tuple[int, ...]:
     """One seed, or one for each picture of the batch.
 
@@ -127,7 +132,7 @@ def seeds(value: object, batch: int) -> int | tuple[int, ...]:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
-        return whole("seed", value, -(2**63), 2**64 - 1)
+        return whole("seed", value, LEAST_SEED, MOST_SEED)
     if len(value) != batch:
         raise UsageError(f"{len(value)} seeds for {batch} pictures; expected one, or one a picture.")
-    return tuple(whole("seed", one, -(2**63), 2**64 - 1) for one in value)
+    return tuple(whole("seed", one, LEAST_SEED, MOST_SEED) for one in value)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from latentlink.checks import whole
 from latentlink.engine.bundle.sampling import MAX_PIXELS
 from latentlink.errors import UsageError
 from latentlink.options import MAX_SIDE
-from latentlink.runtime.request.checks import whole
 from latentlink.runtime.samplers.noise import Float32
 from latentlink.runtime.samplers.solvers.table import Level
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from latentlink.checks import instance, path_of, shown
 from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.files import atomic_file
 from latentlink.inputs import check_input
@@ -75,8 +76,9 @@ class Latents:
         metadata = {f"{PREFIX}symbol": self.symbol, f"{PREFIX}space": json.dumps(self.space.to_json())}
         if self.level != CLEAN:
             metadata[f"{PREFIX}level"] = json.dumps(self.level)
+        file = path_of("path", path)
         data = save({KEY: np.ascontiguousarray(self.array)}, metadata=metadata)
-        with atomic_file(Path(path)) as part:
+        with atomic_file(file) as part:
             part.write_bytes(data)
 
     @classmethod
@@ -92,6 +94,9 @@ class Latents:
         Raises:
             UsageError: It is not such a file, its metadata contradicts itself or `space`, or the space is unknown.
         """
+        path = path_of("path", path)
+        if space is not None:
+            instance("space", space, LatentSpace, "latentlink.KNOWN_SPACES has the published ones.")
         check_input(path, "a latents file")
         try:
             with safe_open(path, framework="numpy") as file:
@@ -168,8 +173,8 @@ def _level(value: object) -> Level:
             signal, noise = map(float, value)
     if not (0 <= signal < math.inf and 0 <= noise < math.inf and signal + noise > 0):
         raise UsageError(
-            f"The noise level of the latents is {value!r}; expected (signal, noise), two finite numbers from 0, not "
-            "both 0, or None."
+            f"The noise level of the latents is {shown(value)}; expected (signal, noise), two finite numbers from 0, "
+            "not both 0, or None."
         )
     return signal, noise
 

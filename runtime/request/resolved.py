@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from latentlink.checks import shown
 from latentlink.engine.bundle import REMEDY, Sampling
 from latentlink.errors import BundleError, UsageError
 from latentlink.options import MAX_BATCH, OPTIONS, requested
@@ -191,7 +192,7 @@ def _conditions(defaults: Sampling, requested: object) -> Mapping[str, tuple[Num
     for name, numbers in requested.items():
         if name not in known:
             raise UsageError(
-                f"Unknown condition {name!r}; expected {'one of ' + ', '.join(known) if known else 'none'}."
+                f"Unknown condition {shown(name)}; expected {'one of ' + ', '.join(known) if known else 'none'}."
             )
         read[name] = _numbers(name, numbers, len(defaults.conditions[name.removeprefix("negative_")][0]))
     resolved = {}
@@ -209,7 +210,7 @@ def _numbers(name: str, value: object, count: int) -> Numbers:
     listed = value if isinstance(value, Sequence) else [value]
     expected = f"{count} finite {'number' if count == 1 else 'numbers'}"
     if len(listed) != count:
-        raise UsageError(f"The condition {name} is {value!r}; expected {expected}.")
+        raise UsageError(f"The condition {name} is {shown(value)}; expected {expected}.")
     return tuple(number(f"The condition {name}", one, expected) for one in listed)
 
 

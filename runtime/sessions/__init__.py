@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from latentlink.checks import check_threads
 from latentlink.errors import UsageError
 from latentlink.ports import Port
 
@@ -113,12 +114,14 @@ def open_session(path: Path, target: str, *, threads: int | None = None, low_mem
         low_memory: Whether to save memory rather than speed up later runs of the same size, because sizes vary.
 
     Raises:
-        UsageError: The target is unknown.
+        UsageError: The target is unknown, or `threads` is no number from 1 to `MAX_THREADS`.
         BundleError: The file is not an engine of that target, or its tensors carry no symbols.
         PreflightError: This machine lacks what the target needs.
         MemoryError: There is not enough memory for it.
     """
     if target not in OPENERS:
         raise UsageError(f"Unknown target {target!r}; expected one of: {', '.join(OPENERS)}.")
+    if threads is not None:
+        threads = check_threads(threads)
     opener: Callable[..., Session] = import_module(OPENERS[target]).open_session
     return opener(path, target, threads, low_memory)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.amounts import bytes_in_words
+from latentlink.checks import byte_count
 from latentlink.errors import UsageError
 from latentlink.runtime.linking import Engine, LinkedVae
 from latentlink.runtime.linking.engine_memory import reopen
@@ -61,8 +62,8 @@ class Autoencoder:
     _rooms: dict[str, _Room] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.memory is not None and (type(self.memory) is not int or self.memory < 1):
-            raise UsageError(f"vae_memory is {self.memory!r}; expected a number of bytes, or None for no budget.")
+        if self.memory is not None:
+            byte_count("vae_memory", self.memory)
 
     def passes(self, *, width: int, height: int, encode: bool, decode: bool) -> dict[str, int]:
         """Number of passes for a picture by component, if more than one; measures what fits before any other work.

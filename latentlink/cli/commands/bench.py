@@ -12,7 +12,7 @@ from latentlink.cli.shared.console import print_skipped
 from latentlink.cli.shared.options import engine_memory_option, generation_options, target_option
 from latentlink.cli.shared.outputs import output_file
 from latentlink.cli.shared.words import running
-from latentlink.options import OPTIONS, DenoisingOptions, table
+from latentlink.options import MAX_THREADS, OPTIONS, DenoisingOptions, table
 from latentlink.terminal.printing import json_text, say, say_table
 from latentlink.terminal.progress import progress
 
@@ -62,7 +62,7 @@ Examples:
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_THREADS),
     help="With --against: threads for one run of every side.  [default: all processors]",
 )
 @output_file("--plot", help="With --against: PNG file to write a plot to.")

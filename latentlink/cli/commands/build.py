@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentlink.bundle_names import bundle_path, new_bundle_path
 from latentlink.cli.shared.console import print_measured, size
+from latentlink.cli.shared.order import check_order, is_export
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -26,8 +28,8 @@ Examples:
   latentlink build exported bundle --target tensorrt-rtx --compute-capability 8.9    # no GPU is needed here
 """
 )
-@click.argument("exported", type=click.Path(path_type=Path))
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("exported")
+@click.argument("bundle")
 @click.option(
     "--target",
     "targets",
@@ -67,8 +69,8 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    exported: Path,
-    bundle: Path,
+    exported: str,
+    bundle: str,
     targets: tuple[str, ...],
     precision: str | None,
     width: str | None,
@@ -86,7 +88,18 @@ def command(
     """
     from latentlink.engine.bundle import Bundle
 
-    Bundle.open(exported, check_files=False)  # what is no export is refused before the builders are imported
+    new_bundle_path(bundle, "BUNDLE")
+    check_order(
+        exported,
+        [bundle],
+        fits=is_export,
+        what="an export",
+        order="the export comes before the bundle",
+        usage="latentlink build EXPORTED BUNDLE",
+    )
+    Bundle.open(
+        bundle_path(exported, "EXPORTED"), check_files=False
+    )  # what is no export is refused before the builders are imported
 
     from latentlink.engine.build import build_bundle
     from latentlink.engine.builders import BuildOptions
@@ -128,12 +141,12 @@ def command(
             opener=opener,
         )
     if as_json:
-        say_json({"bundle": str(bundle)} | report.to_json())
+        say_json({"bundle": bundle} | report.to_json())
         return
     _print(bundle, report, perf_counter() - began)
 
 
-def _print(bundle: Path, report: BuildReport, seconds: float) -> None:
+def _print(bundle: str, report: BuildReport, seconds: float) -> None:
     from latentlink.engine.build_report import DISAGREES
 
     for name, conversion in report.conversions.items():

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentlink.bundle_names import SHIPPED, new_bundle_path
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import SEED, STEPS, target_option, threads_option
+from latentlink.cli.shared.order import check_order, is_export
 from latentlink.errors import UsageError
 from latentlink.inputs import check_input
+from latentlink.options import MAX_COUNT
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -49,7 +52,7 @@ Examples:
 """
 )
 @click.argument("model")
-@click.argument("out", required=False, type=click.Path(path_type=Path))
+@click.argument("out", required=False)
 @click.option(
     "--prompts",
     type=click.Path(path_type=Path),
@@ -71,7 +74,7 @@ Examples:
 )
 @click.option(
     "--count",
-    type=click.IntRange(1, 100_000),
+    type=click.IntRange(1, MAX_COUNT),
     help="Number of generations to measure.  [default: 256; 64 with --precision; 32 with --step-cache or --beside]",
 )
 @click.option("--steps", type=STEPS, help="Denoising steps.  [default: the model's]")
@@ -89,7 +92,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: str,
-    out: Path | None,
+    out: str | None,
     prompts: Path,
     precision: str | None,
     step_cache: int | None,
@@ -114,6 +117,16 @@ def command(
     If MODEL is an export, give OUT and --precision: this also measures the activations of its denoiser. OUT is the
     export with a quantised denoiser, if its pictures pass the gate. An interrupted run continues where it stopped.
     """
+    if out is not None:
+        new_bundle_path(out, "OUT")
+        check_order(
+            model,
+            [out],
+            fits=is_export,
+            what="an export",
+            order="the export to read comes before the one to write",
+            usage="latentlink calibrate EXPORTED OUT --prompts FILE --precision int8",
+        )
     settings = _Settings(
         prompts=_lines(prompts),
         count=count,
@@ -147,7 +160,7 @@ def command(
         _ranges(model, settings)
 
 
-def _quantise(exported: str, out: Path, precision: str, observer: str | None, settings: _Settings) -> None:
+def _quantise(exported: str, out: str, precision: str, observer: str | None, settings: _Settings) -> None:
     from latentlink.calibration.quantise import calibrate_export
     from latentlink.calibration.quantise_options import COUNT, CalibrationOptions
 
@@ -173,7 +186,7 @@ def _quantise(exported: str, out: Path, precision: str, observer: str | None, se
         keep_list = asdict(found.keep_list) | {"layers": sorted(found.keep_list.layers)}
         costs = [{"layer": cost.layer, "operator": cost.operator, "sqnr": cost.sqnr} for cost in found.costs]
         say_json(
-            {"out": str(out), "quality": asdict(found.quality), "step_snr": round(found.keep_list.step_snr, 2)}
+            {"out": out, "quality": asdict(found.quality), "step_snr": round(found.keep_list.step_snr, 2)}
             | {"kept": sorted(found.keep_list.layers), "layers": costs, "keep_list": keep_list}
         )
         return
@@ -253,7 +266,6 @@ def _draw_options(settings: _Settings) -> ComparisonOptions:
 def _measuring(bundle: str, settings: _Settings) -> Iterator[tuple[Pipeline, Callable[[int, int], object]]]:
     """Open a bundle of the user's own; also yields a function that shows the progress of its measurement."""
     import latentlink
-    from latentlink.runtime.bundle_names import SHIPPED
 
     if bundle in SHIPPED:
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentlink.bundle_names import names_bundle
 from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
     PARSERS,
@@ -21,6 +22,7 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
+from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
 from latentlink.cli.shared.pictures import check_picture, read_picture, save
 from latentlink.errors import UsageError
@@ -92,6 +94,14 @@ def command(
     import latentlink
     from latentlink.runtime import bundle_path
 
+    check_order(
+        stage[0].partition(",")[0],
+        [prompt],
+        fits=names_bundle,
+        what="a bundle",
+        order="the prompt comes before the bundles",
+        usage="latentlink chain PROMPT BUNDLE BUNDLE,strength=0.4 -o out.png",
+    )
     parts = [_read(text) for text in stage]
     check_picture(output)
     if keep:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentlink.bundle_names import bundle_path, new_bundle_path
+from latentlink.cli.shared.order import check_order, is_checkpoint
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -53,7 +55,7 @@ Examples:
 """
 )
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out")
 @click.option("--family", default="auto", show_default=True, help="Family of the model; auto detects it.")
 @click.option(
     "--dtype",
@@ -119,7 +121,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     checkpoint: Path,
-    out: Path,
+    out: str,
     family: str,
     dtype: str,
     io_dtype: str,
@@ -138,6 +140,16 @@ def command(
 
     Every component is compared with torch in float32; the figures are printed and stored in OUT/manifest.json.
     """
+    new_bundle_path(out, "OUT")
+    check_order(
+        str(checkpoint),
+        [out],
+        fits=is_checkpoint,
+        what="a checkpoint",
+        order="the checkpoint comes before the export",
+        usage="latentlink export CHECKPOINT OUT",
+    )
+
     from latentlink.export.checkpoints import ExportOptions
     from latentlink.export.component_export import ExportedComponent
     from latentlink.export.exporter import export_checkpoint
@@ -183,7 +195,7 @@ def command(
         )
     if as_json:
         components = {c.name: None if c.parity is None else c.parity.to_json() for c in done}
-        say_json({"out": str(out), "family": manifest.family, "notes": notes, "parity": components})
+        say_json({"out": out, "family": manifest.family, "notes": notes, "parity": components})
         return
     names = ", ".join(f"{s.name} ({s.numbers()})" for s in manifest.spaces)
     say(f"{out}: family {manifest.family}, latent space {names}, {perf_counter() - began:.0f} s.")
@@ -194,7 +206,6 @@ def _space_of(bundle: str, named: str | None) -> LatentSpace:
     """The one latent space of a bundle or export."""
     from latentlink.engine.bundle import Bundle
     from latentlink.errors import UsageError
-    from latentlink.runtime.bundle_names import bundle_path
 
     if named is not None:
         raise UsageError(

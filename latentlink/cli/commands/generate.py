@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentlink.bundle_names import names_bundle
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     STEPS,
@@ -21,6 +22,7 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
+from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
 from latentlink.cli.shared.pictures import check_picture, read_picture, save
 from latentlink.cli.shared.words import admissions, notices
@@ -85,6 +87,14 @@ def command(
     """Draw PROMPT with BUNDLE. The bundles `demo` and `demo-b` come with the package."""
     import latentlink
 
+    check_order(
+        bundle,
+        prompt,
+        fits=names_bundle,
+        what="a bundle",
+        order="the bundle comes before the prompt",
+        usage="latentlink generate BUNDLE PROMPT -o out.png",
+    )
     if output is None and output_latents is None:
         raise UsageError("There is nothing to write; expected -o PICTURE, --output-latents FILE, or both.")
     if output is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentlink.bundle_names import bundle_path, no_bundle
 from latentlink.cli.shared.console import print_measured, size
 from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
@@ -37,8 +38,6 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(what: str, space: str | None, as_json: bool) -> None:
     """Show what WHAT is: a bundle, an export, an engine file or a latents file."""
-    from latentlink.runtime import bundle_path
-
     path = bundle_path(what)
     if space is not None and path.suffix != ".safetensors":
         raise UsageError(f"--space names the space of a latents file, but {what!r} is none.", remedy="Leave it out.")
@@ -51,6 +50,8 @@ def command(what: str, space: str | None, as_json: bool) -> None:
         _show_latents(path, space, as_json)
     elif path.suffix in (".onnx", ".plan", ".xml"):
         _show_engine(path, as_json)
+    elif not path.exists():
+        raise no_bundle(path)
     else:
         raise UsageError(
             f"{what!r} is not a bundle's directory, an engine (.onnx, .plan, .xml) or a latents file (.safetensors)."
@@ -128,7 +129,7 @@ def _shape(port: Port) -> str:
 
 
 def _show_latents(path: Path, name: str | None, as_json: bool) -> None:
-    from latentlink.runtime import Latents, bundle_path
+    from latentlink.runtime import Latents
 
     bundles = [name] if name is not None and bundle_path(name).is_dir() else []
     latents = Latents.load(path, space=named_space(name, bundles))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentlink.bundle_names import names_bundle
 from latentlink.cli.shared.console import decibels, decisions_json, print_skipped, transfer_summary
 from latentlink.cli.shared.options import (
     SIDE,
@@ -18,6 +19,7 @@ from latentlink.cli.shared.options import (
     verify_option,
 )
 from latentlink.cli.shared.outputs import latents_output
+from latentlink.errors import UsageError
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
 
@@ -73,6 +75,11 @@ def command(
     """Move LATENTS from one model's latent space to another's: decode, then encode again."""
     import latentlink
 
+    if names_bundle(str(latents)):
+        raise UsageError(
+            f"{str(latents)!r} is a bundle; expected a latents file before the options.",
+            remedy="--from and --to name the bundles; latentlink generate --output-latents FILE writes such a file.",
+        )
     with waiting("decoding and encoding"):
         read = latentlink.Latents.load(latents, space=named_space(space, [source, destination]))
         with (

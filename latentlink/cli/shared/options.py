@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentlink.errors import UsageError
-from latentlink.options import MAX_SIDE
+from latentlink.options import MAX_SIDE, MAX_STEPS, MAX_THREADS
 
 if TYPE_CHECKING:
     from latentlink.options import Option
@@ -108,7 +108,7 @@ class Number(click.ParamType[float]):
         return number
 
 
-STEPS = Number(int, 1, 1000)
+STEPS = Number(int, 1, MAX_STEPS)
 SEED = Number(int, -(2**63), 2**64 - 1)
 SIDE = Number(int, 1, MAX_SIDE)
 
@@ -182,7 +182,7 @@ def _both(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 
 threads_option = click.option(
-    "--threads", type=click.IntRange(1, 1024), help="Threads for one run.  [default: all processors]"
+    "--threads", type=click.IntRange(1, MAX_THREADS), help="Threads for one run.  [default: all processors]"
 )
 replace_option = click.option(
     "--replace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from latentlink.checks import shown
 from latentlink.errors import UsageError
 
 # Settings that no table of coefficients can express, and why.
@@ -44,7 +45,7 @@ def one_of(name: object, options: Collection[str], *, what: str, whose: str = ""
     if isinstance(name, str) and name in DATA_DEPENDENT:
         raise data_dependent(name)
     if not options:
-        raise refusal(f"{what} {name!r}{whose}", "none, as it has no such setting", f"Leave {what} out.")
-    close = get_close_matches(str(name).lower(), options, n=1, cutoff=0.5)
+        raise refusal(f"{what} {shown(name)}{whose}", "none, as it has no such setting", f"Leave {what} out.")
+    close = get_close_matches(name.lower(), options, n=1, cutoff=0.5) if isinstance(name, str) else []
     remedy = f"Did you mean {close[0]!r}?" if close else f"Choose another {what}."
-    raise refusal(f"{what} {name!r}{whose}", f"one of {', '.join(options)}", remedy)
+    raise refusal(f"{what} {shown(name)}{whose}", f"one of {', '.join(options)}", remedy)
