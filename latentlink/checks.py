@@ -58,7 +58,7 @@ def byte_count(name: str, value: object) -> int:
     """
     plain = to_python(value)
     if type(plain) is not int or plain < 1:
-        raise UsageError(f"{name} is {shown(plain)}; expected a whole number of bytes above 0, or None for no budget.")
+        raise UsageError(f"{name} is {shown(plain)}; expected a number of bytes above 0, or None for no budget.")
     return plain
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -92,3 +94,27 @@ def test_a_range_is_one_number_or_three_in_order(text: str, range_: tuple[int, i
 def test_any_other_range_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a size"):
         parse_range(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"targets": "ort-cpu"}, "targets is 'ort-cpu'; expected a list of texts"),
+        ({"targets": ()}, "targets is empty; expected at least one"),
+        ({"targets": ("ort_cpu",)}, "Did you mean 'ort-cpu'?"),
+        ({"sizes": (64, 64)}, "sizes is (64, 64); expected PictureSizes"),
+        ({"options": {"refit": True}}, "options is {'refit': True}; expected BuildOptions"),
+        ({"out": "demo"}, "'demo' is the name of a bundle that comes with latentlink"),
+        ({"out": b"out"}, "out is b'out'; expected a path"),
+        ({"export": None}, "export is None; expected a path"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(tmp_path: Path, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        build_bundle(**{"export": "demo", "out": tmp_path / "out", **arguments})
+
+
+@pytest.mark.parametrize("size", [64, (64, 32, 16), (64,) * 4, (0, 1, 2), (1.0, 2.0, 3.0), (1, 2, 10**6), "512"])
+def test_sizes_that_are_no_three_numbers_in_order_are_refused(size: Any) -> None:
+    with pytest.raises(UsageError, match="width"):
+        PictureSizes(width=size)
