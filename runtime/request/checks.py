@@ -115,8 +115,10 @@ def check_sample(texts: object, count: object, steps: object, seed: object) -> N
     Raises:
         UsageError: One of them is not of its type or out of range, or there is no prompt.
     """
-    if not isinstance(texts, list | tuple) or not prompts("prompt", texts):
-        raise UsageError(f"prompts is {shown(texts)}; expected a list of at least one prompt.")
+    if not isinstance(texts, list | tuple):
+        raise UsageError(f"prompts is {shown(texts)}; expected a list of texts.")
+    if not prompts("prompt", texts):
+        raise UsageError("There is no prompt to draw; expected at least one.")
     whole("count", count, 1, MAX_COUNT)
     whole("seed", seed, LEAST_SEED, MOST_SEED)
     if steps is not None:

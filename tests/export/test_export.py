@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,3 +175,38 @@ def test_a_directory_that_is_not_an_export_is_not_overwritten(tiny: Path, tmp_pa
     with pytest.raises(UsageError):
         export_checkpoint(tiny, out)
     assert (out / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"checkpoint": b"tiny"}, "checkpoint is b'tiny'; expected a path"),
+        ({"checkpoint": "a\0b"}, "holds the character NUL"),
+        ({"out": "demo"}, "'demo' is the name of a bundle that comes with latentlink"),
+        ({"family": 3}, "family is 3; expected str"),
+        ({"options": {"dtype": "float16"}}, "expected ExportOptions"),
+        ({"on_done": 3}, "on_done is 3; expected a function, or None"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_before_the_checkpoint_is_read(
+    tmp_path: Path, arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        export_checkpoint(**{"checkpoint": tmp_path / "none", "out": tmp_path / "out", **arguments})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"dtype": "int8"},
+        {"io_dtype": 3},
+        {"space": 3},
+        {"tokenizer": b"a"},
+        {"without": "text_encoder_3"},
+        {"wide": [3]},
+    ],
+    ids=str,
+)
+def test_an_export_option_of_another_type_is_refused_by_name(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(option))):
+        ExportOptions(**option)

@@ -91,7 +91,7 @@ def test_what_is_no_stage_is_refused(demo: Pipeline) -> None:
     for stages in none:
         with pytest.raises(UsageError, match="Received no stages"):
             latentlink.chain(PROMPT, stages)
-    with pytest.raises(UsageError, match="Received str for the pipeline"):
+    with pytest.raises(UsageError, match=r"pipeline is .*; expected Pipeline"):
         Stage(pipeline="demo")  # type: ignore[arg-type]
 
 
