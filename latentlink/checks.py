@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -123,6 +124,30 @@ def _impossible(path: str) -> str | None:
     if not raw or b"\0" in raw:
         return "holds the character NUL" if raw else "is empty"
     return "is too long for a path" if len(raw) > MAX_PATH or max(map(len, raw.split(b"/"))) > MAX_NAME else None
+
+
+def check_input(path: str | Path, expected: str) -> Path:
+    """A path to read from, if a regular file is there; links are followed.
+
+    Args:
+        path: The path.
+        expected: What the file should be, for the message: `a picture`.
+
+    Raises:
+        UsageError: Nothing is there, or a folder, device, pipe or socket.
+        OSError: It cannot be looked at.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"There is no file {str(path)!r}; expected {expected}.") from None
+    if not stat.S_ISREG(mode):
+        found = "folder" if stat.S_ISDIR(mode) else "device, pipe or socket"
+        raise UsageError(
+            f"{str(path)!r} is a {found}; expected {expected}.",
+            remedy="" if stat.S_ISDIR(mode) else "Write it to a file first.",
+        )
+    return Path(path)
 
 
 def instance(name: str, value: object, kind: type, remedy: str = "") -> None:

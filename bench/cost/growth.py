@@ -16,14 +16,13 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 import latentlink
 from latentlink.bench.cost.fresh import run_in_new_process
 from latentlink.bench.cost.measure import provenance
 from latentlink.files import atomic_file
 from latentlink.terminal.module import OutFile, command, run_command
+from latentlink.terminal.progress import progress
 
 KIND = "latentlink.bench.growth"
 """Value of `kind` in a file of results."""
@@ -183,7 +182,7 @@ def main(
     warm: int,
 ) -> None:
     """Measure how BUNDLE's cost grows, and write OUT."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress() as bar:
         task = bar.add_task("measuring", total=None)
         found = measure_growth(
             bundle,

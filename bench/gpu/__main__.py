@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from latentlink.bench.cost import ProcessFailed, clocks, provenance_of_gpu, run_in_new_process
 from latentlink.bench.gpu.checks import missing_reason, run_checks
@@ -34,10 +33,9 @@ from latentlink.engine.targets import TARGETS, Machine, this_machine
 from latentlink.errors import PreflightError
 from latentlink.files import atomic_file
 from latentlink.terminal.module import OutFile, command, run_command
+from latentlink.terminal.printing import complain
 
 GPU_TARGETS = tuple(name for name, target in TARGETS.items() if target.gpu)
-
-messages = Console(stderr=True)
 
 
 @command(__doc__)
@@ -66,7 +64,7 @@ def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, qu
             speeds=not checks_only,
             quick=quick,
         )
-    show(report, Console())
+    show(report)
     sys.exit(report.status)
 
 
@@ -126,7 +124,7 @@ def run(
                 matrix_product_peak, [target for target, why in why_not.items() if not why]
             )
         except ProcessFailed as error:
-            messages.print(str(error), highlight=False)
+            complain(str(error))
             peak = None
         report = replace(report, peak=peak)
         effort = Effort(steps=4, rounds=2, mode="default") if quick else Effort()
@@ -154,9 +152,7 @@ def _print_finding(finding: Check | Speed) -> None:
         title = f"{finding.target} {finding.precision}, {finding.name}"
     else:
         title = f"{finding.work}, {finding.side}"
-    messages.print(
-        f"{title}: {finding.verdict} {finding.reason}".rstrip(), highlight=False, markup=False, soft_wrap=True
-    )
+    complain(f"{title}: {finding.verdict} {finding.reason}".rstrip())
 
 
 def _write(report: GpuReport, out: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby, islice
 
-from rich.console import Console
-from rich.table import Table
-
 from latentlink.bench.gpu.findings import Check, GpuReport, Speed, speedup
+from latentlink.terminal.printing import say, say_table
 
 EAGER, COMPILED = "diffusers eager", "diffusers torch.compile"
 """Names of the other systems' sides."""
@@ -17,44 +15,37 @@ FIGURES = 3
 """Number of figures shown for a check; the file has all of them."""
 
 
-def show(report: GpuReport, console: Console) -> None:
+def show(report: GpuReport) -> None:
     """Print tables of checks and speeds, and a line for every reason for not passing."""
-    for table in (_checks(report), _speeds(report)):
-        if table.row_count:
-            console.print(table)
+    if checks := [*_checks(report)]:
+        say_table(("target", "", "check", "verdict", "figures"), checks)
+    if speeds := [*_speeds(report)]:
+        say_table(
+            ("", "ms a step", "of peak", "end to end", "x eager", "x compiled", "peak memory"), speeds, right=True
+        )
     for line in _reasons(report):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line)
 
 
-def _checks(report: GpuReport) -> Table:
+def _checks(report: GpuReport) -> Iterator[tuple[str, ...]]:
     """A row for each check that ran."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("target", "", "check", "verdict"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("figures")
     for check in report.checks:
         if check.verdict != "not run":
             shown = islice(check.figures.items(), FIGURES)
             figures = ", ".join(f"{name} {_number(value)}" for name, value in shown)
-            table.add_row(check.target, check.precision, check.name, check.verdict, figures)
-    return table
+            yield check.target, check.precision, check.name, check.verdict, figures
 
 
 def _number(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _speeds(report: GpuReport) -> Table:
+def _speeds(report: GpuReport) -> Iterator[tuple[str, ...]]:
     """A row for each system, below the model and size."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for name in ("ms a step", "of peak", "end to end", "x eager", "x compiled", "peak memory"):
-        table.add_column(name, justify="right")
     for work, speeds in groupby(report.speeds, key=lambda speed: speed.work):
-        table.add_row(str(work))
+        yield (str(work),)
         for speed in speeds:
-            table.add_row(f"  {speed.side}", *_times(report, speed))
-    return table
+            yield (f"  {speed.side}", *_times(report, speed))
 
 
 def _times(report: GpuReport, speed: Speed) -> Iterator[str]:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from latentlink.checks import instance, path_of, shown
+from latentlink.checks import check_input, instance, path_of, shown
 from latentlink.errors import LinkError, SymbolError, UsageError
 from latentlink.files import atomic_file
-from latentlink.inputs import check_input
 from latentlink.ports import latent_port
 from latentlink.runtime.samplers.solvers.table import CLEAN, Level
 from latentlink.spaces import LatentSpace

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from latentlink.bundle_names import SHIPPED, new_bundle_path
+from latentlink.checks import check_input
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import SEED, STEPS, target_option, threads_option
 from latentlink.cli.shared.order import check_order, is_export
 from latentlink.errors import UsageError
-from latentlink.inputs import check_input
 from latentlink.options import MAX_COUNT
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress

@@ -8,9 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentlink.checks import check_input
 from latentlink.errors import UsageError
 from latentlink.files import is_stream
-from latentlink.inputs import check_input
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 """Formats that are read. Pillow reads more, one of them by running another program (EPS)."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 
 import pytest
-from rich.console import Console
 
 from latentlink.bench.cost import Spread
 from latentlink.bench.gpu.findings import Check, GpuReport, Peak, SizedModel, Speed, Verdict, speedup
@@ -89,8 +87,7 @@ def test_ratios_are_of_the_same_work_in_the_same_run() -> None:
     assert speedup((ours, speed(COMPILED, None, "not run")), ours, COMPILED) is None
 
 
-def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not() -> None:
-    out = io.StringIO()
+def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not(capsys: pytest.CaptureFixture[str]) -> None:
     report = GpuReport(
         provenance={},
         checks=(
@@ -102,8 +99,8 @@ def test_the_tables_show_what_ran_and_the_reasons_of_what_did_not() -> None:
         speeds=(speed("latentlink tensorrt", 5.0), speed(EAGER, 10.0), speed(COMPILED, None, "not run")),
         peak=Peak(tflops=700.0, how="by hand"),
     )
-    show(report, Console(file=out, width=120))
-    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    show(report)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "tensorrt fp16 pictures passed worst_db 41.25" in lines
     assert "latentlink tensorrt 5.00 50% 0.005 s 2.00 3000 MB" in lines
     assert "Matrix products reach 700 TFLOP/s here: by hand." in lines

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from latentlink.checks import check_input
 from latentlink.cli import group
 from latentlink.errors import LatentLinkError, UsageError
-from latentlink.inputs import check_input
 from latentlink.runtime import Latents
 
 
