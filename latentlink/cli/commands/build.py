@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentlink.amounts import bytes_in_words
 from latentlink.bundle_names import bundle_path, new_bundle_path
-from latentlink.cli.shared.console import print_measured, size
+from latentlink.cli.shared.console import print_measured
 from latentlink.cli.shared.order import check_order, is_export
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
@@ -159,7 +160,7 @@ def _print(bundle: str, report: BuildReport, seconds: float) -> None:
     print_measured(manifest)
     total = sum(file.size for file in manifest.files.values())
     count = sum(len(component.engines) for component in manifest.components.values())
-    say(f"{bundle}: {count} engines, {size(total)}, {seconds:.0f} s.")
+    say(f"{bundle}: {count} engines, {bytes_in_words(total)}, {seconds:.0f} s.")
     for target, finding in {one.target: one.finding for one in report.unchecked}.items():
         say(f"Not run here, {target}: {finding}")
     if report.unchecked:

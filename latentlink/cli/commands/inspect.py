@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentlink.amounts import bytes_in_words
 from latentlink.bundle_names import bundle_path, no_bundle
-from latentlink.cli.shared.console import print_measured, size
+from latentlink.cli.shared.console import print_measured
 from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
 from latentlink.terminal.printing import say, say_json, say_table
@@ -64,7 +65,7 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     from latentlink.engine.targets import preflight
 
     manifest = bundle.manifest
-    total = size(sum(file.size for file in manifest.files.values()))
+    total = bytes_in_words(sum(file.size for file in manifest.files.values()))
     say(f"{name}: {manifest.kind} of {manifest.name} ({manifest.family}), {total}")
     for space in manifest.spaces:
         say(f"latent space {space.name}: {space.numbers()}, digest {space.digest}")
@@ -90,7 +91,9 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
             parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not run"
             finding = None if engine.target == EXPORTED else preflight(engine)
             here = "to be built" if engine.target == EXPORTED else "valid" if finding is None else finding.code
-            rows.append((component, engine.target, engine.precision, size(held), parity, here, _limits(engine)))
+            rows.append(
+                (component, engine.target, engine.precision, bytes_in_words(held), parity, here, _limits(engine))
+            )
     say_table(("component", "target", "precision", "size", "from torch", "here", "built for"), rows)
     print_measured(manifest)
     for component, entry in manifest.components.items():

@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from latentlink.runtime import Decision
 
 
-def size(count: int) -> str:
-    """A number of bytes in readable units."""
-    amount = float(count)
-    for unit in ("B", "KB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.2f} GB"
-
-
 def print_measured(manifest: Manifest) -> None:
     """Print the timings of `build --target auto` for every component: the engine that was kept, those that were slower,
     and those that were dropped.
