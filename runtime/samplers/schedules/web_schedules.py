@@ -21,7 +21,7 @@ def _sgm_uniform(T: int, count: int) -> FloatArray:
 
 
 def _simple(T: int, count: int) -> FloatArray:
-    return np.asarray(T - 1 - np.floor(np.arange(count) * (T / count)))
+    return np.asarray(T - 1 - np.floor(np.arange(count) * (T / count)), np.float64)
 
 
 def _ddim_uniform(T: int, count: int) -> FloatArray:
