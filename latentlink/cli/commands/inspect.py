@@ -87,13 +87,11 @@ def _show_bundle(name: str, bundle: Bundle) -> None:
     for component, entry in manifest.components.items():
         for engine in entry.engines:
             folder = Path(engine.path).parent
-            held = sum(f.size for p, f in manifest.files.items() if Path(p).parent == folder)
+            held = bytes_in_words(sum(f.size for p, f in manifest.files.items() if Path(p).parent == folder))
             parity = f"{float(engine.parity['relative']):.1e}" if engine.parity else "not run"
             finding = None if engine.target == EXPORTED else preflight(engine)
             here = "to be built" if engine.target == EXPORTED else "valid" if finding is None else finding.code
-            rows.append(
-                (component, engine.target, engine.precision, bytes_in_words(held), parity, here, _limits(engine))
-            )
+            rows.append((component, engine.target, engine.precision, held, parity, here, _limits(engine)))
     say_table(("component", "target", "precision", "size", "from torch", "here", "built for"), rows)
     print_measured(manifest)
     for component, entry in manifest.components.items():
