@@ -86,7 +86,7 @@ def new_bundle_path(name: str | Path, argument: str = "out") -> Path:
 
 def holds_manifest(name: str | Path) -> bool:
     """Whether a path is the folder of a bundle or export; False for what is no possible path."""
-    return os.path.isfile(os.path.join(name, MANIFEST))  # noqa: PTH113, PTH118 - pathlib raises for impossible paths
+    return name != "" and os.path.isfile(os.path.join(name, MANIFEST))  # noqa: PTH113, PTH118 - pathlib raises for impossible paths
 
 
 def names_bundle(text: str) -> bool:
@@ -105,6 +105,8 @@ def _kind_of_file(path: Path) -> tuple[str, str]:
     if not path.exists():
         near = get_close_matches(path.name, [*SHIPPED, *_bundles_in(path.parent)], 1)
         return "does not exist", f"Did you mean {near[0]!r}?" if near else MAKE_ONE
+    if not path.is_file():
+        return "is a device, pipe or socket", MAKE_ONE
     if path.name == MANIFEST:
         return "is the manifest of a bundle", f"Name its folder: {str(path.parent)!r}."
     if path.suffix == ".safetensors" and _holds_latents(path):

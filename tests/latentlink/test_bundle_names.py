@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def test_a_prompt_names_no_bundle(here: Path) -> None:
     assert names_bundle("own")
 
 
+def test_no_text_is_not_the_bundle_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(make(tmp_path / "own"))
+    assert names_bundle(".")
+    assert not names_bundle("")
+
+
 def told(path: str | Path) -> str:
     """What is said where a bundle is opened."""
     with pytest.raises(UsageError) as caught:
@@ -124,6 +131,11 @@ def test_latents_are_told_what_takes_them(here: Path) -> None:
     latentlink.Latents(array=np.zeros((1, 4, 8, 8), np.float32), space=space).save("a.safetensors")
     assert "is a file of latents" in told("a.safetensors")
     assert "--init-latents a.safetensors" in told("a.safetensors")
+
+
+def test_a_pipe_is_told_and_not_waited_for(here: Path) -> None:
+    os.mkfifo("a.safetensors")
+    assert "'a.safetensors' is a device, pipe or socket" in told("a.safetensors")
 
 
 def test_a_picture_that_is_named_as_a_bundle_of_load_is_told_as_well(here: Path) -> None:
