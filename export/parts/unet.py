@@ -143,7 +143,7 @@ def unet_config(
                 key,
                 config[key],
                 f"addition_time_embed_dim {embedded!r} times the {numbers} numbers of its conditions, and "
-                f"projection_dim {pooled} of {texts[-1]}",
+                f"projection_dim {pooled!r} of {texts[-1]}",
                 remedy="Check these configs, and requires_aesthetics_score in model_index.json.",
             )
     return config
