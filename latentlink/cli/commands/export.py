@@ -224,6 +224,6 @@ def _line(name: str, parity: Parity | None) -> str:
         return f"  {name}: not compared, ONNX Runtime's CPU kernels have no bfloat16"
     other = "its plain graph" if parity.reference == "onnx" else "torch"
     return (
-        f"  {name}: differs from {other} by {parity.relative:.1e} relative, {parity.max_abs:.1e} at most "
+        f"  {name}: agrees with {other} within {parity.relative:.1e} of its largest number "
         f"(tolerance {parity.tolerance:.0e})"
     )
