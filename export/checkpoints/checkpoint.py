@@ -155,7 +155,8 @@ class Checkpoint:
                 part's class declares.
         """
         stated = self.given[part].config if part in self.given else self.source.config(part)
-        check_types(self.classes[part], stated, what=part, remedy="Get the checkpoint again, or correct the config.")
+        remedy = "Get the checkpoint again, or correct the config."
+        check_types(self.classes.get(part, ""), stated, what=part, remedy=remedy)
         return {**stated, **self.corrected.get(part, {})}
 
     def settings(self, part: str) -> Mapping[str, Any]:
