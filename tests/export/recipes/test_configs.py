@@ -194,7 +194,22 @@ def test_no_recipe_takes_a_denoiser_that_reads_or_writes_channels_of_no_port(
             sampling(checkpoint)
 
 
-HOSTILE = ("text", [], ["a"], {}, None, True, -1, 0, 10**9, 1e308, float("inf"), [[1], [2]], 0.5, [10**9] * 4)
+HOSTILE: tuple[Any, ...] = (
+    "text",
+    [],
+    ["a"],
+    {},
+    None,
+    True,
+    -1,
+    0,
+    10**9,
+    1e308,
+    float("inf"),
+    [[1], [2]],
+    0.5,
+    [10**9] * 4,
+)
 
 
 @pytest.mark.parametrize("size", DENOISED.values())
