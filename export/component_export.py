@@ -45,7 +45,6 @@ def export_component(
     cases: Sequence[ReferenceRun],
     folder: Path,
     options: ExportOptions,
-    *,
     threshold: Threshold | None = None,
 ) -> tuple[ComponentEntry, Parity | None]:
     """Trace one component, compare it with torch in float32, and describe it.

@@ -122,7 +122,7 @@ def export_checkpoint(
                 if name not in names:
                     continue
                 entries[part.name], parity = export_component(
-                    part, part_probes, cases, folder, options, threshold=limits.get(part.name)
+                    part, part_probes, cases, folder, options, limits.get(part.name)
                 )
                 if on_done:
                     on_done(ExportedComponent(name=part.name, parity=parity))
