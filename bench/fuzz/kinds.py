@@ -28,6 +28,7 @@ class Kind:
         right: Exit statuses that a changed input may end with.
         needs: Packages that the base install lacks for it.
         seconds: Seconds of processor time that nothing takes honestly.
+        command_seconds: The same by the command line, which does more of some work.
         every: One job in so many is tried through the command line.
     """
 
@@ -39,7 +40,12 @@ class Kind:
     right: frozenset[ExitStatus]
     needs: tuple[str, ...] = ()
     seconds: float = 20.0
+    command_seconds: float = 20.0
     every: int = 10
+
+    def limit(self, command_line: bool) -> float:
+        """Seconds of processor time of a job."""
+        return self.command_seconds if command_line else self.seconds
 
     def missing(self) -> str | None:
         """The package that this machine lacks for it; None if it can be tried."""
@@ -75,7 +81,7 @@ _CHECKPOINT = partial(
     command=(_ATTEMPTS, "export_command"),
     right=frozenset({ExitStatus.DONE, ExitStatus.USAGE}),
     needs=("torch",),
-    seconds=40.0,
+    command_seconds=240.0,  # a whole export
     every=20,
 )
 

@@ -108,7 +108,7 @@ def _by_command(job: Job, kind: Kind, case: Path, folder: Path, mutation: str) -
         done = subprocess.Popen(
             [sys.executable, "-m", "latentlink", *words], cwd=work, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
-        why = watch(done.pid, lambda: _ended(done), 0.9 * kind.seconds, before=resident(os.getpid()))
+        why = watch(done.pid, lambda: _ended(done), 0.9 * kind.command_seconds, before=resident(os.getpid()))
         done.kill()
         done.wait()
     said = tail(errors)

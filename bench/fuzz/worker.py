@@ -56,7 +56,7 @@ class Worker:
         why = watch(
             self._process.pid,
             lambda: self._pipe.poll(0.05) or not self._process.is_alive(),
-            self._kinds[job.kind].seconds,
+            self._kinds[job.kind].limit(job.command_line),
         )
         if why is None:
             try:
