@@ -207,6 +207,8 @@ def _choose(bundle: str | Path, replacements: Mapping[str, str | Path], on_progr
             components.pop(SHALLOW, None)
             if SHALLOW in donor.manifest.components:
                 components[SHALLOW] = _part(donor, other, SHALLOW)
+    if "denoiser" not in components:  # the link says so
+        components.pop(SHALLOW, None)
     return Sources(components=components, bundles=tuple(bundles))
 
 

@@ -293,3 +293,13 @@ def test_a_pipeline_that_is_observed_shares_its_engines_and_closes_none() -> Non
             watched = view.generate(PROMPT, seed=1, steps=2).latents.array
         assert seen == [pipe.linked.denoiser.session]
         assert np.array_equal(pipe.generate(PROMPT, seed=1, steps=2).latents.array, watched)
+
+
+def test_a_bundle_without_its_denoiser_is_refused_though_it_has_the_shallow_one(tmp_path: Path) -> None:
+    shutil.copytree(bundle_path("demo"), tmp_path / "bundle")
+    file = tmp_path / "bundle" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    del manifest["components"]["denoiser"]
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(LinkError, match="one denoiser, but 0 of the engines given do its work"):
+        latentlink.load(tmp_path / "bundle")
