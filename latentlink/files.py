@@ -17,6 +17,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
 
 from latentlink.errors import UsageError
@@ -114,6 +115,27 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) or _is_standard_output(found)
 
 
+def open_stream(stream: Path) -> BufferedWriter:
+    """Open what is no file for writing. Standard output goes on where it is, instead of being opened again.
+
+    Raises:
+        UsageError: It is a pipe that nobody reads, for whose reader this would wait.
+        OSError: It cannot be opened.
+    """
+    if _is_standard_output(stream.stat()):
+        return os.fdopen(os.dup(1), "wb")
+    try:
+        descriptor = os.open(stream, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise UsageError(
+            f"Nobody reads the pipe {str(stream)!r}; expected one with a reader.", remedy="Start its reader first."
+        ) from None
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
+
+
 def _is_standard_output(found: os.stat_result) -> bool:
     try:
         return os.path.samestat(found, os.fstat(1))
@@ -122,9 +144,8 @@ def _is_standard_output(found: os.stat_result) -> bool:
 
 
 def _send(part: Path, stream: Path) -> None:
-    """Write a file's bytes to a stream. Standard output goes on where it is, instead of being opened again."""
-    out = os.fdopen(os.dup(1), "wb") if _is_standard_output(stream.stat()) else stream.open("wb")
-    with part.open("rb") as file, out:
+    """Write a file's bytes to a stream."""
+    with part.open("rb") as file, open_stream(stream) as out:
         shutil.copyfileobj(file, out)
 
 

@@ -362,6 +362,13 @@ def test_a_pipe_gets_nothing_if_the_block_fails(tmp_path: Path) -> None:
     os.close(reader)
 
 
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="Nobody reads the pipe"), atomic_file(pipe) as part:
+        part.write_text("content")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a device")
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_device_is_written_to_and_stays_a_device(tmp_path: Path, linked: bool) -> None:

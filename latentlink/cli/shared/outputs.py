@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from latentlink.errors import UsageError
-from latentlink.files import is_stream
+from latentlink.files import is_stream, open_stream
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -46,7 +46,7 @@ def check_place(output: Path) -> None:
     """Check before the work that a file can be written there.
 
     Raises:
-        UsageError: Its folder is missing, or it is a folder itself, or lies in a bundle.
+        UsageError: Its folder is missing, or it is a folder itself, lies in a bundle, or is a pipe that nobody reads.
     """
     from latentlink.engine.bundle import check_outside
 
@@ -55,6 +55,8 @@ def check_place(output: Path) -> None:
     if output.is_dir():
         raise UsageError(f"{str(output)!r} is a folder; expected the name of a file to write.")
     check_outside(output)
+    if output.is_fifo():
+        open_stream(output).close()
 
 
 def check_several(output: Path, why: str) -> None:

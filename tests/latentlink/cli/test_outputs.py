@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from click.testing import CliRunner
@@ -58,15 +57,14 @@ def test_what_is_appended_to_keeps_what_it_has(tmp_path: Path) -> None:
 
 
 def test_a_pipe_with_a_name_gets_the_picture_in_its_format(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe.webp"
+    pipe, copy = tmp_path / "pipe.webp", tmp_path / "copy"
     os.mkfifo(pipe)
-    read: list[bytes] = []
-    reader = Thread(target=lambda: read.append(pipe.read_bytes()))
-    reader.start()
-    done = CliRunner().invoke(group, [*GENERATE, "-o", str(pipe)])
-    reader.join()
-    assert done.exit_code == 0, done.output
-    assert Image.open(io.BytesIO(read[0])).format == "WEBP"
+    held = os.open(pipe, os.O_RDWR)  # so that the pipe has a reader before the command looks
+    with copy.open("wb") as out, subprocess.Popen(["cat", str(pipe)], stdout=out) as reader:
+        done = CliRunner().invoke(group, [*GENERATE, "-o", str(pipe)])
+        os.close(held)
+    assert (done.exit_code, reader.returncode) == (0, 0), done.output
+    assert Image.open(copy).format == "WEBP"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
@@ -80,13 +78,18 @@ def test_a_pipe_with_a_name_gets_the_picture_in_its_format(tmp_path: Path) -> No
 def test_several_files_do_not_go_into_one_pipe(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
+    assert "Nobody reads the pipe" in refused("-o", pipe, *words)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert says in refused("-o", pipe, *words)
+    os.close(reader)
 
 
 def test_the_stages_of_a_chain_do_not_go_into_one_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     assert "--keep writes several files" in refused("-o", pipe, "--keep", command=("chain", "a red circle", "demo"))
+    os.close(reader)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a", "a.npz"])
