@@ -134,13 +134,15 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _expected(kind: Kind, base: Path) -> Any:
-    """What a kind makes of a valid input; nothing of one that is refused, as a file of another kind is."""
+    """What a kind makes of a valid input.
+
+    Raises:
+        RuntimeError: It is refused, so that nothing would be tried by changing it.
+    """
     try:
         return imported(kind.attempt)(base)
     except LatentLinkError as error:
-        if error.status is not ExitStatus.USAGE:
-            raise
-        return []
+        raise RuntimeError(f"The valid input {base} is refused: {error}") from error
 
 
 def _addresses() -> int:

@@ -57,7 +57,7 @@ class Taesd(nn.Module):
         decoder: Layers from the latent to the picture; None without it.
     """
 
-    def __init__(self, encoder: Sequence[Layer] | None, decoder: Sequence[Layer] | None) -> None:
+    def __init__(self, encoder: Sequence[Layer] | None = None, decoder: Sequence[Layer] | None = None) -> None:
         super().__init__()
         self.encoder = None if encoder is None else nn.Sequential(*map(_module, encoder))
         self.decoder = None if decoder is None else nn.Sequential(*map(_module, decoder))

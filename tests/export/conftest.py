@@ -193,7 +193,7 @@ def constants_kept() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Published]:
     """Makes the checkpoint of a family of `FAMILIES` when it is first asked for."""
-    from tests.export.checkpoints.original_layout import original_state
+    from latentlink.bench.fuzz.original_layout import original_state
 
     made: dict[str, Published] = {}
 
@@ -218,7 +218,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Publi
 @pytest.fixture(scope="session")
 def bare_vae(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """Writes a VAE alone in the original layout, of the published depth (/8), with some number of channels."""
-    from tests.export.checkpoints.original_networks import vae
+    from latentlink.bench.fuzz.original_networks import vae
 
     def make(channels: int) -> Path:
         network = make_network("AutoencoderKL", {**(VAE if channels == 4 else VAE_16), "latent_channels": channels})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
@@ -40,9 +41,10 @@ FREE_TENSORS, FREE_NUMBERS = 1_000, 10_000_000
 def arguments_of(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a class, or of its config class, that a config states.
 
-    Other keys are left out: some make a library import code, fetch kernels, or replace its methods.
+    Other keys are left out: some make a library import code, fetch kernels, or replace its methods. A class of neither
+    library declares the arguments that it takes.
     """
-    declared = declared_keys(cls.__name__)
+    declared = declared_keys(cls.__name__) or signature(cls).parameters.keys()
     return {key: value for key, value in stated_keys(config).items() if key in declared}
 
 

@@ -1,6 +1,6 @@
 """A diffusers directory as one file in the layout its model was first published in.
 
-The inverse of what `export/checkpoints/single_file/` reads, for random-weight checkpoints.
+The inverse of what `export/checkpoints/single_file/` and `taesd.py` read, for random-weight checkpoints.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tests.export.checkpoints.original_networks import State, clip, flux, mmdit, open_clip, t5, unet, vae
+from latentlink.bench.fuzz.original_networks import State, clip, flux, mmdit, open_clip, t5, unet, vae
 
 Writer = Callable[[State, Mapping[str, Any]], dict[str, Tensor]]
 
@@ -57,6 +57,15 @@ def original_state(checkpoint: Path) -> dict[str, Tensor]:
             original = write(load_file(weights), _config(checkpoint / part))
             out |= {prefix + name: tensor.clone() for name, tensor in original.items()}
     return out
+
+
+def taesd_decoder_state(checkpoint: Path) -> dict[str, Tensor]:
+    """The decoder of an `AutoencoderTiny` as its author's file: his first layer, a clamp, has no weights."""
+    from safetensors.torch import load_file
+
+    stored = load_file(checkpoint / "diffusion_pytorch_model.safetensors")
+    names = {name: name.removeprefix("decoder.layers.").split(".", 1) for name in stored if name.startswith("decoder.")}
+    return {f"{int(layer) + 1}.{rest}": stored[name].contiguous() for name, (layer, rest) in names.items()}
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
