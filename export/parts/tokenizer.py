@@ -33,11 +33,12 @@ def clip_tokenizer(folder: Path, max_length: int, overflow: str = "chunk", *, in
 
     with _readable(folder, "CLIP"):
         tokenizer = _read(CLIPTokenizerFast, folder, "CLIP")
+        text = _text(tokenizer, folder)  # before it reads any prompt
         length = int(min(max_length, tokenizer.model_max_length))
         start, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
         _check_layout(tokenizer, folder, length, start=[start], end=[end], pad=pad)
         return Tokenizer(
-            text=_text(tokenizer, folder),
+            text=text,
             max_length=length,
             start_id=start,
             end_id=end,
@@ -62,9 +63,10 @@ def t5_tokenizer(folder: Path, max_length: int, *, inversions: bool = False) -> 
 
     with _readable(folder, "T5"):
         tokenizer = _read(T5TokenizerFast, folder, "T5")
+        text = _text(tokenizer, folder)
         _check_layout(tokenizer, folder, max_length, start=[], end=[tokenizer.eos_token_id], pad=tokenizer.pad_token_id)
         return Tokenizer(
-            text=_text(tokenizer, folder),
+            text=text,
             max_length=max_length,
             start_id=None,
             end_id=tokenizer.eos_token_id,
@@ -85,7 +87,7 @@ def _readable(folder: Path, title: str) -> Iterator[None]:
     """Whatever the libraries raise about a folder, in one sentence: also plain exceptions, and panics of Rust code."""
     try:
         yield
-    except (CheckpointError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (CheckpointError, OSError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
