@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from latentlink.bench.fuzz import original_networks
 from latentlink.errors import CheckpointError
 from latentlink.export.checkpoints.single_file.clip import OPEN_CLIP, clip_config, open_clip_config
 from latentlink.export.checkpoints.single_file.flux import flux_config
@@ -16,7 +17,6 @@ from latentlink.export.checkpoints.single_file.mmdit import mmdit_config
 from latentlink.export.checkpoints.single_file.t5 import t5_config
 from latentlink.export.checkpoints.single_file.unet import ldm_unet_config
 from latentlink.export.checkpoints.single_file.vae import ldm_vae_config
-from tests.export.checkpoints import original_networks
 
 SD1 = {
     "in_channels": 4,
