@@ -67,16 +67,27 @@ def parse_range(text: str) -> SizeRange:
         low, best, high = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
         if low <= best <= high:
             return low, best, high
-    raise UsageError(f"{text!r} is not a size: expected a number (512) or smallest:best:largest (256:512:1024).")
+    raise UsageError(
+        f"{text!r} is not a size; expected a number (512), or the smallest, best and largest in this order "
+        "(256:512:1024)."
+    )
 
 
 def drawable(sampling: Sampling, sizes: PictureSizes) -> Sampling:
     """The defaults of a bundle that is built for these sizes: a side outside of its range becomes the range's best.
 
     Raises:
-        UsageError: That is larger than a bundle's default size may be.
+        UsageError: That is larger than a bundle's default size may be, or no multiple of what the model needs.
     """
     width, height = _within(sampling.width, sizes.width), _within(sampling.height, sizes.height)
+    multiple = sampling.size_multiple
+    for name, side in (("width", width), ("height", height)):
+        if side % multiple:
+            low = side // multiple * multiple
+            raise UsageError(
+                f"{name} is {side}; expected a multiple of {multiple}, which this model needs.",
+                remedy=f"Use {low} or {low + multiple}." if low else f"Use {multiple}.",
+            )
     if width * height > MAX_PIXELS:
         raise UsageError(
             f"The bundle would draw {width}x{height} where no size is requested; expected at most {MAX_PIXELS} pixels, "

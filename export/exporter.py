@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,12 +19,13 @@ from latentlink.engine.bundle import (
     write_bundle,
     write_probes,
 )
+from latentlink.errors import BundleError, CheckpointError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.component_export import ExportedComponent, export_component
 from latentlink.export.graphs import Component, plain_graph
-from latentlink.export.known_latents import refuse_another_space
+from latentlink.export.known_latents import refuse_another_decoder, refuse_another_space
 from latentlink.export.parity import TORCH, ReferenceRun
-from latentlink.export.parts import VaeEncoder, replaced_scheduler_note
+from latentlink.export.parts import VaeDecoder, VaeEncoder, replaced_scheduler_note
 from latentlink.export.probes import Golden
 from latentlink.export.recipes import Recipe, find_recipe
 from latentlink.export.rounding import rounding_threshold
@@ -75,7 +77,7 @@ def export_checkpoint(
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)
-    sampling = Sampling.from_json(recipe.sampling(source))
+    sampling = _sampling(recipe.sampling(source))
     reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()}
     reasons |= _sampler_reason(source, sampling)
     reasons |= {f"part.{part}": origin for part, origin in source.origins().items()}
@@ -102,8 +104,6 @@ def export_checkpoint(
             if on_component and name in names:
                 on_component(names.index(name), len(names), name)
             component = next(component for component in components if component.name == name)
-            if isinstance(component.module, VaeEncoder) and plain_graph(component.module) is None:
-                refuse_another_space(component.module.core, component.spaces[0])
             # before any is written, as converting weights that two of them share cannot be undone
             parts = [
                 (part, golden.probes(part, _reference(part)), _cases(part, sampling.size_multiple))
@@ -153,6 +153,21 @@ def export_checkpoint(
         )
 
 
+def _sampling(settings: Mapping[str, Any]) -> Sampling:
+    """A checkpoint's own settings.
+
+    Raises:
+        CheckpointError: A bundle may not have them.
+    """
+    try:
+        return Sampling.from_json(settings)
+    except BundleError as error:
+        raise CheckpointError(
+            f"The checkpoint's configs give settings that no bundle may have. {error.message}",
+            remedy="Correct the configs, such as sample_size.",
+        ) from None
+
+
 def _check_parts(recipe: Recipe, source: Checkpoint, options: ExportOptions) -> None:
     """Make every component once, so that what is wrong with the last is said before the first is exported.
 
@@ -162,7 +177,12 @@ def _check_parts(recipe: Recipe, source: Checkpoint, options: ExportOptions) -> 
         CheckpointError: A part cannot be read, or does not fit the others.
     """
     for component in recipe.components(source, options):
-        del component
+        if plain_graph(component.module) is not None:
+            continue
+        if isinstance(component.module, VaeEncoder):
+            refuse_another_space(component.module.core, component.spaces[0])
+        elif isinstance(component.module, VaeDecoder):
+            refuse_another_decoder(component.module, component.spaces[0])
 
 
 def _sampler_reason(source: Checkpoint, sampling: Sampling) -> dict[str, str]:

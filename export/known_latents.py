@@ -18,6 +18,8 @@ from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 PATTERN, SIDE = "edges", 64
 CHANNELS, CELLS = 4, 8
+UNIT = 32
+"""Parts of 1 in which the references are written."""
 
 LATENTS: Mapping[str, str] = {
     "sd": (
@@ -40,7 +42,8 @@ LATENTS: Mapping[str, str] = {
 """By space: latent of the picture `[4, 8, 8]`, each number in 1/32 as a signed byte in hexadecimal digits."""
 
 # Mean correlation over the channels. The two references agree with each other by -0.02, random weights with either by
-# at most 0.2; an encoder agrees with the one that it was distilled from or fine-tuned from.
+# at most 0.2; an encoder agrees with the one that it was distilled from or fine-tuned from. A decoder makes the picture
+# from latents of its own space (TAESD and TAESDXL: 0.97), and something else from those of the other (0.32 and 0.39).
 LIKE, UNLIKE = 0.8, 0.5
 
 TINY = 1e-12
@@ -66,6 +69,32 @@ def refuse_another_space(encode: Callable[[Tensor], Tensor], space: LatentSpace)
             f"The VAE would be used for the latent space {space.name}, but its weights encode a picture as those of "
             f"{other} do (correlation {likeness[other]:.2f}, with {space.name} {likeness[space.name]:.2f}).",
             remedy=f"Give a VAE of {space.name}; the two have equal names and shapes, and differ in their weights.",
+        )
+
+
+def refuse_another_decoder(decode: Callable[[Tensor], Tensor], space: LatentSpace) -> None:
+    """Refuse a decoder that makes the picture from the reference latents of another known space than its own.
+
+    Args:
+        decode: From the denoiser's latent `[1, 4, h, w]` to uint8 RGB `[1, H, W, 3]`.
+        space: As of `refuse_another_space`.
+
+    Raises:
+        CheckpointError: The decoder belongs to another space.
+    """
+    if KNOWN_SPACES.get(space.name) != space or space.name not in LATENTS:
+        return
+    picture = _centred(torch.from_numpy(draw_pattern(PATTERN, SIDE, SIDE)).permute(2, 0, 1))
+    with torch.no_grad():
+        decoded = {name: decode(_reference(text)[None] / UNIT)[0].permute(2, 0, 1) for name, text in LATENTS.items()}
+    likeness = {name: float((_centred(one) * picture).sum(dim=1).mean()) for name, one in decoded.items()}
+    other = max(likeness, key=likeness.__getitem__)
+    if other != space.name and likeness[other] >= LIKE and likeness[space.name] <= UNLIKE:
+        raise CheckpointError(
+            f"The decoder would be used for the latent space {space.name}, but its weights decode latents of {other} "
+            f"(correlation with the picture {likeness[other]:.2f}, from latents of {space.name} "
+            f"{likeness[space.name]:.2f}).",
+            remedy=f"Give a decoder of {space.name}; the two have equal names and shapes, and differ in their weights.",
         )
 
 

@@ -103,6 +103,8 @@ def no_bundle(path: Path) -> UsageError:
 def _kind_of_file(path: Path) -> tuple[str, str]:
     """What a path is that is no folder, and a remedy."""
     if not path.exists():
+        if path.name in SHIPPED:
+            return "does not exist", f"The bundle of the package is named as text, without a folder: {path.name}."
         near = get_close_matches(path.name, [*SHIPPED, *_bundles_in(path.parent)], 1)
         return "does not exist", f"Did you mean {near[0]!r}?" if near else MAKE_ONE
     if not path.is_file():

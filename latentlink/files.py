@@ -22,6 +22,9 @@ from pathlib import Path
 
 from latentlink.errors import UsageError
 
+MOST_STEM = 20
+"""Characters of a file's name that its temporary one keeps: a name has at most 255 bytes."""
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 # Errors of a file system or kernel without exchange: all others are errors of the call itself.
@@ -95,7 +98,7 @@ def atomic_file(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     _make_parent(target)
     neighbour = target if beside is None else Path(os.path.realpath(beside))
-    part = neighbour.with_name(f".{target.stem}.{_unique()}.part{target.suffix}")
+    part = neighbour.with_name(f".{target.stem[:MOST_STEM]}.{_unique()}.part{target.suffix[:MOST_STEM]}")
     try:
         yield part
         _sync(part)

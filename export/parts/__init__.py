@@ -26,7 +26,7 @@ from latentlink.export.parts.text import (
 from latentlink.export.parts.tokenizer import clip_tokenizer, t5_tokenizer
 from latentlink.export.parts.unet import SizedUNet, TextUNet, reads_mask, trained_size, unet_config
 from latentlink.export.parts.upsampling import size_multiple
-from latentlink.export.parts.vae import Affine, VaeEncoder, halves_as_components, load_vae, vae_components
+from latentlink.export.parts.vae import Affine, VaeDecoder, VaeEncoder, halves_as_components, load_vae, vae_components
 
 __all__ = [
     # text encoders
@@ -61,6 +61,7 @@ __all__ = [
     # VAEs and their spaces
     "Affine",
     "Taesd",
+    "VaeDecoder",
     "VaeEncoder",
     "halves_as_components",
     "load_vae",

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import errno
-import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
-from types import FrameType
 from typing import Never
 
 import click
 
 from latentlink.errors import ExitStatus, LatentLinkError
-from latentlink.terminal.printing import complain
+from latentlink.terminal.interrupts import interrupts
+from latentlink.terminal.printing import complain, end_quietly
 
 _EXPORT = ("torch", "diffusers", "transformers", "onnx", "onnx_ir", "onnxscript", "optimum")
 
 EXTRAS: Mapping[str, str] = {**dict.fromkeys(_EXPORT, "export"), "matplotlib": "demo", "skimage": "test"}
 """Libraries that the base install does not have, with the extra that installs each."""
-
-CLOSED_PIPE = 128 + signal.SIGPIPE
-"""Exit status if nobody reads what is printed, as of programs that the signal ends."""
 
 
 @contextmanager
@@ -41,38 +36,37 @@ def ending(program: str = "latentlink", *, worded: Callable[[LatentLinkError], s
             or imported a library that an extra installs. Other exceptions are faults of the project, and pass through.
     """
     _print_any_character()
-    with _as_interrupts(signal.SIGTERM, signal.SIGHUP):
-        try:
+    try:
+        with interrupts():
             yield
             _flush()
-        except (click.exceptions.Abort, KeyboardInterrupt):
-            _end(program, "Interrupted. No file was left half written.", ExitStatus.INTERRUPTED)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(ExitStatus.USAGE)
-        except LatentLinkError as error:
-            _end(program, worded(error), error.status)
-        except ModuleNotFoundError as error:
-            library = (error.name or "").partition(".")[0]
-            if library not in EXTRAS:
-                raise
-            remedy = f"Install it: pip install 'latentlink[{EXTRAS[library]}]'."
-            _end(program, f"This command needs {library}, but it is not installed. {remedy}", ExitStatus.USAGE)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more as it exits
-            sys.exit(CLOSED_PIPE)
-        except OSError as error:
-            if error.errno is None:
-                raise
-            _end(program, _system_words(error), ExitStatus.FAILED)
-        except MemoryError as error:
-            reason = " ".join(str(error).split()).rstrip(".") or "Out of memory"
-            _end(program, f"{reason}. Use a smaller size or batch.", ExitStatus.FAILED)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _end(program, "Interrupted. No file was left half written.", ExitStatus.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitStatus.USAGE)
+    except LatentLinkError as error:
+        _end(program, worded(error), error.status)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
+            raise
+        remedy = f"Install it: pip install 'latentlink[{EXTRAS[library]}]'."
+        _end(program, f"This command needs {library}, but it is not installed. {remedy}", ExitStatus.USAGE)
+    except BrokenPipeError:
+        end_quietly()
+    except OSError as error:
+        if error.errno is None:
+            raise
+        _end(program, _system_words(error), ExitStatus.FAILED)
+    except MemoryError as error:
+        reason = " ".join(str(error).split()).rstrip(".") or "Out of memory"
+        _end(program, f"{reason}. Use a smaller size or batch.", ExitStatus.FAILED)
 
 
 def _system_words(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"The disk is full ({error.filename or 'while writing'}). Free some space; nothing was written."
+        return f"The disk is full ({error.filename or 'while writing'}). Free some space."
     return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
 
 
@@ -91,24 +85,3 @@ def _print_any_character() -> None:
 def _flush() -> None:
     if sys.stdout is not None:
         sys.stdout.flush()
-
-
-@contextmanager
-def _as_interrupts(*signals: signal.Signals) -> Iterator[None]:
-    """Have the first of these signals raise KeyboardInterrupt in the block; later ones wait until it has cleaned up.
-
-    A signal that is ignored stays ignored, as SIGHUP is under nohup.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> Never:
-        for other in handled:
-            signal.signal(other, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    handled = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in handled}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

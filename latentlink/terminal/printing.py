@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""Exit status if nobody reads what is printed, as of programs that the signal ends."""
 
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of control characters, lone surrogates, and line and paragraph separators."""
@@ -67,8 +72,21 @@ def say_json(value: Any) -> None:
 
 def _print(text: str, stream: TextIO | None) -> None:
     if stream is not None:  # it was closed before Python started
-        stream.write(f"{text}\n")
-        stream.flush()
+        try:
+            stream.write(f"{text}\n")
+            stream.flush()
+        except BrokenPipeError:  # of which click would make the status 1
+            end_quietly()
+
+
+def end_quietly() -> NoReturn:
+    """End the process, as nobody reads what it prints.
+
+    Raises:
+        SystemExit: Always.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes standard output once more as it exits
+    sys.exit(CLOSED_PIPE)
 
 
 def _is_hidden(one: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +20,20 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from latentlink.terminal.interrupts import check_interrupt
 from latentlink.terminal.printing import shown
+
+
+class _Progress(Progress):
+    """A bar whose every change is a place to end the work at."""
+
+    def update(self, *arguments: Any, **named: Any) -> None:
+        check_interrupt()
+        super().update(*arguments, **named)
+
+    def advance(self, *arguments: Any, **named: Any) -> None:
+        check_interrupt()
+        super().advance(*arguments, **named)
 
 
 class _Description(TextColumn):
@@ -32,7 +46,7 @@ class _Description(TextColumn):
 def progress() -> Progress:
     """A progress bar that disappears when it is done; shows nothing if standard error is not a terminal."""
     messages = Console(stderr=True)
-    return Progress(
+    return _Progress(
         SpinnerColumn("line"),
         _Description(""),
         BarColumn(),

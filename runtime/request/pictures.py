@@ -52,6 +52,8 @@ def check_pixels(title: str, image: Image) -> None:
         UsageError: It is larger.
     """
     width, height = image.size
+    if not width * height:
+        raise UsageError(f"{title} has {width}x{height} pixels; expected at least one.")
     if width * height > MAX_PIXELS:
         raise UsageError(
             f"{title} has {width}x{height} pixels; expected at most {MAX_PIXELS}, such as 8192x8192.",

@@ -30,6 +30,9 @@ ELSEWHERE = ("fast_tokenizer_files", "gguf_file", "init_inputs", "merges", "toke
 # Numbers in a tokenizer's config that the libraries would count up to, or compare with, without looking at them.
 NUMBERS: Mapping[str, tuple[float, float]] = {"model_max_length": (3, inf), "extra_ids": (0, 10_000)}
 
+MOST_IDS = 1 << 22
+"""More ids than any published vocabulary has."""
+
 REMEDY = "Get the whole folder again, or name a tokenizer with --tokenizer DIR."
 
 
@@ -65,6 +68,7 @@ def copy_tokenizer(folder: Path, into: Path, kind: str) -> Path:
             remedy=REMEDY,
         )
     _check_vocabularies(folder)
+    _check_ids(folder)
     for name in (*VOCABULARY, *SETTINGS):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, into / name)
@@ -99,6 +103,28 @@ def _check_vocabularies(folder: Path) -> None:
         raise _contradiction(folder, VOCABULARY[0])
     if not isinstance(merges, list) or [*map(_pair, merges)] != _merges(folder / VOCABULARY[1]):
         raise _contradiction(folder, VOCABULARY[1])
+
+
+def _check_ids(folder: Path) -> None:
+    """Refuse ids that no vocabulary has: libraries make tables that are as long as the largest."""
+    files = {
+        name: read_json(folder / name) for name in (*FILES["CLIP"][:1], WHOLE, SETTINGS[2]) if (folder / name).is_file()
+    }
+    model, added = (files.get(WHOLE, {}).get(key) for key in ("model", "added_tokens"))
+    listed = {
+        **{name: [*record.values()] for name, record in files.items() if name != WHOLE},
+        WHOLE: [
+            *(model["vocab"].values() if isinstance(model, dict) and isinstance(model.get("vocab"), dict) else ()),
+            *(one.get("id") for one in (added if isinstance(added, list) else ()) if isinstance(one, dict)),
+        ],
+    }
+    for name, ids in listed.items():
+        if wrong := [one for one in ids if type(one) is not int or not 0 <= one < MOST_IDS]:
+            raise CheckpointError(
+                f"{str(folder / name)!r} has the token id {shown(wrong[0])}; expected whole numbers below "
+                f"{MOST_IDS:,}.",
+                remedy=REMEDY,
+            )
 
 
 def _contradiction(folder: Path, name: str) -> CheckpointError:

@@ -80,7 +80,7 @@ def outline(cls: Any, config: Mapping[str, Any], held: Mapping[str, Tensor], whe
 def unbuildable(cls: Any, where: str, error: Exception, remedy: str) -> CheckpointError:
     """The error for a config or tensors that a class cannot be made from."""
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-    return CheckpointError(f"{where} cannot be read as a {cls.__name__}: {reason}.", remedy=remedy)
+    return CheckpointError(f"{where} cannot be read as {cls.__name__}: {reason}.", remedy=remedy)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def command(
     if output is None and output_latents is None:
         raise UsageError("There is nothing to write; expected -o PICTURE, --output-latents FILE, or both.")
     if output is not None:
-        check_picture(output)
+        check_picture(output, options["width"], options["height"])
     if preview_every is not None:
         if output is None:
             raise UsageError("--preview-every writes next to the picture, and there is none; expected -o PICTURE.")

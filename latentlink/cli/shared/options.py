@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from latentlink.checks import shown
 from latentlink.errors import UsageError
 from latentlink.options import MAX_SIDE, MAX_STEPS, MAX_THREADS
 
@@ -41,8 +43,8 @@ def parse_size(text: str) -> int:
         click.BadParameter: The text is not a size.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    count = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
-    if count < 1:
+    count = int(Decimal(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
+    if not 1 <= count < 1 << 63:
         raise click.BadParameter(f"{text!r} is not a size of memory, such as 500MB, 2GB or 2GiB.")
     return count
 
@@ -95,17 +97,25 @@ class Number(click.ParamType[float]):
     def __init__(self, kind: type[int] | type[float], least: float, most: float, expected: str = "") -> None:
         self.name = "integer" if kind is int else "float"
         self.kind, self.least, self.most = kind, least, most
-        self.expected = expected or f"a whole number from {least} to {most}"
+        self.expected = expected or (f"a whole number from {least} to {most}" if kind is int else "a number")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
             number = self.kind(value)
         except ValueError:
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+            raise self._wrong(value, param) from None
         if not (self.least <= number <= self.most and math.isfinite(number)):
-            name = param.opts[-1] if param is not None else "The number"
-            raise UsageError(f"{name} is {number}; expected {self.expected}.")
+            raise self._wrong(number, param)
         return number
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The range, where it is short: `1..1000`."""
+        short = abs(self.least) < 1e6 and abs(self.most) < 1e6
+        return f"{self.least:g}..{self.most:g}" if short else None
+
+    def _wrong(self, value: object, param: click.Parameter | None) -> UsageError:
+        name = param.opts[-1] if param is not None else "The number"
+        return UsageError(f"{name} is {shown(value)}; expected {self.expected}.")
 
 
 STEPS = Number(int, 1, MAX_STEPS)

@@ -25,7 +25,7 @@ def output_file(*names: str, help: str, required: bool = False) -> Callable[[_F]
 
 def output_option(*, required: bool = False) -> Callable[[_F], _F]:
     """`-o`, the picture to write."""
-    help = "Picture file to write, such as out.png; - is standard output, as PNG."
+    help = "Picture file to write, such as out.png; - is standard output, as PNG, and messages go to standard error."
     return output_file("-o", "--output", required=required, help=help)
 
 
@@ -80,5 +80,7 @@ def _writable(ctx: click.Context, param: click.Parameter, value: Path | None) ->
         value = STANDARD_OUTPUT
     check_place(value)
     if is_stream(value) and value.samefile(STANDARD_OUTPUT):
+        if (other := ctx.meta.setdefault(__name__, param.opts[-1])) != param.opts[-1]:
+            raise UsageError(f"{other} and {param.opts[-1]} are both standard output; expected a file for one of them.")
         ctx.with_resource(redirect_stdout(sys.stderr))
     return value

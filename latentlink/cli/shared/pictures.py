@@ -13,7 +13,10 @@ from latentlink.errors import UsageError
 from latentlink.files import is_stream
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
-"""Formats that are read. Pillow reads more, one of them by running another program (EPS)."""
+"""Formats that are read and written. Pillow reads more, one of them by running another program (EPS)."""
+
+MOST_WEBP = 16_383
+"""Largest side of a WebP file in pixels (RFC 9649)."""
 
 MAX_BYTES = 1 << 28
 """Most bytes of a picture's file: Pillow takes whole blocks of metadata into memory."""
@@ -69,23 +72,34 @@ def _known() -> Collection[str]:
     return Image.OPEN
 
 
-def check_picture(output: Path) -> None:
+def check_picture(output: Path, *sides: int | None) -> None:
     """Check the name of a picture file before the work, not after it.
 
+    Args:
+        output: The file.
+        sides: Sides of the picture in pixels, as far as they are known.
+
     Raises:
-        UsageError: This Pillow cannot write colours to a file with its ending.
+        UsageError: Its ending is none of `FORMATS`, or the format has smaller pictures, or this Pillow lacks it.
     """
     from PIL import Image
 
     Image.init()
     try:
-        # Some formats can only be read, some have no colours, and some lack their library: a small picture shows it.
-        Image.new("RGB", (8, 8)).save(BytesIO(), format=_format(output))
+        if (kind := _format(output)) not in FORMATS:
+            raise ValueError
+        Image.new("RGB", (8, 8)).save(BytesIO(), format=kind)  # some lack their library
     except Exception:
         raise UsageError(
-            f"{str(output)!r} does not end as a format in which Pillow writes colours; expected .png, .jpg or .webp, "
-            "for example."
+            f"{str(output)!r} does not end as a format in which Pillow writes pictures of every size; expected .png, "
+            ".jpg, .webp, .avif, .gif, .bmp, .tiff or .ppm."
         ) from None
+    largest = max(side or 0 for side in (0, *sides))
+    if kind == "WEBP" and largest > MOST_WEBP:
+        raise UsageError(
+            f"A side of {largest} pixels does not fit into a WebP file; expected at most {MOST_WEBP}.",
+            remedy="Write .png.",
+        )
 
 
 def save(images: Sequence[Image], output: Path) -> list[Path]:

@@ -33,9 +33,9 @@ def admissions(decisions: Sequence[Decision]) -> list[str]:
     for one in decisions:
         if (found := one.admission) is None:
             continue
-        how = "the same output" if found.same else f"a signal-to-noise ratio of {found.snr:.1f} dB against the output"
+        how = "the same output as" if found.same else f"a signal-to-noise ratio of {found.snr:.1f} dB against"
         title = f"{one.component} from {one.bundle}{_purpose(one)}"
-        lines.append(f"{title}: accepted; on the probes of {found.host} it has {how} of {found.host}'s own")
+        lines.append(f"{title}: accepted; on the probes of {found.host} it has {how} {found.host}'s own")
     return lines
 
 

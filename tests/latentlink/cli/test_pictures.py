@@ -94,9 +94,9 @@ def test_endings_of_formats_with_colours_are_taken(tmp_path: Path, name: str) ->
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("name", ["x", "x.xyz", "x.psd", "x.mpg", "x.xbm", "x.wmf"])
+@pytest.mark.parametrize("name", ["x", "x.xyz", "x.psd", "x.mpg", "x.xbm", "x.wmf", "x.ico", "x.icns"])
 def test_endings_that_fail_only_when_a_picture_is_saved_are_refused_before(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="does not end as a format in which Pillow writes colours"):
+    with pytest.raises(UsageError, match="does not end as a format in which Pillow writes"):
         check_picture(tmp_path / name)
 
 

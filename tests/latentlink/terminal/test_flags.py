@@ -16,6 +16,7 @@ from latentlink.terminal.flags import in_flags
         ("strength 0.5 needs a picture. Leave strength out.", "--strength 0.5 needs a picture. Leave strength out."),
         ("Give init_image or init_latents.", "Give --init-image or --init-latents."),
         ("Received shift 3; expected none.", "Received --shift 3; expected none."),
+        ("Received sigmas 'x'. Leave sigmas out.", "Received --sigmas 'x'. Leave --sigmas out."),
         ("conditions is 3; expected a mapping.", "--condition is 3; expected a mapping."),
         ("Allow at least that: engine_memory=123.", "Allow at least that: --engine-memory 123."),
         ("Link by symbols alone: verify=False.", "Link by symbols alone: --no-verify."),
@@ -34,6 +35,7 @@ def test_arguments_become_options(message: str, worded: str) -> None:
         "init_image.png is no picture.",
         "KEY is one of: init_image, seed, init_latents.",
         "vae_decoder reads my_vae_memory_2.",
+        "The vae_decoder of demo reads latents.",
     ],
 )
 def test_words_names_and_choices_stay(message: str) -> None:

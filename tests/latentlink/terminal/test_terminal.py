@@ -160,3 +160,28 @@ def test_closed_streams_are_no_fault() -> None:
     program += "with ending('tool'): say('x'); complain('x')"
     done = subprocess.run(f'{sys.executable} -c "{program}" >&- 2>&-', shell=True, check=False)
     assert done.returncode == 0
+
+
+def test_an_interrupt_that_is_lost_is_raised_again_between_the_parts_of_long_work() -> None:
+    done = run(
+        "import os, signal\n"
+        "    from latentlink.terminal.progress import progress\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    except KeyboardInterrupt: pass\n"
+        "    with progress() as bar: bar.update(bar.add_task('x', total=1), completed=1)\n"
+        "    print('went on')"
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+
+
+def test_an_import_is_not_interrupted_but_what_comes_after_it(tmp_path: Path) -> None:
+    module = tmp_path / "slow.py"
+    module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n")
+    done = run(
+        "import signal, sys\n"
+        f"    sys.path.insert(0, {str(tmp_path)!r})\n"
+        "    import slow\n"
+        "    print(slow.whole, flush=True)",
+    )
+    assert (done.returncode, done.stdout) == (130, "True\n")
+    assert "Traceback" not in done.stderr
