@@ -19,7 +19,7 @@ from latentlink.engine.bundle import (
     write_bundle,
     write_probes,
 )
-from latentlink.errors import BundleError, CheckpointError
+from latentlink.errors import BundleError, CheckpointError, UsageError
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
 from latentlink.export.component_export import ExportedComponent, export_component
 from latentlink.export.graphs import Component, plain_graph
@@ -77,6 +77,7 @@ def export_checkpoint(
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)
+    _check_arguments(recipe, source, options, out)
     sampling = _sampling(recipe.sampling(source))
     reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()}
     reasons |= _sampler_reason(source, sampling)
@@ -151,6 +152,22 @@ def export_checkpoint(
                 },
             ),
         )
+
+
+def _check_arguments(recipe: Recipe, source: Checkpoint, options: ExportOptions, out: Path) -> None:
+    """Refuse an export into its own checkpoint, and a tokenizer for an encoder that the family does not have.
+
+    Raises:
+        UsageError: There is such an argument.
+    """
+    if source.root.is_dir() and source.root in out.resolve().parents:
+        raise UsageError(
+            f"{str(out)!r} is inside the checkpoint {str(source.root)!r}; expected a folder outside of it.",
+            remedy="Write it to another folder.",
+        )
+    for part in options.parts:
+        if part.startswith("tokenizer") and part.replace("tokenizer", "text_encoder") not in recipe.names:
+            raise UsageError(f"A {part} was given, but {recipe.title} has none.", remedy="Leave it out.")
 
 
 def _sampling(settings: Mapping[str, Any]) -> Sampling:

@@ -140,6 +140,10 @@ def check_input(path: str | Path, expected: str) -> Path:
     try:
         mode = Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
+        if str(path) == "-":
+            raise UsageError(
+                f"Standard input is not read; expected the name of {expected}.", remedy="Write it to a file first."
+            ) from None
         raise UsageError(f"There is no file {str(path)!r}; expected {expected}.") from None
     if not stat.S_ISREG(mode):
         found = "folder" if stat.S_ISDIR(mode) else "device, pipe or socket"

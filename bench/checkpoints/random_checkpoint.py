@@ -3,6 +3,8 @@
 python -m latentlink.bench.checkpoints.random_checkpoint sd15 OUT             # Stable Diffusion 1.5's true size, 4.3 GB
 python -m latentlink.bench.checkpoints.random_checkpoint sdxl OUT float16     # Stable Diffusion XL's true size, 6.9 GB
 python -m latentlink.bench.checkpoints.random_checkpoint tiny-sdxl OUT        # the same classes, 1 MB
+
+A tiny one of Stable Diffusion 1 or 2 does not state its latent space: export it with --space sd.
 """
 
 from __future__ import annotations

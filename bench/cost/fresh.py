@@ -30,7 +30,8 @@ def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.
         function: Function at the top level of a module; its arguments and result can be pickled.
 
     Raises:
-        ProcessFailed: The function raised, with its error's name and message, or the process died or hung.
+        LatentLinkError: The function raised it.
+        ProcessFailed: The function raised another error, or the process died or hung.
     """
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -49,6 +50,8 @@ def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.
         process.kill()
         process.join()
         receiver.close()
+    if isinstance(error, LatentLinkError):
+        raise error
     if error:
         raise ProcessFailed(error)
     result: T = value
@@ -59,6 +62,6 @@ def _run(sender: Connection, function: Callable[..., Any], arguments: Any, named
     try:
         sender.send(("", function(*arguments, **named)))
     except LatentLinkError as error:
-        sender.send((str(error), None))
+        sender.send((error, None))
     except Exception as error:
         sender.send((f"{type(error).__name__}: {error}", None))

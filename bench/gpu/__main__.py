@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from latentlink.bench.cost import ProcessFailed, clocks, provenance_of_gpu, run_in_new_process
+from latentlink.bench.cost import clocks, provenance_of_gpu, run_in_new_process
 from latentlink.bench.gpu.checks import missing_reason, run_checks
 from latentlink.bench.gpu.findings import Check, GpuReport, Peak, Speed
 from latentlink.bench.gpu.material import Material
@@ -30,7 +30,7 @@ from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
 from latentlink.bench.gpu.subject import PRECISIONS, Subject
 from latentlink.bench.gpu.tables import show
 from latentlink.engine.targets import TARGETS, Machine, this_machine
-from latentlink.errors import PreflightError
+from latentlink.errors import LatentLinkError, PreflightError
 from latentlink.files import atomic_file
 from latentlink.terminal.module import OutFile, command, run_command
 from latentlink.terminal.printing import complain
@@ -123,7 +123,7 @@ def run(
             peak: Peak | None = run_in_new_process(
                 matrix_product_peak, [target for target, why in why_not.items() if not why]
             )
-        except ProcessFailed as error:
+        except LatentLinkError as error:
             complain(str(error))
             peak = None
         report = replace(report, peak=peak)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latentlink
-from latentlink.bench.cost import ProcessFailed, run_in_new_process
+from latentlink.bench.cost import run_in_new_process
 from latentlink.bench.gpu.findings import Check, Figures
 from latentlink.bench.gpu.memory import DeviceMemory
 from latentlink.bench.gpu.perturb import write_perturbed
@@ -250,7 +250,7 @@ def run_checks(subjects: Sequence[Subject], machine: Machine) -> Iterator[Check]
                 continue
             try:
                 check = run_in_new_process(run_check, name, subject)
-            except ProcessFailed as error:
+            except LatentLinkError as error:
                 check = replace(_head(name, subject), verdict="failed", reason=str(error))
             if name == "build" and check.verdict != "passed":
                 why_not = "Its bundles were not built."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import latentlink
-from latentlink.bench.cost import ProcessFailed, Spread, count_flops, run_in_new_process
+from latentlink.bench.cost import Spread, count_flops, run_in_new_process
 from latentlink.bench.gpu.diffusers import GUIDANCE, PROMPT, DiffusersSystem, Timing, compile_denoiser, open_eager
 from latentlink.bench.gpu.findings import OURS, SizedModel, Speed
 from latentlink.bench.gpu.material import Material
@@ -239,7 +239,7 @@ def _measured(work: SizedModel, bundles: Mapping[str, Path], checkpoint: Path, e
     """`measure_systems` in a process of its own; if that dies, each target alone, to find the one that failed."""
     try:
         return run_in_new_process(measure_systems, work, bundles, checkpoint, effort)
-    except ProcessFailed as error:
+    except LatentLinkError as error:
         if len(bundles) > 1:
             alone = ({target: bundle} for target, bundle in bundles.items())
             return [speed for one in alone for speed in _measured(work, one, checkpoint, effort)]

@@ -1,6 +1,7 @@
 """Whom a guard blames: wild requests to sound models, and usual requests to a model whose denoiser is damaged.
 
-python -m latentlink.bench.studies.unusual_requests [--count 300] [--seed N]
+python -m latentlink.bench.studies.unusual_requests
+python -m latentlink.bench.studies.unusual_requests --count 40 --seed 3
 
 docs/guards.md shows its output.
 """
@@ -17,12 +18,12 @@ import click
 import numpy as np
 
 import latentlink
-from latentlink.bench.studies.faulty_bundles import copy_bundle, named_weights, nan_first
 from latentlink.bench.studies.honest_runs import MODELS, SEED, TEXT, random_drawing
 from latentlink.demo.grammar import held_out
 from latentlink.errors import GuardError, UsageError
 from latentlink.runtime import Pipeline, bundle_path
 from latentlink.runtime.samplers import SAMPLERS, SIGMAS, SPACINGS
+from latentlink.terminal.module import command, run_command
 
 CHOICES: Mapping[str, tuple[float, tuple[Any, ...]]] = {
     "sampler": (0.8, tuple(SAMPLERS)),
@@ -96,6 +97,8 @@ def wild_requests(count: int, seed: int, on_progress: Callable[[int], object] = 
 
 def damaged_model(count: int, seed: int, on_progress: Callable[[int], object] = lambda done: None) -> Blame:
     """The requests of the honest runs to a demo model whose denoiser holds NaN."""
+    from latentlink.bench.studies.faulty_bundles import copy_bundle, named_weights, nan_first  # they need onnx
+
     captions = [scene.caption for scene in held_out()]
     blame = Blame()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +123,7 @@ def table(found: Mapping[str, Blame]) -> str:
     return "\n".join(lines) + "\n"
 
 
-@click.command()
+@command(__doc__)
 @click.option("--count", type=click.IntRange(0), default=300, show_default=True, help="Requests of each kind.")
 @click.option("--seed", type=int, default=SEED, show_default=True, help="Seed of the settings and pictures.")
 def main(count: int, seed: int) -> None:
@@ -136,4 +139,4 @@ def main(count: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -78,7 +78,11 @@ def own_names(
     Raises:
         UsageError: A name is unknown, two contradict each other, or a schedule is no spacing here.
     """
-    own, implied = _sampler(sampler, samplers_for(training))
+    fitting = samplers_for(training)
+    own, implied = _sampler(sampler, fitting)
+    known = SAMPLERS.get(own) or FLOW_SAMPLERS.get(own)
+    if implied is not None and known is not None and implied not in known.sigmas:
+        raise refusal(f"sampler {sampler!r}, but {own} has no {implied} sigmas", "a name without them", f"Use {own!r}.")
     named = _kind("sigmas", sigmas, SIGMAS, others=(*SPACINGS, *WEB_SCHEDULES), meant="spacing")
     if implied is not None and named not in (None, implied):
         raise refusal(

@@ -181,6 +181,11 @@ OTHER_MODELS: tuple[OtherModel, ...] = (
         what="FLUX.2's VAE", found=named(r"^bn\.running_mean$"), remedy="No recipe reads VAEs with a batch norm."
     ),
     OtherModel(
+        what="a tiny VAE in its author's layout",
+        found=named(r"(^|\.)1?3\.conv\.4\.weight$|\.pool\.0\.weight$"),
+        remedy="Export it alone, with --space, and use it with --replace.",
+    ),
+    OtherModel(
         what="one network in diffusers' layout, whose config.json is needed to read it",
         found=named(
             r"^((unet|transformer)\.)?(down_blocks|up_blocks|transformer_blocks|single_transformer_blocks)\.\d"

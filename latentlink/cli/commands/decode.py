@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from latentlink.bundle_names import names_bundle
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     guard_option,
@@ -17,6 +18,7 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
+from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, output_option
 from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.terminal.printing import say, say_json
@@ -58,6 +60,14 @@ def command(
     """Decode LATENTS, a latents file, to pictures with the VAE of BUNDLE, which may be a VAE alone."""
     import latentlink
 
+    check_order(
+        bundle,
+        [str(latents)],
+        fits=names_bundle,
+        what="a bundle",
+        order="the bundle comes before the latents",
+        usage="latentlink decode BUNDLE LATENTS -o out.png",
+    )
     check_picture(output)
     read = latentlink.Latents.load(latents, space=named_space(space, [bundle, *replace.values()]))
     with (

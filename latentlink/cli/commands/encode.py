@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from latentlink.bundle_names import names_bundle
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
+    SEED,
     guard_option,
     replace_option,
     target_option,
@@ -15,6 +17,7 @@ from latentlink.cli.shared.options import (
     vae_memory_option,
     verify_option,
 )
+from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import latents_output
 from latentlink.cli.shared.pictures import nearest_size, read_picture
 from latentlink.terminal.printing import say, say_json
@@ -32,7 +35,7 @@ Examples:
 @click.argument("bundle")
 @click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @latents_output("-o", "--output", required=True)
-@click.option("--seed", type=int, help="Seed of the noise that samples the VAE's posterior.  [default: its mode]")
+@click.option("--seed", type=SEED, help="Seed of the noise that samples the VAE's posterior.  [default: its mode]")
 @click.option("--fit", is_flag=True, help="Resample a picture to the nearest size that the VAE takes, if necessary.")
 @replace_option
 @guard_option
@@ -58,6 +61,14 @@ def command(
     """Encode pictures to latents with the VAE of BUNDLE, which may be a VAE alone."""
     import latentlink
 
+    check_order(
+        bundle,
+        [str(path) for path in pictures],
+        fits=names_bundle,
+        what="a bundle",
+        order="the bundle comes before the pictures",
+        usage="latentlink encode BUNDLE PICTURE -o out.safetensors",
+    )
     read = [read_picture(path) for path in pictures]
     with (
         waiting("encoding"),

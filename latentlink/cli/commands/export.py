@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentlink.bundle_names import bundle_path, new_bundle_path
+from latentlink.bundle_names import bundle_path, names_bundle, new_bundle_path
 from latentlink.cli.shared.order import check_order, is_checkpoint
+from latentlink.errors import UsageError
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
@@ -141,6 +142,11 @@ def command(
     Every component is compared with torch in float32; the figures are printed and stored in OUT/manifest.json.
     """
     new_bundle_path(out, "OUT")
+    if names_bundle(str(checkpoint)):
+        raise UsageError(
+            f"{str(checkpoint)!r} is a bundle or export already; expected a checkpoint.",
+            remedy="latentlink inspect shows what it holds.",
+        )
     check_order(
         str(checkpoint),
         [out],
@@ -205,7 +211,6 @@ def command(
 def _space_of(bundle: str, named: str | None) -> LatentSpace:
     """The one latent space of a bundle or export."""
     from latentlink.engine.bundle import Bundle
-    from latentlink.errors import UsageError
 
     if named is not None:
         raise UsageError(

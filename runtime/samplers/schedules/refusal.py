@@ -14,10 +14,14 @@ DATA_DEPENDENT = {
     "clip_sample": "it clamps the predicted picture, so the update is no longer linear in it",
     "guidance_rescale": "it multiplies by a ratio of the standard deviations of two predictions",
     "dpm_adaptive": "it chooses the next step from the error of the last one",
-    "dpmpp_sde": "its noise comes from a Brownian tree, so draws of different rows depend on each other",
+    "dpmpp_sde": "the noise of its steps is not independent (it is taken from one Brownian path)",
     "learned": "the model predicts the variance of each pixel",
     "learned_range": "the model predicts the variance of each pixel",
 }
+
+
+INSTEAD = {"dpm_adaptive": "dpmpp_2m", "dpmpp_sde": "dpmpp_2m_sde"}
+"""The nearest supported samplers."""
 
 
 def refusal(received: str, expected: str, remedy: str) -> UsageError:
@@ -27,10 +31,11 @@ def refusal(received: str, expected: str, remedy: str) -> UsageError:
 
 def data_dependent(name: str) -> UsageError:
     """The error for a member of `DATA_DEPENDENT`."""
+    instead = INSTEAD.get(name)
     return refusal(
-        name,
-        "an update whose coefficients are known before sampling starts",
-        f"{name} cannot be one, because {DATA_DEPENDENT[name]}; leave it out.",
+        f"{name!r}, which is not supported: {DATA_DEPENDENT[name]}",
+        "a setting that only scales and adds what the model predicts",
+        f"Leave it out, or use {instead!r}." if instead else "Leave it out.",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from latentlink.bench.cost import ProcessFailed, run_in_new_process
 from latentlink.bench.cost import fresh as module
 from latentlink.engine.sizes import parse_range
+from latentlink.errors import LatentLinkError
 
 
 def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> None:
@@ -27,7 +28,7 @@ def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> 
     ],
 )
 def test_what_goes_wrong_there_is_told_here(function: Callable[[Any], Any], argument: Any, said: str) -> None:
-    with pytest.raises(ProcessFailed, match=said):
+    with pytest.raises(LatentLinkError, match=said):
         run_in_new_process(function, argument)
 
 
