@@ -15,6 +15,7 @@ from latentlink.engine.bundle import (
     ComponentEntry,
     Manifest,
     Sampling,
+    check_outside,
     replacing_bundle,
     write_bundle,
     write_probes,
@@ -73,6 +74,7 @@ def export_checkpoint(
     path_of("checkpoint", checkpoint)
     callbacks(on_component=on_component, on_done=on_done, on_note=on_note)
     out = new_bundle_path(out)
+    check_outside(out)
     torch.set_num_threads(min(torch.get_num_threads(), processors()))  # torch does not see a container's quota
     source = Checkpoint.open(checkpoint, options)
     label, recipe = find_recipe(source, family)

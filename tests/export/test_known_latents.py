@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from latentlink.errors import CheckpointError
-from latentlink.export.known_latents import LATENTS, likeness_of, refuse_another_space
+from latentlink.export.checkpoints import Checkpoint, ExportOptions
+from latentlink.export.known_latents import LATENTS, likeness_of, refuse_another_decoder, refuse_another_space
+from latentlink.export.recipes import find_recipe
 from latentlink.spaces import KNOWN_SPACES, LatentSpace
 
 Encode = Callable[[Tensor], Tensor]
@@ -63,3 +66,26 @@ def test_the_references_are_those_of_the_published_distilled_encoders(file: str,
     # rounded to 1/32
     assert likeness[space] > 0.999
     assert max(value for name, value in likeness.items() if name != space) < 0.1
+
+
+@pytest.mark.skipif("LATENTLINK_WEIGHTS" not in os.environ, reason="LATENTLINK_WEIGHTS names no folder of weights")
+@pytest.mark.parametrize(("file", "own", "other"), [("taesd", "sd", "sdxl"), ("taesdxl", "sdxl", "sd")])
+def test_a_published_decoder_is_refused_as_one_of_the_other_space(file: str, own: str, other: str) -> None:
+    path = Path(os.environ["LATENTLINK_WEIGHTS"]) / f"taesd/{file}_decoder.safetensors"
+
+    def decoder(space: str) -> Any:
+        options = ExportOptions(space=space)
+        checkpoint = Checkpoint.open(path, options)
+        (component,) = find_recipe(checkpoint, "auto")[1].components(checkpoint, options)
+        return component
+
+    refuse_another_decoder(decoder(own).module, KNOWN_SPACES[own])
+    with pytest.raises(CheckpointError, match=f"for the latent space {other}, but its weights decode latents of {own}"):
+        refuse_another_decoder(decoder(other).module, KNOWN_SPACES[other])
+
+
+def test_a_decoder_that_is_like_none_is_not_refused() -> None:
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randint(0, 256, (1, 64, 64, 3), generator=generator, dtype=torch.uint8)
+        refuse_another_decoder(lambda latent, noise=noise: noise, KNOWN_SPACES["sd"])  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,10 @@ def read_json(path: Path) -> Mapping[str, Any]:
         raise CheckpointError(
             f"The checkpoint lacks {path.parent.name}/{path.name}.", remedy="Get the whole checkpoint again."
         ) from None
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise CheckpointError(f"{str(path)!r} is a link that leads to itself; expected JSON.", remedy=AGAIN) from None
     except (UnicodeError, ValueError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -143,3 +144,27 @@ def test_an_export_is_not_built_into_itself(tiny_export: Path, tmp_path: Path) -
     export = Path(shutil.copytree(tiny_export, tmp_path / "export"))
     assert "is inside the export" in refused(export, export / "sub" / "deep", command=("build",))
     assert not (export / "sub").exists()
+
+
+def test_two_outputs_do_not_share_standard_output() -> None:
+    done = run("-o", "-", "--output-latents", "-")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"are both standard output" in done.stderr
+
+
+def test_a_name_of_the_greatest_length_is_written(tmp_path: Path) -> None:
+    out = tmp_path / f"{'x' * 251}.png"
+    done = CliRunner().invoke(group, [*GENERATE, "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert [*tmp_path.iterdir()] == [out]
+
+
+def test_a_picture_too_wide_for_its_format_is_refused_before_the_work(tmp_path: Path) -> None:
+    assert "does not fit into a WebP file" in refused("-o", tmp_path / "x.webp", "--width", "16384", "--height", "64")
+
+
+def test_a_reader_that_goes_away_ends_a_command_as_its_signal_does() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "latentlink", "inspect", "demo"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait() == 128 + signal.SIGPIPE

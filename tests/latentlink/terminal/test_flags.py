@@ -13,7 +13,7 @@ from latentlink.terminal.flags import in_flags
     ("message", "worded"),
     [
         ("steps is 0; expected a whole number.", "--steps is 0; expected a whole number."),
-        ("strength 0.5 needs a picture. Leave strength out.", "--strength 0.5 needs a picture. Leave strength out."),
+        ("strength 0.5 needs a picture. Leave strength out.", "--strength 0.5 needs a picture. Leave --strength out."),
         ("Give init_image or init_latents.", "Give --init-image or --init-latents."),
         ("Received shift 3; expected none.", "Received --shift 3; expected none."),
         ("Received sigmas 'x'. Leave sigmas out.", "Received --sigmas 'x'. Leave --sigmas out."),

@@ -79,6 +79,7 @@ def test_euler_of_a_flow_matching_model_is_eulers_method_on_the_flow(given: str)
     ("given", "says"),
     [
         ("DPM++ 2MM", "Did you mean 'dpmpp_2m'"),
+        ("DDIM Karras", "ddim has no karras sigmas"),
         ("DPM++ 3M SDE Karras", "Did you mean 'dpmpp_2m_sde'"),
         ("eulr", "Did you mean 'euler'"),
         ("zzzz", "expected one of ddim, ddpm"),

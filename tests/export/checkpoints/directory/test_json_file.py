@@ -71,3 +71,9 @@ def test_what_does_not_end_is_not_waited_for(tmp_path: Path, device: str) -> Non
     with pytest.raises(CheckpointError, match="is not a file"):
         read_json(tmp_path / "config.json")
     assert kind_of_folder(tmp_path) is None
+
+
+def test_a_link_to_itself_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "config.json").symlink_to("config.json")
+    with pytest.raises(CheckpointError, match="leads to itself"):
+        read_json(tmp_path / "config.json")

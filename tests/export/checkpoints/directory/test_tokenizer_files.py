@@ -101,3 +101,14 @@ def test_added_tokens_are_kept_when_the_padding_is_replaced(folder: Path, tmp_pa
     (tmp_path / "own").mkdir()
     added = json.loads(clip_tokenizer(with_pad_token(folder, "!", tmp_path / "own"), 77).text)["added_tokens"]
     assert {"id": 600, "content": "<mine>"}.items() <= next(token for token in added if token["id"] == 600).items()
+
+
+@pytest.mark.parametrize("number", [-1, 2**22, 10**9, 2**63, 1.5, "1"])
+def test_an_id_that_no_vocabulary_has_is_refused_before_a_library_reads_it(tmp_path: Path, number: object) -> None:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": number}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (tmp_path / "own").mkdir()
+    with pytest.raises(CheckpointError, match="has the token id"):
+        copy_tokenizer(folder, tmp_path / "own", "CLIP")

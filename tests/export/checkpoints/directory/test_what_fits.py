@@ -325,5 +325,5 @@ def test_an_adapter_beside_the_weights_is_refused(tmp_path: Path, kind: str) -> 
 )
 def test_a_config_of_no_network_is_refused_in_a_sentence(tmp_path: Path, kind: str, config: dict[str, Any]) -> None:
     folder = saved(tmp_path / "network", kind, **config)
-    with pytest.raises(CheckpointError, match=f"cannot be read as a {kind}"):
+    with pytest.raises(CheckpointError, match=f"cannot be read as {kind}"):
         load_network(class_of(kind), folder)

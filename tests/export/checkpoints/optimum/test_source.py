@@ -167,7 +167,7 @@ def test_a_missing_file_is_named(copy: Path, missing: str) -> None:
 
 def test_a_config_of_another_class_is_refused(copy: Path) -> None:
     (copy / "unet" / "config.json").write_text('{"block_out_channels": [4], "down_block_types": ["NoBlock"]}')
-    with pytest.raises(CheckpointError, match=r"unet. cannot be read as a UNet2DConditionModel"):
+    with pytest.raises(CheckpointError, match=r"unet. cannot be read as UNet2DConditionModel"):
         read(copy, "unet")
 
 
