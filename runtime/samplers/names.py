@@ -14,6 +14,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from latentlink.checks import shown
 from latentlink.errors import UsageError
 from latentlink.runtime.samplers.flow_registry import FLOW_SAMPLERS
 from latentlink.runtime.samplers.noise_plan import noise_plan
@@ -82,26 +83,28 @@ def own_names(
     own, implied = _sampler(sampler, fitting)
     known = SAMPLERS.get(own) or FLOW_SAMPLERS.get(own)
     if implied is not None and known is not None and implied not in known.sigmas:
-        raise refusal(f"sampler {sampler!r}, but {own} has no {implied} sigmas", "a name without them", f"Use {own!r}.")
+        raise refusal(
+            f"sampler {shown(sampler)}, but {own} has no {implied} sigmas", "a name without them", f"Use {own!r}."
+        )
     named = _kind("sigmas", sigmas, SIGMAS, others=(*SPACINGS, *WEB_SCHEDULES), meant="spacing")
     if implied is not None and named not in (None, implied):
         raise refusal(
-            f"sampler {sampler!r}, whose name includes {implied} sigmas, with sigmas {sigmas!r}",
+            f"sampler {shown(sampler)}, whose name includes {implied} sigmas, with sigmas {shown(sigmas)}",
             "one kind of sigmas",
             f"Use sampler {own!r} with the sigmas that you want.",
         )
     if isinstance(training, FlowSchedule):
-        return Names(sampler=ON_FLOWS.get(own, own), spacing=spacing, sigmas=named or implied)
+        return Names(sampler=ON_FLOWS.get(own, own), spacing=spacing, sigmas=implied if named is None else named)
     spaced = _kind("spacing", spacing, (*SPACINGS, *WEB_SCHEDULES), others=SIGMAS, meant="sigmas")
     if spaced is not None and spaced in WEB_SCHEDULES and own in SAMPLERS:
         if named or implied:
             raise refusal(
-                f"spacing {spacing!r} with {named or implied} sigmas",
+                f"spacing {shown(spacing)} with {named or implied} sigmas",
                 "one of them, as both choose the levels",
                 "Leave one of them out.",
             )
         spaced = _equal_spacing(training, own, spaced, steps)
-    return Names(sampler=own, spacing=spaced, sigmas=named or implied)
+    return Names(sampler=own, spacing=spaced, sigmas=implied if named is None else named)
 
 
 def _spelling(name: str) -> str:
@@ -139,11 +142,11 @@ def _sampler(name: object, fitting: Collection[str]) -> tuple[str, str | None]:
     if plain in _SAMPLERS:
         return _SAMPLERS[plain], implied
     if schedule := next((one for one in WEB_SCHEDULES if plain == _spelling(one)), None):
-        raise refusal(f"sampler {name!r}", f"one of {', '.join(fitting)}", f"Give {schedule!r} as spacing.")
+        raise refusal(f"sampler {shown(name)}", f"one of {', '.join(fitting)}", f"Give {schedule!r} as spacing.")
     spelled = [one for one, own in _SAMPLERS.items() if own in fitting]
     close = get_close_matches(plain, spelled, n=1, cutoff=0.5)
     remedy = f"Did you mean {_SAMPLERS[close[0]]!r}?" if close else "Choose another sampler."
-    raise refusal(f"sampler {name!r}", f"one of {', '.join(fitting)}", remedy)
+    raise refusal(f"sampler {shown(name)}", f"one of {', '.join(fitting)}", remedy)
 
 
 def _kind(what: str, name: object, known: Collection[str], *, others: Collection[str], meant: str) -> str | None:
@@ -155,7 +158,7 @@ def _kind(what: str, name: object, known: Collection[str], *, others: Collection
     spelled = {_spelling(one): one for one in (*others, *known)}
     own = spelled.get(_spelling(name), name)
     if own in others:
-        raise refusal(f"{what} {name!r}", f"one of {', '.join(known)}", f"Give {own!r} as {meant}.")
+        raise refusal(f"{what} {shown(name)}", f"one of {', '.join(known)}", f"Give {own!r} as {meant}.")
     return own
 
 

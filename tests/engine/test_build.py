@@ -80,7 +80,7 @@ def test_an_export_is_not_loaded_as_a_bundle(tiny_export: Path) -> None:
 
 
 def test_a_size_that_the_model_cannot_have_is_refused(tiny_export: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="multiples of 2"):
+    with pytest.raises(UsageError, match="multiple of 2"):
         build_bundle(tiny_export, tmp_path / "out", sizes=PictureSizes(width=(17, 17, 17)))
     assert [*tmp_path.iterdir()] == []
 

@@ -77,7 +77,7 @@ def test_a_size_that_the_destination_does_not_take_is_refused_with_the_ways_to_a
     demo: Pipeline, demo_b: Pipeline, drawn: Latents
 ) -> None:
     cut = replace(drawn, array=drawn.array[..., :7])
-    with pytest.raises(UsageError, match=r"multiples of 16, and this one is 56x64\. .*--fit.*--width, --height"):
+    with pytest.raises(UsageError, match=r"multiples of 16, and this one is 56x64\. .*fit=True.*width and height"):
         latentlink.transfer(cut, source=demo, destination=demo_b)
     moved = latentlink.transfer(cut, source=demo, destination=demo_b, fit=True)
     assert moved.resized == ((56, 64), (64, 64))

@@ -122,7 +122,7 @@ def test_its_space_is_what_the_user_says_and_never_guessed(
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"latent_channels": "4"}, "latent_channels '4'; expected a whole number above 0"),
+        ({"latent_channels": "4"}, "latent_channels '4'; expected a whole number"),
         ({"encoder_block_out_channels": []}, r"encoder_block_out_channels \[\] and num_encoder_blocks"),
         ({"decoder_block_out_channels": [8, 8]}, "expected two lists of whole numbers, of the same length"),
         ({"upsampling_scaling_factor": 3}, "an encoder of 4 levels, /8, and a decoder of 4 levels with ups.* 3, x27"),

@@ -31,7 +31,10 @@ def refused(*arguments: str) -> str:
             ["chain", "demo", "a cat, please", "-o", "x.png"],
             "'demo' is a bundle, and 'a cat' is none; the prompt comes",
         ),
-        (["transfer", "demo", "--from", "a.st", "--to", "demo", "-o", "x"], "'demo' is a bundle; expected a latents"),
+        (
+            ["transfer", "demo", "--from", "a.st", "--to", "demo", "-o", "x.safetensors"],
+            "is a bundle; expected a latents",
+        ),
         (["export", "out", CHECKPOINT], "is a checkpoint, and 'out' is none; the checkpoint comes"),
     ],
 )

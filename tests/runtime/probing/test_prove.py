@@ -82,7 +82,7 @@ def test_probes_of_another_model_prove_nothing_of_a_replaced_denoiser(tmp_path: 
     bare = copy_bundle(
         DEMO, tmp_path / "bare", {}, lambda m: replace(m, probes={name: m.probes[name] for name in names})
     )
-    with pytest.raises(LinkError, match=r"no probes of its denoiser .*--no-verify"):
+    with pytest.raises(LinkError, match=r"no probes of its denoiser .*verify=False"):
         latentlink.load("demo", replace={"denoiser": bare})
 
 
@@ -106,7 +106,7 @@ def test_an_engine_that_is_right_on_its_first_probe_alone_is_refused(tmp_path: P
 
 def test_a_bundle_without_probes_draws_only_if_told_to(tmp_path: Path) -> None:
     bare = copy_bundle(DEMO, tmp_path / "bare", {}, lambda manifest: replace(manifest, probes={}))
-    with pytest.raises(BundleError, match=r"no probes of its denoiser to verify it by.*--no-verify"):
+    with pytest.raises(BundleError, match=r"no probes of its denoiser to verify it by.*verify=False"):
         latentlink.load(bare)
     latentlink.load(bare, verify=False).close()
 

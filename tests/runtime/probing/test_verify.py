@@ -141,7 +141,7 @@ def test_another_denoisers_bundle_says_what_latents_mean(tmp_path: Path) -> None
 
 def test_a_bundle_without_probes_takes_nothing_from_elsewhere_unless_told_to(tmp_path: Path) -> None:
     bare = copy_bundle(DEMO, tmp_path / "bare", {}, lambda manifest: replace(manifest, probes={}))
-    with pytest.raises(LinkError, match=r"no probes of its vae_decoder .* --no-verify"):
+    with pytest.raises(LinkError, match=r"no probes of its vae_decoder .* verify=False"):
         latentlink.load(bare, replace={"vae_decoder": "demo"})
     latentlink.load(bare, replace={"vae_decoder": "demo"}, verify=False).close()
     assert {row.verdict for row in verify(Bundle.open(bare))} == {"no probes"}

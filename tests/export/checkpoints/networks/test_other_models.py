@@ -72,7 +72,6 @@ OTHERS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Qwen-Image": (("transformer_blocks.0.img_mod.1.weight",), "Qwen-Image"),
     "Wan": (("blocks.0.cross_attn.norm_k.weight",), "a video model"),
     "nf4": (("model.diffusion_model.img_in.weight.absmax",), "a quantised model"),
-    "TAESD": (("13.conv.4.weight",), "half of a tiny VAE"),
     "diffusers": (("down_blocks.0.resnets.0.conv1.weight",), "one network in diffusers' layout"),
 }
 
