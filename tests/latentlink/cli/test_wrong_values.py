@@ -28,6 +28,8 @@ VALID = {
     "verify": "BUNDLE",
     "generate": "demo 'a red circle' -o OUT.png --steps 1",
     "transfer": "LATENTS --from demo --to demo-b -o OUT.safetensors",
+    "encode": "demo PICTURE -o OUT.safetensors",
+    "decode": "demo LATENTS -o OUT.png",
     "chain": "'a red circle' demo,steps=1 -o OUT.png",
     "compat": "demo -o OUT.png --steps 1",
     "bench": "demo --steps 1 --repeats 1",
