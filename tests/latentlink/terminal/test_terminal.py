@@ -100,7 +100,8 @@ def test_a_signal_ends_a_command_after_it_has_cleaned_up(number: signal.Signals,
     out = tmp_path / "out"
     code = (
         "import signal, time\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits it ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job inherits it ignored,
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and what nohup runs inherits this
         "from pathlib import Path\n"
         "from latentlink.files import atomic_file\n"
         "from latentlink.terminal.ending import ending\n"
@@ -176,7 +177,7 @@ def test_an_interrupt_that_is_lost_is_raised_again_between_the_parts_of_long_wor
 
 def test_an_import_is_not_interrupted_but_what_comes_after_it(tmp_path: Path) -> None:
     module = tmp_path / "slow.py"
-    module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n")
+    module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhole = True\n")
     done = run(
         "import signal, sys\n"
         f"    sys.path.insert(0, {str(tmp_path)!r})\n"
