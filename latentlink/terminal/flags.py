@@ -27,7 +27,7 @@ def in_flags(message: str, parameters: Sequence[click.Parameter]) -> str:
     names = "|".join(sorted(options, key=len, reverse=True))
     if not names:
         return message
-    pattern = rf"(?<![\w'\"=.-])(?P<name>{names})(?P<value>=\"?\w+\"?)?(?![\w'\"(]|[.-]\w)"
+    pattern = rf"(?<![\w'\"=.+-])(?P<name>{names})(?P<value>=\"?\w+\"?)?(?![\w'\"(]|[.-]\w)"
     return re.sub(pattern, lambda found: _as_option(found, options[found["name"]]), message)
 
 

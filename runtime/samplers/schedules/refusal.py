@@ -14,7 +14,7 @@ DATA_DEPENDENT = {
     "clip_sample": "it clamps the predicted picture, so the update is no longer linear in it",
     "guidance_rescale": "it multiplies by a ratio of the standard deviations of two predictions",
     "dpm_adaptive": "it chooses the next step from the error of the last one",
-    "dpmpp_sde": "the noise of its steps is not independent (it is taken from one Brownian path)",
+    "dpmpp_sde": "the noise of its steps comes from one Brownian path, so that no step's is independent",
     "learned": "the model predicts the variance of each pixel",
     "learned_range": "the model predicts the variance of each pixel",
 }

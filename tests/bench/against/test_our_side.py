@@ -85,4 +85,4 @@ def test_the_command_refuses_a_side_of_ours_that_cannot_be_read() -> None:
     asked = ["bench", "demo", "--also", "demo@abacus", "--against", "diffusers"]
     done = CliRunner().invoke(group, [*asked, "--checkpoint", str(checkpoint("demo"))])
     assert isinstance(done.exception, UsageError)
-    assert "Unknown target 'abacus'" in str(done.exception)
+    assert "Unknown --target 'abacus'" in str(done.exception)

@@ -86,7 +86,7 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorrt]:
     monkeypatch.setattr(runtime_cuda, "import_cuda", lambda: gpu)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: fake)
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
-    monkeypatch.setattr(gpu_checks, "graphs_of", own_graphs)
+    monkeypatch.setattr("latentlink.engine.graphs.graphs_of", own_graphs)
     runtime_cuda._this_gpu.cache_clear()
     yield fake
     runtime_cuda._this_gpu.cache_clear()
