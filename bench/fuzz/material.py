@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy2, copytree, rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from latentlink.bench.fuzz.kinds import Kind, imported
@@ -78,11 +79,13 @@ class Material:
         """The valid inputs of a kind: folders of which each job copies one. They are made if they are missing."""
         made = self.folder / kind.name
         if not made.is_dir():
-            part = self.folder / f"{kind.name}.part"
-            rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = Path(mkdtemp(prefix=f".{kind.name}-", dir=self.folder))
             imported(kind.make)(self, part)
-            part.rename(made)
+            try:
+                part.rename(made)
+            except OSError:  # another process was first
+                rmtree(part)
         return sorted(made.iterdir())
 
 

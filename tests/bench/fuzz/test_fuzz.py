@@ -43,6 +43,7 @@ def test_a_short_run_has_no_finding(material: Material) -> None:
     done = CliRunner().invoke(
         command.main, [*LIGHT, "--seed", "10", "--count", "4", "--json", "--work", str(material.folder.parent)]
     )
+    assert done.stdout, done.exception
     record = json.loads(done.stdout)
     assert record["findings"] == {}
     assert {name: sum(counts.values()) for name, counts in record["counts"].items()} == dict.fromkeys(LIGHT, 4)
