@@ -157,9 +157,9 @@ def make_single_files(material: Material, out: Path) -> None:
     from latentlink.bench.fuzz.original_layout import original_state, taesd_decoder_state
 
     for name, parts in SINGLE_FILES.items():
-        made = material.folder / name
-        _save_networks(parts, made)
         (out / name).mkdir()
+        made = out / name / "parts"
+        _save_networks(parts, made)
         save_file(original_state(made), out / name / f"{CHECKPOINT}.safetensors")
         rmtree(made)
     (out / "taesd").mkdir()

@@ -13,7 +13,7 @@ from tokenizers import Encoding
 from latentlink.engine.bundle import TokenizerEntry
 from latentlink.errors import UsageError
 from latentlink.runtime.text.inversions import expanded
-from latentlink.runtime.text.library import encode, open_tokenizer
+from latentlink.runtime.text.tokenizing import encode, open_tokenizer
 from latentlink.runtime.text.weighting import weighted_parts
 
 

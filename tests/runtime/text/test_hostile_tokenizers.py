@@ -15,7 +15,7 @@ from latentlink.engine.bundle import TokenizerEntry
 from latentlink.errors import BundleError, UsageError
 from latentlink.runtime.text import Prompts
 from latentlink.runtime.text.inversions import MAX_TEXT, expanded
-from latentlink.runtime.text.library import encode
+from latentlink.runtime.text.tokenizing import encode
 from tests.engine.tokenizers.samples import SAMPLES, record
 
 Way: TypeAlias = tuple[Any, ...]
