@@ -33,9 +33,6 @@ from latentlink.export.rounding import rounding_threshold
 from latentlink.processors import processors
 from latentlink.spaces import LatentSpace, TextEmbedding
 
-TIMESTEPS = 1000
-"""Timesteps of a training schedule that does not state them; every published schedule has this number."""
-
 # Two cases to compare, the first of which is also traced with: its free dimensions are above 1 and all different, so
 # that the exporter ties none of them.
 CASES: tuple[Mapping[str, int], ...] = ({"B": 2, "N": 4, "S": 77, "L": 12}, {"B": 1, "N": 1, "S": 154, "L": 5})
@@ -94,12 +91,7 @@ def export_checkpoint(
         spaces: dict[LatentSpace, None] = {}
         embeddings: dict[TextEmbedding, None] = {}
         probes: dict[str, str] = {}
-        timesteps = sampling.schedule.get("num_train_timesteps")
-        golden = Golden(
-            multiple=sampling.size_multiple,
-            timesteps=timesteps if isinstance(timesteps, int) else TIMESTEPS,
-            largest=(sampling.height, sampling.width),
-        )
+        golden = Golden(sampling)
         components = recipe.components(source, options)
         names = recipe.present(source, options)
         probed_names = recipe.probed(source, options)

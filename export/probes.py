@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer as Tokens
 from torch import Tensor
 
-from latentlink.engine.bundle import Probe, Probes
+from latentlink.engine.bundle import Probe, Probes, Sampling
 from latentlink.export.graphs import DTYPES, Component, Tokenizer
 from latentlink.export.probe_pictures import PATTERNS, draw_pattern
 from latentlink.ports import COEFFICIENTS, Port
@@ -25,6 +25,9 @@ PROMPTS = ("", "a red bicycle beside a white house", "Zwei Katzen, 3 Hunde: “g
 TOKENS = 16
 """Tokens of the golden embeddings that a denoiser reads: their number is free, and few keep a probe file small."""
 
+TIMESTEPS = 1000
+"""Timesteps of a training schedule that does not state them; every published schedule has this number."""
+
 LEVELS: Mapping[str, float] = {"high": 0.9, "middle": 0.5, "low": 0.1}
 """Noise levels of the denoiser's probes, as shares of the training schedule."""
 
@@ -34,17 +37,13 @@ class Golden:
     """Outputs of earlier components on their golden inputs, which later components read.
 
     Args:
-        multiple: Picture sides are multiples of this number of pixels.
-        timesteps: Timesteps of the training schedule.
-        largest: Default picture height and width in pixels: the model's positions may reach no further.
+        sampling: The model's training schedule and defaults.
         latents: Outputs of the VAE encoder, by (height, width, pattern), sides in pixels.
         embeddings: Text embeddings by symbol: one `[L, D]`, or pooled `[D]`, for each of `PROMPTS`.
         features: Deep features of the denoiser, by noise level.
     """
 
-    multiple: int
-    timesteps: int
-    largest: tuple[int, int]
+    sampling: Sampling
     latents: dict[tuple[int, int, str], Tensor] = field(default_factory=dict)
     embeddings: dict[str, Tensor] = field(default_factory=dict)
     features: dict[str, Tensor] = field(default_factory=dict)
@@ -71,7 +70,9 @@ class Golden:
                     outputs={port.tensor: t.numpy() for port, t in zip(component.outputs, outputs, strict=True)},
                 )
             )
-        return Probes(reference=reference, probes=tuple(results))
+        denoises = any(port.kind == "coefficients" for port in component.inputs)
+        training = self.sampling.training() if denoises else None
+        return Probes(reference=reference, probes=tuple(results), training=training)
 
     def _inputs(self, component: Component) -> Iterator[tuple[str, str | None, tuple[Tensor, ...]]]:
         """Name, prompt and inputs of each probe."""
@@ -94,7 +95,7 @@ class Golden:
 
     def _picture_sizes(self) -> tuple[tuple[int, int], ...]:
         """Height and width in pixels, the smallest first."""
-        side = self.multiple * math.ceil(SIDE / self.multiple)
+        side = self.sampling.size_multiple * math.ceil(SIDE / self.sampling.size_multiple)
         return (side, side), (side, 2 * side)
 
     def _of_picture(self, port: Port, pattern: str, height: int, width: int) -> Tensor:
@@ -113,7 +114,9 @@ class Golden:
 
     def _denoised(self, port: Port, share: float, component: Component) -> Tensor:
         """An input of the denoiser at a noise level: `cos*z + sin*noise`, its timestep, and a row of coefficients."""
-        height, width = (min(*sides) for sides in zip(self._picture_sizes()[0], self.largest, strict=True))
+        height, width = self._picture_sizes()[0]
+        # the model's positions may reach no further than its default size
+        height, width = min(height, self.sampling.height), min(width, self.sampling.width)
         guided = any(p.kind == "guidance" and p.name == "cfg" for p in component.inputs)
         if port.kind == "text":
             return self._text(port, guided)
@@ -139,7 +142,9 @@ class Golden:
         sizes = {"B": 1, "N": 2 if guided else 1}
         example = component.example_of(port, sizes, torch.Generator().manual_seed(0))
         if port.kind == "coefficients":
-            example[:, COEFFICIENTS.index("t")] = round(share * (self.timesteps - 1))
+            timesteps = self.sampling.schedule.get("num_train_timesteps")
+            timesteps = timesteps if isinstance(timesteps, int) else TIMESTEPS
+            example[:, COEFFICIENTS.index("t")] = round(share * (timesteps - 1))
         return example
 
     def _text(self, port: Port, guided: bool) -> Tensor:

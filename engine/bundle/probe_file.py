@@ -56,6 +56,7 @@ def write_probes(path: Path, probes: Probes) -> None:
         "probes": [
             {"name": probe.name, "prompt": probe.prompt, "strides": dict(probe.strides)} for probe in probes.probes
         ],
+        **({} if probes.training is None else {"training": probes.training}),
     }
     data = save(
         {name: np.ascontiguousarray(array) for name, array in tensors.items()},
@@ -89,6 +90,7 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         heads = [_head(item) for item in record["probes"][: MAX_PROBES + 1]]
         reference = str(record["reference"])
+        training = None if record.get("training") is None else dict(record["training"])
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         cause = f"{type(error).__name__}: {str(error)[:80]!a}"
         raise _damaged(path, f"is no safetensors file of probes ({cause})") from None
@@ -107,6 +109,7 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
             )
             for name, prompt, strides in heads
         ),
+        training=training,
     )
     _check_sizes(path, found, inputs, outputs)
     return found

@@ -87,10 +87,13 @@ class Probes:
     Args:
         reference: What computed the outputs: `torch 2.13.0 float32`.
         probes: At least one; a quick check takes the first.
+        training: `Sampling.training()` of the export, in the denoiser's probes: no output of an engine shows which
+            schedule it was trained with. None in those of other components, and in bundles of earlier versions.
     """
 
     reference: str
     probes: tuple[Probe, ...]
+    training: Mapping[str, Any] | None = None
 
     def check(self, run: RunEngine, precision: str, *, quick: bool = False) -> Agreement:
         """Run an engine on its probes.

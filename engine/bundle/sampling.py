@@ -102,22 +102,30 @@ class Sampling:
         object.__setattr__(self, "conditions", conditions)
         object.__setattr__(self, "ranges", _ranges(self.ranges))
 
-    def to_json(self) -> dict[str, Any]:
-        """The record of these settings."""
-        record: dict[str, Any] = {
+    def training(self) -> dict[str, Any]:
+        """The part of the record that belongs to the denoiser's weights, and no user chooses."""
+        return {
             "schedule": {
                 key: list(value) if isinstance(value, tuple) else value for key, value in self.schedule.items()
             },
+            "unconditional": self.unconditional,
+            "conditions": {
+                key: [None if value is None else list(value) for value in pair] for key, pair in self.conditions.items()
+            },
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of these settings."""
+        training = self.training()
+        record: dict[str, Any] = {
+            "schedule": training["schedule"],
             "sampler": self.sampler,
             "steps": self.steps,
             "guidance": self.guidance,
             "width": self.width,
             "height": self.height,
             "size_multiple": self.size_multiple,
-            "unconditional": self.unconditional,
-            "conditions": {
-                key: [None if value is None else list(value) for value in pair] for key, pair in self.conditions.items()
-            },
+            **training,
         }
         if self.ranges:
             record["ranges"] = [one.to_json() for one in self.ranges]

@@ -31,6 +31,18 @@ def runner(session: Session) -> RunEngine:
     return run
 
 
+def training_differs(bundle: Bundle, probes: Probes) -> str:
+    """Why the manifest's schedule is not the one that the denoiser was exported with; empty if it is."""
+    expected, found = probes.training or {}, bundle.manifest.sampling.training()
+    for group, value in found.items():
+        if group in expected and (other := expected[group]) != value:
+            if isinstance(value, dict) and isinstance(other, dict):
+                key = next(key for key in sorted({*value, *other}) if value.get(key) != other.get(key))
+                group, value, other = f"{group}.{key}", value.get(key), other.get(key)
+            return f"the manifest says {value!r:.40} for sampling.{group}, but it was exported with {other!a:.40}"
+    return ""
+
+
 def tokens_differ(bundle: Bundle, entry: ComponentEntry, probes: Probes) -> str:
     """Why the tokenizer is not the reference's: it makes other ids of a golden prompt; empty if it agrees."""
     prompts = tokenizer_of(bundle, entry)

@@ -15,7 +15,7 @@ from latentlink.errors import LatentLinkError, PreflightError, UsageError
 from latentlink.runtime.linking import Engine, Proof
 from latentlink.runtime.linking.link import as_declared
 from latentlink.runtime.probing.earlier import EarlierProofs
-from latentlink.runtime.probing.running import load_probes, runner, tokens_differ
+from latentlink.runtime.probing.running import load_probes, runner, tokens_differ, training_differs
 from latentlink.runtime.sessions import open_session
 
 
@@ -144,7 +144,7 @@ def check_engine(engine: Engine, bundle: Bundle, record: EngineEntry, *, quick: 
             f"{engine.title} needs more memory than this machine has, even for the golden inputs of its own bundle.",
             remedy="Run it on a machine with more memory.",
         ) from None
-    reason = found.summary() or tokens_differ(bundle, entry, probes)
+    reason = found.summary() or tokens_differ(bundle, entry, probes) or training_differs(bundle, probes)
     verdict = "failed" if reason else "passed"
     return replace(head, verdict=verdict, agreement=found, probes=1 if quick else len(probes.probes), reason=reason)
 

@@ -14,7 +14,7 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import save_file
 
-from latentlink.engine.bundle import Probes
+from latentlink.engine.bundle import Probes, Sampling
 from latentlink.engine.quality import FLOAT32, Threshold
 from latentlink.export import rounding
 from latentlink.export.checkpoints import Checkpoint, ExportOptions
@@ -27,12 +27,14 @@ from tests.export.tiny_vaes import authors_decoder, authors_encoder
 
 Edit = Callable[[onnx.ModelProto], None]
 
+SAMPLING = Sampling(schedule={}, sampler="euler", steps=20, guidance=1.0, width=512, height=512, size_multiple=8)
+
 
 def parts(checkpoint: Path, space: str) -> dict[str, tuple[Component, Probes]]:
     """Components by name, with their golden inputs and outputs."""
     options = ExportOptions(space=space)
     opened = Checkpoint.open(checkpoint, options)
-    golden = Golden(multiple=8, timesteps=1000, largest=(512, 512))
+    golden = Golden(SAMPLING)
     listed = find_recipe(opened, "auto")[1].components(opened, options)
     return {one.name: (one, golden.probes(one, TORCH)) for one in listed}
 

@@ -57,6 +57,14 @@ def test_what_is_written_is_read_back_and_large_outputs_are_sampled(probes: Prob
     assert (found.worst, found.psnr) == (0, math.inf)
 
 
+def test_the_denoisers_training_is_read_back_and_an_older_file_has_none(probes: Probes, tmp_path: Path) -> None:
+    training = {"schedule": {"beta_start": 0.1}, "unconditional": "empty", "conditions": {}}
+    write_probes(tmp_path / "p.safetensors", replace(probes, training=training))
+    assert read_probes(tmp_path / "p.safetensors", *PORTS).training == training
+    write_probes(tmp_path / "old.safetensors", probes)
+    assert read_probes(tmp_path / "old.safetensors", *PORTS).training is None
+
+
 def test_a_sample_of_an_output_holds_every_channel_of_it() -> None:
     picture = RNG.integers(0, 256, (1, 512, 512, 3), np.uint8)
     text = RNG.standard_normal((2, 77, 768), np.float32)

@@ -177,6 +177,36 @@ def test_a_tokenizer_that_begins_prompts_otherwise_is_found_out(tmp_path: Path) 
         latentlink.load("demo", replace={"text_encoder": other})
 
 
+EDITS: dict[str, tuple[str, dict[str, Any]]] = {
+    "another beta": ("schedule.beta_start", {"schedule": {**MANIFEST.sampling.schedule, "beta_start": 0.01}}),
+    "a constant more": (
+        "schedule.original_inference_steps",
+        {"schedule": {**MANIFEST.sampling.schedule, "original_inference_steps": 50}},
+    ),
+    "a constant less": (
+        "schedule.prediction_type",
+        {"schedule": {k: v for k, v in MANIFEST.sampling.schedule.items() if k != "prediction_type"}},
+    ),
+    "another unconditional embedding": ("unconditional", {"unconditional": "zeros"}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_manifest_with_another_schedule_than_the_denoisers_is_found_out(edit: str, tmp_path: Path) -> None:
+    where, changes = EDITS[edit]
+    edited = copy_bundle(DEMO, tmp_path / "edited", {}, lambda m: replace(m, sampling=replace(m.sampling, **changes)))
+    failed = {row.component: row.reason for row in verify(Bundle.open(edited)) if row.verdict == "failed"}
+    assert [*failed] == ["denoiser", "denoiser_shallow"]
+    assert f"for sampling.{where}, but it was exported with" in failed["denoiser"]
+    with pytest.raises(BundleError, match="but it was exported with"):
+        latentlink.load(edited)
+
+
+def test_a_user_may_choose_other_defaults_than_the_export(tmp_path: Path) -> None:
+    edited = copy_bundle(DEMO, tmp_path / "edited", {}, lambda m: replace(m, sampling=replace(m.sampling, steps=7)))
+    assert {row.verdict for row in verify(Bundle.open(edited))} == {"passed"}
+
+
 def test_a_decoder_of_a_fixed_size_is_judged_at_that_size(tmp_path: Path) -> None:
     def fixed(manifest: Manifest) -> Manifest:
         entry = manifest.components["vae_decoder"]
