@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from latentlink.checks import shown, whole
@@ -63,7 +64,7 @@ def parse_range(text: str) -> SizeRange:
         UsageError: It is neither, or not in order.
     """
     parts = text.split(":")
-    if len(parts) in (1, 3) and all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) in (1, 3) and all(re.fullmatch(r"[0-9]{1,9}", part) and int(part) for part in parts):
         low, best, high = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
         if low <= best <= high:
             return low, best, high

@@ -245,7 +245,9 @@ def _rebuild_for(engine: EngineEntry, gpu: Gpu) -> str:
 
 def _release(version: str) -> tuple[int, int]:
     """Major and minor number of a version; parts that are no numbers count as 0."""
-    major, minor, *_ = (int(part) if part.isdigit() else 0 for part in [*version.split("."), "0", "0"])
+    major, minor, *_ = (
+        int(part) if re.fullmatch(r"[0-9]{1,9}", part) else 0 for part in [*version.split("."), "0", "0"]
+    )
     return major, minor
 
 

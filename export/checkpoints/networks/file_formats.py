@@ -104,7 +104,7 @@ def announced_size(path: Path) -> int | None:
     try:
         tensors = [value for name, value in json.loads(text).items() if name != "__metadata__"]
         return 8 + length + max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (OverflowError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,7 @@ def _root(shapes: PartShapes) -> str:
 
 TOKENS = "embeddings.token_embedding.weight"
 OPEN_TOKENS = "token_embedding.weight"
+LAYER = re.compile(r"transformer\.resblocks\.([0-9]{1,4})\.")
 
 
 def clip_config(shapes: PartShapes) -> dict[str, Any]:
@@ -131,8 +133,8 @@ def convert_open_clip(state: State, config: Mapping[str, Any], network: Any) -> 
 
 
 def _layer(name: str) -> int:
-    parts = name.split(".")
-    return int(parts[2]) if name.startswith("transformer.resblocks.") and parts[2].isdigit() else -1
+    found = LAYER.match(name)
+    return int(found[1]) if found else -1
 
 
 def _unknown(state: State) -> tuple[str, ...]:

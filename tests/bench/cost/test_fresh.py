@@ -22,6 +22,7 @@ def test_a_function_runs_in_another_process_and_what_it_returns_comes_back() -> 
 @pytest.mark.parametrize(
     ("function", "argument", "said"),
     [
+        (parse_range, "9" * 5000, "is not a size; expected a number"),
         (parse_range, "wide", r"^'wide' is not a size; expected a number"),
         (int, "wide", r"^ValueError: invalid literal"),
         (os._exit, 9, r"^Its process died with the exit status 9\.$"),

@@ -35,6 +35,12 @@ PLAIN = ExportOptions()
         ("x.safetensors", b"\x89PNG\r\n\x1a\n" + bytes(32), "a picture"),
         ("x.h5", b"\x89HDF\r\n\x1a\n" + bytes(32), "an HDF5 file"),
         ("x.safetensors", b"", "an empty file; .* Download it again"),
+        (
+            "x.safetensors",
+            (82).to_bytes(8, "little")
+            + b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, -Infinity]}}'.ljust(82),
+            "is not a whole safetensors file: ",
+        ),
         ("x.safetensors", b"\x12\x34\x56" * 9, "is not a whole safetensors file: "),
     ],
 )
