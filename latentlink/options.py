@@ -76,6 +76,8 @@ class Option:
         """A value as the command line reads it: `--guidance-interval=0.28,5.42`."""
         if isinstance(value, Mapping):
             return [f"{self.switch}={name}={_join(numbers)}" for name, numbers in value.items()]
+        if isinstance(value, bool):
+            return [self.switch] if value else []
         return [f"{self.switch}={_join(value)}"]
 
 
@@ -113,19 +115,28 @@ class DenoisingOptions(TypedDict, total=False):
     seed: Annotated[
         int | Sequence[int] | None,
         Option(
-            help="Seed of the noise: the same seed gives the same picture.",
-            more="One seed draws the noise of the whole batch from one generator, as diffusers does with one "
-            "`torch.Generator`. One seed per picture gives each its own, so that a picture does not depend on the "
-            "others (but a prompt shorter than the longest of the batch is read in as many pieces).",
-            default_text="a random one, which the result names",
+            help="Seed of the noise: the same seed gives the same picture. Several pictures have seeds that follow it.",
+            more="Or one seed per picture. So every picture can be made again alone, with its own seed. `batch_seed` is "
+            "what diffusers does with one `torch.Generator`.",
+            default_text="a random one (also -1), which the result names",
         ),
     ]
-    steps: Annotated[int | None, Option(help="Denoising steps.", least=1, most=MAX_STEPS, default_text="the bundle's")]
+    steps: Annotated[
+        int | Sequence[int] | None,
+        Option(
+            help="Denoising steps.",
+            more="One number, or one per picture.",
+            least=1,
+            most=MAX_STEPS,
+            default_text="the bundle's",
+        ),
+    ]
     guidance: Annotated[
-        float | None,
+        float | Sequence[float] | None,
         Option(
             help="Guidance scale; 1 or less turns classifier-free guidance off and halves the work.",
-            more="A guidance-distilled model reads it as an input; an unguided model ignores it.",
+            more="One number, or one per picture. A guidance-distilled model reads it as an input; an unguided model "
+            "ignores it.",
             least=0,
             most=1000,
             expected="0 to 1000 (1 or less turns it off)",
@@ -156,11 +167,12 @@ class DenoisingOptions(TypedDict, total=False):
         ),
     ]
     sampler: Annotated[
-        str | None,
+        str | Sequence[str] | None,
         Option(
             help="Sampler: ddim, ddpm, euler, euler_a, heun, dpm2, lms, pndm, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, unipc, "
             "deis, lcm, tcd; for flow-matching models flow_euler, flow_heun, dpmpp_2m, unipc. Other "
             "programs' names are accepted too, such as 'DPM++ 2M Karras' or euler_ancestral (docs/samplers.md).",
+            more="One name, or one per picture.",
             default_text="the bundle's",
         ),
     ]
@@ -221,10 +233,30 @@ class DenoisingOptions(TypedDict, total=False):
     ]
 
 
-class RunOptions(TypedDict, total=False):
-    """The options of a whole run: those of `chain`, and of `Pipeline.generate`. None is the default."""
+class CountOptions(TypedDict, total=False):
+    """How many pictures. None is the default."""
 
     num_images: Annotated[int | None, Option(help="Pictures per prompt.", least=1, most=MAX_BATCH, default=1)]
+
+
+class WarmUpOptions(CountOptions, total=False):
+    """The options of `Pipeline.warm_up`. None is the default."""
+
+    width: Annotated[int | None, _side("width")]
+    height: Annotated[int | None, _side("height")]
+
+
+class RunOptions(CountOptions, total=False):
+    """The options of a whole run: those of `chain`, and of `Pipeline.generate`. None is the default."""
+
+    batch_seed: Annotated[
+        bool | None,
+        Option(
+            help="Draw the noise of all pictures from one generator, as diffusers does with one `torch.Generator`.",
+            more="A picture then depends on the number of pictures before it, and is made again only with them.",
+            default=False,
+        ),
+    ]
     noise: Annotated[
         str | None,
         Option(

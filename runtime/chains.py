@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +12,7 @@ from latentlink.errors import LatentLinkError, UsageError
 from latentlink.options import OPTIONS, RunOptions, StageOptions, requested, table
 from latentlink.runtime.denoising import OnStep
 from latentlink.runtime.pipeline import Pipeline
-from latentlink.runtime.request import check, documented, prompts, seeds
+from latentlink.runtime.request import check, documented, following, prompts, seeds
 from latentlink.runtime.request.latents import Latents
 from latentlink.runtime.result import Result
 from latentlink.runtime.transfers import Size, transfer
@@ -128,8 +127,8 @@ def chain(
         stages: The stages in order. All but the first have a `strength`, or a `denoising_start` if the stage before
             has a `denoising_end`.
         negative_prompt: Negative prompt for every stage that has none of its own.
-        seed: Seed of the first stage; each later stage adds one, because the same noise a second time would amplify
-            what it drew. None draws a random one.
+        seed: Seed of the first stage, as in `Pipeline.generate`; each later stage adds one, because the same noise a
+            second time would amplify what it drew. None draws a random one.
         fit: Let a transfer use the nearest size that the next model accepts.
         keep: Decode the pictures of every stage, not only of the last one.
         on_step: Called after every row of every stage; returning False cancels, as does any false value but None.
@@ -148,7 +147,8 @@ def chain(
     start = run.pop("init_image", None)
     _check(stages, from_picture=start is not None)
     count = len(prompts("prompt", prompt)) * check(OPTIONS["num_images"], run.get("num_images", 1))
-    first = seeds(secrets.randbits(32) if seed is None else seed, count)
+    together = truth("batch_seed", run.get("batch_seed", False))
+    first = seeds(seed, count, shared=together)
     results: list[Result] = []
     hops: list[Hop] = []
     for number, stage in enumerate(stages):
@@ -156,7 +156,7 @@ def chain(
         own: dict[str, Any] = {
             "prompt": prompt,
             "negative_prompt": negative_prompt,
-            "seed": _stage_seeds(first, number),
+            "seed": following(first[0], number) if together else [following(one, number) for one in first],
         }
         own |= {**run, **stage.options}
         try:
@@ -193,13 +193,6 @@ def _hand_over(latents: Latents, before: Stage, after: Stage, fit: bool, guard: 
         psnr=None if moved.direct else moved.psnr,
         resized=moved.resized,
     )
-
-
-def _stage_seeds(first: int | tuple[int, ...], number: int) -> int | list[int]:
-    """The seeds of stage `number` (from 0): the first stage's plus `number`, within 64 bits."""
-    if isinstance(first, int):
-        return first + number if first + number < 2**64 else number - 1
-    return [seed + number if seed + number < 2**64 else number - 1 for seed in first]
 
 
 def _check(stages: Sequence[Stage], *, from_picture: bool) -> None:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import partial
+from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,41 +17,27 @@ from numpy.typing import NDArray
 from latentlink.checks import callback, shown
 from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
-from latentlink.options import GenerateOptions, requested
-from latentlink.runtime.denoising import OnStep, begin, denoise, guided_rows, reuse_of
-from latentlink.runtime.denoising.conditioning import conditioning
-from latentlink.runtime.denoising.step_cache import unmeasured
-from latentlink.runtime.guards import Guard, generated_margin
+from latentlink.options import GenerateOptions, WarmUpOptions, requested, table
+from latentlink.runtime.denoising import OnStep
+from latentlink.runtime.denoising.conditioning import download_texts, embeddings, read_texts
+from latentlink.runtime.generating import prepare
+from latentlink.runtime.guards import Guard
 from latentlink.runtime.linking import Decision, Engine, Linked, LinkedVae
-from latentlink.runtime.request import (
-    Inputs,
-    Request,
-    as_list,
-    check_limits,
-    check_memory,
-    documented,
-    pixels,
-    resolve,
-    seeds,
-    size_of,
-)
+from latentlink.runtime.request import as_list, documented, pixels, resolve, seeds
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
 from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.noise import noise_source
 from latentlink.runtime.sessions import Session
-from latentlink.runtime.sessions.clock import CLOCK
-from latentlink.runtime.sessions.host_session import HostSession
-from latentlink.runtime.text import Prompts
-from latentlink.runtime.unusual_settings import unusual_settings
+from latentlink.runtime.sessions.calls import Call
+from latentlink.runtime.steps import Steps, drive
+from latentlink.runtime.text import PromptEmbeddings, Prompts
 from latentlink.runtime.vae import Autoencoder, GuardedVae
+from latentlink.runtime.warming import warm_up
 from latentlink.spaces import LatentSpace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-STRENGTH = 0.8
-"""Default strength of a run that starts from a picture or latents without a mask, as in diffusers."""
 
 
 class Pipeline:
@@ -101,10 +88,12 @@ class Pipeline:
         self.vae = GuardedVae(halves=Autoencoder(name=name, linked=halves, memory=vae_memory), wider=wider or {})
         self._linked = linked
         self._previews = Autoencoder(name=name, linked=previews or halves, memory=vae_memory)
-        self._prompts = prompts
+        self.prompts = prompts
         self._owns_engines = True
         self._process = os.getpid()
         self._closed = False
+        self._calls: WeakSet[Call] = WeakSet()
+        self._calls_lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -178,131 +167,108 @@ class Pipeline:
 
     @documented(GenerateOptions)
     def generate(
-        self, prompt: str | Sequence[str], *, on_step: OnStep | None = None, **options: Unpack[GenerateOptions]
+        self,
+        prompt: str | Sequence[str] | PromptEmbeddings,
+        *,
+        on_step: OnStep | None = None,
+        **options: Unpack[GenerateOptions],
     ) -> Result:
         """Make pictures.
 
         Args:
-            prompt: What to draw; several prompts make one batch. Where the model's text encoder reads prompts in
-                pieces, they may be of any length, and `(words:1.3)` weights words.
-            on_step: Called after every row; returning False cancels, as does any false value but None.
+            prompt: What to draw; several prompts make one batch, as do those that `encode_prompt` has encoded. Where
+                the model's text encoder reads prompts in pieces, they may be of any length, and `(words:1.3)` weights
+                words.
+            on_step: Called after every row; it may return a `Change`. Returning False cancels, as does any false value
+                but None.
             options: See `GenerateOptions`.
 
         Raises:
             UsageError: An argument is not of its type or out of range, the pipeline was closed, or is a VAE alone.
             TypeError: There is no such argument.
-            LinkError: `init_latents` are of another space.
+            LinkError: `init_latents` are of another space, or embeddings of another text encoder.
             GuardError: An embedding or latent is not finite, a latent is outside of the model's range, or a picture
                 is flat or noise.
-            Cancelled: `on_step` returned a false value that is not None.
+            Cancelled: `on_step` returned a false value that is not None, or another thread called `cancel`.
         """
-        self._check_open()
         callback("on_step", on_step)
-        began, waited = CLOCK.now(), CLOCK.waited
-        linked = self.linked
-        values = requested(options)
-        inputs = self._inputs(values)
-        watch = Guard.of(values.get("guard", "on"), self.sampling.ranges)
-        width, height = size_of(
-            inputs,
-            values.get("width"),
-            values.get("height"),
-            multiple=self.sampling.size_multiple,
-            downscale=self.space.downscale,
-        )
-        decode = values.get("decode", True)
-        request = resolve(
-            self.sampling,
-            prompt,
-            {**values, "width": width, "height": height},
-            default_strength=STRENGTH if (inputs.images or inputs.latents is not None) and not inputs.masks else None,
-            shallow=linked.shallow is not None,
-        )
-        check_limits(
-            self.whole_engines,
-            width=request.width,
-            height=request.height,
-            batch=request.batch,
-            downscale=self.space.downscale,
-        )
-        if isinstance(self.linked.denoiser.session, HostSession):
-            check_memory(request.width, request.height, request.batch)
-        passes = self.vae.halves.passes(
-            width=request.width, height=request.height, encode=bool(inputs.images), decode=decode
-        )
-        checked = CLOCK.now()
-        table = request.table()
-        session, latent, shape = linked.denoiser.session, linked.latent, self._shape(request)
-        watch = replace(
-            watch,
-            unusual=unusual_settings(
-                request,
-                self.sampling,
-                table,
-                guided=any(port.kind == "guidance" for port in session.inputs),
-                weighted=any(prompts.chunks for prompts in self._prompts.values()),
-            ),
-        )
-        source = noise_source(request.noise, request.seed, request.batch)
-        guided = guided_rows(linked.denoiser, request, table)
-        reuse = reuse_of(linked, request, table, guided, sampling=self.sampling, name=self.name)
-        feeds = conditioning(linked, self._prompts, request, guided)
-        for tensor, (engine, _) in linked.texts.items():
-            if watch.on:  # otherwise the embedding is not copied to the host
-                watch.embedding(engine.component, feeds[bool(guided.any())][tensor].numpy())
-        encoded = CLOCK.now()
-        start = begin(
-            inputs,
-            request,
-            table=table,
-            shape=shape,
-            latent=latent,
-            ports=session.inputs,
-            draw=source,
-            encode=partial(self.vae.encode, watch),
-        )
-        if inputs.latents is not None:
-            handed_over = request.denoising_start is not None
-            watch.latents("init_latents", inputs.latents, level=_pair(table.levels[0]) if handed_over else CLEAN)
-        started = CLOCK.now()
-        done = denoise(
-            session,
-            latent=latent,
-            table=table,
-            prediction=request.schedule.prediction_type,
-            start=start.x,
-            conditioning=[feeds[row] for row in guided.tolist()],
-            constant={tensor: session.upload(array) for tensor, array in start.constant.items()},
-            noise=lambda: source(shape),
-            around=start.around,
-            reuse=reuse,
-            on_step=on_step,
-        )
-        level = _pair(table.levels[-1])
-        margin = generated_margin(table.steps, self.sampling.steps)
-        watch.latents("denoiser", done.array, level=level, margin=margin, generated=True)
-        latents = Latents(array=done.array, space=self.space, level=level)
-        denoised = CLOCK.now()
-        images = self.vae.decode(watch, done.array, clean=level == CLEAN, written=done.buffer) if decode else []
-        ended = CLOCK.now()
-        timings = {
-            "text_encoder": encoded - checked,
-            "vae_encoder": started - encoded,
-            "denoiser": denoised - started,
-            "denoiser_engine": done.seconds,
-            "vae_decoder": ended - denoised,
-            "total": ended - began,
-            "waiting": CLOCK.waited - waited,
-        }
-        return Result(
-            images=images,
-            latents=latents,
-            timings=timings,
-            request=request,
-            passes=passes,
-            mended=tuple(watch.mended),
-            unmeasured_cache=unmeasured(request, self.sampling),
-        )
+        with self._call().active():
+            return drive(prepare(self, prompt, requested(options)), on_step)
+
+    @documented(GenerateOptions)
+    def steps(self, prompt: str | Sequence[str] | PromptEmbeddings, **options: Unpack[GenerateOptions]) -> Steps:
+        """Make pictures row by row, in a loop of the caller's: `for progress in pipe.steps(...)`, or `async for`.
+
+        The arguments are checked now; the first row runs when it is asked for.
+
+        Args:
+            prompt: As in `generate`.
+            options: See `GenerateOptions`.
+
+        Raises:
+            UsageError: As in `generate`.
+            TypeError: There is no such argument.
+            LinkError: As in `generate`.
+        """
+        call = self._call()
+        with call.active():
+            return Steps(prepare(self, prompt, requested(options)), call)
+
+    def cancel(self) -> None:
+        """End all calls that other threads have begun: each gets `Cancelled`, at its next engine run at the latest.
+
+        A run of an `ort-cpu` engine ends between two of its nodes; others end first. Later calls are not affected.
+        """
+        with self._calls_lock:
+            calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+
+    def encode_prompt(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        negative_prompt: str | Sequence[str] | None = None,
+        guard: str = "on",
+    ) -> PromptEmbeddings:
+        """Encode prompts once, for several generations: `generate` takes the result in the place of the prompt.
+
+        Args:
+            prompt: One prompt or several.
+            negative_prompt: What the pictures should not show; one, or one per prompt. None is the bundle's: an empty
+                prompt, or none.
+            guard: `on` checks that the embeddings are finite; `off` does not.
+
+        Raises:
+            UsageError: A prompt is not text or too long, or the bundle is a VAE alone.
+            GuardError: An embedding is not finite.
+        """
+        with self._call().active():
+            watch = Guard.of(guard, ())
+            requests = resolve(self.sampling, prompt, {"negative_prompt": negative_prompt, "num_images": 1})
+            texts = read_texts(self.linked, self.prompts, requests, [True] * len(requests))
+            for tensor, (engine, _) in self.linked.texts.items():
+                for array in embeddings(texts, tensor):
+                    watch.embedding(engine.component, array)
+            return PromptEmbeddings(
+                prompts=tuple(request.prompt for request in requests),
+                negative_prompts=tuple(request.negative_prompt for request in requests),
+                arrays=tuple(download_texts(texts)),
+            )
+
+    @documented(WarmUpOptions)
+    def warm_up(self, **options: Unpack[WarmUpOptions]) -> None:
+        """Run every engine once, so that the first picture of this size is as fast as later ones.
+
+        Engines take memory, compile for a size or record a graph when they first run.
+
+        Args:
+            options: See `WarmUpOptions`.
+
+        Raises:
+            UsageError: An engine was not built for the size, or the bundle is a VAE alone.
+        """
+        warm_up(self, requested(options, table(WarmUpOptions), "warm_up"))
 
     def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
         """Decode latents to pictures, one at a time so that memory does not grow with the batch.
@@ -317,11 +283,11 @@ class Pipeline:
                 has no VAE decoder.
             GuardError: They are outside of the model's range, or a picture is flat or noise.
         """
-        self._check_open()
-        watch = Guard.of(guard, self.sampling.ranges)
-        array = self._own(latents).array
-        watch.latents("latents", array, level=CLEAN)
-        return self.vae.decode(watch, array, clean=True)
+        with self._call().active():
+            watch = Guard.of(guard, self.sampling.ranges)
+            array = check_latents(latents, self.space, self.name).array
+            watch.latents("latents", array, level=CLEAN)
+            return self.vae.decode(watch, array, clean=True)
 
     def preview(self, latents: NDArray[np.floating]) -> list[Image]:
         """Decode the predicted latents of a run, with the decoder that `load` opened for previews; no guard runs.
@@ -332,15 +298,15 @@ class Pipeline:
         Raises:
             UsageError: They are not such an array, or do not fit the memory.
         """
-        self._check_open()
-        channels = self.space.channels
-        shape: tuple[int, ...] = latents.shape if isinstance(latents, np.ndarray) else ()
-        if len(shape) != 4 or shape[1] != channels or 0 in shape or not np.issubdtype(latents.dtype, np.floating):
-            raise UsageError(
-                f"latents is {shown(latents)}; expected an array of floating-point numbers [B, {channels}, h, w].",
-                remedy="In on_step, progress.predicted() makes one; decode reads latentlink.Latents.",
-            )
-        return self._previews.decode(latents)
+        with self._call().active():
+            channels = self.space.channels
+            shape: tuple[int, ...] = latents.shape if isinstance(latents, np.ndarray) else ()
+            if len(shape) != 4 or shape[1] != channels or 0 in shape or not np.issubdtype(latents.dtype, np.floating):
+                raise UsageError(
+                    f"latents is {shown(latents)}; expected an array of floating-point numbers [B, {channels}, h, w].",
+                    remedy="In on_step, progress.predicted() makes one; decode reads latentlink.Latents.",
+                )
+            return self._previews.decode(latents)
 
     def encode(
         self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"
@@ -349,7 +315,8 @@ class Pipeline:
 
         Args:
             images: Pictures of equal size, whose sides are multiples of the space's downscale.
-            seed: Seed, or one seed per picture, of the noise that samples the posterior; None takes the mode.
+            seed: Seed of the noise that samples the posterior, from which several pictures' seeds follow, or one seed
+                per picture; None takes the mode.
             guard: `on` checks the latents, see docs/guards.md; `off` returns them unchecked.
 
         Raises:
@@ -357,55 +324,29 @@ class Pipeline:
                 type.
             GuardError: The latents are not finite, or outside of the model's range.
         """
+        with self._call().active():
+            watch = Guard.of(guard, self.sampling.ranges)
+            listed = as_list(images)
+            width, height = listed[0].size
+            if other := next((image.size for image in listed if image.size != listed[0].size), None):
+                raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
+            downscale = self.space.downscale
+            if height % downscale or width % downscale:
+                near = "x".join(str(max(round(side / downscale), 1) * downscale) for side in (width, height))
+                raise UsageError(
+                    f"The picture is {width}x{height}; expected multiples of {downscale}.",
+                    remedy=f"Resize it to {near}, as encode --fit does.",
+                )
+            shape = (len(listed), self.space.channels, height // downscale, width // downscale)
+            noise = np.zeros(shape, np.float32)
+            if seed is not None:
+                noise = np.stack([noise_source("torch", one)(shape[1:]) for one in seeds(seed, len(listed))])
+            return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
+
+    def _call(self) -> Call:
+        """A call that begins now, which `cancel` ends."""
         self._check_open()
-        watch = Guard.of(guard, self.sampling.ranges)
-        listed = as_list(images)
-        width, height = listed[0].size
-        if other := next((image.size for image in listed if image.size != listed[0].size), None):
-            raise UsageError(f"The pictures are {width}x{height} and {other[0]}x{other[1]}; expected one size.")
-        downscale = self.space.downscale
-        if height % downscale or width % downscale:
-            near = "x".join(str(max(round(side / downscale), 1) * downscale) for side in (width, height))
-            raise UsageError(
-                f"The picture is {width}x{height}; expected multiples of {downscale}.",
-                remedy=f"Resize it to {near}, as encode --fit does.",
-            )
-        shape = (len(listed), self.space.channels, height // downscale, width // downscale)
-        count = len(listed)
-        noise = np.zeros(shape, np.float32) if seed is None else noise_source("torch", seeds(seed, count), count)(shape)
-        return Latents(array=self.vae.encode(watch, pixels(listed, width, height), None, noise), space=self.space)
-
-    def _inputs(self, values: Mapping[str, Any]) -> Inputs:
-        """The pictures, masks or latents that a run starts from.
-
-        Args:
-            values: The options that are not None.
-
-        Raises:
-            UsageError: An input is not of its type, or both strength and denoising_start are given.
-            LinkError: The latents are of another space.
-        """
-        strength, start = values.get("strength"), values.get("denoising_start")
-        if strength is not None and start is not None:
-            raise UsageError(f"strength {strength} and denoising_start {start} both say where to begin; expected one.")
-        latents = self._own(values["init_latents"]) if "init_latents" in values else None
-        return Inputs(
-            images=as_list(values["init_image"]) if "init_image" in values else [],
-            masks=as_list(values["mask_image"]) if "mask_image" in values else [],
-            latents=None if latents is None else latents.array.astype(np.float32),
-            level=None if latents is None else latents.level,
-        )
-
-    def _own(self, latents: object) -> Latents:
-        """Check that latents are finite numbers of the space that the denoiser writes."""
-        return check_latents(latents, self.space, self.name)
-
-    def _shape(self, request: Request) -> tuple[int, int, int, int]:
-        """Shape of the latent, `[B, C, h, w]`."""
-        downscale = self.space.downscale
-        return request.batch, self.space.channels, request.height // downscale, request.width // downscale
-
-
-def _pair(level: NDArray[np.float64]) -> tuple[float, float]:
-    signal, noise = map(float, level)
-    return signal, noise
+        call = Call()
+        with self._calls_lock:
+            self._calls.add(call)
+        return call

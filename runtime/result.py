@@ -24,7 +24,7 @@ class Result:
         timings: Seconds by stage: `text_encoder`, `vae_encoder`, `denoiser`, `vae_decoder`, `total`;
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine. `waiting` is what this call
             waited for those of other threads; no other entry contains it.
-        request: The request with every default resolved, including the seed.
+        requests: For each picture the request with every default resolved, including its seed.
         mended: Pictures and latents that overflowed and were made again by a wider engine.
         unmeasured_cache: The run's step cache, if its effect on quality was not measured.
         passes: Number of passes of `vae_encoder` and `vae_decoder`, if more than one (see `vae_memory` of `load`).
@@ -33,7 +33,12 @@ class Result:
     images: list[Image]
     latents: Latents
     timings: Mapping[str, float]
-    request: Request
+    requests: tuple[Request, ...]
     passes: Mapping[str, int] = field(default_factory=dict)
     mended: tuple[Mended, ...] = ()
     unmeasured_cache: Unmeasured | None = None
+
+    @property
+    def request(self) -> Request:
+        """The request of the first picture."""
+        return self.requests[0]

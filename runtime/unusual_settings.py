@@ -75,9 +75,9 @@ def _guidance(run: _Run) -> Iterator[Unusual]:
 
 
 def _weights(run: _Run) -> Iterator[Unusual]:
-    texts = {"prompt": run.request.prompts, "negative_prompt": run.request.negative_prompts}
-    for setting, prompts in texts.items():
-        largest = max((weight for text in prompts if text for _, weight in weighted_parts(text)), default=1.0)
+    texts = {"prompt": run.request.prompt, "negative_prompt": run.request.negative_prompt}
+    for setting, text in texts.items():
+        largest = max((weight for _, weight in weighted_parts(text)), default=1.0) if text else 1.0
         if largest > WEIGHT:
             yield Unusual(setting=setting, value=largest, usual="weights of words from 0.5 to 1.5 are usual")
 

@@ -98,7 +98,7 @@ class BothSystems:
             mask_image=start_mask(case["width"], case["height"]) if case.kind == "inpaint" else None,
             init_latents=None if after is None else _without_level(after.ours.latents, case["sampler"]),
             guard="off",  # random weights draw noise
-            **{"step_cache": 1, **case.options},
+            **{"step_cache": 1, "batch_seed": True, **case.options},  # diffusers gets one generator
         )
         theirs = self.theirs.run(case, latents=None if after is None else after.theirs.latents)
         return ResultPair(theirs=theirs, ours=ours)

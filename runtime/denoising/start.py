@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.ports import Port
-from latentlink.runtime.denoising.loop import Around
+from latentlink.runtime.denoising.run import Around
 from latentlink.runtime.request import Inputs, Request, mask_pixels, pixels
 from latentlink.runtime.samplers import SamplerTable
 from latentlink.runtime.samplers.noise import Float32, Shape
@@ -33,76 +33,31 @@ Encode: TypeAlias = Callable[[NDArray[np.uint8], Float32 | None, Float32], NDArr
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Start:
-    """The first x, and what stays the same for all rows.
+    """The first x of one or several pictures, and what stays the same for all rows.
 
     Args:
         x: float32 `[B, C, h, w]`.
-        around: The picture to keep, for a denoiser that blends.
-        constant: Inputs by tensor name, for a denoiser that itself reads the mask and the picture around it.
+        around: For every picture what is kept of it, for a denoiser that blends; None without a mask.
+        constant: Inputs by tensor name, `[B, ...]`, for a denoiser that reads masks.
     """
 
     x: Float32
-    around: Around | None = None
+    around: Sequence[Around | None]
     constant: dict[str, NDArray[np.floating]] = field(default_factory=dict)
 
 
-def begin(
-    inputs: Inputs,
-    request: Request,
-    *,
-    table: SamplerTable,
-    shape: Shape,
-    latent: Port,
-    ports: tuple[Port, ...],
-    draw: Callable[[Shape], Float32],
-    encode: Encode,
-) -> Start:
-    """Make the start. Noise is drawn in the same order as by diffusers, so that equal seeds give equal pictures.
+def check_inputs(inputs: Inputs, request: Request, *, prompts: int, itself: bool) -> None:
+    """Refuse inputs that contradict each other, or do not fit the number of pictures.
 
     Args:
         inputs: The pictures, masks or latents that the run starts from.
-        request: The resolved request.
-        table: The sampler's rows.
-        shape: Shape of the latent, `[B, C, h, w]`.
-        latent: The denoiser's latent port.
-        ports: The denoiser's inputs, which show whether it reads masks itself.
-        draw: Draws noise of a shape from the request's seed.
-        encode: The VAE encoder.
+        request: The request of the first picture: what is read of it is the same for all.
+        prompts: Number of prompts.
+        itself: Whether the denoiser reads the mask and the picture around it itself.
 
     Raises:
-        UsageError: The inputs contradict each other.
+        UsageError: They do.
     """
-    itself = latent.at("masked").tensor in {port.tensor for port in ports}
-    _check(inputs, request, itself)
-    _check_level(inputs.level, request, table)
-    handed_over = request.denoising_start is not None
-    from_noise = request.strength == 1 and not handed_over
-    latents = None if inputs.latents is None else _spread(inputs.latents, request)
-    picture = latents
-    if inputs.images and not (inputs.masks and itself and from_noise):
-        picture = _encode_pictures(inputs, request, None, shape, draw, encode)
-    noise = draw(shape) if not handed_over or inputs.masks else np.zeros(shape, np.float32)
-    signal, level = table.levels[0]
-    if picture is None or (inputs.masks and from_noise):
-        x = noise * np.float32(table.start_scale)
-    elif handed_over:
-        x = picture if latents is None else latents
-    else:
-        x = np.asarray(np.float32(signal) * picture + np.float32(level) * noise)
-    if not inputs.masks:
-        return Start(x=x)
-    mask = mask_pixels(inputs.masks, request.width, request.height)
-    small = _spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], request)
-    if itself:
-        hidden = _encode_pictures(inputs, request, mask, shape, draw, encode)
-        port = next(port.tensor for port in ports if port.kind == "mask")
-        return Start(x=x, constant={latent.at("masked").tensor: hidden.astype(latent.dtype), port: small})
-    # diffusers also samples the masked picture here, which advances the stream of the later noise
-    draw((len(inputs.images) if isinstance(request.seed, int) else request.batch, *shape[1:]))
-    return Start(x=x, around=Around(mask=small, picture=x if picture is None else picture, noise=noise))
-
-
-def _check(inputs: Inputs, request: Request, itself: bool) -> None:
     if inputs.masks and not inputs.images:
         raise UsageError("Received a mask without the picture that it lies over.", remedy="Give init_image too.")
     if itself and not inputs.masks:
@@ -122,17 +77,96 @@ def _check(inputs: Inputs, request: Request, itself: bool) -> None:
         raise UsageError(
             f"denoising_start {request.denoising_start} needs latents to go on from.", remedy="Give init_latents."
         )
-    if inputs.latents is not None and len(inputs.latents) not in (1, request.batch):
+    if inputs.latents is not None and len(inputs.latents) not in (1, request.count):
         raise UsageError(
-            f"{len(inputs.latents)} latents to start from for {request.batch} pictures; expected one, or one each."
+            f"{len(inputs.latents)} latents to start from for {request.count} pictures; expected one, or one each."
         )
     if len(inputs.masks) not in (0, 1, len(inputs.images)):
         raise UsageError(f"{len(inputs.masks)} masks for {len(inputs.images)} pictures; expected one, or one each.")
-    if inputs.images and len(inputs.images) not in (1, len(request.prompts), request.batch):
+    if inputs.images and len(inputs.images) not in (1, prompts, request.count):
         raise UsageError(
-            f"{len(inputs.images)} pictures to start from for {request.batch} to make; expected one, one a prompt, or "
+            f"{len(inputs.images)} pictures to start from for {request.count} to make; expected one, one a prompt, or "
             "one each."
         )
+
+
+def begin(
+    inputs: Inputs,
+    request: Request,
+    *,
+    table: SamplerTable,
+    shape: Shape,
+    latent: Port,
+    ports: tuple[Port, ...],
+    draw: Callable[[Shape], Float32],
+    encode: Encode,
+) -> Start:
+    """Make the start of pictures whose noise is drawn from one seed: one picture, or a batch with one seed.
+
+    Noise is drawn in the same order as by diffusers, so that equal seeds give equal pictures.
+
+    Args:
+        inputs: The pictures, masks or latents that these start from.
+        request: The request of the first of them.
+        table: The sampler's rows, the same for all of them.
+        shape: Shape of their latents, `[B, C, h, w]`.
+        latent: The denoiser's latent port.
+        ports: The denoiser's inputs, which show whether it reads masks.
+        draw: Draws noise of a shape from the seed.
+        encode: The VAE encoder.
+
+    Raises:
+        UsageError: The latents to start from are at another noise level.
+    """
+    reads, batch = {port.tensor for port in ports}, shape[0]
+    itself, blends = latent.at("masked").tensor in reads, latent.at("init").tensor in reads
+    _check_level(inputs.level, request, table)
+    handed_over = request.denoising_start is not None
+    from_noise = request.strength == 1 and not handed_over
+    latents = None if inputs.latents is None else spread(inputs.latents, batch)
+    picture = latents
+    if inputs.images and not (inputs.masks and itself and from_noise):
+        picture = _encode_pictures(inputs, request, None, shape, draw, encode)
+    noise = draw(shape) if not handed_over or inputs.masks else np.zeros(shape, np.float32)
+    signal, level = table.levels[0]
+    if picture is None or (inputs.masks and from_noise):
+        x = noise * np.float32(table.start_scale)
+    elif handed_over:
+        x = picture if latents is None else latents
+    else:
+        x = np.asarray(np.float32(signal) * picture + np.float32(level) * noise)
+    nothing: Sequence[Around | None] = [None] * batch
+    if not inputs.masks:
+        zeros = np.zeros(shape, np.float32)
+        return Start(x=x, around=nothing, constant=_around(latent, ports, zeros[:, :1], zeros, zeros) if blends else {})
+    mask = mask_pixels(inputs.masks, request.width, request.height)
+    small = spread(mask[:, :, :: latent.size("f"), :: latent.size("f")], batch)
+    if itself:
+        hidden = _encode_pictures(inputs, request, mask, shape, draw, encode)
+        port = next(port.tensor for port in ports if port.kind == "mask")
+        read = {latent.at("masked").tensor: hidden.astype(latent.dtype), port: small}
+        return Start(x=x, around=nothing, constant=read)
+    # diffusers also samples the masked picture here, which advances the stream of the later noise
+    draw((len(inputs.images), *shape[1:]))
+    below = x if picture is None else picture
+    return Start(
+        x=x,
+        around=[Around(mask=m, picture=p, noise=n) for m, p, n in zip(small, below, noise, strict=True)],
+        constant=_around(latent, ports, small, below, noise) if blends else {},
+    )
+
+
+def _around(
+    latent: Port, ports: tuple[Port, ...], mask: Float32, picture: Float32, noise: Float32
+) -> dict[str, NDArray[np.floating]]:
+    """Inputs of a denoiser that blends the picture around a mask in: all zeros if there is no mask."""
+    port = next(port.tensor for port in ports if port.kind == "mask")
+    dtype = np.dtype(latent.dtype)
+    return {
+        latent.at("init").tensor: picture.astype(dtype),
+        latent.at("initnoise").tensor: noise.astype(dtype),
+        port: mask,
+    }
 
 
 def _check_level(level: Level | None, request: Request, table: SamplerTable) -> None:
@@ -182,18 +216,12 @@ def _encode_pictures(
 ) -> Float32:
     """z of the pictures to start from `[B, C, h, w]`, sampled from the posterior."""
     picture = pixels(inputs.images, request.width, request.height)
-    if not isinstance(request.seed, int):
-        # with one generator per picture, each draws its own noise
-        picture = _spread(picture, request)
-        mask = mask if mask is None else _spread(mask, request)
     if mask is not None:
         mask = np.repeat(mask, len(picture) // len(mask), axis=0)
     noise = draw((len(picture), *shape[1:]))
-    return _spread(encode(picture, mask, noise).astype(np.float32), request)
+    return spread(encode(picture, mask, noise).astype(np.float32), shape[0])
 
 
-def _spread(array: NDArray[_Number], request: Request) -> NDArray[_Number]:
+def spread(array: NDArray[_Number], batch: int) -> NDArray[_Number]:
     """Repeat rows to one per picture of the batch; pictures of one prompt stand together."""
-    if len(array) == request.batch:
-        return array
-    return np.repeat(array, request.batch // len(array), axis=0)
+    return array if len(array) == batch else np.repeat(array, batch // len(array), axis=0)

@@ -1,7 +1,7 @@
 """The step cache: steps that reuse an earlier output of the denoiser's deep layers, instead of running them again.
 
 Ma et al. 2024 (DeepCache: Accelerating Diffusion Models for Free), uniform: the whole denoiser runs on every n-th step,
-the shallow one on the steps between.
+the shallow one on the steps between (`run.shallow_rows`).
 """
 
 from __future__ import annotations
@@ -10,26 +10,16 @@ from dataclasses import dataclass
 
 from latentlink.engine.bundle import Sampling
 from latentlink.errors import UsageError
-from latentlink.runtime.denoising.guidance import Guided
-from latentlink.runtime.denoising.loop import Reuse
 from latentlink.runtime.linking import Linked
 from latentlink.runtime.request import Request
-from latentlink.runtime.samplers import SamplerTable
 
 
-def reuse_of(
-    linked: Linked, request: Request, table: SamplerTable, guided: Guided, *, sampling: Sampling, name: str
-) -> Reuse | None:
-    """The rows that run the shallow engine; None if there are none.
-
-    The whole denoiser runs on the first row, on every n-th step, and whenever the number of predictions changes, as the
-    feature has one row per prediction.
+def check_step_cache(linked: Linked, request: Request, *, sampling: Sampling, name: str) -> None:
+    """Refuse a step cache that cannot run or is known to spoil pictures.
 
     Args:
         linked: The engines.
-        request: The resolved request; n is its `step_cache`.
-        table: The sampler's rows.
-        guided: Which rows are guided.
+        request: The resolved request.
         sampling: The bundle's sampling data, with the measured quality of step caches.
         name: Name of the bundle, for messages.
 
@@ -38,7 +28,7 @@ def reuse_of(
     """
     every, measured = request.step_cache, sampling.step_cache
     if every == 1:
-        return None
+        return
     if linked.shallow is None:
         raise UsageError(
             f"step_cache {every} runs a shallow denoiser between whole ones, but {name} has none that runs here.",
@@ -50,12 +40,6 @@ def reuse_of(
             f"The pictures of {name} with step_cache {every} and {measured.steps} steps are below the gate: {missed}.",
             remedy="Leave it out, or use a smaller one, or more steps.",
         )
-    rows = (table.step - table.step[0]) % every != 0
-    whole = 0
-    for row in range(len(rows)):
-        if not rows[row] or guided[row] != guided[whole]:
-            rows[row], whole = False, row
-    return Reuse(session=linked.shallow.session, rows=rows) if rows.any() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ class Guard:
         array: NDArray[np.floating],
         *,
         level: tuple[float, float],
-        margin: Margin = GENERATED,
+        margin: Margin | Sequence[Margin] = GENERATED,
         generated: bool = False,
     ) -> None:
         """Check latents.
@@ -94,7 +94,7 @@ class Guard:
             stage: The component that wrote them, or the argument that held them.
             array: `[B, C, h, w]`.
             level: Their noise level (signal, noise): one of `SamplerTable.levels`.
-            margin: How far they may lie outside of the ranges.
+            margin: How far they may lie outside of the ranges; one, or one per latent.
             generated: Whether the denoiser made them; otherwise they may be of a picture of one colour.
 
         Raises:
@@ -102,8 +102,9 @@ class Guard:
         """
         if not self.on:
             return
-        for number, latent in enumerate(array):
-            fault = finite_fault(latent) or range_fault(latent, self.ranges, level, margin=margin, generated=generated)
+        margins = margin if isinstance(margin, Sequence) else [margin] * len(array)
+        for number, (latent, own) in enumerate(zip(array, margins, strict=True)):
+            fault = finite_fault(latent) or range_fault(latent, self.ranges, level, margin=own, generated=generated)
             self._refuse(stage, _nth("latent", number, len(array)), fault)
 
     def pictures(self, stage: str, pictures: Sequence[NDArray[np.uint8]], *, clean: bool = True) -> None:

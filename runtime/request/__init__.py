@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentlink.runtime.request.checks import check, check_sample, prompts, seeds
+from latentlink.runtime.request.checks import check, check_sample, each_picture, following, prompts, seeds
 from latentlink.runtime.request.docstrings import documented
 from latentlink.runtime.request.inputs import Inputs, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
@@ -21,6 +21,8 @@ __all__ = [
     # checks
     "check",
     "check_sample",
+    "each_picture",
+    "following",
     "prompts",
     "seeds",
     "size_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,16 +16,17 @@ from latentlink.options import MAX_COUNT, OPTIONS, Option
 MAX_PROMPT = 20_000
 LEAST_SEED, MOST_SEED = -(2**63), 2**64 - 1
 
+RANDOM = -1
+"""The seed that stands for a random one, as in other programs."""
+
 
 def check(option: Option, value: object) -> Any:
-    """The value of an option as a built-in type; an option that may have several values is returned unchecked.
+    """One value of an option as a built-in type.
 
     Raises:
         UsageError: It is not of the option's type, choices or range.
     """
     name = option.name
-    if option.several:
-        return value
     if option.choices:
         return choice(name, value, option.choices)
     if option.type is int:
@@ -125,16 +127,64 @@ def check_sample(texts: object, count: object, steps: object, seed: object) -> N
         check(OPTIONS["steps"], steps)
 
 
-def seeds(value: object, batch: int) -> int | tuple[int, ...]:
-    """One seed, or one for each picture of the batch.
+def each_picture(option: Option, value: object, batch: int) -> tuple[Any, ...]:
+    """The values of an option for every picture of the batch, from one for all or one for each.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, or a value is not of the option's type, choices or range.
     """
+    listed = _several(value)
+    if listed is None:
+        return (check(option, value),) * batch
+    if len(listed) != batch:
+        raise UsageError(
+            f"{len(listed)} values of {option.name} for {batch} pictures; expected one for all, or one a picture."
+        )
+    return tuple(check(option, one) for one in listed)
+
+
+def seeds(value: object, batch: int, *, shared: bool = False) -> tuple[int, ...]:
+    """The seed of every picture: the given ones, or one seed and those that follow it.
+
+    Args:
+        value: One seed, or one a picture; None and `RANDOM` draw a random one.
+        batch: Number of pictures.
+        shared: Whether one seed is that of the whole batch.
+
+    Raises:
+        UsageError: It is no seed, or there are several for a whole batch.
+    """
+    listed = _several(value)
+    if listed is None:
+        first = _seed(value)
+        return (first,) * batch if shared else tuple(following(first, number) for number in range(batch))
+    if shared:
+        raise UsageError(
+            f"batch_seed draws the noise of all pictures from one seed, but received {len(listed)}; expected one.",
+            remedy="Leave batch_seed out.",
+        )
+    if len(listed) != batch:
+        raise UsageError(f"{len(listed)} seeds for {batch} pictures; expected one, or one a picture.")
+    return tuple(map(_seed, listed))
+
+
+def following(seed: int, number: int) -> int:
+    """The seed that is `number` after another one, within 64 bits, and never the one that stands for a random one."""
+    after = seed + number
+    if after > MOST_SEED:
+        return after - 2**64
+    return MOST_SEED if after == RANDOM else after  # generators read seeds modulo 2**64
+
+
+def _seed(value: object) -> int:
+    if value is None:
+        return secrets.randbits(32)
+    seed = whole("seed", value, LEAST_SEED, MOST_SEED)
+    return secrets.randbits(32) if seed == RANDOM else seed
+
+
+def _several(value: object) -> Sequence[object] | None:
+    """A list of values, of Python or numpy; None if it is one value."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, str | bytes | bytearray) or not isinstance(value, Sequence):
-        return whole("seed", value, LEAST_SEED, MOST_SEED)
-    if len(value) != batch:
-        raise UsageError(f"{len(value)} seeds for {batch} pictures; expected one, or one a picture.")
-    return tuple(whole("seed", one, LEAST_SEED, MOST_SEED) for one in value)
+    return value if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray) else None

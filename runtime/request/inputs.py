@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from latentlink.checks import whole
 from latentlink.engine.bundle.sampling import MAX_PIXELS
@@ -14,6 +15,8 @@ from latentlink.runtime.samplers.solvers.table import Level
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,25 @@ class Inputs:
     masks: list[Image] = field(default_factory=list)
     latents: Float32 | None = None
     level: Level | None = None
+
+    def of(self, number: int, count: int) -> Inputs:
+        """Those of one picture.
+
+        Args:
+            number: The picture, from 0.
+            count: Number of pictures.
+        """
+
+        def own(listed: Sequence[_T]) -> list[_T]:
+            return [listed[number * len(listed) // count]] if listed else []
+
+        picture = number * len(self.latents) // count if self.latents is not None else 0
+        return Inputs(
+            images=own(self.images),
+            masks=own(self.masks),
+            latents=None if self.latents is None else self.latents[picture : picture + 1],
+            level=self.level,
+        )
 
 
 def size_of(

@@ -1,8 +1,7 @@
-"""A generation with every default resolved and every value checked."""
+"""A generation with every default resolved and every value checked: one request a picture."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ from latentlink.checks import shown
 from latentlink.engine.bundle import REMEDY, Sampling
 from latentlink.errors import BundleError, UsageError
 from latentlink.options import MAX_BATCH, OPTIONS, requested
-from latentlink.runtime.request.checks import check, number, prompts, seeds
+from latentlink.runtime.request.checks import check, each_picture, number, prompts, seeds
 from latentlink.runtime.samplers import SamplerTable, Schedule, own_names, read_schedule, sampler_table
 
 Numbers: TypeAlias = tuple[float, ...]
@@ -21,14 +20,42 @@ Numbers: TypeAlias = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A generation with every value resolved; `resolve` makes it.
+    """What one picture was made with, every value resolved.
 
-    A negative prompt of None is no prompt at all: its embedding is zeros. A guidance interval of None is the whole run.
+    A run with these values draws the same picture again, alone; only with `batch_seed` it takes the whole batch.
+
+    Args:
+        prompt: What to draw.
+        negative_prompt: What guidance compares with; None is no prompt at all, whose embedding is zeros.
+        seed: Seed of its noise, or of the noise of the whole batch.
+        batch_seed: Whether the noise of all pictures of the call was drawn from this one seed.
+        number: Number of the picture in its call, from 1.
+        count: Number of pictures in the call.
+        steps: Denoising steps of a whole run.
+        guidance: Guidance scale.
+        guidance_interval: Noise levels (low, high) between which guidance was applied; None is the whole run.
+        step_cache: The whole denoiser ran on every n-th step.
+        sampler: The sampler's own name.
+        spacing: Spacing of the timesteps; None is the sampler's.
+        sigmas: Spacing of the noise levels; None is that of the training schedule.
+        shift: Shift of the noise levels of a flow-matching model; None is the model's.
+        eta: Share of fresh noise; None is the sampler's.
+        width: Picture width in pixels.
+        height: Picture height in pixels.
+        noise: Noise generator, `torch` or `philox`.
+        strength: Share of the steps that ran.
+        denoising_start: Share of the run that was done before; None if the run began at its beginning.
+        denoising_end: Share of the run after which it stopped; None if it ran to its end.
+        conditions: By name, the numbers of prompts and those of unconditional rows.
+        schedule: The training schedule of the model.
     """
 
-    prompts: tuple[str, ...]
-    negative_prompts: tuple[str | None, ...]
-    seed: int | tuple[int, ...]
+    prompt: str
+    negative_prompt: str | None
+    seed: int
+    batch_seed: bool
+    number: int
+    count: int
     steps: int
     guidance: float
     guidance_interval: tuple[float, float] | None
@@ -40,18 +67,12 @@ class Request:
     eta: float | None
     width: int
     height: int
-    num_images: int
     noise: str
     strength: float
     denoising_start: float | None
     denoising_end: float | None
     conditions: Mapping[str, tuple[Numbers, Numbers]]
     schedule: Schedule
-
-    @property
-    def batch(self) -> int:
-        """Total number of pictures."""
-        return len(self.prompts) * self.num_images
 
     def table(self) -> SamplerTable:
         """The sampler's rows for this run.
@@ -82,8 +103,8 @@ def resolve(
     *,
     default_strength: float | None = None,
     shallow: bool = False,
-) -> Request:
-    """Fill in the bundle's defaults and check every value.
+) -> tuple[Request, ...]:
+    """Fill in the bundle's defaults and check every value; the pictures of one prompt stand together.
 
     Args:
         defaults: The bundle's defaults.
@@ -100,44 +121,70 @@ def resolve(
     if not texts:
         raise UsageError("No prompt was given; expected at least one.")
     values = {**_defaults(defaults), **requested(options)}
-    values = {name: check(OPTIONS[name], value) for name, value in values.items()}
-    steps, strength = values["steps"], values.get("strength")
-    schedule = read_schedule(defaults.schedule)
-    names = own_names(
-        schedule,
-        sampler=values["sampler"],
-        spacing=values.get("spacing"),
-        sigmas=values.get("sigmas"),
-        steps=steps,
-    )
-    if strength is None:
-        strength = 1.0 if default_strength is None else max(default_strength, 1 / steps)
-    batch = len(texts) * values["num_images"]
+    num_images = check(OPTIONS["num_images"], values.pop("num_images"))
+    batch = len(texts) * num_images
     if batch > MAX_BATCH:
         raise UsageError(f"{batch} pictures in one batch; expected at most {MAX_BATCH}.")
-    return Request(
-        prompts=texts,
-        negative_prompts=_negatives(defaults, values.get("negative_prompt"), len(texts)),
-        seed=seeds(values.get("seed", secrets.randbits(32)), batch),
-        steps=steps,
-        guidance=values["guidance"],
-        guidance_interval=values.get("guidance_interval"),
-        step_cache=values.get("step_cache", _free(defaults, steps, shallow)),
-        sampler=names.sampler,
-        spacing=names.spacing,
-        sigmas=names.sigmas,
-        shift=values.get("shift"),
-        eta=values.get("eta"),
-        width=_side("width", values["width"], defaults.size_multiple),
-        height=_side("height", values["height"], defaults.size_multiple),
-        num_images=values["num_images"],
-        noise=values["noise"],
-        strength=strength,
-        denoising_start=values.get("denoising_start"),
-        denoising_end=values.get("denoising_end"),
-        conditions=_conditions(defaults, values.get("conditions", {})),
-        schedule=schedule,
-    )
+    several = {name: each_picture(OPTIONS[name], values.pop(name), batch) for name in ("steps", "guidance", "sampler")}
+    values |= {name: check(OPTIONS[name], value) for name, value in values.items() if not OPTIONS[name].several}
+    negatives = _negatives(defaults, values.get("negative_prompt"), len(texts))
+    batch_seed = values.pop("batch_seed")
+    drawn = seeds(values.get("seed"), batch, shared=batch_seed)
+    if batch_seed and len({(one["steps"], one["sampler"]) for one in _rows(several)}) > 1:
+        raise UsageError(
+            "batch_seed draws the noise of all pictures together, so that they run the same steps of the same sampler; "
+            "received several.",
+            remedy="Leave batch_seed out, which gives each picture a seed of its own.",
+        )
+    schedule = read_schedule(defaults.schedule)
+    shared = {
+        "guidance_interval": values.get("guidance_interval"),
+        "shift": values.get("shift"),
+        "eta": values.get("eta"),
+        "width": _side("width", values["width"], defaults.size_multiple),
+        "height": _side("height", values["height"], defaults.size_multiple),
+        "noise": values["noise"],
+        "denoising_start": values.get("denoising_start"),
+        "denoising_end": values.get("denoising_end"),
+        "conditions": _conditions(defaults, values.get("conditions", {})),
+        "schedule": schedule,
+        "batch_seed": batch_seed,
+        "count": batch,
+    }
+    made = []
+    for place, own in enumerate(_rows(several)):
+        steps, strength = own["steps"], values.get("strength")
+        names = own_names(
+            schedule,
+            sampler=own["sampler"],
+            spacing=values.get("spacing"),
+            sigmas=values.get("sigmas"),
+            steps=steps,
+        )
+        if strength is None:
+            strength = 1.0 if default_strength is None else max(default_strength, 1 / steps)
+        made.append(
+            Request(
+                **shared,
+                prompt=texts[place // num_images],
+                negative_prompt=negatives[place // num_images],
+                seed=drawn[place],
+                number=place + 1,
+                steps=steps,
+                guidance=own["guidance"],
+                step_cache=values.get("step_cache", _free(defaults, steps, shallow)),
+                sampler=names.sampler,
+                spacing=names.spacing,
+                sigmas=names.sigmas,
+                strength=strength,
+            )
+        )
+    return tuple(made)
+
+
+def _rows(several: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The values of each picture, from those of each option."""
+    return [dict(zip(several, row, strict=True)) for row in zip(*several.values(), strict=True)]
 
 
 def check_sampling(defaults: Sampling) -> None:
@@ -150,7 +197,7 @@ def check_sampling(defaults: Sampling) -> None:
         BundleError: A constant of the schedule or a default is not one that a run can have.
     """
     try:
-        resolve(defaults, "", {}).table()
+        resolve(defaults, "", {})[0].table()
     except UsageError as error:
         raise BundleError(f"manifest.json, sampling: {error.message}", remedy=REMEDY) from None
 

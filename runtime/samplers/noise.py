@@ -5,7 +5,7 @@ A source is used by one generation at a time; its stream continues from call to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Protocol, TypeAlias
 
@@ -149,33 +149,45 @@ NOISES: Mapping[str, Callable[[int], Noise]] = {"torch": TorchNoise, "philox": P
 """Sources by name."""
 
 
-def noise_source(kind: str, seed: int | Sequence[int], batch: int) -> Callable[[Shape], Float32]:
-    """A function that draws noise for a batch, `[B, ...]` float32; each call continues the stream.
+def noise_source(kind: str, seed: int) -> Callable[[Shape], Float32]:
+    """A function that draws noise of a shape, float32; each call continues the stream.
 
     Args:
         kind: A key of `NOISES`.
-        seed: One seed draws the whole batch from one generator; a sequence gives each picture its own generator, so
-            that a picture does not depend on the others. diffusers takes one generator or a list in the same way.
-        batch: B.
+        seed: From -2**63 to 2**64 - 1. diffusers draws a whole batch from one generator, or each picture from its own.
 
     Raises:
-        UsageError: The kind is unknown, or there is neither one seed nor one per picture.
+        UsageError: The kind is unknown, or the seed is not such a number.
     """
     if kind not in NOISES:
         raise UsageError(f"Received noise {kind!r}; expected one of {', '.join(NOISES)}. Choose one of these.")
-    if isinstance(seed, int):
-        return NOISES[kind](seed).normal
-    if len(seed) != batch:
-        raise UsageError(
-            f"Received {len(seed)} seeds for {batch} pictures; expected one seed, or one a picture. "
-            "Give one number to draw the whole batch from it."
-        )
-    generators = [NOISES[kind](one) for one in seed]
+    return NOISES[kind](seed).normal
 
-    def draw(shape: Shape) -> Float32:
-        return np.concatenate([generator.normal((1, *shape[1:])) for generator in generators])
 
-    return draw
+def dealt(draw: Callable[[], Float32], count: int) -> list[Callable[[], Float32]]:
+    """Functions that each draw their own row of what `draw` draws for all, `[count, ...]`: once for every turn, which a
+    function may take before the others.
+    """
+    turns: dict[int, tuple[Float32, list[int]]] = {}
+
+    def one(row: int) -> Callable[[], Float32]:
+        taken = 0
+
+        def take() -> Float32:
+            nonlocal taken
+            if taken not in turns:
+                turns[taken] = draw(), [count]
+            drawn, left = turns[taken]
+            left[0] -= 1
+            if not left[0]:
+                del turns[taken]
+            taken += 1
+            mine: Float32 = drawn[row]
+            return mine
+
+        return take
+
+    return [one(row) for row in range(count)]
 
 
 def _check_seed(seed: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -11,6 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from latentlink.runtime.sessions import Buffer, Session
+from latentlink.runtime.sessions.calls import current_call
 from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.ort_engine import OrtEngine
@@ -29,11 +32,7 @@ class OrtSession(HostSession):
     def __init__(self, path: Path, target: str, threads: int | None, low_memory: bool = False) -> None:
         self._engine = OrtEngine(path, target, threads, low_memory)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
-        # The memory of a run is released, as the next engine would otherwise need as much again. Where a budget is
-        # measured, memory that was taken before must not be released.
-        self._options = ort.RunOptions()
-        if not low_memory:
-            self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._low_memory = low_memory
         super().__init__(self._engine.title)
 
     def placement(self) -> Mapping[str, int]:
@@ -68,11 +67,31 @@ class OrtSession(HostSession):
                     binding.bind_output(name)
                 else:
                     binding.bind_ortvalue_output(name, cast(ort.OrtValue, wanted))
-            with CLOCK.running():
-                session.run_with_iobinding(binding, self._options)
+            options = self._run_options()
+            with CLOCK.running(), _interruptible(options):
+                session.run_with_iobinding(binding, options)
         except Exception as error:
+            if (call := current_call()) is not None:
+                call.check()
             raise self._engine.failure(error) from None
         return dict(zip(outputs, binding.get_outputs(), strict=True))
 
+    def _run_options(self) -> ort.RunOptions:
+        """Options of one run: threads may run at once, and each may be interrupted.
+
+        The memory of a run is released, as the next engine would otherwise need as much again. Where a budget is
+        measured, memory that was taken before must not be released.
+        """
+        options = ort.RunOptions()
+        if not self._low_memory:
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return options
+
     def _release(self) -> None:
         self._engine.close()
+
+
+def _interruptible(options: ort.RunOptions) -> AbstractContextManager[None]:
+    """Ends a run between two of its nodes if its call is cancelled."""
+    call = current_call()
+    return nullcontext() if call is None else call.interruptible(partial(setattr, options, "terminate", True))

@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions import Buffer
+from latentlink.runtime.sessions.calls import current_call
 from latentlink.runtime.sessions.clock import CLOCK
 
 
@@ -80,7 +81,9 @@ class SharedSession(ABC):
             self._release_once()
 
     def _check_open(self) -> None:
-        """Refuse to run a closed engine, or one of another process."""
+        """Refuse to run a closed engine, or one of another process, or for a call that was cancelled."""
+        if (call := current_call()) is not None:
+            call.check()
         if self._forked:
             raise UsageError(
                 f"The engine {self._title} was opened before this process was forked; expected one of its own.",

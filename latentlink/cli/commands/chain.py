@@ -25,6 +25,7 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
 from latentlink.cli.shared.pictures import check_picture, read_picture, save
+from latentlink.cli.shared.words import seeds
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
 from latentlink.terminal.printing import say, say_json
@@ -209,7 +210,7 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
     elif number or from_picture:
         begins = f"strength {request.strength:g}"
     return (
-        f"stage {number + 1}, {name}: {begins}, seed {request.seed}, {request.sampler}, {request.steps} steps, "
+        f"stage {number + 1}, {name}: {begins}, {seeds(result)}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s"
     )
 
@@ -225,8 +226,9 @@ def _record(name: str, result: Result, decisions: Sequence[Decision]) -> dict[st
     request = result.request
     return {
         "bundle": name,
-        "prompts": request.prompts,
+        "prompts": [*dict.fromkeys(one.prompt for one in result.requests)],
         "seed": request.seed,
+        "seeds": [one.seed for one in result.requests],
         "sampler": request.sampler,
         "steps": request.steps,
         "strength": request.strength,

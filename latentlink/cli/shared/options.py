@@ -157,6 +157,8 @@ def _click_option(option: Option) -> Callable[[_F], _F]:
         more |= {"multiple": True, "callback": lambda ctx, param, value: parse_conditions(value) or None}
     elif option.type is tuple:
         more["callback"] = lambda ctx, param, value: None if value is None else parse_interval(value)
+    elif option.type is bool:
+        more |= {"is_flag": True, "default": None}
     elif option.choices:
         more["type"] = click.Choice(option.choices)
     elif option.name == "seed":

@@ -1,0 +1,153 @@
+"""A generation in the caller's hands: row by row in a loop, or awaited, instead of with a callback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentlink.errors import Cancelled, UsageError
+from latentlink.runtime.denoising import Change, OnStep, Progress, answer_of
+from latentlink.runtime.generating import Generation
+from latentlink.runtime.result import Result
+from latentlink.runtime.sessions.calls import Call
+
+_T = TypeVar("_T")
+
+
+class Steps(Iterator[Progress], AsyncIterator[Progress]):
+    """A generation that runs as far as it is asked to. Made by `Pipeline.steps`.
+
+        steps = pipe.steps("a red circle", seed=7)
+        for progress in steps:                  # or: async for progress in steps
+            if progress.row == 10:
+                steps.change(guidance=1.0)
+        steps.result.images[0].save("out.png")
+
+    `async for` and `await steps` run every row in a thread of asyncio's, so that the event loop stays free. One thread
+    at a time may ask for the next row, not always the same one; any may call `cancel`.
+
+    Args:
+        generation: The generation.
+        call: Its call, which another thread can cancel.
+    """
+
+    def __init__(self, generation: Generation, call: Call) -> None:
+        self._rows = generation.run(watched=True)
+        self._call = call
+        self._turn = Lock()
+        self._change: Change | None = None
+        self._at: Progress | None = None
+        self._result: Result | None = None
+
+    @property
+    def result(self) -> Result:
+        """The result, once the last row has run and the loop has ended.
+
+        Raises:
+            UsageError: It has not ended.
+        """
+        if self._result is None:
+            at = "has not begun" if self._at is None else f"is at row {self._at.row} of {self._at.rows}"
+            raise UsageError(f"The generation {at}; expected one that has ended.", remedy="finish() runs the rest.")
+        return self._result
+
+    def change(
+        self, *, guidance: float | Sequence[float] | None = None, latents: NDArray[np.floating] | None = None
+    ) -> None:
+        """Change the run from the next row on; see `Change`. What cannot be changed is raised at the next row."""
+        self._change = Change(guidance=guidance, latents=latents)
+
+    def cancel(self) -> None:
+        """End the run: the thread that works for it gets `Cancelled`. Any thread may call it."""
+        self._call.cancel()
+
+    def finish(self) -> Result:
+        """Run the rest, and return the result.
+
+        Raises:
+            Cancelled: The run was cancelled.
+        """
+        while self._advance() is not None:
+            pass
+        return self.result
+
+    def close(self) -> None:
+        """End a run of which no more is wanted, and release its memory. Closing twice is harmless."""
+        self._rows.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Progress:
+        if (progress := self._advance()) is None:
+            raise StopIteration
+        return progress
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Progress:
+        if (progress := await self._aside(self._advance)) is None:
+            raise StopAsyncIteration
+        return progress
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._aside(self.finish).__await__()
+
+    async def _aside(self, work: Callable[[], _T]) -> _T:
+        """Do work in a thread of asyncio's. If the task is cancelled meanwhile, so is the run."""
+        try:
+            return await asyncio.to_thread(work)
+        except asyncio.CancelledError:
+            self._call.cancel()
+            raise
+
+    def _advance(self) -> Progress | None:
+        """The progress after the next row; None at the end."""
+        if not self._turn.acquire(blocking=False):
+            raise UsageError("Two threads asked for the next row of one generation at once; expected one at a time.")
+        try:
+            change, self._change = self._change, None
+            with self._call.active():
+                self._at = self._rows.send(change)
+                return self._at
+        except StopIteration as done:
+            self._result = done.value if self._result is None else self._result
+            return None
+        finally:
+            self._turn.release()
+
+
+def drive(generation: Generation, on_step: OnStep | None) -> Result:
+    """Run a generation to its end, with a callback after every row.
+
+    Raises:
+        Cancelled: `on_step` returned a false value that is not None.
+        UsageError: It returned an awaitable, a value that is neither true nor false, or a change that cannot be made.
+    """
+    rows, change = generation.run(watched=on_step is not None), None
+    while True:
+        try:
+            progress = rows.send(change)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+        if on_step is not None:
+            answer = answer_of(on_step(progress))
+            if answer is False:
+                raise Cancelled(f"Cancelled by on_step after row {progress.row} of {progress.rows}.")
+            change = answer if isinstance(answer, Change) else None
