@@ -77,7 +77,7 @@ def export_checkpoint(
     label, recipe = find_recipe(source, family)
     recipe.check(source, options)
     _check_arguments(recipe, source, options, out)
-    sampling = _sampling(recipe.sampling(source))
+    sampling = read_sampling(recipe.sampling(source))
     reasons = {f"config.{name}": note for name, note in recipe.notes(source).items()}
     reasons |= _sampler_reason(source, sampling)
     reasons |= {f"part.{part}": origin for part, origin in source.origins().items()}
@@ -164,7 +164,7 @@ def _check_arguments(recipe: Recipe, source: Checkpoint, options: ExportOptions,
             raise UsageError(f"A {part} was given, but {recipe.title} has none.", remedy="Leave it out.")
 
 
-def _sampling(settings: Mapping[str, Any]) -> Sampling:
+def read_sampling(settings: Mapping[str, Any]) -> Sampling:
     """A checkpoint's own settings.
 
     Raises:

@@ -116,8 +116,8 @@ class DenoisingOptions(TypedDict, total=False):
         int | Sequence[int] | None,
         Option(
             help="Seed of the noise: the same seed gives the same picture. Several pictures have seeds that follow it.",
-            more="Or one seed per picture. So every picture can be made again alone, with its own seed. `batch_seed` is "
-            "what diffusers does with one `torch.Generator`.",
+            more="Or one seed per picture. So every picture can be made again alone, with its own seed. `batch_seed` "
+            "does what diffusers does with one `torch.Generator`.",
             default_text="a random one (also -1), which the result names",
         ),
     ]

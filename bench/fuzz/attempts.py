@@ -85,8 +85,8 @@ def start_from_picture(case: Path) -> Pictures:
 
 def read_checkpoint(case: Path) -> Pictures:
     """Read a checkpoint and make all of its networks, as far as an export goes before it traces them."""
-    from latentlink.engine.bundle import Sampling
     from latentlink.export.checkpoints import Checkpoint, ExportOptions
+    from latentlink.export.exporter import read_sampling
     from latentlink.export.recipes import find_recipe
 
     path, space = _checkpoint(case)
@@ -94,7 +94,7 @@ def read_checkpoint(case: Path) -> Pictures:
     source = Checkpoint.open(path, options)
     _, recipe = find_recipe(source, "auto")
     recipe.check(source, options)
-    Sampling.from_json(recipe.sampling(source))
+    read_sampling(recipe.sampling(source))
     recipe.notes(source)
     for _ in recipe.components(source, options):
         pass

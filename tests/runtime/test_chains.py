@@ -45,7 +45,7 @@ def test_every_picture_is_kept_where_that_is_asked(demo: Pipeline) -> None:
     made = latentlink.chain(PROMPT, stages, seed=[1], init_image=picture, keep=True)
     alone = demo.generate(PROMPT, seed=[1], steps=4, strength=0.5, init_image=picture)
     assert np.array_equal(np.asarray(made.stages[0].images[0]), np.asarray(alone.images[0]))
-    assert made.stages[1].request.seed == (2,)
+    assert made.stages[1].request.seed == 2
 
 
 def test_a_stage_that_stops_half_way_is_gone_on_from_without_decoding(demo: Pipeline) -> None:

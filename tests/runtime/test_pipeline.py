@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 import latentlink
 from latentlink.errors import BundleError, Cancelled, GuardError, LinkError, UsageError
 from latentlink.runtime import Latents, Pipeline, Progress, bundle_path
-from latentlink.runtime.denoising.loop import DenoiseResult
+from latentlink.runtime.denoising.loop import DenoiseResult, denoise
 from latentlink.runtime.samplers import SAMPLERS
 from latentlink.runtime.sessions import Session
 
@@ -121,7 +122,7 @@ def test_philox_noise_draws_another_picture_of_the_same_seed(demo: Pipeline) -> 
         ({"prompt": []}, "No prompt"),
         ({"prompt": "a (red:11.0) circle"}, "The weight in '(red:11.0)' is 11"),
         ({"sampler": ""}, "sampler ''"),
-        ({"sampler": []}, "sampler []"),
+        ({"sampler": []}, "0 values of sampler for 1 pictures"),
         (
             {"sigmas": "karras", "sampler": "ddim"},
             "Received sigmas 'karras' for sampler 'ddim'; expected none, as it has no such",
@@ -261,12 +262,13 @@ def test_a_seed_samples_the_posterior(demo: Pipeline) -> None:
 def test_a_latent_that_is_not_finite_is_never_returned_as_a_picture(
     demo: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from latentlink.runtime import pipeline
+    from latentlink.runtime import generating
 
-    def broken(*_: object, start: NDArray[np.float32], **__: object) -> DenoiseResult:
-        return DenoiseResult(array=np.where(start > 2, np.nan, start), buffer=None, seconds=0.0)
+    def broken(*given: Any, **options: Any) -> Generator[Any, Any, DenoiseResult]:
+        done = yield from denoise(*given, **options)
+        return replace(done, array=np.where(done.array > 1, np.nan, done.array))
 
-    monkeypatch.setattr(pipeline, "denoise", broken)
+    monkeypatch.setattr(generating, "denoise", broken)
     with pytest.raises(GuardError, match="not finite") as refused:
         demo.generate(PROMPT, seed=1, num_images=4)
     assert refused.value.status == 6

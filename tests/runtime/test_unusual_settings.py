@@ -29,7 +29,7 @@ def found(
     model: Sampling = NOISE, *, prompt: str = "a cat", guided: bool = True, weighted: bool = True, **options: Any
 ) -> dict[str, Any]:
     """The unusual settings of a request, and their values."""
-    request = resolve(model, prompt, {"seed": 0, **options}, shallow=True)
+    request, *_ = resolve(model, prompt, {"seed": 0, **options}, shallow=True)
     unusual = unusual_settings(request, model, request.table(), guided=guided, weighted=weighted)
     return {one.setting: one.value for one in unusual}
 
@@ -102,6 +102,6 @@ def test_settings_that_a_model_does_not_read_are_not_unusual() -> None:
 
 
 def test_an_unusual_setting_says_what_is_usual() -> None:
-    request = resolve(NOISE, "a cat", {"guidance": 1000})
+    (request,) = resolve(NOISE, "a cat", {"guidance": 1000})
     (one,) = unusual_settings(request, NOISE, request.table(), guided=True, weighted=True)
     assert str(one) == "guidance 1000 (the model's own is 7.5)"

@@ -14,7 +14,8 @@ from latentlink.engine.bundle import StepCache
 from latentlink.engine.quality import Quality
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime import Pipeline
-from latentlink.runtime.denoising import guided_rows, reuse_of
+from latentlink.runtime.denoising import guided_rows
+from latentlink.runtime.denoising.run import shallow_rows
 from latentlink.runtime.denoising.step_cache import Unmeasured
 from tests.runtime.request.test_resolved import asked
 
@@ -47,9 +48,10 @@ def reused(demo: Pipeline, **arguments: Any) -> list[bool]:
     """Rows that read an earlier feature."""
     request = asked(demo.sampling, **({"steps": 6, "sampler": "euler"} | arguments))
     table = request.table()
-    guided = guided_rows(demo.linked.denoiser, request, table)
-    found = reuse_of(demo.linked, request, table, guided, sampling=demo.sampling, name="demo")
-    return [False] * len(table.rows) if found is None else found.rows.tolist()
+    found: list[bool] = shallow_rows(
+        table, request.step_cache, guided_rows(demo.linked.denoiser, request, table)
+    ).tolist()
+    return found
 
 
 def test_the_shallow_engine_runs_between_whole_ones(demo: Pipeline, calls: list[str]) -> None:

@@ -202,10 +202,10 @@ def test_a_faulty_engine_is_blamed_where_the_request_is_usual(demo: Pipeline, mo
     from latentlink.runtime.denoising.loop import denoise as honest
 
     def damaged(*given: Any, **options: Any) -> Any:
-        done = honest(*given, **options)
+        done = yield from honest(*given, **options)
         return replace(done, array=done.array * 50)
 
-    monkeypatch.setattr("latentlink.runtime.pipeline.denoise", damaged)
+    monkeypatch.setattr("latentlink.runtime.generating.denoise", damaged)
     with pytest.raises(GuardError) as refused:
         demo.generate(PROMPT, seed=1, steps=10, sampler="dpmpp_2m")
     assert refused.value.unusual == {}
@@ -290,15 +290,15 @@ def test_what_the_vae_writes_is_looked_at(demo: Pipeline, monkeypatch: pytest.Mo
 def test_an_embedding_that_is_not_finite_is_refused_under_its_encoders_name(
     demo: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from latentlink.runtime.denoising.conditioning import conditioning as honest
+    from latentlink.runtime.denoising.conditioning import read_texts as honest
 
     def broken(linked: Any, *given: Any) -> Any:
         made = honest(linked, *given)
-        for feeds, tensor in product(made.values(), linked.texts):
-            feeds[tensor].numpy()[...] = np.nan
+        for texts, tensor in product(made, linked.texts):
+            texts[tensor].prompt.buffer.numpy()[...] = np.nan
         return made
 
-    monkeypatch.setattr("latentlink.runtime.pipeline.conditioning", broken)
+    monkeypatch.setattr("latentlink.runtime.generating.read_texts", broken)
     with pytest.raises(GuardError, match="text_encoder") as refused:
         demo.generate(PROMPT, steps=2)
     assert refused.value.stage == "text_encoder"

@@ -19,7 +19,6 @@ from latentlink.runtime import Pipeline, bundle_path
 from latentlink.runtime.linking import EngineMemory, opening
 from latentlink.runtime.linking.engine_memory import ReopeningSession, reopen
 from latentlink.runtime.sessions import Buffer, Session, open_session
-from latentlink.runtime.sessions.clock import CLOCK
 
 ENGINES = bundle_path("demo") / "engines"
 PROMPT = "a red circle on a blue background"
@@ -96,12 +95,9 @@ def test_engines_that_all_fit_are_opened_once(watched: Watched) -> None:
 
 def test_seconds_inside_the_engine_outlive_the_engine(demo: Pipeline) -> None:
     with latentlink.load("demo", engine_memory=LARGEST) as pipe:
-        before, spent = CLOCK.engines, 0.0
         for _ in range(2):
             timings = drawn(pipe)[1]
             assert 0 < timings["denoiser_engine"] <= timings["denoiser"]
-            spent += timings["denoiser_engine"]
-        assert CLOCK.engines - before > spent  # the other engines ran as well
 
 
 def test_a_memory_budget_is_measured_without_the_engines_own_weights() -> None:

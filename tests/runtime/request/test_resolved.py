@@ -42,6 +42,19 @@ def asked(
     shallow: Any = False,
     **options: Any,
 ) -> Request:
+    """The request of the first picture."""
+    return asked_all(sampling, prompt=prompt, default_strength=default_strength, shallow=shallow, **options)[0]
+
+
+def asked_all(
+    sampling: Sampling | None = None,
+    *,
+    prompt: Any = "a",
+    default_strength: Any = None,
+    shallow: Any = False,
+    **options: Any,
+) -> tuple[Request, ...]:
+    """The requests of all pictures."""
     chosen = {"seed": 0} | options
     return resolve(sampling or defaults(), prompt, chosen, default_strength=default_strength, shallow=shallow)
 
@@ -79,7 +92,7 @@ def test_settings_of_a_bundle_that_make_no_run_are_the_bundles_fault(sampling: S
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    request = asked(
+    requests = asked_all(
         prompt=np.array(["a", "b"]),
         seed=np.array([3, 4]),
         steps=np.int64(7),
@@ -88,8 +101,9 @@ def test_numbers_of_numpy_are_numbers() -> None:
         strength=np.float16(0.5),
         conditions={"original_size": np.array([512, 256])},
     )
-    assert request.prompts == ("a", "b")
-    assert request.seed == (3, 4)
+    request = requests[0]
+    assert [one.prompt for one in requests] == ["a", "b"]
+    assert [one.seed for one in requests] == [3, 4]
     assert (request.steps, request.guidance, request.width, request.strength) == (7, 2.5, 128, 0.5)
     assert request.conditions["original_size"] == ((512.0, 256.0), (512.0, 256.0))
     assert asked(seed=np.int64(5)).seed == 5
@@ -124,7 +138,16 @@ def test_one_number_is_a_condition_of_one_number() -> None:
         ({"seed": 2**64}, "expected a whole number from"),
         ({"steps": "9"}, "steps is '9'"),
         ({"steps": 9.0}, "steps is 9.0"),
-        ({"steps": np.ones(2)}, "steps is array"),
+        ({"steps": np.ones(2)}, "2 values of steps for 1 pictures; expected one for all, or one a picture"),
+        ({"steps": np.ones(1)}, "steps is 1.0"),
+        ({"guidance": [1, 2]}, "2 values of guidance for 1 pictures"),
+        ({"sampler": ["euler", "ddim"]}, "2 values of sampler for 1 pictures"),
+        ({"batch_seed": "yes"}, "batch_seed is 'yes'; expected True or False"),
+        ({"batch_seed": True, "seed": [3]}, "from one seed, but received 1; expected one"),
+        (
+            {"batch_seed": True, "num_images": 2, "steps": [3, 4]},
+            "run the same steps of the same sampler; received several. Leave batch_seed out",
+        ),
         ({"width": "64"}, "width is '64'"),
         ({"guidance": "7"}, "guidance is '7'; expected 0 to 1000"),
         ({"guidance": float("inf")}, "guidance is inf"),
@@ -162,3 +185,29 @@ def test_a_request_names_the_sampler_and_its_levels_by_their_own_names() -> None
     request = asked(sampler="DPM++ 2M Karras", steps=20)
     assert (request.sampler, request.spacing, request.sigmas) == ("dpmpp_2m", None, "karras")
     assert asked(sampler="Euler a", spacing="normal").spacing == "linspace"
+
+
+def test_several_pictures_have_the_seeds_that_follow() -> None:
+    assert [one.seed for one in asked_all(prompt=["a", "b"], num_images=2, seed=7)] == [7, 8, 9, 10]
+    assert [one.prompt for one in asked_all(prompt=["a", "b"], num_images=2, seed=7)] == ["a", "a", "b", "b"]
+    assert [one.seed for one in asked_all(num_images=3, seed=2**64 - 2)] == [2**64 - 2, 2**64 - 1, 0]
+    # -1 stands for a random seed, so that the stream of -1 is called by its other name
+    assert [one.seed for one in asked_all(num_images=3, seed=-2)] == [-2, 2**64 - 1, 0]
+    assert [one.seed for one in asked_all(num_images=3, seed=7, batch_seed=True)] == [7, 7, 7]
+
+
+def test_minus_one_is_a_random_seed_that_the_request_names() -> None:
+    drawn = [asked(seed=-1).seed for _ in range(4)]
+    assert len({*drawn}) > 1  # equal by chance once in 2**96
+    assert all(0 <= seed < 2**32 for seed in drawn)
+    first, second = asked_all(num_images=2, seed=[-1, 5])
+    assert (first.seed >= 0, second.seed) == (True, 5)
+
+
+def test_a_picture_may_have_settings_of_its_own() -> None:
+    one, two = asked_all(
+        num_images=2, steps=[3, 4], guidance=[1.0, 7], sampler=["euler", "DPM++ 2M Karras"], seed=[5, 5]
+    )
+    assert (one.steps, one.guidance, one.sampler, one.sigmas) == (3, 1.0, "euler", None)
+    assert (two.steps, two.guidance, two.sampler, two.sigmas) == (4, 7.0, "dpmpp_2m", "karras")
+    assert [(one.number, one.count), (two.number, two.count)] == [(1, 2), (2, 2)]

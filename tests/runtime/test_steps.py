@@ -1,0 +1,391 @@
+"""A generation in the caller's hands: row by row, changed on its way, awaited, and ended by another thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pickle
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import latentlink
+from latentlink.errors import Cancelled, LinkError, UsageError
+from latentlink.runtime import Pipeline, Progress
+from latentlink.runtime.denoising import Change
+from latentlink.runtime.steps import Steps
+
+PROMPT = "a red circle on a blue background"
+SETTINGS: dict[str, Any] = {"seed": 3, "steps": 6, "sampler": "euler"}
+
+
+@pytest.fixture
+def widths(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of text that the denoiser read, a number a call."""
+    seen: list[int] = []
+    session = demo.linked.denoiser.session
+    run = session.run
+
+    def counted(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
+        seen.append(next(len(inputs[name].numpy()) for name in inputs if name.startswith("text")))
+        return run(inputs, outputs)
+
+    monkeypatch.setattr(session, "run", counted)
+    return seen
+
+
+def test_a_loop_over_the_rows_makes_the_picture_of_generate(demo: Pipeline) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    assert [(at.row, at.rows) for at in steps] == [(row, 6) for row in range(1, 7)]
+    wanted = demo.generate(PROMPT, **SETTINGS)
+    assert np.array_equal(np.asarray(steps.result.images[0]), np.asarray(wanted.images[0]))
+    assert [*steps] == []
+    assert steps.finish() is steps.result
+
+
+def test_a_loop_that_was_left_can_be_finished_or_closed(demo: Pipeline) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    with pytest.raises(UsageError, match="has not begun; expected one that has ended"):
+        _ = steps.result
+    next(steps)
+    with pytest.raises(UsageError, match="is at row 1 of 6"):
+        _ = steps.result
+    assert np.array_equal(steps.finish().latents.array, demo.generate(PROMPT, **SETTINGS).latents.array)
+    with demo.steps(PROMPT, **SETTINGS) as left:
+        next(left)
+    assert [*left] == []
+    with pytest.raises(UsageError, match="is at row 1 of 6"):
+        _ = left.result
+
+
+def test_what_is_wrong_with_the_arguments_is_said_before_the_first_row(demo: Pipeline) -> None:
+    with pytest.raises(UsageError, match="steps is 0"):
+        demo.steps(PROMPT, steps=0)
+    with pytest.raises(TypeError, match="'stepz'"):
+        demo.steps(PROMPT, stepz=3)  # type: ignore[call-arg]
+
+
+def test_each_row_may_run_in_another_thread(demo: Pipeline) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(next, steps).result()
+    result = steps.finish()
+    assert np.array_equal(result.latents.array, demo.generate(PROMPT, **SETTINGS).latents.array)
+    assert 0 < result.timings["denoiser_engine"] <= result.timings["denoiser"]
+
+
+def test_two_threads_that_ask_at_once_are_told(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    inside, go_on = threading.Event(), threading.Event()
+    session = demo.linked.denoiser.session
+    run = session.run
+
+    def slow(*given: Any) -> Any:
+        inside.set()
+        go_on.wait(10)
+        return run(*given)
+
+    monkeypatch.setattr(session, "run", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, steps)
+        inside.wait(10)
+        with pytest.raises(UsageError, match="Two threads asked"):
+            next(steps)
+        go_on.set()
+        assert first.result().row == 1
+
+
+# changes on the way
+
+
+def ways(pipe: Pipeline, change: Callable[[Progress], Change | None]) -> list[np.ndarray[Any, Any]]:
+    """The latents of a run that is changed by a callback, and of one that is changed in a loop."""
+    called = pipe.generate(PROMPT, **SETTINGS, on_step=change).latents.array
+    steps = pipe.steps(PROMPT, **SETTINGS)
+    for at in steps:
+        if (wanted := change(at)) is not None:
+            steps.change(guidance=wanted.guidance, latents=wanted.latents)
+    return [called, steps.result.latents.array]
+
+
+def test_guidance_that_is_turned_off_on_the_way_costs_half_from_there_on(demo: Pipeline, widths: list[int]) -> None:
+    called, looped = ways(demo, lambda at: Change(guidance=1.0) if at.row == 2 else None)
+    assert widths == [2, 2, 1, 1, 1, 1] * 2
+    assert np.array_equal(called, looped)
+    plain, off = (demo.generate(PROMPT, **SETTINGS, guidance=scale).latents.array for scale in (None, 1.0))
+    assert min(np.abs(called - plain).max(), np.abs(called - off).max()) > 0.01
+
+
+def test_a_change_back_is_no_change(demo: Pipeline) -> None:
+    own = demo.sampling.guidance
+    called, _ = ways(demo, lambda at: Change(guidance={2: 1.0, 3: own}.get(at.row)))
+    assert not np.array_equal(called, demo.generate(PROMPT, **SETTINGS).latents.array)
+    same, _ = ways(demo, lambda at: Change(guidance=own))
+    assert np.array_equal(same, demo.generate(PROMPT, **SETTINGS).latents.array)
+
+
+def test_guidance_is_changed_picture_by_picture(demo: Pipeline) -> None:
+    def to(scale: float | list[float]) -> Callable[[Progress], Change | None]:
+        return lambda at: Change(guidance=scale) if at.row == 2 else None
+
+    made = demo.generate(PROMPT, **SETTINGS, num_images=2, on_step=to([1.0, 3.0]))
+    for number, scale in enumerate((1.0, 3.0)):
+        alone = demo.generate(PROMPT, **{**SETTINGS, "seed": 3 + number}, on_step=to(scale))
+        assert np.array_equal(made.latents.array[number], alone.latents.array[0])
+
+
+def test_guidance_cannot_be_turned_on_in_a_run_that_began_without(demo: Pipeline) -> None:
+    with pytest.raises(UsageError, match="changed to 7 in a run that began without guidance"):
+        demo.generate(PROMPT, **SETTINGS, guidance=1.0, on_step=lambda at: Change(guidance=7.0))
+
+
+def test_latents_are_replaced_on_the_way(demo: Pipeline) -> None:
+    kept: list[Any] = []
+
+    def look(at: Progress) -> None:
+        if at.row == 3:
+            kept.append(at.latents())
+
+    wanted = demo.generate(PROMPT, **SETTINGS, on_step=look)
+    # a run of another prompt until there, with the latents of the first from there on
+    settings = {**SETTINGS, "seed": 9}
+    other = demo.generate(PROMPT, **settings, on_step=lambda at: Change(latents=kept[0]) if at.row == 3 else None)
+    assert np.array_equal(other.latents.array, wanted.latents.array)  # euler has no memory of earlier rows
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            Change(latents=np.zeros((1, 4, 4, 4), np.float32)),
+            "expected an array of floating-point numbers [1, 4, 8, 8]",
+        ),
+        (Change(latents=np.full((1, 4, 8, 8), np.nan, np.float32)), "not finite"),
+        (Change(latents=[[0.0]]), "The changed latents are [[0.0]]"),  # type: ignore[arg-type]
+        (Change(guidance=-1.0), "guidance is -1.0"),
+        (Change(guidance=[1.0, 2.0]), "2 values of guidance for 1 pictures"),
+        (Change(guidance="7"), "guidance is '7'"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_change_that_cannot_be_made_is_refused(demo: Pipeline, change: Change, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        demo.generate(PROMPT, **SETTINGS, on_step=lambda at: change)
+    assert says in str(refused.value)
+
+
+def test_a_step_cache_follows_a_change_of_guidance(demo: Pipeline, widths: list[int]) -> None:
+    def change(at: Progress) -> Change | None:
+        return Change(guidance=1.0) if at.row == 3 else None
+
+    made = demo.generate(PROMPT, **SETTINGS, step_cache=2, on_step=change).latents.array
+    assert widths == [2, 2, 1, 1]  # whole at rows 1 and 3; 4, where guidance ended; and 5. The others are shallow
+    assert np.isfinite(made).all()
+
+
+# async
+
+
+def test_rows_are_awaited_while_the_event_loop_goes_on(demo: Pipeline) -> None:
+    async def follow() -> tuple[list[int], int, latentlink.Result]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(tick())
+        steps = demo.steps(PROMPT, **SETTINGS)
+        rows = [at.row async for at in steps]
+        beside.cancel()
+        return rows, ticks, steps.result
+
+    rows, ticks, result = asyncio.run(follow())
+    assert rows == [1, 2, 3, 4, 5, 6]
+    assert ticks > 6
+    assert np.array_equal(result.latents.array, demo.generate(PROMPT, **SETTINGS).latents.array)
+
+
+def test_a_generation_is_awaited_as_a_whole(demo: Pipeline) -> None:
+    async def both() -> list[latentlink.Result]:
+        async def one(seed: int) -> latentlink.Result:
+            return await demo.steps(PROMPT, **{**SETTINGS, "seed": seed})
+
+        return [*await asyncio.gather(one(3), one(4))]
+
+    for seed, result in zip((3, 4), asyncio.run(both()), strict=True):
+        wanted = demo.generate(PROMPT, **{**SETTINGS, "seed": seed})
+        assert np.array_equal(result.latents.array, wanted.latents.array)
+
+
+def test_a_task_that_is_cancelled_ends_the_run(demo: Pipeline, widths: list[int]) -> None:
+    async def leave() -> Steps:
+        steps = demo.steps(PROMPT, **{**SETTINGS, "steps": 500})
+        task = asyncio.ensure_future(asyncio.wait_for(_whole(steps), None))
+        while len(widths) < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return steps
+
+    asyncio.run(leave())
+    assert len(widths) < 400
+
+
+async def _whole(steps: Steps) -> latentlink.Result:
+    return await steps
+
+
+# cancelling from another thread
+
+
+def cancelled_during(
+    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, component: str, call: Callable[[], object]
+) -> list[str]:
+    """The engines that ran until a call ended that another thread cancels while `component` runs."""
+    ran: list[str] = []
+    inside, cancelled = threading.Event(), threading.Event()
+    for engine in pipe.engines:
+        run = engine.session.run
+
+        def watched(*given: Any, title: str = engine.component, run: Any = run) -> Any:
+            ran.append(title)
+            done = run(*given)
+            if title == component:
+                inside.set()
+                cancelled.wait(10)
+            return done
+
+        monkeypatch.setattr(engine.session, "run", watched)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(call)
+        assert inside.wait(10)
+        pipe.cancel()
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            running.result()
+    return ran
+
+
+def test_another_thread_cancels_within_a_row(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = cancelled_during(demo, monkeypatch, "denoiser", lambda: demo.generate(PROMPT, **SETTINGS))
+    assert ran[-2:] == ["denoiser", "denoiser"]  # the second was refused
+    assert ran.count("denoiser") == 2
+    assert demo.generate(PROMPT, **SETTINGS).images  # later calls are not affected
+
+
+def test_another_thread_cancels_while_text_is_encoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = cancelled_during(demo, monkeypatch, "text_encoder", lambda: demo.generate(PROMPT, **SETTINGS))
+    assert ran == ["text_encoder", "denoiser"]
+
+
+def test_another_thread_cancels_while_pictures_are_decoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = demo.generate(PROMPT, **SETTINGS, num_images=3, decode=False).latents
+    assert cancelled_during(demo, monkeypatch, "vae_decoder", lambda: demo.decode(latents)) == ["vae_decoder"] * 2
+
+
+def test_another_thread_cancels_while_pictures_are_encoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = demo.generate(PROMPT, **SETTINGS, num_images=3).images
+    assert cancelled_during(demo, monkeypatch, "vae_encoder", lambda: demo.encode(pictures)) == ["vae_encoder"] * 2
+
+
+def test_a_run_that_has_begun_is_interrupted(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    (decoder,) = (engine.session for engine in demo.engines if engine.component == "vae_decoder")
+    options = type(decoder)._run_options  # type: ignore[attr-defined]
+
+    def late(session: Any) -> Any:
+        if session is decoder:
+            demo.cancel()  # after the look before the run
+        return options(session)
+
+    monkeypatch.setattr(type(decoder), "_run_options", late)
+    latents = demo.generate(PROMPT, **SETTINGS, decode=False).latents
+    with pytest.raises(Cancelled, match=r"Cancelled by Pipeline\.cancel"):
+        demo.decode(latents)
+    monkeypatch.undo()
+    assert demo.decode(latents)
+
+
+def test_steps_cancel_only_themselves(demo: Pipeline) -> None:
+    one, other = demo.steps(PROMPT, **SETTINGS), demo.steps(PROMPT, **SETTINGS)
+    next(one), next(other)
+    one.cancel()
+    with pytest.raises(Cancelled):
+        one.finish()
+    assert other.finish().images
+    demo.cancel()  # nothing runs
+
+
+# prompts that were encoded before
+
+
+def test_encoded_prompts_make_the_same_pictures_without_the_text_encoder(
+    demo: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, negative = [PROMPT, "a green square, " * 30], "blurry"
+    wanted = demo.generate(prompts, negative_prompt=negative, num_images=2, **SETTINGS)
+    encoded = demo.encode_prompt(prompts, negative_prompt=negative)
+    assert encoded.prompts == tuple(prompts)
+    assert encoded.negative_prompts == ("blurry", "blurry")
+    assert encoded.nbytes > 0
+    assert "2 prompts" in repr(encoded)
+    (encoder,) = (engine.session for engine in demo.engines if engine.component == "text_encoder")
+    monkeypatch.setattr(encoder, "run", lambda *_: pytest.fail("the text encoder ran"))
+    for one in (encoded, pickle.loads(pickle.dumps(encoded))):
+        made = demo.generate(one, num_images=2, **SETTINGS)
+        assert np.array_equal(made.latents.array, wanted.latents.array)
+        assert [request.prompt for request in made.requests] == [prompts[0], prompts[0], prompts[1], prompts[1]]
+        assert made.requests[0].negative_prompt == "blurry"
+    off = demo.generate(encoded, num_images=2, guidance=1.0, **SETTINGS)  # guidance is chosen later
+    assert np.isfinite(off.latents.array).all()
+
+
+def test_encoded_prompts_of_another_model_are_refused(demo: Pipeline, demo_b: Pipeline) -> None:
+    encoded = demo_b.encode_prompt(PROMPT)
+    with pytest.raises(LinkError, match="The prompts were encoded to text__"):
+        demo.generate(encoded, **SETTINGS)
+    with pytest.raises(UsageError, match="negative_prompt beside prompts that were encoded"):
+        demo.generate(demo.encode_prompt(PROMPT), negative_prompt="x", **SETTINGS)
+    with pytest.raises(UsageError, match="Received int for a prompt"):
+        demo.encode_prompt(5)  # type: ignore[arg-type]
+
+
+def test_embeddings_are_not_changed_by_accident() -> None:
+    with latentlink.load("demo") as pipe:
+        encoded = pipe.encode_prompt(PROMPT)
+    prompt, _ = next(iter(encoded.arrays[0].values()))
+    with pytest.raises(ValueError, match="read-only"):
+        prompt[...] = 0
+
+
+# warming up
+
+
+def test_warming_up_runs_every_engine_once_at_the_size(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: dict[str, int] = {}
+    for engine in demo.engines:
+        run = engine.session.run
+
+        def counted(*given: Any, title: str = engine.component, run: Any = run) -> Any:
+            ran[title] = ran.get(title, 0) + 1
+            return run(*given)
+
+        monkeypatch.setattr(engine.session, "run", counted)
+    demo.warm_up(width=128, height=64, num_images=2)
+    assert {*ran} == {engine.component for engine in demo.engines}
+    with pytest.raises(UsageError, match="width 100 is not a multiple"):
+        demo.warm_up(width=100)
+    with pytest.raises(TypeError, match=r"warm_up\(\) got an unexpected keyword argument 'batch'"):
+        demo.warm_up(batch=2)  # type: ignore[call-arg]
+
+
+def test_the_signatures_show_all_options(demo: Pipeline) -> None:
+    assert {"prompt", "steps", "seed"} <= {*inspect.signature(demo.steps).parameters}
+    assert {*inspect.signature(demo.warm_up).parameters} == {"num_images", "width", "height"}
