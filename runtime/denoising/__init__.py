@@ -6,6 +6,7 @@ from latentlink.runtime.denoising.guidance import guided_rows
 from latentlink.runtime.denoising.loop import denoise
 from latentlink.runtime.denoising.progress import Change, OnStep, Progress, answer_of
 from latentlink.runtime.denoising.start import begin
+from latentlink.runtime.denoising.step_cache import Unmeasured
 
 __all__ = [
     # the loop
@@ -18,4 +19,5 @@ __all__ = [
     "Progress",
     # what a row reads
     "guided_rows",
+    "Unmeasured",
 ]  # fmt: skip
