@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypedDict, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,6 +23,27 @@ MAX_COUNT = 100_000
 """Generations of one calibration."""
 MAX_THREADS = 1024
 """Threads of one run: more would take gigabytes for their stacks and be no faster."""
+
+NoiseSampler: TypeAlias = Literal[
+    "ddim", "ddpm", "euler", "euler_a", "heun", "dpm2", "lms", "pndm", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_2s", "unipc",
+    "deis", "lcm", "tcd",
+]  # fmt: skip
+"""Samplers of models that were trained with a noise schedule."""
+
+FlowSampler: TypeAlias = Literal["flow_euler", "flow_heun", "dpmpp_2m", "unipc"]
+"""Samplers of models that predict flows."""
+
+SamplerName: TypeAlias = Literal[NoiseSampler, FlowSampler]
+"""Samplers by our names. Where `SamplerName | str` is accepted, so are the names of other programs."""
+
+SpacingName: TypeAlias = Literal["leading", "linspace", "trailing"]
+SigmasName: TypeAlias = Literal["karras", "exponential", "beta"]
+NoiseName: TypeAlias = Literal["torch", "philox"]
+OnOff: TypeAlias = Literal["on", "off"]
+TargetName: TypeAlias = Literal[
+    "auto", "tensorrt", "tensorrt-rtx", "ort-tensorrt", "ort-nv-rtx", "ort-cuda", "openvino-cpu", "ort-cpu"
+]
+"""Targets of `load`, which takes any text: programs read it from their settings. `auto` is the first that is valid."""
 
 _STAND_INS = {"Image": type("Image", (), {"__module__": "PIL.Image"}), "Latents": type("Latents", (), {})}
 """Stand for classes where hints are read, so that the vocabulary stays light."""
@@ -38,7 +59,6 @@ class Option:
         least: Least value of a number.
         most: Largest value of a number.
         expected: The range in words, for messages.
-        choices: The values of a text, if they are the same for all models.
         default: The value if none was requested; None if `default_text` describes it.
         default_text: The default in words.
         flag: Name on the command line, if it differs.
@@ -46,6 +66,7 @@ class Option:
         example: A value as the command line reads it.
         name: Its key, filled in by the table.
         annotation: The type of its value, filled in by the table.
+        choices: The values of a text if it has no others, filled in by the table from the type's `Literal`.
         type: Type of one value, filled in by the table: int, float, str, bool, tuple for an interval, Mapping for named
             numbers, or a class called Image or Latents.
         several: Whether one value per prompt or picture may be given, filled in by the table.
@@ -56,7 +77,6 @@ class Option:
     least: float = -math.inf
     most: float = math.inf
     expected: str = ""
-    choices: tuple[str, ...] = ()
     default: int | str | bool | None = None
     default_text: str = ""
     flag: str = ""
@@ -64,6 +84,7 @@ class Option:
     example: str = ""
     name: str = ""
     annotation: Any = None
+    choices: tuple[str, ...] = ()
     type: Any = None
     several: bool = False
 
@@ -167,20 +188,21 @@ class DenoisingOptions(TypedDict, total=False):
         ),
     ]
     sampler: Annotated[
-        str | Sequence[str] | None,
+        SamplerName | str | Sequence[SamplerName | str] | None,
         Option(
-            help="Sampler: ddim, ddpm, euler, euler_a, heun, dpm2, lms, pndm, dpmpp_2m, dpmpp_2m_sde, dpmpp_2s, unipc, "
-            "deis, lcm, tcd; for flow-matching models flow_euler, flow_heun, dpmpp_2m, unipc. Other "
+            help=f"Sampler: {', '.join(get_args(NoiseSampler))}; for flow-matching models "
+            f"{', '.join(get_args(FlowSampler))}. Other "
             "programs' names are accepted too, such as 'DPM++ 2M Karras' or euler_ancestral (docs/samplers.md).",
             more="One name, or one per picture.",
             default_text="the bundle's",
         ),
     ]
     spacing: Annotated[
-        str | None, Option(help="Timestep spacing: leading, linspace or trailing.", default_text="the sampler's")
+        SpacingName | str | None,
+        Option(help="Timestep spacing: leading, linspace or trailing.", default_text="the sampler's"),
     ]
     sigmas: Annotated[
-        str | None,
+        SigmasName | str | None,
         Option(
             help="Spacing of the noise levels: karras, exponential or beta.", default_text="the training schedule's"
         ),
@@ -258,10 +280,9 @@ class RunOptions(CountOptions, total=False):
         ),
     ]
     noise: Annotated[
-        str | None,
+        NoiseName | None,
         Option(
             help="Noise generator: torch for the numbers of torch's CPU generator, or philox, the same on all devices.",
-            choices=("torch", "philox"),
             default="torch",
         ),
     ]
@@ -273,11 +294,10 @@ class RunOptions(CountOptions, total=False):
         ),
     ]
     guard: Annotated[
-        str | None,
+        OnOff | None,
         Option(
             help="on checks what every stage wrote (docs/guards.md); off also returns latents and pictures that are "
             "not finite, out of range, flat or noise.",
-            choices=("on", "off"),
             default="on",
         ),
     ]
@@ -315,8 +335,10 @@ def table(options: type) -> dict[str, Option]:
 
 
 def _with_name(name: str, hint: Any, option: Option) -> Option:
-    kinds = [getattr(kind, "__origin__", kind) for kind in get_args(hint) or (hint,)]
-    return replace(option, name=name, annotation=hint, type=kinds[0], several=Sequence in kinds)
+    values = [kind for kind in get_args(hint) if get_origin(kind) is Literal]
+    kinds = [str if kind in values else getattr(kind, "__origin__", kind) for kind in get_args(hint) or (hint,)]
+    choices = () if str in get_args(hint) else tuple(value for kind in values for value in get_args(kind))
+    return replace(option, name=name, annotation=hint, choices=choices, type=kinds[0], several=Sequence in kinds)
 
 
 OPTIONS: Mapping[str, Option] = table(GenerateOptions)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from latentlink.checks import callback, instance, truth
 from latentlink.errors import LatentLinkError, UsageError
-from latentlink.options import OPTIONS, RunOptions, StageOptions, requested, table
+from latentlink.options import OPTIONS, OnOff, RunOptions, StageOptions, requested, table
 from latentlink.runtime.denoising import OnStep
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.request import check, documented, following, prompts, seeds
@@ -174,7 +174,7 @@ def chain(
     return ChainResult(stages=tuple(results), hops=tuple(hops))
 
 
-def _hand_over(latents: Latents, before: Stage, after: Stage, fit: bool, guard: str) -> tuple[Latents, Hop]:
+def _hand_over(latents: Latents, before: Stage, after: Stage, fit: bool, guard: OnOff) -> tuple[Latents, Hop]:
     source, destination = before.pipeline, after.pipeline
     moved = transfer(
         latents,

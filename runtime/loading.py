@@ -13,6 +13,7 @@ from latentlink.bundle_names import bundle_path
 from latentlink.checks import callback, instance, truth
 from latentlink.engine.bundle import SHALLOW, Bundle
 from latentlink.errors import BundleError, UsageError
+from latentlink.options import TargetName
 from latentlink.runtime.linking import (
     ComponentSource,
     Decision,
@@ -39,7 +40,7 @@ OnProgress = Callable[[int, int], None]
 def load(
     bundle: str | Path,
     *,
-    target: str = "auto",
+    target: TargetName | str = "auto",
     replace: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
     verify: bool | None = None,
@@ -125,7 +126,7 @@ def load(
         )
 
 
-def decide(bundle: str | Path, *, target: str = "auto") -> list[Decision]:
+def decide(bundle: str | Path, *, target: TargetName | str = "auto") -> list[Decision]:
     """Which engine of every component `load` would open, and which it would pass over. No file is hashed.
 
     `load` itself passes over more where a runtime refuses an engine as it is opened; see `Pipeline.decisions`.
@@ -142,7 +143,7 @@ def decide(bundle: str | Path, *, target: str = "auto") -> list[Decision]:
 
 
 def open_component(
-    bundle: str | Path, component: str, *, target: str = "auto", threads: int | None = None
+    bundle: str | Path, component: str, *, target: TargetName | str = "auto", threads: int | None = None
 ) -> tuple[Engine, Bundle] | None:
     """Open one component of a bundle by itself, without linking it.
 

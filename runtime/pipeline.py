@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from latentlink.checks import callback, shown
 from latentlink.engine.bundle import Manifest, Sampling
 from latentlink.errors import UsageError
-from latentlink.options import GenerateOptions, WarmUpOptions, requested, table
+from latentlink.options import GenerateOptions, OnOff, WarmUpOptions, requested, table
 from latentlink.runtime.denoising import OnStep
 from latentlink.runtime.denoising.conditioning import download_texts, embeddings, read_texts
 from latentlink.runtime.generating import prepare
@@ -270,7 +270,7 @@ class Pipeline:
         """
         warm_up(self, requested(options, table(WarmUpOptions), "warm_up"))
 
-    def decode(self, latents: Latents, *, guard: str = "on") -> list[Image]:
+    def decode(self, latents: Latents, *, guard: OnOff = "on") -> list[Image]:
         """Decode latents to pictures, one at a time so that memory does not grow with the batch.
 
         Args:
@@ -309,7 +309,7 @@ class Pipeline:
             return self._previews.decode(latents)
 
     def encode(
-        self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: str = "on"
+        self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: OnOff = "on"
     ) -> Latents:
         """Encode pictures to latents of this bundle's space.
 

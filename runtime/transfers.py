@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latentlink.checks import instance, truth, whole
 from latentlink.engine.quality import psnr
 from latentlink.errors import LinkError, UsageError
-from latentlink.options import MAX_SIDE
+from latentlink.options import MAX_SIDE, OnOff
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.request import check_limits, nearest, pixels
 from latentlink.runtime.request.latents import Latents, check_latents
@@ -58,7 +58,7 @@ def transfer(
     width: int | None = None,
     height: int | None = None,
     fit: bool = False,
-    guard: str = "on",
+    guard: OnOff = "on",
 ) -> TransferResult:
     """Move latents from one bundle's space to another's.
 

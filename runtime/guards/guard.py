@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from latentlink.checks import choice
 from latentlink.engine.bundle import LatentRange
 from latentlink.errors import GuardError
+from latentlink.options import OnOff
 from latentlink.runtime.guards.faults import GENERATED, Fault, Margin, finite_fault, picture_fault, range_fault
 from latentlink.runtime.guards.unusual import GIVEN, Unusual, concerning
 
-GUARDS = ("on", "off")
+GUARDS: tuple[str, ...] = get_args(OnOff)
 
 OFF = 'guard="off" skips the guards.'
 

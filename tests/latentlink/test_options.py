@@ -15,7 +15,23 @@ from click.testing import CliRunner
 
 import latentlink
 from latentlink.cli import group
-from latentlink.options import OPTIONS, DenoisingOptions, GenerateOptions, RunOptions, StageOptions, table
+from latentlink.engine.targets import TARGETS
+from latentlink.options import (
+    OPTIONS,
+    DenoisingOptions,
+    FlowSampler,
+    GenerateOptions,
+    NoiseName,
+    NoiseSampler,
+    OnOff,
+    RunOptions,
+    SamplerName,
+    SigmasName,
+    SpacingName,
+    StageOptions,
+    TargetName,
+    table,
+)
 from latentlink.runtime.guards.guard import GUARDS
 from latentlink.runtime.request.docstrings import describe
 from latentlink.runtime.samplers import FLOW_SAMPLERS, SAMPLERS, SIGMAS, SPACINGS
@@ -112,14 +128,29 @@ def test_every_option_has_a_sentence_and_a_type(options: type) -> None:
         assert isinstance(option.type, type)
 
 
-def test_what_the_table_names_is_there() -> None:
-    assert OPTIONS["noise"].choices == tuple(NOISES)
-    assert OPTIONS["guard"].choices == GUARDS
+def test_what_the_types_name_is_there() -> None:
+    assert OPTIONS["noise"].choices == get_args(NoiseName) == tuple(NOISES)
+    assert OPTIONS["guard"].choices == get_args(OnOff) == GUARDS
+    assert get_args(SpacingName) == tuple(SPACINGS)
+    assert get_args(SigmasName) == tuple(SIGMAS)
+    assert get_args(NoiseSampler) == tuple(SAMPLERS)
+    assert get_args(FlowSampler) == tuple(FLOW_SAMPLERS)
+    assert {*get_args(SamplerName)} == {*SAMPLERS, *FLOW_SAMPLERS}
+    assert get_args(TargetName) == ("auto", *TARGETS)
+
+
+def test_the_sentences_name_the_same_as_the_types() -> None:
     assert all(name in OPTIONS["spacing"].help for name in SPACINGS)
     assert all(name in OPTIONS["sigmas"].help for name in SIGMAS)
     named, flow = OPTIONS["sampler"].help.removeprefix("Sampler: ").split("; for flow-matching models ")
     assert named.split(", ") == [*SAMPLERS]
     assert flow.partition(".")[0].split(", ") == [*FLOW_SAMPLERS]
+
+
+def test_an_option_that_also_takes_other_names_has_no_closed_choice() -> None:
+    for name in ("sampler", "spacing", "sigmas"):
+        assert OPTIONS[name].choices == ()
+        assert OPTIONS[name].type is str
 
 
 def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:

@@ -21,6 +21,7 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, output_option
 from latentlink.cli.shared.pictures import check_picture, save
+from latentlink.options import OnOff
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
 
@@ -50,7 +51,7 @@ def command(
     output: Path,
     space: str | None,
     replace: dict[str, str],
-    guard: str,
+    guard: OnOff,
     target: str,
     verify: bool | None,
     threads: int | None,

@@ -20,6 +20,7 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import latents_output
 from latentlink.cli.shared.pictures import nearest_size, read_picture
+from latentlink.options import OnOff
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
 
@@ -51,7 +52,7 @@ def command(
     seed: int | None,
     fit: bool,
     replace: dict[str, str],
-    guard: str,
+    guard: OnOff,
     target: str,
     verify: bool | None,
     threads: int | None,

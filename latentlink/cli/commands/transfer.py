@@ -20,6 +20,7 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.outputs import latents_output
 from latentlink.errors import UsageError
+from latentlink.options import OnOff
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
 
@@ -66,7 +67,7 @@ def command(
     height: int | None,
     fit: bool,
     space: str | None,
-    guard: str,
+    guard: OnOff,
     target: str,
     verify: bool | None,
     vae_memory: int | None,

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 from latentlink.checks import shown
 from latentlink.errors import UsageError
-from latentlink.options import MAX_SIDE, MAX_STEPS, MAX_THREADS
+from latentlink.options import MAX_SIDE, MAX_STEPS, MAX_THREADS, OnOff
 
 if TYPE_CHECKING:
     from latentlink.options import Option
@@ -231,7 +231,7 @@ engine_memory_option = _both(
 )
 guard_option = click.option(
     "--guard",
-    type=click.Choice(["on", "off"]),
+    type=click.Choice(get_args(OnOff)),
     default="on",
     show_default=True,
     help="on checks latents and pictures (docs/guards.md); off also returns those that are not finite, out of range, "

@@ -321,9 +321,9 @@ def test_pictures_of_one_colour_noise_and_stripes_are_encoded_and_decoded(demo: 
 
 def test_guard_is_on_or_off(demo: Pipeline, drawn: latentlink.Result) -> None:
     for call in (
-        lambda: demo.generate(PROMPT, guard="maybe"),
-        lambda: demo.decode(drawn.latents, guard="maybe"),
-        lambda: demo.encode(Image.new("RGB", (64, 64)), guard="maybe"),
+        lambda: demo.generate(PROMPT, guard="maybe"),  # type: ignore[arg-type]
+        lambda: demo.decode(drawn.latents, guard="maybe"),  # type: ignore[arg-type]
+        lambda: demo.encode(Image.new("RGB", (64, 64)), guard="maybe"),  # type: ignore[arg-type]
     ):
         with pytest.raises(UsageError, match="expected one of: on, off"):
             call()
