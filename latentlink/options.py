@@ -290,7 +290,7 @@ class RunOptions(CountOptions, total=False):
         Image | Sequence[Image] | None,
         Option(
             help="Picture to start from, resampled to the size of the run.",
-            more="One, one per prompt, or one per picture.",
+            more="One, one per prompt, or one per picture; turned as its EXIF data say.",
         ),
     ]
     guard: Annotated[
@@ -308,7 +308,10 @@ class GenerateOptions(DenoisingOptions, RunOptions, total=False):
 
     mask_image: Annotated[
         Image | Sequence[Image] | None,
-        Option(help="Mask over the picture to start from: white where to paint, black where to keep."),
+        Option(
+            help="Mask over the picture to start from: white where to paint, black where to keep.",
+            more="Turned as its EXIF data say.",
+        ),
     ]
     init_latents: Annotated[
         Latents | None,

@@ -28,6 +28,7 @@ from latentlink.runtime.linking import (
 )
 from latentlink.runtime.linking.link import Linked, as_declared, link, link_vae
 from latentlink.runtime.load_arguments import donors_of, unknown_argument
+from latentlink.runtime.log import log_decisions
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.probing.prove import Prover
 from latentlink.runtime.request import check_sampling
@@ -110,6 +111,7 @@ def load(
             donor = _part(_read(previews, on_progress), previews, "vae_decoder", " to make previews with")
             small, decision = _with_decoder(donor, engines, prover)
             decisions.append(decision)
+        log_decisions(decisions)
         return Pipeline(
             name=str(bundle),
             manifest=sources.bundles[0].manifest,

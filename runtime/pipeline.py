@@ -23,6 +23,7 @@ from latentlink.runtime.denoising.conditioning import download_texts, embeddings
 from latentlink.runtime.generating import prepare
 from latentlink.runtime.guards import Guard
 from latentlink.runtime.linking import Decision, Engine, Linked, LinkedVae
+from latentlink.runtime.log import logged
 from latentlink.runtime.request import as_list, documented, pixels, resolve, seeds
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
@@ -95,6 +96,12 @@ class Pipeline:
         self._calls: WeakSet[Call] = WeakSet()
         self._calls_lock = Lock()
 
+    def __repr__(self) -> str:
+        running = [one for one in self.decisions if one.target is not None and one.purpose == "run"]
+        engines = dict.fromkeys(f"{one.target} {one.precision}" for one in running)
+        said = [self.manifest.family, f"space {self.space.name!r}", *engines, *(["closed"] if self._closed else [])]
+        return f"<Pipeline {self.name}: {', '.join(said)}>"
+
     def __enter__(self) -> Self:
         return self
 
@@ -166,6 +173,7 @@ class Pipeline:
             )
 
     @documented(GenerateOptions)
+    @logged
     def generate(
         self,
         prompt: str | Sequence[str] | PromptEmbeddings,
@@ -229,7 +237,7 @@ class Pipeline:
         prompt: str | Sequence[str],
         *,
         negative_prompt: str | Sequence[str] | None = None,
-        guard: str = "on",
+        guard: OnOff = "on",
     ) -> PromptEmbeddings:
         """Encode prompts once, for several generations: `generate` takes the result in the place of the prompt.
 
@@ -270,6 +278,7 @@ class Pipeline:
         """
         warm_up(self, requested(options, table(WarmUpOptions), "warm_up"))
 
+    @logged
     def decode(self, latents: Latents, *, guard: OnOff = "on") -> list[Image]:
         """Decode latents to pictures, one at a time so that memory does not grow with the batch.
 
@@ -289,6 +298,7 @@ class Pipeline:
             watch.latents("latents", array, level=CLEAN)
             return self.vae.decode(watch, array, clean=True)
 
+    @logged
     def preview(self, latents: NDArray[np.floating]) -> list[Image]:
         """Decode the predicted latents of a run, with the decoder that `load` opened for previews; no guard runs.
 
@@ -308,12 +318,14 @@ class Pipeline:
                 )
             return self._previews.decode(latents)
 
+    @logged
     def encode(
         self, images: Image | Sequence[Image], *, seed: int | Sequence[int] | None = None, guard: OnOff = "on"
     ) -> Latents:
         """Encode pictures to latents of this bundle's space.
 
         Args:
+from latentlink.runtime.log import logged
             images: Pictures of equal size, whose sides are multiples of the space's downscale.
             seed: Seed of the noise that samples the posterior, from which several pictures' seeds follow, or one seed
                 per picture; None takes the mode.

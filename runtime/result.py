@@ -42,3 +42,22 @@ class Result:
     def request(self) -> Request:
         """The request of the first picture."""
         return self.requests[0]
+
+    @property
+    def seeds(self) -> str:
+        """The seeds of the pictures in words: `seed 7`, `seeds 7 to 10` or `seeds 3, 9`."""
+        listed = [request.seed for request in self.requests]
+        if self.request.batch_seed:
+            return f"seed {listed[0]} of the batch"
+        if len(listed) == 1:
+            return f"seed {listed[0]}"
+        if listed == [*range(listed[0], listed[0] + len(listed))]:
+            return f"seeds {listed[0]} to {listed[-1]}"
+        return f"seeds {', '.join(map(str, listed))}"
+
+    def __repr__(self) -> str:
+        """Number, size and seconds; no prompt, as this may end in a log."""
+        request, count = self.request, len(self.images)
+        what = f"{count} {'picture' if count == 1 else 'pictures'}" if count else "no pictures"
+        size, seconds = f"{request.width}x{request.height}", f"{self.timings['total']:.2f} s"
+        return f"<Result: {what}, {size}, {request.steps} steps, {self.seeds}, {seconds}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
@@ -17,6 +18,8 @@ from latentlink.errors import BundleError, UsageError
 from latentlink.ports import Port
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.clock import CLOCK
+
+_LOG = logging.getLogger(__name__)
 
 
 class EngineMemory:
@@ -120,7 +123,11 @@ class ReopeningSession:
                     f"The files of {self.title} were replaced while it was closed to make room.",
                     remedy="Load the bundle again.",
                 )
+            began = perf_counter()
             self._session = self._open()
+            _LOG.info(
+                "%s was opened again in %.2f s: it had been closed to make room", self.title, perf_counter() - began
+            )
             return True
 
     def rest(self) -> None:

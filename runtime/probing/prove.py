@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import TypeVar
 
 from latentlink.engine.bundle import REMEDY, Arrays, Bundle
@@ -13,6 +15,8 @@ from latentlink.runtime.probing.candidate import check_candidate
 from latentlink.runtime.probing.earlier import EarlierProofs
 from latentlink.runtime.probing.running import runner
 from latentlink.runtime.probing.verify import check_engine
+
+_LOG = logging.getLogger(__name__)
 
 P = TypeVar("P", Proof, Admission)
 
@@ -116,7 +120,9 @@ class Prover:
         subject = self.earlier.subject(bundles, opened.source.component, opened.entry)
         if self.verify is None and subject and (earlier := self.earlier.find(kind, subject)) is not None:
             return earlier
+        began = perf_counter()
         found = run()
+        _LOG.info("%s: its probes ran in %.2f s", opened.engine.title, perf_counter() - began)
         opened.engine.session.trim()
         if subject and found is not None:
             self.earlier.keep(found, subject)

@@ -60,6 +60,10 @@ class Latents:
         if self.level is not None:
             object.__setattr__(self, "level", _level(self.level))
 
+    def __repr__(self) -> str:
+        state = "noise level unknown" if self.level is None else "half way" if self.half_way else "finished"
+        return f"<Latents {list(self.array.shape)} {self.array.dtype} of space {self.space.name!r}, {state}>"
+
     @property
     def half_way(self) -> bool:
         """Whether they are known to hold noise, which another run has to remove."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def as_list(images: Image | Sequence[Image]) -> list[Image]:
-    """One or several pictures as a list; 16-bit pictures are scaled to 8 bits.
+    """One or several pictures as a list: upright, as their EXIF data say, and 16-bit ones scaled to 8 bits.
 
     Raises:
         UsageError: There are none, one is not a picture, has more than `MAX_PIXELS`, is damaged, or is of a mode in
@@ -39,7 +39,7 @@ def as_list(images: Image | Sequence[Image]) -> list[Image]:
                 f"Received {type(image).__name__} for a picture; expected PIL.Image.Image, or several of them."
             )
         check_pixels("The picture", image)
-        listed.append(_to_eight_bit(image))
+        listed.append(_to_eight_bit(_upright(image)))
     if not listed:
         raise UsageError("Received no picture; expected PIL.Image.Image, or several of them.")
     return listed
@@ -78,9 +78,13 @@ def mask_pixels(masks: Sequence[Image], width: int, height: int) -> NDArray[np.f
     return (grey >= 128).astype(np.float32)[:, None]
 
 
-def _to_eight_bit(image: Image) -> Image:
-    """Scale a 16-bit picture to 8 bits, as Pillow would clip it; others are returned unchanged."""
-    from PIL import Image as Images
+def _upright(image: Image) -> Image:
+    """Unpack a picture and turn it as its EXIF data say; one that stands upright is returned as it is.
+
+    Raises:
+        UsageError: It is damaged, or of a mode in `UNREADABLE`.
+    """
+    from PIL import ExifTags, ImageOps
 
     if image.mode in UNREADABLE:
         raise UsageError(
@@ -89,10 +93,18 @@ def _to_eight_bit(image: Image) -> Image:
         )
     try:
         image.load()  # a file is unpacked only now
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image  # it would copy an upright one
     except MemoryError:
         raise
     except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError
         raise UsageError(f"Received a picture that Pillow does not read ({error}).") from None
+
+
+def _to_eight_bit(image: Image) -> Image:
+    """Scale a 16-bit picture to 8 bits, as Pillow would clip it; others are returned unchanged."""
+    from PIL import Image as Images
+
     if not image.mode.startswith("I;16"):
         return image
     # 65535 / 257 = 255; whole numbers, as float64 would take eight bytes a pixel

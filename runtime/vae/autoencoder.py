@@ -3,6 +3,7 @@ several passes if a memory budget or the engine's sizes require it."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from latentlink.runtime.vae.tiling import SMALLEST, Mosaic, fit, in_passes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_LOG = logging.getLogger(__name__)
 
 BLENDED = 15
 """Bytes per pixel that is blended and then rounded: three float32 numbers and three 8-bit ones."""
@@ -98,6 +100,7 @@ class Autoencoder:
         from PIL import Image as Images
 
         mosaic = self._mosaic(self._decoder, *latents.shape[2:])
+        _log(self._decoder, mosaic)
         session = self._decoder.session
         taken = session.take(written) if written is not None and mosaic.passes == 1 else None
         pictures = []
@@ -129,6 +132,7 @@ class Autoencoder:
         if mask is None:
             mask = np.zeros((len(picture), 1, *picture.shape[1:3]), np.float32)
         mosaic = self._mosaic(encoder, *noise.shape[2:])
+        _log(encoder, mosaic)
         rows = []
         for seen, hidden, drawn in zip(picture, mask, noise.astype(dtype), strict=True):
             inputs = [seen, np.moveaxis(hidden, 0, -1), np.moveaxis(drawn, 0, -1)]
@@ -230,6 +234,12 @@ class Autoencoder:
             return
         side = (height * scale, width * scale)
         self._encode([np.zeros((*side, 3), np.uint8), np.zeros((*side, 1), np.float32), z])
+
+
+def _log(engine: Engine, mosaic: Mosaic) -> None:
+    """Say that pictures take several passes, which takes longer."""
+    if mosaic.passes > 1:
+        _LOG.info("%s runs in %d passes for each picture", engine.title, mosaic.passes)
 
 
 def _single(session: Session, reads: str, writes: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event, RLock
@@ -20,6 +21,8 @@ from latentlink.runtime.vae.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +63,10 @@ class GuardedVae:
                     watch.mended.append(
                         Mended(component="vae_decoder", number=number + 1, count=len(pictures), fault=fault)
                     )
+                    _LOG.warning(
+                        "vae_decoder of %s: picture %d of %d %s; it is decoded again by the wider engine",
+                        *(self.halves.name, number + 1, len(pictures), fault.found),
+                    )
                     pictures[number] = self._wide("vae_decoder").decode(latents[number : number + 1])[0]
         watch.pictures("vae_decoder", [np.asarray(picture) for picture in pictures], clean=clean)
         return pictures
@@ -76,6 +83,10 @@ class GuardedVae:
         latents = self.halves.encode(picture, mask, noise)
         if watch.on and "vae_encoder" in self.wider and (fault := finite_fault(latents)) is not None:
             watch.mended.append(Mended(component="vae_encoder", number=1, count=1, fault=fault))
+            _LOG.warning(
+                "vae_encoder of %s: the latent %s; it is encoded again by the wider engine",
+                *(self.halves.name, fault.found),
+            )
             latents = self._wide("vae_encoder").encode(picture, mask, noise)
         watch.latents("vae_encoder", latents, level=CLEAN, margin=ENCODED)
         return latents

@@ -25,7 +25,6 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
 from latentlink.cli.shared.pictures import check_picture, read_picture, save
-from latentlink.cli.shared.words import seeds
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
 from latentlink.terminal.printing import say, say_json
@@ -210,7 +209,7 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
     elif number or from_picture:
         begins = f"strength {request.strength:g}"
     return (
-        f"stage {number + 1}, {name}: {begins}, {seeds(result)}, {request.sampler}, {request.steps} steps, "
+        f"stage {number + 1}, {name}: {begins}, {result.seeds}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s"
     )
 

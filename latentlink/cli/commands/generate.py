@@ -25,7 +25,7 @@ from latentlink.cli.shared.options import (
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
 from latentlink.cli.shared.pictures import check_picture, read_picture, save
-from latentlink.cli.shared.words import admissions, notices, seeds
+from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import UsageError
 from latentlink.options import OPTIONS
 from latentlink.terminal.printing import say, say_json
@@ -161,7 +161,7 @@ def command(
     request = result.request
     several = "".join(f", {component} in {count} passes" for component, count in result.passes.items())
     say(
-        f"{', '.join(map(str, files))}: {seeds(result)}, {request.sampler}, {request.steps} steps, "
+        f"{', '.join(map(str, files))}: {result.seeds}, {request.sampler}, {request.steps} steps, "
         f"{request.width}x{request.height}, {result.timings['total']:.2f} s{several}."
     )
     print_skipped({bundle: pipe.decisions})

@@ -55,16 +55,6 @@ def notices(result: Result) -> list[str]:
     return lines
 
 
-def seeds(result: Result) -> str:
-    """The seeds of a result's pictures: `seed 7`, `seeds 7 to 10` or `seeds 3, 9`."""
-    listed = [request.seed for request in result.requests]
-    if result.request.batch_seed or len(listed) == 1:
-        return f"seed {listed[0]}{' of the batch' if result.request.batch_seed else ''}"
-    if listed == [*range(listed[0], listed[0] + len(listed))]:
-        return f"seeds {listed[0]} to {listed[-1]}"
-    return f"seeds {', '.join(map(str, listed))}"
-
-
 def _purpose(decision: Decision) -> str:
     return " for previews" if decision.purpose == "preview" else ""
 
