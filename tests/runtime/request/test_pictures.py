@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
+from latentlink.cli.shared.pictures import read_picture
 from latentlink.errors import UsageError
+from latentlink.options import GenerateOptions
+from latentlink.runtime import Pipeline
 from latentlink.runtime.request import as_list, mask_pixels, pixels
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -69,3 +72,59 @@ def test_transparency_is_dropped_from_pictures_and_masks() -> None:
 def test_what_is_no_picture_is_named(given: object, found: str) -> None:
     with pytest.raises(UsageError, match=f"Received {found}"):
         as_list(given)  # type: ignore[arg-type]
+
+
+# By orientation: what brings an upright picture to how it is stored (Exif 2.32, tag 0x0112).
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def upright() -> Image.Image:
+    """Four colours, one in each corner, twice as wide as high."""
+    picture = Image.new("RGB", (128, 64), "red")
+    for colour, place in (("green", (64, 0)), ("blue", (0, 32)), ("white", (64, 32))):
+        picture.paste(colour, (*place, place[0] + 64, place[1] + 32))
+    return picture
+
+
+def as_a_camera_stores_it(folder: Path, picture: Image.Image, orientation: int) -> Path:
+    """A file of the picture turned, with EXIF data that say so."""
+    method, exif = STORED[orientation], Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{orientation}.png"
+    (picture if method is None else picture.transpose(method)).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_picture_is_turned_once_as_its_exif_data_say(orientation: int, tmp_path: Path) -> None:
+    path = as_a_camera_stores_it(tmp_path, upright(), orientation)
+    with Image.open(path) as photograph:
+        (turned,) = as_list(photograph)
+        assert photograph.size == ((64, 128) if orientation > 4 else (128, 64)), "the user's own picture was turned"
+    for picture in (turned, *as_list(turned), *as_list(read_picture(path))):
+        assert np.array_equal(pixels([picture], 128, 64)[0], np.asarray(upright()))
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_all_that_takes_a_picture_turns_it(orientation: int, tmp_path: Path, demo: Pipeline) -> None:
+    picture, mask = upright(), Image.new("L", (128, 64))
+    mask.paste(255, (0, 0, 64, 32))
+    settings: GenerateOptions = {"seed": 1, "steps": 2, "guard": "off"}
+    wanted = demo.generate("a red circle", init_image=picture, mask_image=mask, **settings)
+    with (
+        Image.open(as_a_camera_stores_it(tmp_path, picture, orientation)) as photograph,
+        Image.open(as_a_camera_stores_it(tmp_path / "mask", mask, orientation)) as mask_file,
+    ):
+        assert np.array_equal(demo.encode(photograph).array, demo.encode(picture).array)
+        made = demo.generate("a red circle", init_image=photograph, mask_image=mask_file, **settings)
+    assert np.array_equal(made.latents.array, wanted.latents.array)
