@@ -10,7 +10,6 @@ from PIL import ExifTags, Image
 
 from latentlink.cli.shared.pictures import read_picture
 from latentlink.errors import UsageError
-from latentlink.options import GenerateOptions
 from latentlink.runtime import Pipeline
 from latentlink.runtime.request import as_list, mask_pixels, pixels
 
@@ -119,12 +118,11 @@ def test_a_picture_is_turned_once_as_its_exif_data_say(orientation: int, tmp_pat
 def test_all_that_takes_a_picture_turns_it(orientation: int, tmp_path: Path, demo: Pipeline) -> None:
     picture, mask = upright(), Image.new("L", (128, 64))
     mask.paste(255, (0, 0, 64, 32))
-    settings: GenerateOptions = {"seed": 1, "steps": 2, "guard": "off"}
-    wanted = demo.generate("a red circle", init_image=picture, mask_image=mask, **settings)
+    wanted = demo.generate("a red circle", init_image=picture, mask_image=mask, seed=1, steps=2, guard="off")
     with (
         Image.open(as_a_camera_stores_it(tmp_path, picture, orientation)) as photograph,
         Image.open(as_a_camera_stores_it(tmp_path / "mask", mask, orientation)) as mask_file,
     ):
         assert np.array_equal(demo.encode(photograph).array, demo.encode(picture).array)
-        made = demo.generate("a red circle", init_image=photograph, mask_image=mask_file, **settings)
+        made = demo.generate("a red circle", init_image=photograph, mask_image=mask_file, seed=1, steps=2, guard="off")
     assert np.array_equal(made.latents.array, wanted.latents.array)
