@@ -137,6 +137,8 @@ if not TYPE_CHECKING:  # type checkers read the imports above, and report names 
         if name in _HOMES:
             value = getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
             return globals().setdefault(name, value)
+        if name in _HOMES.values():  # latentlink.errors, latentlink.options, ...
+            return _import_module(f"{__name__}.{name}")
         if name == "__all__":
             # There is none, as help(latentlink) would then print every class in full. `from latentlink import *` looks
             # for it first, and then takes what has been imported: so import all.

@@ -76,6 +76,11 @@ def test_help_fits_a_screen() -> None:
     assert not any(line.startswith(("CLASSES", "FUNCTIONS")) for line in lines)
 
 
+def test_modules_of_the_vocabulary_are_there_without_an_import_of_their_own() -> None:
+    program = "import json, latentlink\nprint(json.dumps([latentlink.errors.__name__, latentlink.options.__name__]))"
+    assert run(program) == ["latentlink.errors", "latentlink.options"]
+
+
 def test_a_star_imports_all_names() -> None:
     program = (
         "import json, latentlink\nnames = {}\nexec('from latentlink import *', names)\nprint(json.dumps([*names]))"
