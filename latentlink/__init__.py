@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from latentlink.runtime.chains import Hop as Hop
     from latentlink.runtime.chains import Stage as Stage
     from latentlink.runtime.chains import chain as chain
+    from latentlink.runtime.denoising import Change as Change
     from latentlink.runtime.denoising import OnStep as OnStep
     from latentlink.runtime.denoising import Progress as Progress
     from latentlink.runtime.denoising import Unmeasured as Unmeasured
@@ -44,6 +45,8 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from latentlink.runtime.request import Latents as Latents
     from latentlink.runtime.request import Request as Request
     from latentlink.runtime.result import Result as Result
+    from latentlink.runtime.steps import Steps as Steps
+    from latentlink.runtime.text import PromptEmbeddings as PromptEmbeddings
     from latentlink.runtime.transfers import TransferResult as TransferResult
     from latentlink.runtime.transfers import transfer as transfer
     from latentlink.spaces import KNOWN_SPACES as KNOWN_SPACES
@@ -60,8 +63,11 @@ _GROUPS = {
         "Latents": ("runtime.request", "an array and its space"),
         "Request": ("runtime.request", "all options, resolved"),
         "GenerateOptions": ("options", "types of the options"),
+        "Steps": ("runtime.steps", "a run, row by row"),
         "Progress": ("runtime.denoising", "what on_step receives"),
+        "Change": ("runtime.denoising", "what it may return"),
         "OnStep": ("runtime.denoising", "the type of on_step"),
+        "PromptEmbeddings": ("runtime.text", "prompts, encoded"),
     },
     "models": {
         "chain": ("runtime.chains", "models in a row"),

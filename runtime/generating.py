@@ -19,6 +19,7 @@ from latentlink.runtime.denoising.start import check_inputs
 from latentlink.runtime.denoising.step_cache import check_step_cache, unmeasured
 from latentlink.runtime.denoising.stepper import Stepper
 from latentlink.runtime.guards import Guard, Unusual, generated_margin
+from latentlink.runtime.log import log_result
 from latentlink.runtime.request import Inputs, Request, as_list, check_limits, check_memory, resolve, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
@@ -112,7 +113,7 @@ class Generation:
         if self.decode:
             images = pipe.vae.decode(watch, done.array, clean=self.level == CLEAN, written=done.buffer)
         ended, (began, waited) = CLOCK.now(), self.began
-        return Result(
+        result = Result(
             images=images,
             latents=latents,
             timings={
@@ -129,6 +130,8 @@ class Generation:
             mended=tuple(watch.mended),
             unmeasured_cache=next(filter(None, (unmeasured(request, pipe.sampling) for request in requests)), None),
         )
+        log_result(pipe.name, result)
+        return result
 
     def _texts(self) -> Sequence[Mapping[str, Text]]:
         """What every picture's run reads of the text encoders."""

@@ -38,18 +38,16 @@ def logged(method: _F) -> _F:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         began = perf_counter()
         made = method(self, *args, **kwargs)
-        stages = ""
-        if isinstance(made, Result):
-            _log_cache(self.name, made)
-            stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in made.timings.items() if stage != "total")
-        _LOG.debug("%s: %s took %.3f s%s", self.name, method.__name__, perf_counter() - began, stages)
+        _LOG.debug("%s: %s took %.3f s", self.name, method.__name__, perf_counter() - began)
         return made
 
     return cast(_F, call)
 
 
-def _log_cache(name: str, result: Result) -> None:
-    """Warn of a step cache whose effect on quality was not measured."""
+def log_result(name: str, result: Result) -> None:
+    """Write one line for a generation, and warn of a step cache whose effect on quality was not measured."""
+    stages = "".join(f", {stage} {seconds:.3f}" for stage, seconds in result.timings.items() if stage != "total")
+    _LOG.debug("%s: generate took %.3f s%s", name, result.timings["total"], stages)
     if (cache := result.unmeasured_cache) is None:
         return
     known = "was not measured on this model"

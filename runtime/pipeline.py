@@ -173,7 +173,6 @@ class Pipeline:
             )
 
     @documented(GenerateOptions)
-    @logged
     def generate(
         self,
         prompt: str | Sequence[str] | PromptEmbeddings,
@@ -325,7 +324,6 @@ class Pipeline:
         """Encode pictures to latents of this bundle's space.
 
         Args:
-from latentlink.runtime.log import logged
             images: Pictures of equal size, whose sides are multiples of the space's downscale.
             seed: Seed of the noise that samples the posterior, from which several pictures' seeds follow, or one seed
                 per picture; None takes the mode.

@@ -52,7 +52,7 @@ class Change:
     latents: NDArray[np.floating] | None = None
 
 
-OnStep = Callable[[Progress], object]
+OnStep = Callable[[Progress], Change | bool | None]
 """Called after every row. It may return a `Change`. Any false value but None cancels (False, 0, numpy's False); None
 and other true values go on. What it raises ends the run and reaches the caller unchanged."""
 

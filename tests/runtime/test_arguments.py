@@ -141,22 +141,22 @@ def test_every_argument_accepts_a_value_or_refuses_it_in_one_sentence(demo: Pipe
 
 
 @pytest.mark.parametrize("answer", [False, np.False_, 0, 0.0, "", []])
-def test_any_false_answer_of_on_step_but_none_cancels(demo: Pipeline, answer: object) -> None:
+def test_any_false_answer_of_on_step_but_none_cancels(demo: Pipeline, answer: Any) -> None:
     with pytest.raises(Cancelled, match="after row 1 of 2"):
         demo.generate(PROMPT, on_step=lambda at: answer, **SMALL)
 
 
 @pytest.mark.parametrize("answer", [None, True, np.True_, 1, "no"])
-def test_none_and_true_answers_of_on_step_go_on(demo: Pipeline, answer: object) -> None:
+def test_none_and_true_answers_of_on_step_go_on(demo: Pipeline, answer: Any) -> None:
     assert demo.generate(PROMPT, on_step=lambda at: answer, **SMALL).images
 
 
 @pytest.mark.filterwarnings("error")
 def test_answers_of_on_step_that_say_neither_are_refused(demo: Pipeline) -> None:
     with pytest.raises(UsageError, match="on_step returned coroutine, which nobody awaits; expected None or True"):
-        demo.generate(PROMPT, on_step=lambda at: wait(at), **SMALL)
+        demo.generate(PROMPT, on_step=lambda at: wait(at), **SMALL)  # type: ignore[arg-type, return-value]
     with pytest.raises(UsageError, match="neither true nor false"):
-        demo.generate(PROMPT, on_step=lambda at: np.zeros(2), **SMALL)
+        demo.generate(PROMPT, on_step=lambda at: np.zeros(2), **SMALL)  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), StopIteration(), SystemExit(3)])

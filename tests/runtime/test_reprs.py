@@ -22,7 +22,7 @@ def test_a_result_shows_its_pictures_seed_and_seconds(demo: Pipeline) -> None:
     one = demo.generate(PROMPT, seed=7, steps=2, guard="off")
     assert re.fullmatch(r"<Result: 1 picture, 64x64, 2 steps, seed 7, \d+\.\d\d s>", repr(one))
     several = demo.generate(PROMPT, seed=[*range(9)], num_images=9, steps=2, guard="off")
-    assert "9 pictures, 64x64, 2 steps, 9 seeds" in repr(several)
+    assert "9 pictures, 64x64, 2 steps, seeds 0 to 8" in repr(several)
     assert "no pictures" in repr(demo.generate(PROMPT, steps=2, decode=False, guard="off"))
 
 

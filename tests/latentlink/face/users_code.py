@@ -39,6 +39,30 @@ def draw(
     return out
 
 
+def change_course(progress: latentlink.Progress) -> latentlink.Change | None:
+    """Turn guidance off half way."""
+    return latentlink.Change(guidance=1.0) if progress.row == progress.rows // 2 else None
+
+
+def in_a_loop(pipe: latentlink.Pipeline) -> latentlink.Result:
+    """Rows in a loop, of prompts that are encoded once."""
+    pipe.warm_up(width=64, height=64)
+    encoded: latentlink.PromptEmbeddings = pipe.encode_prompt(["a circle", "a square"], negative_prompt="grey")
+    pipe.generate(encoded, on_step=change_course, steps=[4, 6], sampler=["euler", "ddim"], seed=[1, 2])
+    steps: latentlink.Steps = pipe.steps(encoded, seed=3, batch_seed=True)
+    for progress in steps:
+        if progress.row == 2:
+            steps.change(guidance=[1.0, 3.0], latents=progress.latents())
+    return steps.finish()
+
+
+async def awaited(pipe: latentlink.Pipeline) -> latentlink.Result:
+    """Rows that are awaited, and a whole run."""
+    async for progress in pipe.steps("a circle"):
+        print(progress.row)
+    return await pipe.steps("a square")
+
+
 def with_choices(
     pipe: latentlink.Pipeline,
     sampler: SamplerName = "dpmpp_2m",
