@@ -21,9 +21,6 @@ from latentlink.runtime.loading import open_component
 
 Picture = NDArray[np.uint8]
 
-BLANK = 246
-"""Grey level of a cell without a picture."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Halves:
@@ -239,17 +236,11 @@ def sheet(pairings: Sequence[Pairing], *, side: int = 128) -> Image.Image:
     rows: dict[tuple[str, str], list[Pairing]] = {}
     for pairing in pairings:
         rows.setdefault((pairing.denoiser, pairing.prompt), []).append(pairing)
-    blank = np.full((side, side, 3), BLANK, np.uint8)
     columns = [f"directly: decoder of {name}" for name in decoders] + [f"transfer to {name}" for name in decoders]
     lines = []
     for (name, prompt), found in rows.items():
-        cells = [
-            GridCell(picture=blank if p.direct is None else p.direct, note=_direct_note(p))
-            for p in found
-        ] + [
-            GridCell(picture=blank if p.transfer is None else p.transfer, note=_transfer_note(p))
-            for p in found
-        ]  # fmt: skip
+        cells = [GridCell(picture=pairing.direct, note=_direct_note(pairing)) for pairing in found]
+        cells += [GridCell(picture=pairing.transfer, note=_transfer_note(pairing)) for pairing in found]
         lines.append(GridRow(label=f"{name}: {prompt}", cells=tuple(cells)))
     return grid(columns, lines, side=side)
 

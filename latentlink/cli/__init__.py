@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "inspect": "Show a bundle, an export, an engine file or a latents file.",
     "verify": "Run every engine on its golden inputs, and check whether another decoder fits.",
     "generate": "Generate pictures from prompts.",
+    "grid": "Compare settings: prompts, seeds, samplers, steps, ... in rows and columns, as one labelled picture.",
     "encode": "Encode pictures to latents.",
     "decode": "Decode latents to pictures.",
     "transfer": "Move latents from one model's latent space to another's.",

@@ -126,14 +126,18 @@ PARSERS: Mapping[type, Callable[[str], Any]] = {int: int, float: float, str: str
 """Parsers of a generation option's value, by its type."""
 
 
-def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
+def generation_options(names: Iterable[str], *, repeated: bool = False) -> Callable[[_F], _F]:
     """Add the options of these names from the table of `latentlink.options` to a command, as keyword arguments.
 
     An option that is not given is None; a file stays a path.
+
+    Args:
+        names: Names of the options.
+        repeated: Whether each may be given several times: its value is a tuple, empty if it is not given.
     """
     from latentlink.options import OPTIONS
 
-    listed = [_click_option(OPTIONS[name]) for name in names]
+    listed = [_click_option(OPTIONS[name], repeated) for name in names]
 
     def decorate(command: _F) -> _F:
         for option in reversed(listed):
@@ -143,18 +147,20 @@ def generation_options(names: Iterable[str]) -> Callable[[_F], _F]:
     return decorate
 
 
-def _click_option(option: Option) -> Callable[[_F], _F]:
+def _click_option(option: Option, repeated: bool) -> Callable[[_F], _F]:
     default = option.default_text or option.default
     parts = [option.help]
     if option.example:
         parts.append(f"For instance: {option.example}.")
-    if option.type is Mapping:
+    if option.type is Mapping or repeated:
         parts.append("May be repeated.")
     if default:
         parts.append(f" [default: {default}]")
-    more: dict[str, Any] = {"help": " ".join(parts)}
+    more: dict[str, Any] = {"help": " ".join(parts), "multiple": repeated}
     if option.type is Mapping:
         more |= {"multiple": True, "callback": lambda ctx, param, value: parse_conditions(value) or None}
+    elif option.type is tuple and repeated:
+        more["callback"] = lambda ctx, param, value: tuple(map(parse_interval, value))
     elif option.type is tuple:
         more["callback"] = lambda ctx, param, value: None if value is None else parse_interval(value)
     elif option.type is bool:

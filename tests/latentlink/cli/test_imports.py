@@ -24,6 +24,7 @@ print(*(name for name in sys.modules if name.startswith("latentlink") or "." not
     [
         (["--help"], ("latentlink.cli.", "latentlink.runtime", "latentlink.engine", "numpy")),
         (["generate", "--help"], ("latentlink.runtime", "latentlink.engine", "numpy")),
+        (["grid", "--help"], ("latentlink.runtime", "latentlink.engine", "latentlink.bench", "numpy")),
         (["chain", "--help"], ("latentlink.runtime", "latentlink.engine", "numpy")),
         (["bench", "--help"], ("latentlink.runtime", "latentlink.engine", "numpy")),
         (["inspect", "nowhere"], ("latentlink.runtime.", "latentlink.engine", "numpy")),

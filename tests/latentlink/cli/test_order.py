@@ -27,6 +27,7 @@ def refused(*arguments: str) -> str:
         (["generate", "a cat", "a dog", "demo-b", "-o", "x.png"], "'demo-b' is a bundle, and 'a cat' is none"),
         (["generate", "x" * 5000, "demo", "-o", "x.png"], "'demo' is a bundle"),
         (["generate", "", "demo", "-o", "x.png"], "'demo' is a bundle, and '' is none"),
+        (["grid", "a cat", "demo", "-o", "x.png"], "'demo' is a bundle, and 'a cat' is none; the bundle comes"),
         (
             ["chain", "demo", "a cat, please", "-o", "x.png"],
             "'demo' is a bundle, and 'a cat' is none; the prompt comes",

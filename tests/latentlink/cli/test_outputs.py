@@ -113,6 +113,8 @@ def own(tmp_path: Path) -> Path:
         (*GENERATE, "--output-latents", "OUT.safetensors"),
         ("chain", "x", "demo", "-o", "OUT.png"),
         ("compat", "demo", "-o", "OUT.png"),
+        ("grid", "demo", "x", "-o", "OUT.png"),
+        ("grid", "demo", "x", "-o", "PROMPTS.png", "--cells", "OUT"),
         ("bench", "demo", "--json", "OUT.json"),
         ("export", "nowhere", "OUT"),
         ("build", "EXPORTED", "OUT"),
