@@ -122,5 +122,6 @@ def titled(settings: Mapping[str, Any]) -> str:
 
 
 def _title(name: str, value: Any) -> str:
-    shown = ",".join(f"{one:g}" for one in value) if isinstance(value, tuple) else str(value)
+    listed = value if isinstance(value, tuple) else (value,)
+    shown = ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in listed)
     return shown if name in PLAIN else f"{name.replace('_', ' ')} {shown}"

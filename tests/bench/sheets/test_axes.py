@@ -69,7 +69,7 @@ def test_the_largest_pictures_of_a_sheet_fit_its_bounds(counts: tuple[int, int, 
     ("settings", "words"),
     [
         ({"prompt": "a red circle", "sampler": "euler"}, "a red circle, euler"),
-        ({"seed": 7, "guidance": 7.5}, "seed 7, guidance 7.5"),
+        ({"seed": 12345678901, "guidance": 4.0}, "seed 12345678901, guidance 4"),
         ({"guidance_interval": (0.28, float("inf"))}, "guidance interval 0.28,inf"),
         ({"negative_prompt": "blur"}, "negative prompt blur"),
         ({}, ""),
