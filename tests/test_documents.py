@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from latentlink.cli import COMMANDS, group
 from tests.house import FOLDERS, ROOT, sources
+from tests.notebook import markdown, read
+from tests.pictures import MOST_APART, apart
 
-PAGES = [Path("README.md"), Path("CONTRIBUTING.md"), *sorted(path.relative_to(ROOT) for path in ROOT.glob("docs/*.md"))]
+PAGES = [
+    Path("README.md"),
+    Path("CONTRIBUTING.md"),
+    *sorted(path.relative_to(ROOT) for kind in ("md", "ipynb") for path in ROOT.glob(f"docs/*.{kind}")),
+]
 SOURCES = [path for folder in (*FOLDERS, "tests") for path in sources(folder)]
 
 TOP = "|".join((*FOLDERS, "docs", "tests"))
@@ -31,7 +40,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
 
 def text_of(path: Path) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
+    return markdown(read(ROOT / path)) if path.suffix == ".ipynb" else (ROOT / path).read_text(encoding="utf-8")
 
 
 def spans(page: Path) -> list[str]:
@@ -138,6 +147,23 @@ def test_an_option_that_stands_alone_is_one_of_some_command(page: Path) -> None:
         if span.startswith("--"):
             for option in OPTION.findall(span):
                 assert option in every_option(), f"{page} names {option}"
+
+
+@pytest.mark.parametrize("picture", ["grid-samplers", "grid-models", "grid-guidance"])
+def test_a_command_of_the_gallery_draws_the_picture_above_it(picture: str, tmp_path: Path) -> None:
+    shown, page = f"docs/pictures/{picture}.png", Path("docs/gallery.md")
+    call = next(line for line in lines(page) if shown in line)
+    words = [str(tmp_path / "made.png") if word == shown else word for word in shlex.split(call)[1:]]
+    done = CliRunner().invoke(group, words)
+    assert done.exception is None, done.output
+    assert apart(Image.open(ROOT / shown), Image.open(tmp_path / "made.png")) < MOST_APART
+    assert LINK.findall(text_of(page).partition(f"-o {shown}")[0])[-1][0] == f"pictures/{picture}.png"
+    assert (ROOT / shown).stat().st_size < 200_000
+
+
+def test_every_picture_of_the_gallery_has_its_command() -> None:
+    shown = [target for target, _ in LINK.findall(text_of(Path("docs/gallery.md"))) if target.endswith(".png")]
+    assert len(shown) == len([line for line in lines(Path("docs/gallery.md")) if line.startswith("latentlink grid")])
 
 
 def test_the_readme_shows_every_room() -> None:
