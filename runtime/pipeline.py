@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class Pipeline:
     """A linked bundle. Made by `latentlink.load`; a context manager that closes its engines.
 
-    A VAE alone does all but `generate` and `observe`.
+    A VAE alone does all but `generate`, `steps`, `encode_prompt` and `observe`.
 
     Threads may share one: each call returns what it would return alone. `ort-cpu` engines run several calls at once;
     with all others, calls take turns. A process that was forked afterwards loads its own.
@@ -251,10 +251,10 @@ class Pipeline:
             GuardError: An embedding is not finite.
         """
         with self._call().active():
-            watch = Guard.of(guard, ())
-            requests = resolve(self.sampling, prompt, {"negative_prompt": negative_prompt, "num_images": 1})
-            texts = read_texts(self.linked, self.prompts, requests, [True] * len(requests))
-            for tensor, (engine, _) in self.linked.texts.items():
+            watch, linked = Guard.of(guard, ()), self.linked
+            requests = resolve(self.sampling, prompt, {"negative_prompt": negative_prompt})
+            texts = read_texts(linked, self.prompts, requests, [True] * len(requests))
+            for tensor, (engine, _) in linked.texts.items():
                 for array in embeddings(texts, tensor):
                     watch.embedding(engine.component, array)
             return PromptEmbeddings(
@@ -273,7 +273,7 @@ class Pipeline:
             options: See `WarmUpOptions`.
 
         Raises:
-            UsageError: An engine was not built for the size, or the bundle is a VAE alone.
+            UsageError: An engine was not built for the size.
         """
         warm_up(self, requested(options, table(WarmUpOptions), "warm_up"))
 

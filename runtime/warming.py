@@ -24,6 +24,18 @@ def warm_up(pipe: Pipeline, options: Mapping[str, Any]) -> None:
 
     components = {engine.component for engine in pipe.engines}
     size = options.get("width", pipe.sampling.width), options.get("height", pipe.sampling.height)
+    decodes = "vae_decoder" in components
+    if "denoiser" in components:
+        _draw(pipe, options, size, decode=decodes)
+    if "vae_encoder" in components:
+        latents = pipe.encode(Image.new("RGB", size), guard="off")
+        if decodes and "denoiser" not in components:
+            pipe.decode(latents, guard="off")
+
+
+def _draw(pipe: Pipeline, options: Mapping[str, Any], size: tuple[int, int], *, decode: bool) -> None:
+    from PIL import Image
+
     settings: dict[str, Any] = {
         **options,
         "sampler": samplers_for(read_schedule(pipe.sampling.schedule))[0],  # one that can make a single step
@@ -34,10 +46,7 @@ def warm_up(pipe: Pipeline, options: Mapping[str, Any]) -> None:
     }
     if any(port.kind == "latent" and port.slot == "masked" for port in pipe.linked.denoiser.session.inputs):
         settings |= {"init_image": Image.new("RGB", size), "mask_image": Image.new("L", size, 255)}
-    made = pipe.generate("", **settings, decode="vae_decoder" in components)
+    pipe.generate("", **settings, decode=decode)
     if pipe.linked.shallow is not None:
         with suppress(UsageError):  # a step cache below the gate is never used
             pipe.generate("", **{**settings, "steps": 2, "step_cache": 2}, decode=False)
-    if "vae_encoder" in components:
-        first = made.requests[0]
-        pipe.encode(Image.new("RGB", (first.width, first.height)), guard="off")

@@ -75,7 +75,18 @@ def test_it_says_in_a_sentence_what_it_lacks_to_draw(tiny: Pipeline) -> None:
     with pytest.raises(UsageError, match=r"is a VAE alone .*no denoiser and no text encoder"):
         tiny.generate("a red circle")
     with pytest.raises(UsageError, match="is a VAE alone"):
+        tiny.steps("a red circle")
+    with pytest.raises(UsageError, match="is a VAE alone"):
+        tiny.encode_prompt("a red circle")
+    with pytest.raises(UsageError, match="is a VAE alone"):
         tiny.observe(lambda session: session)
+
+
+def test_it_is_warmed_up_with_what_it_has(tiny: Pipeline, halves: dict[str, Path]) -> None:
+    tiny.warm_up(width=128, height=64)
+    for half in halves.values():
+        with latentlink.load(half) as pipe:
+            pipe.warm_up()
 
 
 def test_one_half_does_its_part_and_names_the_other(halves: dict[str, Path], picture: Image.Image) -> None:
