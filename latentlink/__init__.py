@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from latentlink.runtime.linking import Proof as Proof
     from latentlink.runtime.linking import Skipped as Skipped
     from latentlink.runtime.loading import load as load
+    from latentlink.runtime.picture_files import Origin as Origin
+    from latentlink.runtime.picture_files import Record as Record
+    from latentlink.runtime.picture_files import picture_options as picture_options
     from latentlink.runtime.pipeline import Pipeline as Pipeline
     from latentlink.runtime.request import Latents as Latents
     from latentlink.runtime.request import Request as Request
@@ -63,6 +66,7 @@ _GROUPS = {
         "Latents": ("runtime.request", "an array and its space"),
         "Request": ("runtime.request", "all options, resolved"),
         "GenerateOptions": ("options", "types of the options"),
+        "picture_options": ("runtime.picture_files", "those of a picture's file"),
         "Steps": ("runtime.steps", "a run, row by row"),
         "Progress": ("runtime.denoising", "what on_step receives"),
         "Change": ("runtime.denoising", "what it may return"),
@@ -84,6 +88,8 @@ _GROUPS = {
         "Skipped": ("runtime.linking", "an engine passed over"),
         "Proof": ("runtime.linking", "its own probes' result"),
         "Admission": ("runtime.linking", "a replacement's probes"),
+        "Record": ("runtime.picture_files", "how a picture was made"),
+        "Origin": ("runtime.picture_files", "the model that made it"),
         "Mended": ("runtime.guards", "a result made again"),
         "Unmeasured": ("runtime.denoising", "a step cache not measured"),
     },

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from latentlink.runtime.denoising import Progress
     from latentlink.runtime.linking import Decision
     from latentlink.runtime.loading import load
+    from latentlink.runtime.picture_files import picture_options
     from latentlink.runtime.pipeline import Pipeline
     from latentlink.runtime.request import Latents
     from latentlink.runtime.result import Result
@@ -28,6 +29,7 @@ __all__ = [
     "Pipeline",
     "Progress",
     "Result",
+    "picture_options",
     # several models
     "ChainResult",
     "Hop",
@@ -44,6 +46,7 @@ _HOMES: Mapping[str, str] = {
     "Pipeline": "pipeline",
     "Progress": "denoising",
     "Result": "result",
+    "picture_options": "picture_files",
     "ChainResult": "chains",
     "Hop": "chains",
     "Stage": "chains",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from latentlink.checks import callback, instance, truth
 from latentlink.errors import LatentLinkError, UsageError
 from latentlink.options import OPTIONS, OnOff, RunOptions, StageOptions, requested, table
 from latentlink.runtime.denoising import OnStep
+from latentlink.runtime.picture_files import Record
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.request import check, documented, following, prompts, seeds
 from latentlink.runtime.request.latents import Latents
@@ -104,6 +106,10 @@ class ChainResult:
         """The last stage's latents."""
         return self.stages[-1].latents
 
+    def save(self, path: str | Path, *, quality: int | None = None, metadata: bool = True) -> list[Path]:
+        """Write the last stage's pictures, which say how all stages were made; see `Result.save`."""
+        return self.stages[-1].save(path, quality=quality, metadata=metadata)
+
 
 @documented(RunOptions)
 def chain(
@@ -170,8 +176,16 @@ def chain(
         except LatentLinkError as error:
             error.args = (f"Stage {number + 1} ({stage.pipeline.name}): {error}",)
             raise
-        results.append(made)
+        results.append(replace(made, records=_with_earlier(made.records, results)))
     return ChainResult(stages=tuple(results), hops=tuple(hops))
+
+
+def _with_earlier(records: Sequence[Record], results: Sequence[Result]) -> tuple[Record, ...]:
+    """The records of a stage's pictures, each with those of the same picture in the stages before."""
+    before = [tuple(replace(one, earlier=()) for one in result.records) for result in results]
+    return tuple(
+        replace(record, earlier=tuple(stage[number] for stage in before)) for number, record in enumerate(records)
+    )
 
 
 def _hand_over(latents: Latents, before: Stage, after: Stage, fit: bool, guard: OnOff) -> tuple[Latents, Hop]:

@@ -20,6 +20,7 @@ from latentlink.runtime.denoising.step_cache import check_step_cache, unmeasured
 from latentlink.runtime.denoising.stepper import Stepper
 from latentlink.runtime.guards import Guard, Unusual, generated_margin
 from latentlink.runtime.log import log_result
+from latentlink.runtime.picture_files import Record, hashes_of, record_of
 from latentlink.runtime.request import Inputs, Request, as_list, check_limits, check_memory, resolve, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
@@ -126,12 +127,22 @@ class Generation:
                 "waiting": CLOCK.waited - waited,
             },
             requests=tuple(requests),
+            records=self._records(),
             passes=self.passes,
             mended=tuple(watch.mended),
             unmeasured_cache=next(filter(None, (unmeasured(request, pipe.sampling) for request in requests)), None),
         )
         log_result(pipe.name, result)
         return result
+
+    def _records(self) -> tuple[Record, ...]:
+        """How each picture is made."""
+        requests = [picture.request for picture in self.pictures]
+        started_from = hashes_of(self.inputs, len(requests), together=requests[0].batch_seed)
+        return tuple(
+            record_of(request, requests, origin=self.pipe.origin, started_from=hashes)
+            for request, hashes in zip(requests, started_from, strict=True)
+        )
 
     def _texts(self) -> Sequence[Mapping[str, Text]]:
         """What every picture's run reads of the text encoders."""

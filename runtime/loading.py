@@ -29,6 +29,7 @@ from latentlink.runtime.linking import (
 from latentlink.runtime.linking.link import Linked, as_declared, link, link_vae
 from latentlink.runtime.load_arguments import donors_of, unknown_argument
 from latentlink.runtime.log import log_decisions
+from latentlink.runtime.picture_files import Origin
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.probing.prove import Prover
 from latentlink.runtime.request import check_sampling
@@ -121,6 +122,7 @@ def load(
             prompts=prompts,
             space=space,
             engines=[opened.engine for opened in engines],
+            origin=_origin(sources, engines),
             decisions=decisions,
             vae_memory=opening.vae_memory,
             wider=wider,
@@ -291,6 +293,18 @@ def _space(linked: LinkedVae, sources: Sources) -> LatentSpace:
             remedy="The manifest was edited: get the bundle again, or build it again.",
         )
     return space
+
+
+def _origin(sources: Sources, engines: list[OpenedEngine]) -> Origin:
+    """What pictures say of the model."""
+    own, components = sources.bundles[0], sources.components
+    return Origin(
+        name=own.manifest.name,
+        family=own.manifest.family,
+        manifest=own.sha256,
+        replaced={name: one.bundle.sha256 for name, one in components.items() if one.bundle is not own},
+        engines={one.source.component: (one.entry.target, one.entry.precision) for one in engines},
+    )
 
 
 def _prompts(sources: Sources) -> dict[str, Prompts]:

@@ -24,6 +24,7 @@ from latentlink.runtime.generating import prepare
 from latentlink.runtime.guards import Guard
 from latentlink.runtime.linking import Decision, Engine, Linked, LinkedVae
 from latentlink.runtime.log import logged
+from latentlink.runtime.picture_files import Origin
 from latentlink.runtime.request import as_list, documented, pixels, resolve, seeds
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
@@ -59,6 +60,7 @@ class Pipeline:
         space: The latent space of the denoiser, or of a VAE alone.
         engines: All its engines; it closes them.
         decisions: What was decided while it was opened: the engines that run, and those that were skipped.
+        origin: What its pictures say of the model.
         vae_memory: Maximum bytes that the VAE may take for a picture; None sets no budget.
         wider: By component, a function that opens a VAE engine of wider precision, for results that overflowed.
         previews: The halves linked with another decoder, for previews; None uses the pipeline's own.
@@ -75,6 +77,7 @@ class Pipeline:
         prompts: Mapping[str, Prompts],
         space: LatentSpace,
         engines: Sequence[Engine],
+        origin: Origin,
         decisions: Sequence[Decision] = (),
         vae_memory: int | None = None,
         wider: Mapping[str, Callable[[], Engine]] | None = None,
@@ -86,6 +89,7 @@ class Pipeline:
         self.space = space
         self.engines = tuple(engines)
         self.decisions = tuple(decisions)
+        self.origin = origin
         self.vae = GuardedVae(halves=Autoencoder(name=name, linked=halves, memory=vae_memory), wider=wider or {})
         self._linked = linked
         self._previews = Autoencoder(name=name, linked=previews or halves, memory=vae_memory)

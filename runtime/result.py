@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentlink.checks import path_of
+from latentlink.errors import UsageError
 from latentlink.runtime.denoising.step_cache import Unmeasured
 from latentlink.runtime.guards import Mended
+from latentlink.runtime.picture_files import Record, save_pictures
 from latentlink.runtime.request import Latents, Request
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ class Result:
             `denoiser_engine` is the part of `denoiser` that was spent inside the engine. `waiting` is what this call
             waited for those of other threads; no other entry contains it.
         requests: For each picture the request with every default resolved, including its seed.
+        records: For each picture how it was made, as its file says it: its request, the model, what it started from.
         mended: Pictures and latents that overflowed and were made again by a wider engine.
         unmeasured_cache: The run's step cache, if its effect on quality was not measured.
         passes: Number of passes of `vae_encoder` and `vae_decoder`, if more than one (see `vae_memory` of `load`).
@@ -34,6 +39,7 @@ class Result:
     latents: Latents
     timings: Mapping[str, float]
     requests: tuple[Request, ...]
+    records: tuple[Record, ...]
     passes: Mapping[str, int] = field(default_factory=dict)
     mended: tuple[Mended, ...] = ()
     unmeasured_cache: Unmeasured | None = None
@@ -61,3 +67,28 @@ class Result:
         what = f"{count} {'picture' if count == 1 else 'pictures'}" if count else "no pictures"
         size, seconds = f"{request.width}x{request.height}", f"{self.timings['total']:.2f} s"
         return f"<Result: {what}, {size}, {request.steps} steps, {self.seeds}, {seconds}>"
+
+    def save(self, path: str | Path, *, quality: int | None = None, metadata: bool = True) -> list[Path]:
+        """Write the pictures, each atomically: OUT.png, or OUT-1.png, OUT-2.png, ... if there are several.
+
+        PNG, JPEG, WebP and AVIF say how the picture was made, for this program (`latentlink.picture_options`) and in
+        the text that galleries and web UIs read; TIFF for this program alone. Equal pictures make equal files.
+
+        Args:
+            path: The file; its ending names the format.
+            quality: Of JPEG, WebP and AVIF, 1 to 100; None is 95.
+            metadata: Whether the files say how the pictures were made, with the prompts.
+
+        Returns:
+            The files, in the order of the pictures.
+
+        Raises:
+            UsageError: There are no pictures, the ending is that of no such format, or the format has no quality.
+            OSError: A file cannot be written.
+        """
+        file = path_of("path", path)
+        if not self.images:
+            raise UsageError(
+                "The result has no pictures; expected one that was decoded.", remedy="Leave decode=False out."
+            )
+        return save_pictures(self.images, file, records=self.records if metadata else (), quality=quality)

@@ -21,7 +21,18 @@ _READ = _SHARED | {"engine/targets"}
 _ENGINE = _READ | {"engine/builders", "engine/passes", "engine/precision", "engine"}
 _RUNTIME = {
     f"runtime/{room}"
-    for room in ("samplers", "guards", "sessions", "linking", "text", "request", "probing", "vae", "denoising")
+    for room in (
+        "samplers",
+        "guards",
+        "sessions",
+        "linking",
+        "text",
+        "request",
+        "picture_files",
+        "probing",
+        "vae",
+        "denoising",
+    )
 } | {"runtime"}
 _FORMS = {f"export/checkpoints/{form}" for form in ("networks", "directory", "single_file", "optimum", "given")}
 _EXPORT = _FORMS | {f"export/{room}" for room in ("configs", "graphs", "checkpoints", "parts", "recipes")} | {"export"}
@@ -44,6 +55,7 @@ ROOMS: Mapping[str, set[str]] = {
     "runtime/linking": _READ | {"runtime/sessions"},
     "runtime/text": _READ | {"runtime/linking", "runtime/sessions"},
     "runtime/request": _READ | {"runtime/linking", "runtime/samplers"},
+    "runtime/picture_files": _READ | {"runtime/request", "runtime/samplers"},
     "runtime/probing": _READ | {"runtime/linking", "runtime/text", "runtime/sessions"},
     "runtime/vae": _READ | {f"runtime/{room}" for room in ("linking", "request", "guards", "samplers", "sessions")},
     "runtime/denoising": _READ | {f"runtime/{room}" for room in ("linking", "request", "text", "samplers", "sessions")},

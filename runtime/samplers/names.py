@@ -39,6 +39,24 @@ ALIASES: Mapping[str, str] = {
 }
 """Names that differ from a sampler's own in more than spelling; the classes of diffusers are in the registries."""
 
+WEB_NAMES: Mapping[str, str] = {
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "dpm2": "DPM2",
+    "lms": "LMS",
+    "pndm": "PLMS",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "unipc": "UniPC",
+    "deis": "DEIS",
+    "lcm": "LCM",
+    "flow_euler": "Euler",
+    "flow_heun": "Heun",
+}
+"""A sampler's name in AUTOMATIC1111's web UI, where it has one."""
+
 SAME_TIMESTEP = 1e-3
 """Difference below which two timesteps are the same: float32 rounding of 999 is 3e-5."""
 
