@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Export a checkpoint to typed ONNX components.",
     "build": "Build an export into a bundle of engines.",
     "calibrate": "Measure a model on its own generations: ranges for the guards, quality, int8 and fp8 scales.",
-    "inspect": "Show a bundle, an export, an engine file or a latents file.",
+    "inspect": "Show a bundle, an export, an engine, latents, or how a picture was made.",
     "verify": "Run every engine on its golden inputs, and check whether another decoder fits.",
     "generate": "Generate pictures from prompts.",
     "grid": "Compare settings: prompts, seeds, samplers, steps, ... in rows and columns, as one labelled picture.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -64,7 +64,7 @@ Beside the default of 75, the demo models' pictures lose a third as much and tak
 """
 
 
-def known_formats() -> Collection[str]:
+def known_formats() -> list[str]:
     """Those of `FORMATS` that this Pillow was built with."""
     from PIL import Image
 

@@ -30,7 +30,7 @@ def picture_options(path: str | Path) -> dict[str, Any]:
         path: A PNG, JPEG, WebP, AVIF or TIFF file.
 
     Raises:
-        UsageError: There is no such file, it is no picture, it does not say how it was made, or what it says is damaged.
+        UsageError: There is no such file, it is no picture, or what it says of how it was made is missing or damaged.
     """
     return options_of(read_picture_file(path))
 
@@ -44,7 +44,7 @@ def options_of(file: PictureFile) -> dict[str, Any]:
     if (record := file.record) is not None:
         if record.earlier:
             raise UsageError(
-                f"{str(file.path)!r} was made by a chain of {len(record.earlier) + 1} models; expected a picture of one.",
+                f"{str(file.path)!r} was made by a chain of {len(record.earlier) + 1} stages; expected one that generate made.",
                 remedy=f"latentlink inspect {file.path} shows the stages, for latentlink chain.",
             )
         return _of_record(record)

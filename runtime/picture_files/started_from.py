@@ -22,7 +22,7 @@ def hashes_of(inputs: Inputs, count: int, *, together: bool) -> list[Mapping[str
     whole = {
         "image": tuple(sha256(image.convert("RGB").tobytes()).hexdigest() for image in inputs.images),
         "mask": tuple(sha256(mask.convert("L").tobytes()).hexdigest() for mask in inputs.masks),
-        "latents": tuple(sha256(one).hexdigest() for one in latents),
+        "latents": tuple(sha256(one.tobytes()).hexdigest() for one in latents),
     }
     held = {kind: hashes for kind, hashes in whole.items() if hashes}
     if together:

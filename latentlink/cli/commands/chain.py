@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -24,7 +25,8 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
-from latentlink.cli.shared.pictures import check_picture, read_picture, save
+from latentlink.cli.shared.pictures import no_metadata_option, quality_option, written
+from latentlink.cli.shared.words import settings
 from latentlink.errors import UsageError
 from latentlink.options import RunOptions, StageOptions, table
 from latentlink.terminal.printing import say, say_json
@@ -64,6 +66,8 @@ A STAGE is a bundle and its options, joined by commas; the options are:
 @generation_options(RUN_OPTIONS)
 @click.option("--fit", is_flag=True, help="Resample to the nearest size that the next model accepts, if necessary.")
 @click.option("--keep", is_flag=True, help="Also write the picture after every stage: OUT-stage1.png, ...")
+@quality_option
+@no_metadata_option
 @latents_output("--output-latents")
 @target_option
 @verify_option
@@ -78,6 +82,8 @@ def command(
     seed: int | None,
     fit: bool,
     keep: bool,
+    quality: int | None,
+    no_metadata: bool,
     output_latents: Path | None,
     target: str,
     verify: bool | None,
@@ -93,6 +99,7 @@ def command(
     """
     import latentlink
     from latentlink.runtime import bundle_path
+    from latentlink.runtime.picture_files import check_picture, read_picture
 
     check_order(
         stage[0].partition(",")[0],
@@ -103,7 +110,7 @@ def command(
         usage="latentlink chain PROMPT BUNDLE BUNDLE,strength=0.4 -o out.png",
     )
     parts = [_read(text) for text in stage]
-    check_picture(output)
+    check_picture(output, quality=quality)
     if keep:
         check_several(output, "--keep")
     if (options["num_images"] or 1) > 1:
@@ -129,11 +136,13 @@ def command(
         )
     names = [bundle for bundle, _ in parts]
     engines = {bundle: pipes[bundle_path(bundle).resolve()].decisions for bundle in names}
-    files = []
-    for number, result in enumerate(made.stages[:-1], 1):
-        if keep:
-            files += save(result.images, output.with_stem(f"{output.stem}-stage{number}"))
-    files += save(made.images, output)
+    files: list[Path] = []
+    notes: list[str] = []
+    kept = made.stages[:-1] if keep else ()
+    stages = [(one, output.with_stem(f"{output.stem}-stage{number}")) for number, one in enumerate(kept, 1)]
+    for result, path in (*stages, (made.stages[-1], output)):
+        saved, left_out = written(partial(result.save, path, quality=quality, metadata=not no_metadata))
+        files, notes = [*files, *saved], [*notes, *left_out]
     if output_latents is not None:
         made.latents.save(output_latents)
         files.append(output_latents)
@@ -155,6 +164,7 @@ def command(
                     }
                     for hop in made.hops
                 ],
+                "notes": notes,
             }
         )
         return
@@ -164,6 +174,8 @@ def command(
         say(_stage(number, name, result, options["init_image"] is not None))
     say(", ".join(map(str, files)))
     print_skipped(engines)
+    for line in notes:
+        say(line)
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
@@ -209,8 +221,7 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
     elif number or from_picture:
         begins = f"strength {request.strength:g}"
     return (
-        f"stage {number + 1}, {name}: {begins}, {result.seeds}, {request.sampler}, {request.steps} steps, "
-        f"{request.width}x{request.height}, {result.timings['total']:.2f} s"
+        f"stage {number + 1}, {name}: {begins}, {result.seeds}, {settings(request)}, {result.timings['total']:.2f} s"
     )
 
 
@@ -229,12 +240,15 @@ def _record(name: str, result: Result, decisions: Sequence[Decision]) -> dict[st
         "seed": request.seed,
         "seeds": [one.seed for one in result.requests],
         "sampler": request.sampler,
+        "sigmas": request.sigmas,
         "steps": request.steps,
+        "guidance": request.guidance,
         "strength": request.strength,
         "denoising_start": request.denoising_start,
         "denoising_end": request.denoising_end,
         "width": request.width,
         "height": request.height,
+        "requests": [replace(one, earlier=()).to_json() for one in result.records],
         "timings": {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
         "engines": decisions_json(decisions),
     }

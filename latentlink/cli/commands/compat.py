@@ -11,7 +11,6 @@ import click
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import SEED, STEPS
 from latentlink.cli.shared.outputs import output_option
-from latentlink.cli.shared.pictures import check_picture, save
 from latentlink.cli.shared.words import admissions
 from latentlink.terminal.printing import say, say_json, say_table
 from latentlink.terminal.progress import progress
@@ -51,6 +50,7 @@ def command(
     """
     from latentlink.bench.sheets.compat import matrix, sheet
     from latentlink.runtime.loading import decide
+    from latentlink.runtime.picture_files import check_picture, save_pictures
 
     check_picture(output)
     names = tuple(dict.fromkeys(bundles))
@@ -61,7 +61,7 @@ def command(
         for pairing in matrix(names, prompts, seed=seed, steps=steps, on_open=engines.__setitem__):
             pairings.append(pairing)
             bar.update(task, advance=1, description=f"{pairing.denoiser} through {pairing.decoder}")
-    save([sheet(pairings)], output)
+    save_pictures([sheet(pairings)], output)
     engines |= {name: decide(name) for name in names if name not in engines}  # decoders alone
     if as_json:
         record = {

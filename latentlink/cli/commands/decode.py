@@ -20,7 +20,7 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, output_option
-from latentlink.cli.shared.pictures import check_picture, save
+from latentlink.cli.shared.pictures import quality_option
 from latentlink.options import OnOff
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
@@ -37,6 +37,7 @@ Examples:
 @click.argument("bundle")
 @click.argument("latents", type=click.Path(path_type=Path))
 @output_option(required=True)
+@quality_option
 @space_option
 @replace_option
 @guard_option
@@ -49,6 +50,7 @@ def command(
     bundle: str,
     latents: Path,
     output: Path,
+    quality: int | None,
     space: str | None,
     replace: dict[str, str],
     guard: OnOff,
@@ -60,6 +62,7 @@ def command(
 ) -> None:
     """Decode LATENTS, a latents file, to pictures with the VAE of BUNDLE, which may be a VAE alone."""
     import latentlink
+    from latentlink.runtime.picture_files import check_picture, save_pictures
 
     check_order(
         bundle,
@@ -69,7 +72,7 @@ def command(
         order="the bundle comes before the latents",
         usage="latentlink decode BUNDLE LATENTS -o out.png",
     )
-    check_picture(output)
+    check_picture(output, quality=quality)
     read = latentlink.Latents.load(latents, space=named_space(space, [bundle, *replace.values()]))
     with (
         waiting("decoding"),
@@ -80,7 +83,7 @@ def command(
         if len(read.array) > 1:
             check_several(output, "Decoding several latents")
         images = pipe.decode(read, guard=guard)
-    files = save(images, output)
+    files = save_pictures(images, output, quality=quality)
     if as_json:
         say_json({"files": [str(file) for file in files], "engines": decisions_json(pipe.decisions)})
         return

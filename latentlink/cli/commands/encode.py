@@ -19,7 +19,7 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import latents_output
-from latentlink.cli.shared.pictures import nearest_size, read_picture
+from latentlink.cli.shared.pictures import nearest_size
 from latentlink.options import OnOff
 from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import waiting
@@ -61,6 +61,7 @@ def command(
 ) -> None:
     """Encode pictures to latents with the VAE of BUNDLE, which may be a VAE alone."""
     import latentlink
+    from latentlink.runtime.picture_files import read_picture
 
     check_order(
         bundle,

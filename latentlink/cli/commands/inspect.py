@@ -12,6 +12,7 @@ import click
 from latentlink.amounts import bytes_in_words
 from latentlink.bundle_names import bundle_path, no_bundle
 from latentlink.cli.shared.console import print_measured
+from latentlink.cli.shared.made import ENDINGS, show_picture
 from latentlink.cli.shared.options import named_space
 from latentlink.errors import PreflightError, UsageError
 from latentlink.terminal.printing import say, say_json, say_table
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   latentlink inspect demo
+  latentlink inspect out.png                # prompt, seed, settings, model; also of other programs' pictures
   latentlink inspect out.safetensors --json
   latentlink inspect bundle/engines/denoiser/ort-cpu/model.onnx
   latentlink inspect bundle/engines/denoiser/tensorrt-rtx/model.plan    # on a machine that can open it
@@ -38,7 +40,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(what: str, space: str | None, as_json: bool) -> None:
-    """Show what WHAT is: a bundle, an export, an engine file or a latents file."""
+    """Show what WHAT is: a bundle, an export, an engine file, a latents file, or a picture and how it was made."""
     path = bundle_path(what)
     if space is not None and path.suffix != ".safetensors":
         raise UsageError(f"--space names the space of a latents file, but {what!r} is none.", remedy="Leave it out.")
@@ -51,11 +53,14 @@ def command(what: str, space: str | None, as_json: bool) -> None:
         _show_latents(path, space, as_json)
     elif path.suffix in (".onnx", ".plan", ".xml"):
         _show_engine(path, as_json)
+    elif path.suffix.lower() in ENDINGS:
+        show_picture(path, as_json=as_json)
     elif not path.exists():
         raise no_bundle(path)
     else:
         raise UsageError(
-            f"{what!r} is not a bundle's directory, an engine (.onnx, .plan, .xml) or a latents file (.safetensors)."
+            f"{what!r} is not a bundle's directory, an engine (.onnx, .plan, .xml), a latents file (.safetensors) or a "
+            "picture (.png, .jpg, .webp)."
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from latentlink.runtime import Decision, Result
+    from latentlink.runtime.request import Request
 
 
 def running(decisions: Sequence[Decision]) -> list[str]:
@@ -53,6 +54,13 @@ def notices(result: Result) -> list[str]:
             known = f"its effect was measured with {cache.measured_steps} steps, and is larger with fewer"
         lines.append(f"step_cache {cache.every}: {known}")
     return lines
+
+
+def settings(request: Request) -> str:
+    """The settings of a picture that a reader looks for first: `dpmpp_2m karras, 20 steps, guidance 7.5, 512x512`."""
+    how = " ".join(filter(None, (request.sampler, request.sigmas, request.spacing)))
+    more = "" if request.eta is None else f", eta {request.eta:g}"
+    return f"{how}{more}, {request.steps} steps, guidance {request.guidance:g}, {request.width}x{request.height}"
 
 
 def _purpose(decision: Decision) -> str:

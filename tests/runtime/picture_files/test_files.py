@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from latentlink.cli.shared.outputs import check_place
-from latentlink.cli.shared.pictures import MAX_BYTES, check_picture, read_picture
 from latentlink.errors import UsageError
+from latentlink.runtime.picture_files import check_picture, read_picture
+from latentlink.runtime.picture_files.reading import MAX_BYTES
 from latentlink.runtime.request import as_list
 
 ORIENTATION = 0x0112  # the EXIF tag; 6 says that the camera was held upright
