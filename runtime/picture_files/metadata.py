@@ -66,10 +66,10 @@ def texts_of(image: Image) -> tuple[str | None, str | None]:
     """
     chunks: Mapping[Any, Any] = image.info if image.format == "PNG" else {}
     xmp = image.info.get("xmp")
-    record, text = chunks.get("latentlink"), chunks.get("parameters")
-    if not isinstance(record, str):
-        record = _from_xmp(xmp) if isinstance(xmp, bytes) else None
-    if not isinstance(text, str):
+    record, text = (one if isinstance(one, str) else None for one in map(chunks.get, ("latentlink", "parameters")))
+    if record is None and isinstance(xmp, bytes):
+        record = _from_xmp(xmp)
+    if text is None and "exif" in image.info:  # otherwise Pillow would unpack a PNG to look for it
         comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
         text = _from_comment(comment) if isinstance(comment, bytes) else None
     for name, found in (("record", record), ("text of parameters", text)):

@@ -44,7 +44,8 @@ def options_of(file: PictureFile) -> dict[str, Any]:
     if (record := file.record) is not None:
         if record.earlier:
             raise UsageError(
-                f"{str(file.path)!r} was made by a chain of {len(record.earlier) + 1} stages; expected one that generate made.",
+                f"{str(file.path)!r} was made by a chain of {len(record.earlier) + 1} stages; expected a picture of "
+                "generate.",
                 remedy=f"latentlink inspect {file.path} shows the stages, for latentlink chain.",
             )
         return _of_record(record)
