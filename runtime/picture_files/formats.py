@@ -28,9 +28,9 @@ class Format:
         text: Where the text `parameters` stands: the chunk `parameters`, or EXIF; None for nowhere.
         most_record: Most bytes of the JSON record.
         most_text: Most bytes of the text.
-        largest: Largest side of a picture in pixels, where it is below ours.
+        largest: Largest side of a picture in pixels, where the format has a smaller one than we have.
         quality: Whether it has a quality.
-        subsampling: The resolution of its colours, where it can be chosen.
+        subsampling: At what resolution its colours are kept, where that can be chosen.
     """
 
     record: Literal["latentlink", "xmp", "tag"] | None = None
@@ -58,10 +58,8 @@ FORMATS: Mapping[str, Format] = {
 """By Pillow's name. Pillow reads more, one of them by running another program (EPS)."""
 
 QUALITY = 95
-"""Quality of a format that has one: the highest of which Pillow's documentation does not advise against for JPEG.
-
-Beside the default of 75, the demo models' pictures lose a third as much and take twice the bytes (docs/pictures.md).
-"""
+"""Quality of a format that has one, if none is requested: above it JPEG files grow by half or more with no gain that
+anyone sees, and Pillow's documentation advises against that. Pillow's own 75 shows around the edges of drawn shapes."""
 
 
 def known_formats() -> list[str]:
@@ -83,6 +81,11 @@ def format_of(path: Path) -> str:
     Image.init()
     ending = path.suffix.lower()
     return "PNG" if ending not in Image.EXTENSION and is_stream(path) else Image.EXTENSION[ending]
+
+
+def title(kind: str) -> str:
+    """A format's name for people."""
+    return "WebP" if kind == "WEBP" else kind
 
 
 def check_picture(output: Path, *sides: int | None, quality: int | None = None) -> None:
@@ -111,13 +114,13 @@ def check_picture(output: Path, *sides: int | None, quality: int | None = None) 
     largest = max(side or 0 for side in (0, *sides))
     if found.largest is not None and largest > found.largest:
         raise UsageError(
-            f"A side of {largest} pixels does not fit into a {kind} file; expected at most {found.largest}.",
+            f"A side of {largest} pixels does not fit into a {title(kind)} file; expected at most {found.largest}.",
             remedy="Write .png.",
         )
     if quality is not None:
         whole("quality", quality, 1, 100)
         if not found.quality:
             raise UsageError(
-                f"quality is {quality}, but a {kind} file has none.",
+                f"quality is {quality}, but a {title(kind)} file has none.",
                 remedy="Leave quality out, or write .jpg, .webp or .avif.",
             )

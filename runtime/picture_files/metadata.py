@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from latentlink.errors import UsageError
-from latentlink.runtime.picture_files.formats import FORMATS, MOST_TEXT
+from latentlink.runtime.picture_files.formats import FORMATS, MOST_TEXT, title
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +52,7 @@ def arguments_for(kind: str, *, record: str, text: str) -> tuple[dict[str, Any],
         else:
             left_out.append(
                 f"the {what} of how the picture was made is left out, so that {who}: it takes {len(data)} bytes, and a "
-                f"{kind} file holds {most}."
+                f"{title(kind)} file holds {most}."
             )
     return _for_pillow(held), left_out
 
@@ -65,17 +65,25 @@ def texts_of(image: Image) -> tuple[str | None, str | None]:
         Exception: Pillow does not read the file's EXIF data.
     """
     chunks: Mapping[Any, Any] = image.info if image.format == "PNG" else {}
-    xmp = image.info.get("xmp")
     record, text = (one if isinstance(one, str) else None for one in map(chunks.get, ("latentlink", "parameters")))
+    xmp = image.info.get("xmp")
     if record is None and isinstance(xmp, bytes):
         record = _from_xmp(xmp)
     if text is None and "exif" in image.info:  # otherwise Pillow would unpack a PNG to look for it
         comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
         text = _from_comment(comment) if isinstance(comment, bytes) else None
-    for name, found in (("record", record), ("text of parameters", text)):
-        if found is not None and len(found) > MOST_TEXT:
-            raise UsageError(f"its {name} has {len(found)} characters; expected at most {MOST_TEXT}.")
+    for found in (record, text):
+        _check_length(found or "")
     return record, text
+
+
+def _check_length(text: str | bytes) -> None:
+    """Refuse what is longer than any file of ours holds, before it is decoded or taken apart."""
+    if len(text) > MOST_TEXT:
+        raise UsageError(
+            f"Received {len(text)} characters of how a picture was made; expected at most {MOST_TEXT}.",
+            remedy="Save the picture again without its metadata.",
+        )
 
 
 def _utf8(text: str) -> bytes:
@@ -123,11 +131,13 @@ def _from_xmp(packet: bytes) -> str | None:
     """The record in XMP that this program wrote, or another one kept."""
     _, found, rest = packet.partition(_BEFORE)
     record, ended, _ = rest.partition(_AFTER)
+    _check_length(record)
     return record.decode("utf-8", "replace") if found and ended else None
 
 
 def _from_comment(comment: bytes) -> str | None:
     """The text of a comment in EXIF; None if it is of another alphabet."""
+    _check_length(comment)
     code, text = comment[:8], comment[8:]
     if code == _UNICODE:
         # most programs write the high byte first, whatever the file's order; settings are ASCII, whose high byte is 0

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from latentlink.cli import group
+from latentlink.cli.shared.again import fitted
 from latentlink.errors import LatentLinkError
+from latentlink.runtime.picture_files import PictureFile
+from tests.runtime.picture_files.samples import record
 
 PROMPT = "a red circle on a blue background"
 FAST = ("--steps", "4", "--guard", "off")
@@ -92,6 +98,22 @@ def test_another_model_goes_on_with_a_sentence(made: Path, tmp_path: Path) -> No
     said = run("generate", "demo-b", "--like", made, "-o", tmp_path / "y.png", "--guard", "off")
     assert said.count("It was made by demo (manifest ") == 1
     assert (tmp_path / "y.png").exists()
+
+
+def test_what_only_the_own_model_has_is_left_out_for_another_one(tmp_path: Path) -> None:
+    made = record(step_cache=2, conditions={"size": [1.0], "score": [2.0], "negative_score": [3.0]})
+    file = PictureFile(path=tmp_path / "x.png", format="PNG", size=(64, 64), record=made, text=None)
+    given: dict[str, Any] = {**made.options, "steps": 9}
+
+    def pipe(manifest: str | None, *components: str) -> Any:
+        origin = replace(made.origin, manifest=manifest, engines=dict.fromkeys(components, ("ort-cpu", "float32")))
+        return SimpleNamespace(origin=origin, sampling=SimpleNamespace(conditions={"score": ((1.0,), None)}))
+
+    assert fitted(file, pipe(made.origin.manifest), given) == given
+    known = {"score": [2.0], "negative_score": [3.0]}
+    assert fitted(file, pipe(None), given) == {**given, "step_cache": None, "conditions": known}
+    assert fitted(file, pipe(None, "denoiser_shallow"), given) == {**given, "conditions": known}
+    assert fitted(file, pipe(None), {**given, "step_cache": 3})["step_cache"] == 3
 
 
 def test_what_a_picture_started_from_is_given_again(made: Path, tmp_path: Path) -> None:

@@ -108,7 +108,14 @@ def test_control_characters_are_printed_as_escapes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["latentlink", "parameters"])
 def test_a_text_of_more_than_a_megabyte_is_refused(tmp_path: Path, key: str) -> None:
     file = png(tmp_path / "x.png", **{key: "x" * (MOST_TEXT + 1)})
-    assert f"has {MOST_TEXT + 1} characters; expected at most {MOST_TEXT}" in refused("inspect", str(file))
+    assert f"Received {MOST_TEXT + 1} characters" in refused("inspect", str(file))
+
+
+def test_a_comment_or_xmp_of_more_than_a_megabyte_is_refused(tmp_path: Path) -> None:
+    file = with_comment(tmp_path / "x.webp", b"UNICODE\0" + b"x" * (MOST_TEXT + 1))
+    assert "Received 1048585 characters" in refused("inspect", str(file))
+    PICTURE.save(file, xmp=b"<latentlink:record>" + b"x" * (MOST_TEXT + 1) + b"</latentlink:record>")
+    assert f"Received {MOST_TEXT + 1} characters" in refused("inspect", str(file))
 
 
 def test_a_packed_text_of_a_gigabyte_is_not_unpacked(tmp_path: Path) -> None:
