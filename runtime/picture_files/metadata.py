@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 from latentlink.errors import UsageError
@@ -11,7 +12,11 @@ from latentlink.runtime.picture_files.formats import FORMATS, MOST_TEXT, title
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-EXIF_IFD, USER_COMMENT, XMP_TAG = 0x8769, 0x9286, 700
+EXIF_IFD, EXIF_VERSION, USER_COMMENT, XMP_TAG = 0x8769, 0x9000, 0x9286, 700
+"""Tags of TIFF and EXIF."""
+
+_LONG, _UNDEFINED_TYPE = 4, 7
+"""Types of a tag's value."""
 
 _UNICODE, _ASCII, _UNDEFINED = b"UNICODE\0", b"ASCII\0\0\0", bytes(8)
 """The codes of characters with which a comment in EXIF begins."""
@@ -96,12 +101,19 @@ def _xmp(record: str) -> bytes:
 
 
 def _exif(text: str) -> bytes:
-    from PIL import Image
+    """EXIF with the text as its comment: two directories of TIFF, high byte first.
 
-    exif = Image.Exif()
-    exif.endian = ">"  # other readers expect UTF-16 in this order, whatever that of the rest
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = _UNICODE + _utf8(text).decode().encode("utf-16-be")
-    return exif.tobytes()
+    Pillow would give the comment the type BYTE, in which the reader of AUTOMATIC1111's web UI does not look.
+    """
+    comment = _UNICODE + _utf8(text).decode().encode("utf-16-be")  # in this order, whatever that of the rest
+    header, exif_at, comment_at = b"Exif\0\0MM\0*" + pack(">I", 8), 26, 56  # places count from MM
+    first = pack(">H HHII I", 1, EXIF_IFD, _LONG, 1, exif_at, 0)
+    second = pack(
+        ">H HHI4s HHII I",
+        *(2, EXIF_VERSION, _UNDEFINED_TYPE, 4, b"0232"),
+        *(USER_COMMENT, _UNDEFINED_TYPE, len(comment), comment_at, 0),
+    )
+    return header + first + second + comment
 
 
 _PACKED: Mapping[str, Callable[[str], bytes]] = {

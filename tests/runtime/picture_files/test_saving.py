@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sd_parsers import ParserManager
 
 from latentlink.errors import UsageError
 from latentlink.runtime.picture_files import read_picture_file, save_pictures
+from latentlink.runtime.picture_files.metadata import USER_COMMENT
 from latentlink.runtime.picture_files.record import Record
 from tests.runtime.picture_files.samples import HARD_PROMPTS, record
 
@@ -51,6 +53,16 @@ def test_a_file_says_again_what_was_written(tmp_path: Path, name: str, prompt: s
     assert found.parameters is not None
     assert found.parameters.prompt == prompt
     assert found.size == (64, 48)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.webp", "x.avif"])
+def test_the_comment_is_of_the_type_in_which_the_web_ui_looks_for_it(tmp_path: Path, name: str) -> None:
+    data = saved(tmp_path / name, record("été")).read_bytes()
+    undefined = struct.pack(">HH", USER_COMMENT, 7)
+    assert data.count(undefined) == 1
+    length, place = struct.unpack_from(">II", data, data.index(undefined) + 4)
+    comment = data[data.index(b"MM\0*") + place :][:length]
+    assert comment.startswith(b"UNICODE\0" + "été\nNegative prompt: ".encode("utf-16-be"))
 
 
 def test_tiff_carries_the_record_alone(tmp_path: Path) -> None:
