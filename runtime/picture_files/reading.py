@@ -53,13 +53,17 @@ class PictureFile:
 def read_picture(path: Path) -> Image:
     """Read a picture from a file, rotated as its EXIF data say.
 
+    It silences Pillow's warnings, which are those of all threads: for commands, and not for a library.
+
     Raises:
         UsageError: There is no such file, it is too large, or Pillow cannot read it.
     """
     from PIL import ImageOps
 
-    with _opened(path) as image:
-        return ImageOps.exif_transpose(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own limit of pixels, which is above ours, and of damaged EXIF data
+        with _opened(path) as image:
+            return ImageOps.exif_transpose(image)
 
 
 def read_picture_file(path: str | Path) -> PictureFile:
@@ -87,11 +91,9 @@ def _opened(path: Path) -> Iterator[ImageFile]:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UsageError(f"{str(path)!r} has {size} bytes; expected a picture of at most {MAX_BYTES}.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own limit of pixels, which is above ours, and of damaged EXIF data
-            with Images.open(path, formats=known_formats()) as image:
-                check_pixels(f"{str(path)!r}", image)
-                yield image
+        with Images.open(path, formats=known_formats()) as image:
+            check_pixels(f"{str(path)!r}", image)
+            yield image
     except (MemoryError, UsageError):
         raise
     except Exception as error:  # Pillow's formats raise various errors for a broken file, even SyntaxError

@@ -126,6 +126,13 @@ class Record:
     version: str = __version__
     earlier: tuple[Record, ...] = ()
 
+    def __repr__(self) -> str:
+        """Model, seed and settings; no prompt, as this may end in a log."""
+        shown = ", ".join(
+            f"{name} {self.options[name]}" for name in ("seed", "sampler", "steps") if name in self.options
+        )
+        return f"<Record: {self.origin.name}, {shown}>"
+
     def to_json(self) -> dict[str, Any]:
         """The record as plain values; an infinite noise level is the text "inf"."""
         options = dict(self.options)

@@ -220,9 +220,7 @@ def _stage(number: int, name: str, result: Result, from_picture: bool) -> str:
         begins = f"from {request.denoising_start:g} of the run"
     elif number or from_picture:
         begins = f"strength {request.strength:g}"
-    return (
-        f"stage {number + 1}, {name}: {begins}, {result.seeds}, {settings(request)}, {result.timings['total']:.2f} s"
-    )
+    return f"stage {number + 1}, {name}: {begins}, {result.seeds}, {settings(request)}, {result.timings['total']:.2f} s"
 
 
 def _hop(hop: Hop) -> str:

@@ -25,7 +25,7 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
-from latentlink.cli.shared.pictures import no_metadata_option, quality_option, written
+from latentlink.cli.shared.pictures import no_metadata_option, quality_option, read_quietly, written
 from latentlink.cli.shared.words import admissions, notices, settings
 from latentlink.errors import UsageError
 from latentlink.options import OPTIONS
@@ -95,7 +95,7 @@ def command(
 ) -> None:
     """Draw PROMPT with BUNDLE. The bundles `demo` and `demo-b` come with the package."""
     import latentlink
-    from latentlink.runtime.picture_files import check_picture, read_picture, read_picture_file, save_pictures
+    from latentlink.runtime.picture_files import check_picture, read_picture, save_pictures
 
     check_order(
         bundle,
@@ -109,7 +109,7 @@ def command(
         raise UsageError("There is no prompt; expected one after the bundle, or --like PICTURE.")
     if output is None and output_latents is None:
         raise UsageError("There is nothing to write; expected -o PICTURE, --output-latents FILE, or both.")
-    original = None if like is None else read_picture_file(like)
+    original = None if like is None else read_quietly(like)
     prompts = list(prompt)
     if original is not None:
         prompts, options = options_like(original, prompt, options)

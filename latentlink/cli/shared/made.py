@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from latentlink.cli.shared.pictures import read_quietly
 from latentlink.terminal.printing import say, say_json
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def show_picture(path: Path, *, as_json: bool) -> None:
     Raises:
         UsageError: It is no picture, or what it says of itself is damaged.
     """
-    from latentlink.runtime.picture_files import read_picture_file
-
-    file = read_picture_file(path)
+    file = read_quietly(path)
     if as_json:
         say_json(_json(file))
         return

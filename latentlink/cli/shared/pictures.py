@@ -14,6 +14,8 @@ from latentlink.cli.shared.options import Number
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from latentlink.runtime.picture_files import PictureFile
+
 quality_option = click.option(
     "--quality",
     type=Number(int, 1, 100),
@@ -39,6 +41,19 @@ def written(save: Callable[[], list[Path]]) -> tuple[list[Path], list[str]]:
         warnings.simplefilter("always")
         files = save()
     return files, [str(one.message) for one in caught]
+
+
+def read_quietly(path: Path) -> PictureFile:
+    """How a picture was made, without Pillow's warnings of files that other programs damaged.
+
+    Raises:
+        UsageError: As from `read_picture_file`.
+    """
+    from latentlink.runtime.picture_files import read_picture_file
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_picture_file(path)
 
 
 def nearest_size(picture: Image, multiple: int) -> Image:

@@ -155,3 +155,7 @@ def test_whatever_stands_in_a_record_it_is_read_or_refused(path: tuple[str, ...]
     place[path[-1]] = value
     with suppress(UsageError):
         assert isinstance(read_record(json.dumps(values)), Record)
+
+
+def test_a_record_shows_no_prompt_of_itself() -> None:
+    assert repr(record("secret")) == "<Record: demo, seed 7, sampler dpmpp_2m, steps 20>"

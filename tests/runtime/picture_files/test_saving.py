@@ -21,6 +21,9 @@ from tests.runtime.picture_files.samples import HARD_PROMPTS, record
 BOTH = ("x.png", "x.jpg", "x.webp", "x.avif")
 """Files that carry the record and the text."""
 
+KEPT: list[Image.Image] = []
+"""Pictures that the other project has seen: it knows the last one again by its address, which a later one may get."""
+
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
 
 
@@ -32,7 +35,9 @@ def saved(path: Path, made: Record, quality: int | None = None) -> Path:
 @pytest.mark.parametrize("prompt", HARD_PROMPTS)
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])
 def test_another_project_reads_prompts_and_settings(tmp_path: Path, name: str, prompt: str) -> None:
-    found = ParserManager().parse(saved(tmp_path / name, record(prompt, negative_prompt=prompt)))
+    with Image.open(saved(tmp_path / name, record(prompt, negative_prompt=prompt))) as image:
+        KEPT.append(image)
+        found = ParserManager().parse(image)
     assert found is not None
     (sampler,) = found.samplers
     assert [one.value for one in sampler.prompts] == [prompt]

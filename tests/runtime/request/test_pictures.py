@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from latentlink.cli.shared.pictures import read_picture
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
+from latentlink.runtime.picture_files import read_picture
 from latentlink.runtime.request import as_list, mask_pixels, pixels
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
