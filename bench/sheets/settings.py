@@ -15,6 +15,7 @@ from latentlink.bench.sheets.grid import GridCell, GridRow, fitted, grid, stacke
 from latentlink.errors import GuardError
 from latentlink.options import MAX_BATCH
 from latentlink.runtime import Pipeline, Result
+from latentlink.runtime.picture_files import Record
 from latentlink.runtime.request import Request
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.steps import Steps
@@ -84,6 +85,7 @@ class Drawn:
         number: Its place.
         picture: The picture; None if a guard refused it.
         request: With what it was made; None if a guard refused it.
+        record: How its file says it was made; None if a guard refused it.
         fault: Why a guard refused it.
         seconds: Seconds that it took: its share of those of its batch.
         result: What the call that made it returned, as long as that is kept.
@@ -92,6 +94,7 @@ class Drawn:
     number: int
     picture: Image.Image | None = None
     request: Request | None = None
+    record: Record | None = None
     fault: str | None = None
     seconds: float = 0.0
     result: Result | None = None
@@ -201,8 +204,11 @@ def draw(batches: Sequence[Batch], *, on_progress: Callable[[float], None] | Non
         else:
             result = steps.result
             seconds = result.timings["total"] / count
-            for number, picture, request in zip(batch.numbers, result.images, result.requests, strict=True):
-                yield Drawn(number=number, picture=picture, request=request, seconds=seconds, result=result)
+            made = zip(batch.numbers, result.images, result.requests, result.records, strict=True)
+            for number, picture, request, record in made:
+                yield Drawn(
+                    number=number, picture=picture, request=request, record=record, seconds=seconds, result=result
+                )
         done += count
 
 

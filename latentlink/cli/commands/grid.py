@@ -27,7 +27,6 @@ from latentlink.cli.shared.options import (
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_place, output_option
-from latentlink.cli.shared.pictures import check_picture, read_picture, save
 from latentlink.cli.shared.words import admissions, notices
 from latentlink.errors import ExitStatus, UsageError
 from latentlink.options import DenoisingOptions, table
@@ -35,8 +34,6 @@ from latentlink.terminal.printing import say, say_json
 from latentlink.terminal.progress import progress
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from latentlink.bench.sheets.axes import Axes
     from latentlink.bench.sheets.settings import Drawn
 
@@ -112,6 +109,7 @@ def command(
     import latentlink
     from latentlink.bench.sheets.axes import Axes, titled
     from latentlink.bench.sheets.settings import draw, plan, sheet
+    from latentlink.runtime.picture_files import check_picture, read_picture, save_pictures
     from latentlink.runtime.request import seeds
 
     check_order(
@@ -152,11 +150,11 @@ def command(
                 said.update(dict.fromkeys(notices(drawn.result)))
             if drawn.picture is not None and cells is not None:
                 words = f"{drawn.number + 1:02} {titled(axes.at(drawn.number))}"
-                files[drawn.number] = _save(drawn.picture, cells, words)
+                files[drawn.number] = _save(drawn, cells, words)
             found.append(drawn.reduced(side or axes.most_side))
     found.sort(key=lambda drawn: drawn.number)
     made = sheet(axes, found, side=side)
-    save([made], output)
+    save_pictures([made], output)
     engines = {name: pipe.decisions for name, pipe in pipes.items()}
     faults = [drawn for drawn in found if drawn.fault is not None]
     if as_json:
@@ -205,7 +203,11 @@ def _check_folder(folder: Path) -> None:
         check_place(folder)
 
 
-def _save(picture: Image, folder: Path, words: str) -> Path:
-    """Write one picture under its place and settings: `03-euler-seed-7.png`."""
+def _save(drawn: Drawn, folder: Path, words: str) -> Path:
+    """Write one picture under its place and settings, `03-euler-seed-7.png`; it says how it was made."""
+    from latentlink.runtime.picture_files import save_pictures
+
     name = re.sub(r"[^a-z0-9.]+", "-", words.lower())[:80].strip("-.")
-    return save([picture], folder / f"{name}.png")[0]
+    images, records = [one for one in (drawn.picture,) if one], [one for one in (drawn.record,) if one]
+    (file,) = save_pictures(images, folder / f"{name}.png", records=records)
+    return file
