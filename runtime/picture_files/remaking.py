@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from latentlink.checks import shown
 from latentlink.errors import UsageError
+from latentlink.options import GenerateOptions, requested
 from latentlink.runtime.picture_files.parameters import Parameters
 from latentlink.runtime.picture_files.reading import PictureFile, read_picture_file
 from latentlink.runtime.picture_files.record import Record
@@ -18,7 +19,9 @@ USUAL_LEVELS = ("", "Automatic", "Uniform", "Normal")
 """Schedule types that are a model's usual noise levels."""
 
 
-def picture_options(path: str | Path) -> dict[str, Any]:
+def picture_options(
+    path: str | Path, *, prompt: str | Sequence[str] | None = None, **changes: Unpack[GenerateOptions]
+) -> dict[str, Any]:
     """The options that make a picture again, from its file: `pipe.generate(**latentlink.picture_options("x.png"))`.
 
     Of a picture that latentlink wrote, all of them: the same bundle draws the same pixels. What it started from
@@ -28,11 +31,16 @@ def picture_options(path: str | Path) -> dict[str, Any]:
 
     Args:
         path: A PNG, JPEG, WebP, AVIF or TIFF file.
+        prompt: Another prompt.
+        changes: Other options, which take the place of the picture's: `picture_options("x.png", seed=8)`. A new sampler
+            drops the noise levels and the spacing of the old one.
 
     Raises:
         UsageError: There is no such file, it is no picture, or what it says of how it was made is missing or damaged.
+        TypeError: There is no such option.
     """
-    return options_of(read_picture_file(path))
+    new = requested(changes, function="picture_options")
+    return overridden(options_of(read_picture_file(path)), {"prompt": prompt, **new})
 
 
 def options_of(file: PictureFile) -> dict[str, Any]:

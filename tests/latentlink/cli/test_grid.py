@@ -72,6 +72,7 @@ def test_single_pictures_are_those_of_generate(tmp_path: Path) -> None:
         for file, sampler in zip(files, ("euler", "DPM++ 2M Karras"), strict=True):
             alone = demo.generate(CALL[2], seed=7, steps=3, sampler=sampler).images[0]
             assert Image.open(file).tobytes() == alone.tobytes()
+            assert demo.generate(**latentlink.picture_options(file)).images[0].tobytes() == alone.tobytes()
     assert sorted(folder.iterdir()) == files
 
 
