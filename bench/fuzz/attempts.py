@@ -83,6 +83,12 @@ def start_from_picture(case: Path) -> Pictures:
     return []
 
 
+def read_record(case: Path) -> Pictures:
+    """Read the options that make a picture again; a run with them is what the caller asked for."""
+    latentlink.picture_options(case / "made.png")
+    return []
+
+
 def read_checkpoint(case: Path) -> Pictures:
     """Read a checkpoint and make all of its networks, as far as an export goes before it traces them."""
     from latentlink.export.checkpoints import Checkpoint, ExportOptions
@@ -164,6 +170,16 @@ def picture_command(case: Path, number: int) -> list[str]:
     more = [] if number % 2 else ["--mask-image", file]
     size = [] if _quick(case / "picture") else ["--width=64", "--height=64"]
     return ["generate", "demo", PROMPT, "-o", "out.png", "--init-image", file, *more, *size, "--steps=2", "--threads=1"]
+
+
+def record_command(case: Path, number: int) -> list[str]:
+    """Look at how a picture was made, or make it again in few steps and a small size, in turn."""
+    file = str(case / "made.png")
+    return [
+        ["inspect", file],
+        ["inspect", file, "--json"],
+        ["generate", "demo", "--like", file, "-o", "out.png", "--steps=2", "--width=64", "--height=64", "--threads=1"],
+    ][number % 3]
 
 
 def _quick(path: Path) -> bool:

@@ -113,6 +113,14 @@ _ALL = (
         command=(_ATTEMPTS, "picture_command"),
         every=3,
     ),
+    _FILE(
+        name="record",
+        make=(_MATERIAL, "make_record"),
+        mutate=(f"{_MUTATIONS}.records", "mutate_record"),
+        attempt=(_ATTEMPTS, "read_record"),
+        command=(_ATTEMPTS, "record_command"),
+        every=3,
+    ),
     _CHECKPOINT(
         name="config", make=(_MATERIAL, "make_configs"), mutate=(f"{_MUTATIONS}.checkpoints", "mutate_configs")
     ),

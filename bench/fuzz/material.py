@@ -127,6 +127,15 @@ def make_pictures(material: Material, out: Path) -> None:
         pipe.generate(PROMPT, seed=SEED, steps=10).images[0].save(out / "png" / "picture", format="PNG")
 
 
+def make_record(material: Material, out: Path) -> None:
+    """A picture that says how it was made."""
+    import latentlink
+
+    (out / "made").mkdir()
+    with latentlink.load("demo", threads=1) as pipe:
+        pipe.generate(PROMPT, seed=SEED, steps=10).save(out / "made" / "made.png")
+
+
 def make_configs(material: Material, out: Path) -> None:
     """Random checkpoints of every kind of network, and those of the user."""
     from latentlink.bench.checkpoints import make_checkpoint

@@ -15,7 +15,7 @@ from latentlink.bench.fuzz import __main__ as command
 from latentlink.bench.fuzz.kinds import KINDS, imported
 from latentlink.bench.fuzz.material import Material
 
-LIGHT = ("manifest", "probes", "tokenizer", "onnx", "latents", "picture")
+LIGHT = ("manifest", "probes", "tokenizer", "onnx", "latents", "picture", "record")
 """Kinds whose valid input is there without an export."""
 
 

@@ -39,6 +39,17 @@ def draw(
     return out
 
 
+def again(pipe: latentlink.Pipeline, file: Path) -> latentlink.Origin:
+    """A picture made again from its file, with another seed."""
+    options = latentlink.picture_options(file)
+    options["seed"] = 8
+    out = pipe.generate(**options)
+    record: latentlink.Record = out.records[0]
+    files: list[Path] = out.save(file.with_suffix(".webp"), quality=90, metadata=False)
+    print(record.to_json(), files)
+    return record.origin
+
+
 def change_course(progress: latentlink.Progress) -> latentlink.Change | None:
     """Turn guidance off half way."""
     return latentlink.Change(guidance=1.0) if progress.row == progress.rows // 2 else None
