@@ -11,7 +11,7 @@ from latentlink.bench.fuzz.mutations.json_values import HOSTILE, mutate_json
 from latentlink.bench.fuzz.mutations.mutation import Mutation, short
 from latentlink.runtime.picture_files.metadata import arguments_for, texts_of
 
-KINDS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF")
+KINDS = ("PNG", "JPEG", "WEBP", "TIFF")
 
 
 def mutate_record(rng: Random, case: Path) -> Mutation:

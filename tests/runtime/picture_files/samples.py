@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from PIL import features
+
 from latentlink.runtime.picture_files import Origin, Record
+
+AVIF = ["x.avif"] if features.check("avif") else []
+"""A file that not every Pillow writes."""
 
 SHA = "0123456789abcdef" * 4
 

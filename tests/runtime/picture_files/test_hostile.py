@@ -18,7 +18,7 @@ from latentlink.errors import ExitStatus, LatentLinkError
 from latentlink.runtime.picture_files import read_picture_file, save_pictures
 from latentlink.runtime.picture_files.formats import MOST_TEXT
 from latentlink.runtime.picture_files.metadata import EXIF_IFD, USER_COMMENT
-from tests.runtime.picture_files.samples import record
+from tests.runtime.picture_files.samples import AVIF, record
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 SETTINGS = "Steps: 4, Sampler: Euler a, CFG scale: 5, Seed: 7, Size: 64x64"
@@ -125,7 +125,7 @@ def test_a_packed_text_of_a_gigabyte_is_not_unpacked(tmp_path: Path) -> None:
     assert "Decompressed data too large" in refused("inspect", str(file))
 
 
-@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.avif", "x.tiff"])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", *AVIF, "x.tiff"])
 def test_a_file_cut_anywhere_is_read_or_refused(tmp_path: Path, name: str) -> None:
     (file,) = save_pictures([PICTURE], tmp_path / name, records=[record()])
     whole = file.read_bytes()

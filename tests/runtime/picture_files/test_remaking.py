@@ -14,7 +14,7 @@ import latentlink
 from latentlink.errors import UsageError
 from latentlink.runtime import Pipeline
 from latentlink.runtime.picture_files import differences, overridden, read_picture_file
-from tests.runtime.picture_files.samples import SHA, record
+from tests.runtime.picture_files.samples import AVIF, SHA, record
 from tests.runtime.picture_files.test_hostile import SETTINGS, png
 
 PROMPT = 'a red circle,\non a "blue" background'
@@ -27,7 +27,7 @@ def again(pipe: Pipeline, file: Path, **more: Any) -> bytes:
     return made.save(file.with_stem("again"))[0].read_bytes()
 
 
-@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.avif", "x.tiff"])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", *AVIF, "x.tiff"])
 def test_every_picture_of_a_call_is_made_again_alone_byte_by_byte(demo: Pipeline, tmp_path: Path, name: str) -> None:
     files = demo.generate(PROMPT, num_images=4, **SMALL).save(tmp_path / name)
     assert len(files) == 4

@@ -16,9 +16,9 @@ from latentlink.errors import UsageError
 from latentlink.runtime.picture_files import read_picture_file, save_pictures
 from latentlink.runtime.picture_files.metadata import USER_COMMENT
 from latentlink.runtime.picture_files.record import Record
-from tests.runtime.picture_files.samples import HARD_PROMPTS, record
+from tests.runtime.picture_files.samples import AVIF, HARD_PROMPTS, record
 
-BOTH = ("x.png", "x.jpg", "x.webp", "x.avif")
+BOTH = ("x.png", "x.jpg", "x.webp", *AVIF)
 """Files that carry the record and the text."""
 
 KEPT: list[Image.Image] = []
@@ -60,7 +60,7 @@ def test_a_file_says_again_what_was_written(tmp_path: Path, name: str, prompt: s
     assert found.size == (64, 48)
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.webp", "x.avif"])
+@pytest.mark.parametrize("name", ["x.jpg", "x.webp", *AVIF])
 def test_the_comment_is_of_the_type_in_which_the_web_ui_looks_for_it(tmp_path: Path, name: str) -> None:
     data = saved(tmp_path / name, record("été")).read_bytes()
     undefined = struct.pack(">HH", USER_COMMENT, 7)
@@ -126,7 +126,7 @@ def test_what_is_too_long_for_jpeg_is_left_out_with_a_sentence(
     assert (found.record == made, found.text is not None) == (record_there, text_there)
 
 
-@pytest.mark.parametrize("name", ["x.png", "x.webp", "x.avif"])
+@pytest.mark.parametrize("name", ["x.png", "x.webp", *AVIF])
 def test_other_formats_hold_the_longest_prompts(tmp_path: Path, name: str, recwarn: pytest.WarningsRecorder) -> None:
     made = record("夜" * 20_000, negative_prompt="🌫" * 20_000)
     found = read_picture_file(saved(tmp_path / name, made))
@@ -136,7 +136,7 @@ def test_other_formats_hold_the_longest_prompts(tmp_path: Path, name: str, recwa
     assert found.parameters.negative_prompt == "🌫" * 20_000
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.webp", "x.avif"])
+@pytest.mark.parametrize("name", ["x.jpg", "x.webp", *AVIF])
 def test_a_higher_quality_is_nearer_to_the_picture(tmp_path: Path, name: str) -> None:
     def loss(quality: int | None) -> float:
         with Image.open(saved(tmp_path / name, record(), quality)) as image:
