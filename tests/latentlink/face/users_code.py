@@ -74,15 +74,6 @@ async def awaited(pipe: latentlink.Pipeline) -> latentlink.Result:
     return await pipe.steps("a square")
 
 
-def made_again(pipe: latentlink.Pipeline, file: Path) -> list[Path]:
-    """The picture of a file, with another seed."""
-    made = pipe.generate(**latentlink.picture_options(file, seed=8))
-    record: latentlink.Record = made.records[0]
-    origin: latentlink.Origin = record.origin
-    print(origin)
-    return made.save("again.webp", quality=90, metadata=False)
-
-
 def with_choices(
     pipe: latentlink.Pipeline,
     sampler: SamplerName = "dpmpp_2m",
