@@ -41,9 +41,7 @@ def draw(
 
 def again(pipe: latentlink.Pipeline, file: Path) -> latentlink.Origin:
     """A picture made again from its file, with another seed."""
-    options = latentlink.picture_options(file)
-    options["seed"] = 8
-    out = pipe.generate(**options)
+    out = pipe.generate(**latentlink.picture_options(file, seed=8))
     record: latentlink.Record = out.records[0]
     files: list[Path] = out.save(file.with_suffix(".webp"), quality=90, metadata=False)
     print(record.to_json(), files)
