@@ -99,9 +99,10 @@ class Worker:
             raise RuntimeError(f"The process of the fuzzer ended: {tail(self.folder / 'output.txt')}") from None
 
     def close(self) -> None:
-        """End the process."""
+        """End the process: one that waits for a job by itself, any other at once."""
         if self._process is not None:
+            self._pipe.close()
+            self._process.join(1.0)
             self._process.kill()
             self._process.join()
-            self._pipe.close()
             self._process = None
