@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -208,3 +208,22 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     cuda._this_gpu.cache_clear()
     yield fake
     cuda._this_gpu.cache_clear()
+
+
+@pytest.fixture
+def denoiser_runs(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Of every run of demo's denoiser: pictures in the batch, and rows of text."""
+    seen: list[tuple[int, int]] = []
+    session = demo.linked.denoiser.session
+    run = session.run
+
+    def counted(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
+        rows = [
+            next(len(inputs[name].numpy()) for name in inputs if name.startswith(kind))
+            for kind in ("coefficients", "text")
+        ]
+        seen.append((rows[0], rows[1]))
+        return run(inputs, outputs)
+
+    monkeypatch.setattr(session, "run", counted)
+    return seen

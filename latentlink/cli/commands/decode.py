@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,12 +13,8 @@ from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     guard_option,
     named_space,
-    replace_option,
+    opening_options,
     space_option,
-    target_option,
-    threads_option,
-    vae_memory_option,
-    verify_option,
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, output_option
@@ -39,12 +37,8 @@ Examples:
 @output_option(required=True)
 @quality_option
 @space_option
-@replace_option
 @guard_option
-@target_option
-@verify_option
-@threads_option
-@vae_memory_option
+@opening_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundle: str,
@@ -52,12 +46,8 @@ def command(
     output: Path,
     quality: int | None,
     space: str | None,
-    replace: dict[str, str],
+    opening: Mapping[str, Any],
     guard: OnOff,
-    target: str,
-    verify: bool | None,
-    threads: int | None,
-    vae_memory: int | None,
     as_json: bool,
 ) -> None:
     """Decode LATENTS, a latents file, to pictures with the VAE of BUNDLE, which may be a VAE alone."""
@@ -73,12 +63,10 @@ def command(
         usage="latentlink decode BUNDLE LATENTS -o out.png",
     )
     check_picture(output, quality=quality)
-    read = latentlink.Latents.load(latents, space=named_space(space, [bundle, *replace.values()]))
+    read = latentlink.Latents.load(latents, space=named_space(space, [bundle, *opening["replace"].values()]))
     with (
         waiting("decoding"),
-        latentlink.load(
-            bundle, target=target, replace=replace, verify=verify, threads=threads, vae_memory=vae_memory
-        ) as pipe,
+        latentlink.load(bundle, **opening) as pipe,
     ):
         if len(read.array) > 1:
             check_several(output, "Decoding several latents")

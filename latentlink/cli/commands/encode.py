@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,11 +13,7 @@ from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     SEED,
     guard_option,
-    replace_option,
-    target_option,
-    threads_option,
-    vae_memory_option,
-    verify_option,
+    opening_options,
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import latents_output
@@ -38,12 +36,8 @@ Examples:
 @latents_output("-o", "--output", required=True)
 @click.option("--seed", type=SEED, help="Seed of the noise that samples the VAE's posterior.  [default: its mode]")
 @click.option("--fit", is_flag=True, help="Resample a picture to the nearest size that the VAE takes, if necessary.")
-@replace_option
 @guard_option
-@target_option
-@verify_option
-@threads_option
-@vae_memory_option
+@opening_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundle: str,
@@ -51,12 +45,8 @@ def command(
     output: Path,
     seed: int | None,
     fit: bool,
-    replace: dict[str, str],
+    opening: Mapping[str, Any],
     guard: OnOff,
-    target: str,
-    verify: bool | None,
-    threads: int | None,
-    vae_memory: int | None,
     as_json: bool,
 ) -> None:
     """Encode pictures to latents with the VAE of BUNDLE, which may be a VAE alone."""
@@ -74,9 +64,7 @@ def command(
     read = [read_picture(path) for path in pictures]
     with (
         waiting("encoding"),
-        latentlink.load(
-            bundle, target=target, replace=replace, verify=verify, threads=threads, vae_memory=vae_memory
-        ) as pipe,
+        latentlink.load(bundle, **opening) as pipe,
     ):
         if fit:
             read = [nearest_size(picture, pipe.space.downscale) for picture in read]

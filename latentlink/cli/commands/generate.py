@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,10 @@ from latentlink.cli.shared.again import fitted, like_option, options_like, told
 from latentlink.cli.shared.console import decisions_json, print_skipped
 from latentlink.cli.shared.options import (
     STEPS,
-    engine_memory_option,
     generation_options,
     named_space,
-    replace_option,
+    opening_options,
     space_option,
-    target_option,
-    threads_option,
-    vae_memory_option,
-    verify_option,
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_several, latents_output, output_option
@@ -66,12 +62,7 @@ Examples:
 @quality_option
 @no_metadata_option
 @latents_output("--output-latents")
-@replace_option
-@target_option
-@verify_option
-@threads_option
-@vae_memory_option
-@engine_memory_option
+@opening_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundle: str,
@@ -84,12 +75,7 @@ def command(
     quality: int | None,
     no_metadata: bool,
     output_latents: Path | None,
-    replace: dict[str, str],
-    target: str,
-    verify: bool | None,
-    threads: int | None,
-    vae_memory: int | None,
-    engine_memory: int | None,
+    opening: Mapping[str, Any],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -129,7 +115,7 @@ def command(
         if options[name] is not None:
             options[name] = read_picture(options[name])
     if options["init_latents"] is not None:
-        known = named_space(space, [bundle, *replace.values()])
+        known = named_space(space, [bundle, *opening["replace"].values()])
         options["init_latents"] = latentlink.Latents.load(options["init_latents"], space=known)
     elif space is not None:
         raise UsageError("--space names the space of --init-latents, and there are none.", remedy="Leave it out.")
@@ -137,16 +123,7 @@ def command(
     notes: list[str] = []
     with progress() as bar:
         task = bar.add_task("opening the bundle", total=None)
-        with latentlink.load(
-            bundle,
-            target=target,
-            replace=replace,
-            threads=threads,
-            verify=verify,
-            vae_memory=vae_memory,
-            engine_memory=engine_memory,
-            previews=preview_decoder,
-        ) as pipe:
+        with latentlink.load(bundle, **opening, previews=preview_decoder) as pipe:
 
             def on_step(at: Progress) -> None:
                 if output is not None and preview_every and at.step % preview_every == 0 and at.row < at.rows:

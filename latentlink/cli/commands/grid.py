@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,8 @@ from latentlink.cli.shared.options import (
     PARSERS,
     SEED,
     Number,
-    engine_memory_option,
     generation_options,
-    replace_option,
-    target_option,
-    threads_option,
-    vae_memory_option,
-    verify_option,
+    opening_options,
 )
 from latentlink.cli.shared.order import check_order
 from latentlink.cli.shared.outputs import check_place, output_option
@@ -76,12 +70,7 @@ Examples:
     help="Longer side of every picture in the sheet, in pixels.  [default: their own, at least 128, or what fits]",
 )
 @click.option("--cells", type=click.Path(path_type=Path), help="Folder to write every picture to, in its own size.")
-@replace_option
-@target_option
-@verify_option
-@threads_option
-@vae_memory_option
-@engine_memory_option
+@opening_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     bundle: str,
@@ -89,12 +78,7 @@ def command(
     output: Path,
     side: int | None,
     cells: Path | None,
-    replace: dict[str, str],
-    target: str,
-    verify: bool | None,
-    threads: int | None,
-    vae_memory: int | None,
-    engine_memory: int | None,
+    opening: Mapping[str, Any],
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -140,9 +124,9 @@ def command(
     said: dict[str, None] = {}
     with progress() as bar, ExitStack() as stack:
         task = bar.add_task("opening the bundles", total=axes.count)
-        load = partial(latentlink.load, target=target, replace=replace, threads=threads, verify=verify)
-        load = partial(load, vae_memory=vae_memory, engine_memory=engine_memory)
-        pipes = {name: stack.enter_context(load(name)) for name in dict.fromkeys(settings["bundle"])}
+        pipes = {
+            name: stack.enter_context(latentlink.load(name, **opening)) for name in dict.fromkeys(settings["bundle"])
+        }
         bar.update(task, description="encoding the prompts")
         batches = plan(pipes, axes, shared)
         for drawn in draw(batches, on_progress=lambda done: bar.update(task, completed=done, description="drawing")):

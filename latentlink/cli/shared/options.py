@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import click
 
@@ -249,6 +250,29 @@ verify_option = click.option(
     help="Run every engine on its golden inputs now, or on none and link by symbols alone.  [default: once for each "
     "bundle on this machine]",
 )
+OPENING = {
+    "replace": replace_option,
+    "target": target_option,
+    "verify": verify_option,
+    "threads": threads_option,
+    "vae_memory": vae_memory_option,
+    "engine_memory": engine_memory_option,
+}
+"""The options of `load`, by name."""
+
+
+def opening_options(command: _F) -> _F:
+    """Add the options of `load` to a command, which gets them as one mapping: `load(bundle, **opening)`."""
+
+    @wraps(command)
+    def call(**options: Any) -> Any:
+        return command(opening={name: options.pop(name) for name in OPENING}, **options)
+
+    for option in reversed(OPENING.values()):
+        call = option(call)
+    return cast(_F, call)
+
+
 space_option = click.option(
     "--space",
     metavar="NAME",
