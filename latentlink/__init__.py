@@ -1,6 +1,6 @@
 """LatentLink: a linker and runtime for latent-diffusion models.
 
-latentlink.load("demo").generate("a red circle", seed=7).save("out.png")
+latentlink.load("demo").generate("a red circle on a blue background").save("out.png")
 """
 
 from __future__ import annotations

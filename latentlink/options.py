@@ -348,6 +348,22 @@ OPTIONS: Mapping[str, Option] = table(GenerateOptions)
 """All options of a generation."""
 
 
+OTHER_NAMES: Mapping[str, str] = {
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "cfg_scale": "guidance",
+    "cfg": "guidance",
+    "num_images_per_prompt": "num_images",
+    "image": "init_image",
+    "latents": "init_latents",
+    "denoising_strength": "strength",
+    "generator": "seed",
+    "sampler_name": "sampler",
+    "scheduler": "sampler",
+}
+"""Names of options in other programs, and ours."""
+
+
 def requested(
     options: Mapping[str, Any], known: Mapping[str, Option] = OPTIONS, function: str = "generate"
 ) -> dict[str, Any]:
@@ -365,7 +381,7 @@ def requested(
         if name not in known:
             from difflib import get_close_matches
 
-            near = get_close_matches(name, known, 1)
+            near = [OTHER_NAMES[name]] if OTHER_NAMES.get(name) in known else get_close_matches(name, known, 1)
             meant = f". Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{meant}")
     return {name: value for name, value in options.items() if value is not None}

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentlink.errors import LinkError, UsageError
 from latentlink.runtime.denoising import Change, Progress, begin, denoise, guided_rows
@@ -102,10 +103,9 @@ class Generation:
         checked = CLOCK.now()
         texts = self._texts()
         texts_read = CLOCK.now()
-        runs = self._runs(texts)
+        runs, encoding = self._runs(texts)
         shallow = pipe.linked.shallow if any(run.shallow.any() for run in runs) else None
         stepper = Stepper(denoiser=denoiser, shallow=shallow, latent=latent)
-        started = CLOCK.now()
         done = yield from denoise(denoiser, stepper, runs, watched=watched)
         margins = [generated_margin(picture.table.steps, pipe.sampling.steps) for picture in self.pictures]
         watch.latents("denoiser", done.array, level=self.level, margin=margins, generated=True)
@@ -119,8 +119,8 @@ class Generation:
             latents=latents,
             timings={
                 "text_encoder": texts_read - checked,
-                "vae_encoder": started - texts_read,
-                "denoiser": denoised - started,
+                "vae_encoder": encoding,
+                "denoiser": denoised - texts_read - encoding,
                 "denoiser_engine": done.seconds,
                 "vae_decoder": ended - denoised,
                 "total": ended - began,
@@ -160,13 +160,21 @@ class Generation:
                     self.watch.embedding(engine.component, array)
         return texts
 
-    def _runs(self, texts: Sequence[Mapping[str, Text]]) -> list[Run]:
-        """The runs, none of which has begun."""
+    def _runs(self, texts: Sequence[Mapping[str, Text]]) -> tuple[list[Run], float]:
+        """The runs, none of which has begun, and the seconds that the VAE's encoder took."""
         session, latent = self.pipe.linked.denoiser.session, self.pipe.linked.latent
         batch, first = len(self.pictures), self.pictures[0].request
         downscale = self.pipe.space.downscale
         size = (self.pipe.space.channels, first.height // downscale, first.width // downscale)
-        starts, draws = [], []
+        starts, draws, encoding = [], [], 0.0
+
+        def encode(*given: Any) -> NDArray[np.floating]:
+            nonlocal encoding
+            began = CLOCK.now()
+            made = self.pipe.vae.encode(self.watch, *given)
+            encoding += CLOCK.now() - began
+            return made
+
         together = batch if first.batch_seed else 1
         for number in range(0, batch, together):
             picture, shape = self.pictures[number], (together, *size)
@@ -181,7 +189,7 @@ class Generation:
                     latent=latent,
                     ports=session.inputs,
                     draw=draw,
-                    encode=partial(self.pipe.vae.encode, self.watch),
+                    encode=encode,
                 )
             )
             draws += dealt(partial(draw, shape), together)
@@ -196,7 +204,7 @@ class Generation:
             for tensor, array in starts[0].constant.items()
         }
         around = [one for start in starts for one in start.around]
-        return [
+        runs = [
             Run(
                 table=picture.table,
                 coefficients=coefficients(picture.table, blends=around[number] is not None),
@@ -215,6 +223,7 @@ class Generation:
             )
             for number, picture in enumerate(self.pictures)
         ]
+        return runs, encoding
 
 
 def prepare(pipe: Pipeline, prompt: str | Sequence[str] | PromptEmbeddings, values: Mapping[str, Any]) -> Generation:

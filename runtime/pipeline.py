@@ -233,7 +233,7 @@ class Pipeline:
         with self._calls_lock:
             calls = list(self._calls)
         for call in calls:
-            call.cancel()
+            call.cancel("Pipeline.cancel")
 
     def encode_prompt(
         self,

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latentlink.checks import path_of
+from latentlink.checks import instance, path_of, whole
 from latentlink.errors import UsageError
 from latentlink.runtime.denoising.step_cache import Unmeasured
 from latentlink.runtime.guards import Mended
-from latentlink.runtime.picture_files import Record, save_pictures
+from latentlink.runtime.picture_files import Record, picture_bytes, save_pictures
 from latentlink.runtime.request import Latents, Request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_NO_PICTURES, _DECODE = "The result has no pictures; expected one that was decoded.", "Leave decode=False out."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +68,9 @@ class Result:
         request, count = self.request, len(self.images)
         what = f"{count} {'picture' if count == 1 else 'pictures'}" if count else "no pictures"
         size, seconds = f"{request.width}x{request.height}", f"{self.timings['total']:.2f} s"
-        return f"<Result: {what}, {size}, {request.steps} steps, {self.seeds}, {seconds}>"
+        steps = sorted({one.steps for one in self.requests})
+        span = f"{steps[0]} to {steps[-1]}" if len(steps) > 1 else f"{steps[0]}"
+        return f"<Result: {what}, {size}, {span} steps, {self.seeds}, {seconds}>"
 
     def save(self, path: str | Path, *, quality: int | None = None, metadata: bool = True) -> list[Path]:
         """Write the pictures, each atomically: OUT.png, or OUT-1.png, OUT-2.png, ... if there are several.
@@ -88,7 +92,26 @@ class Result:
         """
         file = path_of("path", path)
         if not self.images:
-            raise UsageError(
-                "The result has no pictures; expected one that was decoded.", remedy="Leave decode=False out."
-            )
+            raise UsageError(_NO_PICTURES, remedy=_DECODE)
         return save_pictures(self.images, file, records=self.records if metadata else (), quality=quality)
+
+    def encoded(
+        self, number: int = 0, *, format: str = "PNG", quality: int | None = None, metadata: bool = True
+    ) -> bytes:
+        """The bytes of a picture's file, as `save` would write it: for a service, which writes no file.
+
+        Args:
+            number: Number of the picture, from 0.
+            format: `PNG`, `JPEG`, `WebP`, `AVIF` or another one that `save` writes.
+            quality: As of `save`.
+            metadata: As of `save`.
+
+        Raises:
+            UsageError: There is no such picture or format, or the format has no quality.
+        """
+        if not self.images:
+            raise UsageError(_NO_PICTURES, remedy=_DECODE)
+        at = whole("number", number, 0, len(self.images) - 1)
+        instance("format", format, str)
+        record = self.records[at] if metadata else None
+        return picture_bytes(self.images[at], format, record=record, quality=quality)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -44,28 +45,46 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
         self._change: Change | None = None
         self._at: Progress | None = None
         self._result: Result | None = None
+        self._ended = ""  # how, if it ended without a result
 
     @property
     def result(self) -> Result:
         """The result, once the last row has run and the loop has ended.
 
         Raises:
-            UsageError: It has not ended.
+            UsageError: It has not ended, or ended without one.
         """
-        if self._result is None:
-            at = "has not begun" if self._at is None else f"is at row {self._at.row} of {self._at.rows}"
-            raise UsageError(f"The generation {at}; expected one that has ended.", remedy="finish() runs the rest.")
-        return self._result
+        if self._result is not None:
+            return self._result
+        if self._ended:
+            raise UsageError(f"The generation {self._ended} and has no result.", remedy="Begin another one.")
+        raise UsageError(
+            f"The generation {self._where}; expected one that has ended.", remedy="finish() runs the rest."
+        )
+
+    @property
+    def _where(self) -> str:
+        return "has not begun" if self._at is None else f"is at row {self._at.row} of {self._at.rows}"
+
+    def __repr__(self) -> str:
+        return f"<Steps: {'has ended' if self._result is not None else self._ended or self._where}>"
 
     def change(
         self, *, guidance: float | Sequence[float] | None = None, latents: NDArray[np.floating] | None = None
     ) -> None:
-        """Change the run from the next row on; see `Change`. What cannot be changed is raised at the next row."""
+        """Change the run from the next row on, or what is decoded after the last; see `Change`. What cannot be changed
+        is raised at the next row.
+
+        Raises:
+            UsageError: The generation has ended.
+        """
+        if self._result is not None or self._ended:
+            raise UsageError("The generation has ended; expected a change before that.")
         self._change = Change(guidance=guidance, latents=latents)
 
     def cancel(self) -> None:
         """End the run: the thread that works for it gets `Cancelled`. Any thread may call it."""
-        self._call.cancel()
+        self._call.cancel("Steps.cancel")
 
     def finish(self) -> Result:
         """Run the rest, and return the result.
@@ -78,8 +97,14 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
         return self.result
 
     def close(self) -> None:
-        """End a run of which no more is wanted, and release its memory. Closing twice is harmless."""
-        self._rows.close()
+        """End a run of which no more is wanted, and release its memory. Closing twice is harmless.
+
+        Raises:
+            UsageError: Another thread works for it; `cancel` ends it.
+        """
+        with self._alone("closed a generation that is at work"):
+            self._rows.close()
+            self._ended = self._ended or "was closed"
 
     def __enter__(self) -> Self:
         return self
@@ -113,21 +138,35 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
         try:
             return await asyncio.to_thread(work)
         except asyncio.CancelledError:
-            self._call.cancel()
+            self._call.cancel("the task that awaited it")
             raise
 
     def _advance(self) -> Progress | None:
         """The progress after the next row; None at the end."""
-        if not self._turn.acquire(blocking=False):
-            raise UsageError("Two threads asked for the next row of one generation at once; expected one at a time.")
-        try:
+        with self._alone("asked for the next row of one generation at once"):
             change, self._change = self._change, None
-            with self._call.active():
-                self._at = self._rows.send(change)
-                return self._at
-        except StopIteration as done:
-            self._result = done.value if self._result is None else self._result
-            return None
+            try:
+                with self._call.active():
+                    self._at = self._rows.send(change)
+                    return self._at
+            except StopIteration as done:
+                self._result = done.value if self._result is None else self._result
+                return None
+            except BaseException as error:
+                self._ended = "was cancelled" if isinstance(error, Cancelled) else "failed"
+                raise
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Refuse a second thread.
+
+        Raises:
+            UsageError: Another one is at work.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise UsageError(f"Two threads {what}; expected one at a time.")
+        try:
+            yield
         finally:
             self._turn.release()
 

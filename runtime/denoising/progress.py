@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,8 @@ class Progress:
     step: int
     steps: int
     seconds: float
-    latents: Callable[[], NDArray[np.floating]]
-    predicted: Callable[[], NDArray[np.float32]]
+    latents: Callable[[], NDArray[np.floating]] = field(repr=False)
+    predicted: Callable[[], NDArray[np.float32]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

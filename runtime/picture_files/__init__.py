@@ -13,13 +13,14 @@ from latentlink.runtime.picture_files.remaking import (
     picture_options,
 )
 from latentlink.runtime.picture_files.started_from import hashes_of
-from latentlink.runtime.picture_files.writing import save_pictures
+from latentlink.runtime.picture_files.writing import picture_bytes, save_pictures
 
 __all__ = [
     # files
     "PictureFile",
     "QUALITY",
     "check_picture",
+    "picture_bytes",
     "read_picture",
     "read_picture_file",
     "save_pictures",

@@ -45,6 +45,8 @@ def arguments_for(kind: str, *, record: str, text: str) -> tuple[dict[str, Any],
     format = FORMATS[kind]
     held: dict[str, bytes] = {}
     left_out = []
+    if format.record is None:
+        return {}, [f"a {title(kind)} file does not hold how the picture was made; PNG, JPEG, WebP and AVIF do."]
     for content, place, most, what, who in (
         (record, format.record, format.most_record, "record", "inspect and --like do not find it"),
         (text, format.text, format.most_text, "text", "other programs do not find it"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from latentlink.files import atomic_file
 from latentlink.runtime.picture_files.formats import FORMATS, QUALITY, check_picture, format_of
@@ -39,22 +40,45 @@ def save_pictures(
     """
     sides = [side for image in images for side in image.size]
     check_picture(output, *sides, quality=quality)
-    kind = format_of(output)
-    shared: dict[str, Any] = {}
-    if FORMATS[kind].quality:
-        shared["quality"] = QUALITY if quality is None else quality
-    if FORMATS[kind].subsampling is not None:
-        shared["subsampling"] = FORMATS[kind].subsampling
     many = len(images) > 1
     names = [output.with_stem(f"{output.stem}-{number}") if many else output for number in range(1, len(images) + 1)]
     for number, (name, image) in enumerate(zip(names, images, strict=True)):
-        arguments: dict[str, Any] = {}
-        left_out: list[str] = []
-        if records:
-            record = records[number]
-            arguments, left_out = arguments_for(kind, record=record.to_text(), text=parameters_of(record).to_text())
         with atomic_file(name) as part, part.open("wb") as file:
-            image.save(file, format=kind, **shared, **arguments)
+            left_out = _write(image, file, format_of(output), records[number] if records else None, quality)
         for sentence in left_out:
             warnings.warn(f"{str(name)!r}: {sentence}", stacklevel=3)
     return names
+
+
+def picture_bytes(image: Image, format: str, *, record: Record | None = None, quality: int | None = None) -> bytes:
+    """The bytes of a picture's file.
+
+    Args:
+        image: The picture.
+        format: `PNG`, `JPEG`, `WebP`, ..., or a file's ending.
+        record: How it was made; None if it does not say it.
+        quality: 1 to 100, for a format that has one; None is `QUALITY`.
+
+    Raises:
+        UsageError: There is no such format, it has no quality, or no pictures of this size.
+    """
+    name = Path(f"picture.{format.lower().lstrip('.')}")
+    check_picture(name, *image.size, quality=quality)
+    file = BytesIO()
+    for sentence in _write(image, file, format_of(name), record, quality):
+        warnings.warn(f"A picture: {sentence}", stacklevel=3)
+    return file.getvalue()
+
+
+def _write(image: Image, file: IO[bytes], kind: str, record: Record | None, quality: int | None) -> list[str]:
+    """Write a picture; returns what is left out of how it was made."""
+    arguments: dict[str, Any] = {}
+    left_out: list[str] = []
+    if record is not None:
+        arguments, left_out = arguments_for(kind, record=record.to_text(), text=parameters_of(record).to_text())
+    if FORMATS[kind].quality:
+        arguments["quality"] = QUALITY if quality is None else quality
+    if FORMATS[kind].subsampling is not None:
+        arguments["subsampling"] = FORMATS[kind].subsampling
+    image.save(file, format=kind, **arguments)
+    return left_out

@@ -74,6 +74,13 @@ class Request:
     conditions: Mapping[str, tuple[Numbers, Numbers]]
     schedule: Schedule
 
+    def __repr__(self) -> str:
+        """Seed and settings; no prompt, as this may end in a log."""
+        return (
+            f"<Request: seed {self.seed}, {self.sampler}, {self.steps} steps, guidance {self.guidance:g}, "
+            f"{self.width}x{self.height}>"
+        )
+
     def table(self) -> SamplerTable:
         """The sampler's rows for this run.
 

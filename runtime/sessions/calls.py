@@ -18,14 +18,18 @@ class Call:
 
     def __init__(self) -> None:
         self._account = Account()
-        self._cancelled = False
+        self._cancelled = ""  # by what
         self._lock = Lock()
         self._interrupts: list[Callable[[], None]] = []
 
-    def cancel(self) -> None:
-        """End the call at its next engine run; the run that has begun is interrupted, if its engine can be."""
+    def cancel(self, by: str) -> None:
+        """End the call at its next engine run; the run that has begun is interrupted, if its engine can be.
+
+        Args:
+            by: What ends it, for the message.
+        """
         with self._lock:
-            self._cancelled = True
+            self._cancelled = self._cancelled or by
             for interrupt in self._interrupts:
                 interrupt()
 
@@ -36,7 +40,7 @@ class Call:
             Cancelled: It was.
         """
         if self._cancelled:
-            raise Cancelled("Cancelled by Pipeline.cancel.")
+            raise Cancelled(f"Cancelled by {self._cancelled}.")
 
     @contextmanager
     def active(self) -> Iterator[None]:

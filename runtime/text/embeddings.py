@@ -41,4 +41,5 @@ class PromptEmbeddings:
 
     def __repr__(self) -> str:
         shapes = ", ".join(str([*np.shape(prompt)]) for prompt, _ in self.arrays[0].values())
-        return f"PromptEmbeddings({len(self.prompts)} prompts, {shapes} each)"
+        count = len(self.prompts)
+        return f"<PromptEmbeddings: {count} {'prompt' if count == 1 else 'prompts'}, {shapes} each>"

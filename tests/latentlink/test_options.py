@@ -157,6 +157,8 @@ def test_a_misspelt_option_is_refused_with_the_one_that_was_meant() -> None:
     with latentlink.load("demo") as pipe:
         with pytest.raises(TypeError, match=r"generate\(\) got an unexpected keyword argument 'step'.*'steps'"):
             pipe.generate("a", step=3)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"'num_inference_steps'. Did you mean 'steps'"):
+            pipe.generate("a", num_inference_steps=3)  # type: ignore[call-arg]
         with pytest.raises(TypeError, match=r"Stage\(\) got an unexpected keyword argument 'num_images'"):
             latentlink.Stage(pipeline=pipe, num_images=2)  # type: ignore[call-arg]
 

@@ -33,3 +33,21 @@ def test_latents_show_their_shape_space_and_how_far_they_are(demo: Pipeline) -> 
     assert repr(finished) == "<Latents [1, 4, 8, 8] float16 of space 'demo', finished>"
     unknown = latentlink.Latents(array=half.array, space=half.space, level=None)
     assert repr(unknown).endswith("noise level unknown>")
+
+
+def test_nothing_that_may_end_in_a_log_shows_a_prompt_or_an_address(demo: Pipeline) -> None:
+    seen: list[str] = []
+    result = demo.generate(
+        PROMPT, seed=7, steps=[2, 3], num_images=2, guard="off", on_step=lambda at: seen.append(repr(at))
+    )
+    shown = [*seen, repr(result), repr(result.request), repr(demo.encode_prompt(PROMPT)), repr(demo.steps(PROMPT))]
+    assert not [text for text in shown if PROMPT in text or "0x" in text or "\n" in text]
+    assert "2 to 3 steps" in repr(result)
+    assert repr(result.request) == "<Request: seed 7, ddim, 2 steps, guidance 7.5, 64x64>"
+
+
+def test_only_a_run_from_a_picture_takes_time_in_the_vaes_encoder(demo: Pipeline) -> None:
+    plain = demo.generate(PROMPT, seed=7, steps=2, guard="off")
+    assert plain.timings["vae_encoder"] == 0
+    again = demo.generate(PROMPT, seed=7, steps=4, init_image=plain.images[0], guard="off")
+    assert 0 < again.timings["vae_encoder"] < again.timings["total"]

@@ -43,8 +43,39 @@ def test_a_loop_that_was_left_can_be_finished_or_closed(demo: Pipeline) -> None:
     with demo.steps(PROMPT, **SETTINGS) as left:
         next(left)
     assert [*left] == []
-    with pytest.raises(UsageError, match="is at row 1 of 6"):
+    with pytest.raises(UsageError, match=r"was closed and has no result\. Begin another one"):
         _ = left.result
+    with pytest.raises(UsageError, match="was closed and has no result"):
+        left.finish()
+    assert repr(left) == "<Steps: was closed>"
+
+
+def test_a_run_that_failed_or_was_cancelled_says_so_later_too(demo: Pipeline) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    next(steps)
+    assert repr(steps) == "<Steps: is at row 1 of 6>"
+    steps.cancel()
+    with pytest.raises(Cancelled, match=r"Cancelled by Steps\.cancel"):
+        steps.finish()
+    with pytest.raises(UsageError, match="was cancelled and has no result"):
+        _ = steps.result
+    failed = demo.steps(PROMPT, **SETTINGS)
+    next(failed)
+    failed.change(guidance=-5)
+    with pytest.raises(UsageError, match="guidance is -5"):
+        next(failed)
+    with pytest.raises(UsageError, match="failed and has no result"):
+        _ = failed.result
+
+
+def test_a_change_that_comes_too_late_is_refused(demo: Pipeline) -> None:
+    steps, zeros = demo.steps(PROMPT, **SETTINGS, guard="off"), np.zeros((1, 4, 8, 8), np.float32)
+    for at in steps:
+        if at.row == at.rows:
+            steps.change(latents=zeros)  # what is decoded
+    assert not steps.result.latents.array.any()
+    with pytest.raises(UsageError, match="The generation has ended; expected a change before that"):
+        steps.change(guidance=1.0)
 
 
 def test_what_is_wrong_with_the_arguments_is_said_before_the_first_row(demo: Pipeline) -> None:

@@ -49,9 +49,10 @@ LEAST_SIDE, MOST_SIDE = 32, 4096
     epilog="""\b
 Examples:
   latentlink grid demo "a red circle on a blue background" -o grid.png --seed 1 --seed 2 --seed 3
-  latentlink grid demo "a red circle" "a green star" -o grid.png --sampler euler --sampler dpmpp_2m --seed 1 --seed 2
-  latentlink grid demo "a red circle" -o grid.png --guidance 1 --guidance 4 --guidance 7.5 --steps 5 --steps 20
-  latentlink grid demo "a red circle" -o grid.png --also demo-b --seed 1 --seed 2
+  latentlink grid demo "a red circle on a blue background" "a green star on a white background" -o grid.png --seed 1 \
+    --seed 2 --sampler euler --sampler dpmpp_2m
+  latentlink grid demo "a red circle on a blue background" -o grid.png --guidance 1 --guidance 4 --steps 5 --steps 20
+  latentlink grid demo "a red circle on a blue background" -o grid.png --also demo-b --seed 1 --seed 2
   latentlink grid bundle "a lighthouse" -o grid.png --init-image day.png --strength 0.3 --strength 0.6 --cells pictures
 """
 )
@@ -152,7 +153,8 @@ def command(
         )
     else:
         seconds = sum(drawn.seconds for drawn in found)
-        say(f"{output}: {axes.count} pictures, {made.width}x{made.height}, {seconds:.2f} s.")
+        count = f"{axes.count} {'picture' if axes.count == 1 else 'pictures'}"
+        say(f"{output}: {count}, {made.width}x{made.height}, {seconds:.2f} s.")
         for drawn in faults:
             say(f"{titled(axes.at(drawn.number))}: {drawn.fault}")
         print_skipped(engines)
@@ -162,11 +164,9 @@ def command(
 
 
 def _record(drawn: Drawn, axes: Axes, file: Path | None) -> dict[str, Any]:
-    request = drawn.request
-    names = ("prompt", "negative_prompt", "seed", "sampler", "steps", "guidance", "width", "height", "strength")
     return {
         "settings": axes.at(drawn.number),
-        "request": None if request is None else {name: getattr(request, name) for name in names},
+        "request": None if drawn.record is None else drawn.record.to_json(),
         "fault": drawn.fault,
         "seconds": round(drawn.seconds, 4),
         "file": None if file is None else str(file),

@@ -73,7 +73,7 @@ def told(file: PictureFile, result: Result) -> list[str]:
     name = str(file.path)
     if (record := file.record) is not None:
         said = [f"{name}: {one}" for one in differences(record, result.records[0])]
-        if record.batch is not None:
+        if record.batch is not None and result.request.batch_seed and len(result.records) == record.batch.count:
             said.append(
                 f"{name}: It is picture {record.batch.number} of {record.batch.count} whose noise was drawn from one "
                 "seed (--batch-seed), so all of them were made again."

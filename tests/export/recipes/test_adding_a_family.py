@@ -114,6 +114,7 @@ def test_the_pages_recipe_makes_the_latents_that_diffusers_makes(checkpoint: Pat
                 negative_prompt="green",
                 steps=6,
                 num_images=count,
+                batch_seed=True,
                 seed=3,
                 width=width,
                 height=height,

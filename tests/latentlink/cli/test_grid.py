@@ -54,10 +54,10 @@ def test_several_prompts_are_the_first_axis(tmp_path: Path) -> None:
 
 def test_all_pictures_have_one_random_seed_which_is_told(tmp_path: Path) -> None:
     record = told(tmp_path / "x.png", "--guidance", 1, "--guidance", 4)
-    first, second = (cell["request"]["seed"] for cell in record["cells"])
+    first, second = (cell["request"]["options"]["seed"] for cell in record["cells"])
     assert first == second
     other = told(tmp_path / "x.png", "--seed", -1)
-    assert other["cells"][0]["request"]["seed"] not in (first, -1)
+    assert other["cells"][0]["request"]["options"]["seed"] not in (first, -1)
 
 
 def test_single_pictures_are_those_of_generate(tmp_path: Path) -> None:

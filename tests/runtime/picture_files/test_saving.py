@@ -78,7 +78,9 @@ def test_tiff_carries_the_record_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.gif", "x.bmp", "x.ppm"])
 def test_formats_without_a_place_for_it_carry_nothing(tmp_path: Path, name: str) -> None:
-    found = read_picture_file(saved(tmp_path / name, record()))
+    with pytest.warns(UserWarning, match="file does not hold how the picture was made; PNG, JPEG, WebP and AVIF do"):
+        file = saved(tmp_path / name, record())
+    found = read_picture_file(file)
     assert (found.record, found.text) == (None, None)
 
 
