@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.errors import LinkError, UsageError
+from latentlink.errors import UsageError
 from latentlink.runtime.denoising import Change, Progress, begin, denoise, guided_rows
 from latentlink.runtime.denoising.conditioning import Numbers, conditions_of, embeddings, read_texts, upload_texts
 from latentlink.runtime.denoising.guidance import Guided, rows_within
@@ -319,7 +319,7 @@ def _as_encoded(
     """The prompts that were encoded, and the options with their negative prompts.
 
     Raises:
-        UsageError: A negative prompt was given too.
+        UsageError: A negative prompt was given too, or they are not what `encode_prompt` makes.
         LinkError: They are of another model.
     """
     if "negative_prompt" in values:
@@ -327,13 +327,9 @@ def _as_encoded(
             "Received a negative_prompt beside prompts that were encoded with theirs.",
             remedy="Give it to encode_prompt.",
         )
-    found, expected = {*encoded.arrays[0]}, {*pipe.linked.texts}
-    if found != expected:
-        raise LinkError(
-            f"The prompts were encoded to {', '.join(sorted(found))}, but the denoiser of {pipe.name} reads "
-            f"{', '.join(sorted(expected))}.",
-            remedy="Encode them with this pipeline: encode_prompt.",
-        )
+    denoiser = pipe.linked.denoiser
+    ports = {port.tensor: port for port in denoiser.declared[0] if port.tensor in pipe.linked.texts}
+    encoded.check(ports, denoiser.limits, reader=denoiser.title)
     if None in encoded.negative_prompts:  # as the model's default has it
         return encoded.prompts, values
     return encoded.prompts, {**values, "negative_prompt": encoded.negative_prompts}

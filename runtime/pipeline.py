@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 from weakref import WeakSet
@@ -98,7 +98,7 @@ class Pipeline:
         self._process = os.getpid()
         self._closed = False
         self._calls: WeakSet[Call] = WeakSet()
-        self._calls_lock = Lock()
+        self._calls_lock = RLock()  # a signal handler may cancel while its thread holds it
 
     def __repr__(self) -> str:
         running = [one for one in self.decisions if one.target is not None and one.purpose == "run"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +18,8 @@ from latentlink.runtime.result import Result
 from latentlink.runtime.sessions.calls import Call
 
 _T = TypeVar("_T")
+
+_CANCELLED, _FAILED = "was cancelled", "failed"
 
 
 class Steps(Iterator[Progress], AsyncIterator[Progress]):
@@ -76,11 +77,20 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
         is raised at the next row.
 
         Raises:
-            UsageError: The generation has ended.
+            UsageError: The generation has not begun, or has ended.
         """
         if self._result is not None or self._ended:
             raise UsageError("The generation has ended; expected a change before that.")
-        self._change = Change(guidance=guidance, latents=latents)
+        if self._at is None:
+            raise UsageError(
+                "The generation has not begun; expected a change after its first row.",
+                remedy="Give guidance and init_latents to steps().",
+            )
+        before = self._change or Change()
+        self._change = Change(
+            guidance=before.guidance if guidance is None else guidance,
+            latents=before.latents if latents is None else latents,
+        )
 
     def cancel(self) -> None:
         """End the run: the thread that works for it gets `Cancelled`. Any thread may call it."""
@@ -99,12 +109,16 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
     def close(self) -> None:
         """End a run of which no more is wanted, and release its memory. Closing twice is harmless.
 
-        Raises:
-            UsageError: Another thread works for it; `cancel` ends it.
+        If another thread works for it, that one gets `Cancelled` at its next engine run at the latest.
         """
-        with self._alone("closed a generation that is at work"):
-            self._rows.close()
-            self._ended = self._ended or "was closed"
+        self._ended = self._ended or "was closed"
+        if self._turn.acquire(blocking=False):
+            try:
+                self._rows.close()
+            finally:
+                self._turn.release()
+        else:
+            self._call.cancel("Steps.close")
 
     def __enter__(self) -> Self:
         return self
@@ -143,31 +157,28 @@ class Steps(Iterator[Progress], AsyncIterator[Progress]):
 
     def _advance(self) -> Progress | None:
         """The progress after the next row; None at the end."""
-        with self._alone("asked for the next row of one generation at once"):
-            change, self._change = self._change, None
-            try:
-                with self._call.active():
-                    self._at = self._rows.send(change)
-                    return self._at
-            except StopIteration as done:
-                self._result = done.value if self._result is None else self._result
-                return None
-            except BaseException as error:
-                self._ended = "was cancelled" if isinstance(error, Cancelled) else "failed"
-                raise
-
-    @contextmanager
-    def _alone(self, what: str) -> Iterator[None]:
-        """Refuse a second thread.
-
-        Raises:
-            UsageError: Another one is at work.
-        """
         if not self._turn.acquire(blocking=False):
-            raise UsageError(f"Two threads {what}; expected one at a time.")
+            raise UsageError("Two threads asked for the next row of one generation at once; expected one at a time.")
         try:
-            yield
+            if self._ended in (_CANCELLED, _FAILED):
+                raise UsageError(f"The generation {self._ended} and has no further row.", remedy="Begin another one.")
+            change, self._change = self._change, None
+            with self._call.active():
+                self._at = self._rows.send(change)
+                return self._at
+        except StopIteration as done:
+            if not self._ended and self._result is None:
+                self._result = done.value
+            return None
+        except Cancelled:
+            self._ended = self._ended or _CANCELLED
+            raise
+        except BaseException:
+            self._ended = self._ended or _FAILED
+            raise
         finally:
+            if self._ended:  # perhaps by another thread, while the row ran
+                self._rows.close()
             self._turn.release()
 
 

@@ -116,6 +116,8 @@ def _change_guidance(value: object, denoiser: Engine, runs: Sequence[Run]) -> No
     if value is None:
         return
     for run, scale in zip(runs, each_picture(OPTIONS["guidance"], value, len(runs)), strict=True):
+        if run.done:
+            continue
         on = applies(denoiser, scale)
         if on and not run.paired and how_guided(denoiser) == "cfg":
             raise UsageError(
@@ -140,6 +142,8 @@ def _change_latents(latents: object, stepper: Stepper, runs: Sequence[Run]) -> N
             f"The changed latents are {shown(latents)}; expected an array of floating-point numbers {list(shape)}.",
             remedy="progress.latents() makes one.",
         )
-    if not np.isfinite(latents).all():
-        raise UsageError("The changed latents hold values that are not finite; expected finite numbers.")
-    stepper.write(runs, latents)
+    with np.errstate(over="ignore"):
+        own = latents.astype(stepper.dtype)
+    if not np.isfinite(own).all():
+        raise UsageError(f"The changed latents hold values that are not finite in {stepper.dtype}; expected numbers.")
+    stepper.write(runs, own)

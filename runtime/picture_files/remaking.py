@@ -144,7 +144,7 @@ def overridden(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
     """The options that make a picture again, with those that a user gave in their place.
 
     What belongs to an option that was replaced goes with it: spacing, noise levels and noise share belong to a sampler,
-    and strength and `denoising_start` both say where a run begins.
+    an interval to guidance above 1, and strength and `denoising_start` both say where a run begins.
 
     Args:
         options: Those of the picture.
@@ -152,6 +152,8 @@ def overridden(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
     """
     new = {name: value for name, value in given.items() if value is not None}
     dropped: Sequence[str] = ("spacing", "sigmas", "eta") if "sampler" in new else ()
+    if isinstance(new.get("guidance"), int | float) and new["guidance"] <= 1:
+        dropped = (*dropped, "guidance_interval")
     if "strength" in new or "denoising_start" in new:
         dropped = (*dropped, "strength", "denoising_start")
     return {**{name: value for name, value in options.items() if name not in dropped}, **new}

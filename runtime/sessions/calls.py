@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock, local
+from threading import RLock, local
 
 from latentlink.errors import Cancelled
 from latentlink.runtime.sessions.clock import CLOCK, Account
@@ -19,7 +19,7 @@ class Call:
     def __init__(self) -> None:
         self._account = Account()
         self._cancelled = ""  # by what
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may cancel while its thread holds it
         self._interrupts: list[Callable[[], None]] = []
 
     def cancel(self, by: str) -> None:

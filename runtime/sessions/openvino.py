@@ -15,6 +15,7 @@ from latentlink.errors import BundleError, PreflightError, UsageError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.clock import CLOCK
+from latentlink.runtime.sessions.failures import by_the_caller
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
@@ -114,6 +115,8 @@ class OpenVinoSession(HostSession):
         except UsageError:
             raise
         except Exception as error:
+            if by_the_caller(error):
+                raise
             raise self._failure(error, "failed") from None
         return written
 

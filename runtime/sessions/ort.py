@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from latentlink.runtime.sessions import Buffer, Session
 from latentlink.runtime.sessions.calls import current_call
 from latentlink.runtime.sessions.clock import CLOCK
+from latentlink.runtime.sessions.failures import by_the_caller
 from latentlink.runtime.sessions.host_session import HostSession
 from latentlink.runtime.sessions.ort_engine import OrtEngine
 
@@ -71,6 +72,8 @@ class OrtSession(HostSession):
             with CLOCK.running(), _interruptible(options):
                 session.run_with_iobinding(binding, options)
         except Exception as error:
+            if by_the_caller(error):
+                raise
             if (call := current_call()) is not None:
                 call.check()
             raise self._engine.failure(error) from None

@@ -66,10 +66,11 @@ def encode(engine: Engine, read: Tokens) -> dict[str, Embeddings]:
 
 
 def _weigh(array: NDArray[np.floating], weights: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Apply weights `[P, K, L]` to embeddings `[P, K, L, D]`, the empty prompt's last."""
-    empty = array[-1]
-    made: NDArray[np.floating] = empty + weights[:, :, :, None].astype(array.dtype) * (array - empty)
-    return made
+    """Apply weights `[P, K, L]` to embeddings `[P, K, L, D]`, the empty prompt's last. Those of weight 1 stay as they
+    are, bit by bit.
+    """
+    empty, weight = array[-1], weights[:, :, :, None].astype(array.dtype)
+    return np.where(weight == 1, array, empty + weight * (array - empty))
 
 
 def _shape(port: Port, length: int) -> tuple[int, ...]:

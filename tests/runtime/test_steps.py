@@ -372,20 +372,12 @@ def test_encoded_prompts_make_the_same_pictures_without_the_text_encoder(
 
 def test_encoded_prompts_of_another_model_are_refused(demo: Pipeline, demo_b: Pipeline) -> None:
     encoded = demo_b.encode_prompt(PROMPT)
-    with pytest.raises(LinkError, match="The prompts were encoded to text__"):
+    with pytest.raises(LinkError, match="Prompt 1 was encoded to text__"):
         demo.generate(encoded, **SETTINGS)
     with pytest.raises(UsageError, match="negative_prompt beside prompts that were encoded"):
         demo.generate(demo.encode_prompt(PROMPT), negative_prompt="x", **SETTINGS)
     with pytest.raises(UsageError, match="Received int for a prompt"):
         demo.encode_prompt(5)  # type: ignore[arg-type]
-
-
-def test_embeddings_are_not_changed_by_accident() -> None:
-    with latentlink.load("demo") as pipe:
-        encoded = pipe.encode_prompt(PROMPT)
-    prompt, _ = next(iter(encoded.arrays[0].values()))
-    with pytest.raises(ValueError, match="read-only"):
-        prompt[...] = 0
 
 
 # warming up

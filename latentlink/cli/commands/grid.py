@@ -108,6 +108,8 @@ def command(
     check_picture(output)
     if cells is not None:
         _check_folder(cells)
+        if cells.resolve() == output.resolve():
+            raise UsageError(f"{str(cells)!r} is the sheet and the folder of its pictures; expected two names.")
     shared = {name: value for name in SHARED if (value := options.pop(name)) is not None}
     for name in ("init_image", "mask_image"):
         if name in shared:

@@ -43,6 +43,8 @@ def options_like(
 
     own = options_of(file)
     needed = [INPUTS[kind] for kind in (file.record.started_from if file.record is not None else ())]
+    if given["init_latents"] is not None and "mask_image" not in needed:  # they take the picture's place
+        needed = []
     if missing := [OPTIONS[name].switch for name in needed if given[name] is None]:
         raise UsageError(
             f"{str(file.path)!r} was not made from noise alone, and what it started from is not kept in the file.",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from latentlink.runtime.sessions.failures import by_the_caller
 from latentlink.runtime.sessions.gpu.cuda import Cuda
 from latentlink.runtime.sessions.gpu.device_buffer import DeviceBuffer
 from latentlink.runtime.sessions.ort_engine import OrtEngine
@@ -101,4 +102,6 @@ class ShapedRuns:
         try:
             self._engine.session.run_with_iobinding(binding, options)
         except Exception as error:  # onnxruntime raises a class of its own for every status
+            if by_the_caller(error):
+                raise
             raise self._engine.failure(error) from None
