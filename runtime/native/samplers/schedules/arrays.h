@@ -1,0 +1,29 @@
+// numpy's functions on float64 arrays that schedules are defined by, with its rounding: a timestep must not move.
+#pragma once
+
+#include <vector>
+
+namespace latentlink {
+
+using Array = std::vector<double>;
+
+// `count` numbers from start to stop, evenly spaced; without the endpoint, stop is the one that would follow.
+Array linspace(double start, double stop, int count, bool endpoint = true);
+
+// start, start + step, ... before stop.
+Array arange(double start, double stop, double step);
+
+Array reversed(Array values);
+
+// Rounded to float32, held in float64.
+double float32_value(double value);
+Array float32_values(Array values);
+
+// Every value by a function of it.
+template <typename Function>
+Array mapped(Array values, Function function) {
+    for (double& value : values) value = function(value);
+    return values;
+}
+
+}  // namespace latentlink

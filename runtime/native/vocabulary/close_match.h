@@ -1,0 +1,15 @@
+// The name that a wrong one was probably meant to be.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace latentlink {
+
+// The option most like a word, if it is at least half like it: `get_close_matches(word, options, n=1, cutoff=0.5)` of
+// Python's difflib, so that both runtimes suggest the same.
+std::optional<std::string> close_match(std::string_view word, std::span<const std::string_view> options);
+
+}  // namespace latentlink
