@@ -1,0 +1,43 @@
+"""The vectors that the native runtime has to meet are what the Python runtime says today.
+
+After a change of runtime/samplers they are written again: `python -m tests.vectors.write`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from tests.vectors.cases import NOISE, SCHEDULES
+from tests.vectors.write import FOLDER, answers, noise, tables, written_tables
+
+# numpy's logarithms and powers differ in the last bit from processor to processor; a difference of nearly equal
+# numbers makes that larger, and leaves up to 4e-12 of coefficients of a clean picture that are 0.
+RELATIVE, ABSOLUTE = 1e-12, 4e-12
+
+
+def test_the_tables_are_those_of_today() -> None:
+    cases, numbers = tables()
+    written, expected = written_tables(FOLDER)
+    assert written == cases
+    np.testing.assert_allclose(numbers, expected, rtol=RELATIVE, atol=ABSOLUTE)
+
+
+def test_the_schedules_of_the_tables_are_those_of_today() -> None:
+    assert json.loads((FOLDER / "tables.json").read_text("utf-8"))["schedules"] == SCHEDULES
+
+
+def test_the_answers_are_those_of_today() -> None:
+    assert json.loads((FOLDER / "answers.json").read_text("utf-8")) == json.loads(json.dumps(answers()))
+
+
+def test_the_noise_is_that_of_today() -> None:
+    assert json.loads((FOLDER / "noise.json").read_text("utf-8"))["cases"] == list(NOISE)
+    # numpy's float32 logarithms and cosines differ in the last bit from processor to processor
+    np.testing.assert_allclose(noise(), load_file(FOLDER / "noise.safetensors")["noise"], rtol=3e-7, atol=3e-7)
+
+
+def test_the_vectors_stay_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.suffix != ".py") < 1_500_000
