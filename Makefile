@@ -1,11 +1,13 @@
 # make demo   a picture from the demo models: base install, no torch, no engine to build
 # make test   everything the tests need, and the tests
 # make check  lint, format, strict types
+# make native the native runtime and its tests, in build/native
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check clean demo-bundles
+.PHONY: demo test check native clean demo-bundles
 
 demo: .venv/.base
 	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
@@ -20,6 +22,13 @@ check: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p latentlink
 	$(BIN)/mypy --explicit-package-bases tests
+
+NATIVE_NEEDS := C++20, CMake 3.22, nlohmann-json and doctest: apt install g++ cmake nlohmann-json3-dev doctest-dev
+
+native:
+	@cmake -S . -B build/native || { echo "make native needs $(NATIVE_NEEDS)"; exit 1; }
+	cmake --build build/native --parallel $(JOBS)
+	ctest --test-dir build/native --output-on-failure
 
 clean:
 	rm -rf .venv build *.egg-info demo.png
