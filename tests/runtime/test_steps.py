@@ -404,3 +404,14 @@ def test_warming_up_runs_every_engine_once_at_the_size(demo: Pipeline, monkeypat
 def test_the_signatures_show_all_options(demo: Pipeline) -> None:
     assert {"prompt", "steps", "seed"} <= {*inspect.signature(demo.steps).parameters}
     assert {*inspect.signature(demo.warm_up).parameters} == {"num_images", "width", "height"}
+
+
+def test_what_a_signal_handler_raises_reaches_the_caller_as_it_is(
+    demo: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deadline(*_: Any) -> Any:
+        raise TimeoutError("my deadline")
+
+    monkeypatch.setattr("onnxruntime.RunOptions", deadline)
+    with pytest.raises(TimeoutError, match="my deadline"):
+        demo.generate(PROMPT, **SETTINGS)
