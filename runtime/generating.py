@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
-from latentlink.runtime.denoising import Change, Progress, begin, denoise, guided_rows
-from latentlink.runtime.denoising.conditioning import Numbers, conditions_of, embeddings, read_texts, upload_texts
-from latentlink.runtime.denoising.guidance import Guided, rows_within
-from latentlink.runtime.denoising.loop import coefficients
-from latentlink.runtime.denoising.run import Alone, Run, Text, slots
+from latentlink.runtime.denoising import Change, Progress, denoise, guided_rows
+from latentlink.runtime.denoising.beginning import Picture, runs_of
+from latentlink.runtime.denoising.conditioning import conditions_of, embeddings, read_texts, upload_texts
+from latentlink.runtime.denoising.run import Run, Text
 from latentlink.runtime.denoising.start import check_inputs
 from latentlink.runtime.denoising.step_cache import check_step_cache, unmeasured
 from latentlink.runtime.denoising.stepper import Stepper
@@ -25,8 +23,7 @@ from latentlink.runtime.picture_files import Record, hashes_of, record_of
 from latentlink.runtime.request import Inputs, Request, as_list, check_limits, check_memory, resolve, size_of
 from latentlink.runtime.request.latents import Latents, check_latents
 from latentlink.runtime.result import Result
-from latentlink.runtime.samplers import CLEAN, SamplerTable, clean_coefficients
-from latentlink.runtime.samplers.noise import dealt, noise_source
+from latentlink.runtime.samplers import CLEAN
 from latentlink.runtime.samplers.solvers.table import Level
 from latentlink.runtime.sessions.clock import CLOCK
 from latentlink.runtime.sessions.host_session import HostSession
@@ -41,23 +38,6 @@ STRENGTH = 0.8
 
 Rows: TypeAlias = Generator[Progress, Change | None, Result]
 """A generation that runs: yields the progress after every row, receives what to change, returns the result."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One picture of a generation, as far as it is known before any engine runs.
-
-    Args:
-        request: Its request.
-        table: Its sampler's rows.
-        guided: Its guided rows.
-        conditions: By tensor name, the numbers of its prompt and of the unconditional half.
-    """
-
-    request: Request
-    table: SamplerTable
-    guided: Guided
-    conditions: Mapping[str, tuple[Numbers, Numbers]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,8 +69,7 @@ class Generation:
     @property
     def level(self) -> Level:
         """The noise level at which it ends, the same for all pictures."""
-        signal, noise = map(float, self.pictures[0].table.levels[-1])
-        return signal, noise
+        return _pair(self.pictures[0].table.levels[-1])
 
     def run(self, *, watched: bool) -> Rows:
         """Run it.
@@ -149,7 +128,7 @@ class Generation:
         linked = self.pipe.linked
         if self.encoded is None:
             requests = [picture.request for picture in self.pictures]
-            paired = [bool(picture.guided.any()) for picture in self.pictures]
+            paired = [picture.paired for picture in self.pictures]
             texts = read_texts(linked, self.pipe.prompts, requests, paired)
         else:
             each = len(self.pictures) // self.prompts
@@ -162,11 +141,7 @@ class Generation:
 
     def _runs(self, texts: Sequence[Mapping[str, Text]]) -> tuple[list[Run], float]:
         """The runs, none of which has begun, and the seconds that the VAE's encoder took."""
-        session, latent = self.pipe.linked.denoiser.session, self.pipe.linked.latent
-        batch, first = len(self.pictures), self.pictures[0].request
-        downscale = self.pipe.space.downscale
-        size = (self.pipe.space.channels, first.height // downscale, first.width // downscale)
-        starts, draws, encoding = [], [], 0.0
+        encoding = 0.0
 
         def encode(*given: Any) -> NDArray[np.floating]:
             nonlocal encoding
@@ -175,54 +150,14 @@ class Generation:
             encoding += CLOCK.now() - began
             return made
 
-        together = batch if first.batch_seed else 1
-        for number in range(0, batch, together):
-            picture, shape = self.pictures[number], (together, *size)
-            draw = noise_source(first.noise, picture.request.seed)
-            inputs = self.inputs if together == batch else self.inputs.of(number, batch)
-            starts.append(
-                begin(
-                    inputs,
-                    picture.request,
-                    table=picture.table,
-                    shape=shape,
-                    latent=latent,
-                    ports=session.inputs,
-                    draw=draw,
-                    encode=encode,
-                )
-            )
-            draws += dealt(partial(draw, shape), together)
+        linked = self.pipe.linked
+        runs = runs_of(
+            self.pictures, texts, self.inputs, session=linked.denoiser.session, latent=linked.latent, encode=encode
+        )
         if self.inputs.latents is not None:
-            level = CLEAN if first.denoising_start is None else _pair(self.pictures[0].table)
+            first = self.pictures[0]
+            level = CLEAN if first.request.denoising_start is None else _pair(first.table.levels[0])
             self.watch.latents("init_latents", self.inputs.latents, level=level)
-        x = slots(session.upload(np.concatenate([one.x for one in starts]).astype(latent.dtype)), batch, size)
-        constant = {
-            tensor: slots(
-                session.upload(np.concatenate([one.constant[tensor] for one in starts])), batch, array.shape[1:]
-            )
-            for tensor, array in starts[0].constant.items()
-        }
-        around = [one for start in starts for one in start.around]
-        runs = [
-            Run(
-                table=picture.table,
-                coefficients=coefficients(picture.table, blends=around[number] is not None),
-                clean=clean_coefficients(picture.table, picture.request.schedule.prediction_type).astype(np.float32),
-                guidance=picture.request.guidance,
-                within=rows_within(picture.request, picture.table),
-                guided=picture.guided.copy(),
-                every=picture.request.step_cache,
-                texts=texts[number],
-                paired=self.encoded is not None or bool(picture.guided.any()),
-                conditions=picture.conditions,
-                constant={tensor: rows[number] for tensor, rows in constant.items()},
-                around=around[number],
-                draw=draws[number],
-                home=Alone(x[number]),
-            )
-            for number, picture in enumerate(self.pictures)
-        ]
         return runs, encoding
 
 
@@ -265,7 +200,7 @@ def prepare(pipe: Pipeline, prompt: str | Sequence[str] | PromptEmbeddings, valu
     prompts = first.count // values.get("num_images", 1)
     itself = linked.latent.at("masked").tensor in {port.tensor for port in ports}
     check_inputs(inputs, first, prompts=prompts, itself=itself)
-    pictures = [_picture(pipe, request) for request in requests]
+    pictures = [_picture(pipe, request, paired=encoded is not None) for request in requests]
     _check_ends(pictures)
     return Generation(
         pipe=pipe,
@@ -280,13 +215,15 @@ def prepare(pipe: Pipeline, prompt: str | Sequence[str] | PromptEmbeddings, valu
     )
 
 
-def _picture(pipe: Pipeline, request: Request) -> Picture:
+def _picture(pipe: Pipeline, request: Request, *, paired: bool) -> Picture:
     denoiser, table = pipe.linked.denoiser, request.table()
     check_step_cache(pipe.linked, request, sampling=pipe.sampling, name=pipe.name)
+    guided = guided_rows(denoiser, request, table)
     return Picture(
         request=request,
         table=table,
-        guided=guided_rows(denoiser, request, table),
+        guided=guided,
+        paired=paired or bool(guided.any()),
         conditions=conditions_of(denoiser, request),
     )
 
@@ -354,6 +291,6 @@ def _inputs(pipe: Pipeline, values: Mapping[str, Any]) -> Inputs:
     )
 
 
-def _pair(table: SamplerTable) -> Level:
-    signal, noise = map(float, table.levels[0])
+def _pair(level: NDArray[np.float64]) -> Level:
+    signal, noise = map(float, level)
     return signal, noise

@@ -5,13 +5,11 @@ from __future__ import annotations
 from latentlink.runtime.denoising.guidance import guided_rows
 from latentlink.runtime.denoising.loop import denoise
 from latentlink.runtime.denoising.progress import Change, OnStep, Progress, answer_of
-from latentlink.runtime.denoising.start import begin
 from latentlink.runtime.denoising.step_cache import Unmeasured
 
 __all__ = [
     # the loop
     "denoise",
-    "begin",
     # what a caller sees and changes
     "answer_of",
     "Change",

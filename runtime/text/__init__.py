@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlink.runtime.text.embedding import encode
-from latentlink.runtime.text.embeddings import PromptEmbeddings
+from latentlink.runtime.text.prompt_embeddings import PromptEmbeddings
 from latentlink.runtime.text.prompts import Prompts, Tokens
 
 __all__ = [

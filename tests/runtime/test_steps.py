@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 import latentlink
-from latentlink.errors import Cancelled, LinkError, UsageError
+from latentlink.errors import Cancelled, UsageError
 from latentlink.runtime import Pipeline, Progress
 from latentlink.runtime.denoising import Change
 from latentlink.runtime.steps import Steps
@@ -184,6 +183,7 @@ def test_latents_are_replaced_on_the_way(demo: Pipeline) -> None:
             "expected an array of floating-point numbers [1, 4, 8, 8]",
         ),
         (Change(latents=np.full((1, 4, 8, 8), np.nan, np.float32)), "not finite"),
+        (Change(latents=np.full((1, 4, 8, 8), 1e300)), "not finite in float32"),
         (Change(latents=[[0.0]]), "The changed latents are [[0.0]]"),  # type: ignore[arg-type]
         (Change(guidance=-1.0), "guidance is -1.0"),
         (Change(guidance=[1.0, 2.0]), "2 values of guidance for 1 pictures"),
@@ -266,152 +266,69 @@ async def _whole(steps: Steps) -> latentlink.Result:
     return await steps
 
 
-# cancelling from another thread
-
-
-def cancelled_during(
-    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, component: str, call: Callable[[], object]
-) -> list[str]:
-    """The engines that ran until a call ended that another thread cancels while `component` runs."""
-    ran: list[str] = []
-    inside, cancelled = threading.Event(), threading.Event()
-    for engine in pipe.engines:
-        run = engine.session.run
-
-        def watched(*given: Any, title: str = engine.component, run: Any = run) -> Any:
-            ran.append(title)
-            done = run(*given)
-            if title == component:
-                inside.set()
-                cancelled.wait(10)
-            return done
-
-        monkeypatch.setattr(engine.session, "run", watched)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(call)
-        assert inside.wait(10)
-        pipe.cancel()
-        cancelled.set()
-        with pytest.raises(Cancelled):
-            running.result()
-    return ran
-
-
-def test_another_thread_cancels_within_a_row(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = cancelled_during(demo, monkeypatch, "denoiser", lambda: demo.generate(PROMPT, **SETTINGS))
-    assert ran[-2:] == ["denoiser", "denoiser"]  # the second was refused
-    assert ran.count("denoiser") == 2
-    assert demo.generate(PROMPT, **SETTINGS).images  # later calls are not affected
-
-
-def test_another_thread_cancels_while_text_is_encoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = cancelled_during(demo, monkeypatch, "text_encoder", lambda: demo.generate(PROMPT, **SETTINGS))
-    assert ran == ["text_encoder", "denoiser"]
-
-
-def test_another_thread_cancels_while_pictures_are_decoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    latents = demo.generate(PROMPT, **SETTINGS, num_images=3, decode=False).latents
-    assert cancelled_during(demo, monkeypatch, "vae_decoder", lambda: demo.decode(latents)) == ["vae_decoder"] * 2
-
-
-def test_another_thread_cancels_while_pictures_are_encoded(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = demo.generate(PROMPT, **SETTINGS, num_images=3).images
-    assert cancelled_during(demo, monkeypatch, "vae_encoder", lambda: demo.encode(pictures)) == ["vae_encoder"] * 2
-
-
-def test_a_run_that_has_begun_is_interrupted(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    (decoder,) = (engine.session for engine in demo.engines if engine.component == "vae_decoder")
-    options = type(decoder)._run_options  # type: ignore[attr-defined]
-
-    def late(session: Any) -> Any:
-        if session is decoder:
-            demo.cancel()  # after the look before the run
-        return options(session)
-
-    monkeypatch.setattr(type(decoder), "_run_options", late)
-    latents = demo.generate(PROMPT, **SETTINGS, decode=False).latents
-    with pytest.raises(Cancelled, match=r"Cancelled by Pipeline\.cancel"):
-        demo.decode(latents)
-    monkeypatch.undo()
-    assert demo.decode(latents)
-
-
-def test_steps_cancel_only_themselves(demo: Pipeline) -> None:
-    one, other = demo.steps(PROMPT, **SETTINGS), demo.steps(PROMPT, **SETTINGS)
-    next(one), next(other)
-    one.cancel()
-    with pytest.raises(Cancelled):
-        one.finish()
-    assert other.finish().images
-    demo.cancel()  # nothing runs
-
-
-# prompts that were encoded before
-
-
-def test_encoded_prompts_make_the_same_pictures_without_the_text_encoder(
-    demo: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prompts, negative = [PROMPT, "a green square, " * 30], "blurry"
-    wanted = demo.generate(prompts, negative_prompt=negative, num_images=2, **SETTINGS)
-    encoded = demo.encode_prompt(prompts, negative_prompt=negative)
-    assert encoded.prompts == tuple(prompts)
-    assert encoded.negative_prompts == ("blurry", "blurry")
-    assert encoded.nbytes > 0
-    assert "2 prompts" in repr(encoded)
-    (encoder,) = (engine.session for engine in demo.engines if engine.component == "text_encoder")
-    monkeypatch.setattr(encoder, "run", lambda *_: pytest.fail("the text encoder ran"))
-    for one in (encoded, pickle.loads(pickle.dumps(encoded))):
-        made = demo.generate(one, num_images=2, **SETTINGS)
-        assert np.array_equal(made.latents.array, wanted.latents.array)
-        assert [request.prompt for request in made.requests] == [prompts[0], prompts[0], prompts[1], prompts[1]]
-        assert made.requests[0].negative_prompt == "blurry"
-    off = demo.generate(encoded, num_images=2, guidance=1.0, **SETTINGS)  # guidance is chosen later
-    assert np.isfinite(off.latents.array).all()
-
-
-def test_encoded_prompts_of_another_model_are_refused(demo: Pipeline, demo_b: Pipeline) -> None:
-    encoded = demo_b.encode_prompt(PROMPT)
-    with pytest.raises(LinkError, match="Prompt 1 was encoded to text__"):
-        demo.generate(encoded, **SETTINGS)
-    with pytest.raises(UsageError, match="negative_prompt beside prompts that were encoded"):
-        demo.generate(demo.encode_prompt(PROMPT), negative_prompt="x", **SETTINGS)
-    with pytest.raises(UsageError, match="Received int for a prompt"):
-        demo.encode_prompt(5)  # type: ignore[arg-type]
-
-
-# warming up
-
-
-def test_warming_up_runs_every_engine_once_at_the_size(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: dict[str, int] = {}
-    for engine in demo.engines:
-        run = engine.session.run
-
-        def counted(*given: Any, title: str = engine.component, run: Any = run) -> Any:
-            ran[title] = ran.get(title, 0) + 1
-            return run(*given)
-
-        monkeypatch.setattr(engine.session, "run", counted)
-    demo.warm_up(width=128, height=64, num_images=2)
-    assert {*ran} == {engine.component for engine in demo.engines}
-    with pytest.raises(UsageError, match="width 100 is not a multiple"):
-        demo.warm_up(width=100)
-    with pytest.raises(TypeError, match=r"warm_up\(\) got an unexpected keyword argument 'batch'"):
-        demo.warm_up(batch=2)  # type: ignore[call-arg]
-
-
 def test_the_signatures_show_all_options(demo: Pipeline) -> None:
     assert {"prompt", "steps", "seed"} <= {*inspect.signature(demo.steps).parameters}
     assert {*inspect.signature(demo.warm_up).parameters} == {"num_images", "width", "height"}
 
 
-def test_what_a_signal_handler_raises_reaches_the_caller_as_it_is(
+def test_a_change_before_the_first_row_is_refused_and_two_changes_add_up(demo: Pipeline) -> None:
+    steps = demo.steps(PROMPT, **SETTINGS)
+    with pytest.raises(UsageError, match="has not begun; expected a change after its first row"):
+        steps.change(guidance=3.0)
+    at = next(steps)
+    steps.change(guidance=1.0)
+    steps.change(latents=at.latents())
+    wanted = demo.generate(PROMPT, **SETTINGS, on_step=lambda at: Change(guidance=1.0) if at.row == 1 else None)
+    assert np.array_equal(steps.finish().latents.array, wanted.latents.array)
+
+
+def test_a_picture_that_is_done_takes_no_part_in_a_change_of_guidance(demo: Pipeline) -> None:
+    settings: dict[str, Any] = {"seed": 3, "sampler": "euler", "num_images": 2, "steps": [2, 6], "guidance": [1.0, 5.0]}
+    made = demo.generate(PROMPT, **settings, on_step=lambda at: Change(guidance=7.0) if at.row == 4 else None)
+    alone = demo.generate(PROMPT, **{**SETTINGS, "steps": 2}, guidance=1.0)
+    assert np.array_equal(made.latents.array[0], alone.latents.array[0])
+
+
+def test_closing_a_run_whose_row_another_thread_runs_cancels_it(
     demo: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deadline(*_: Any) -> Any:
-        raise TimeoutError("my deadline")
+    steps = demo.steps(PROMPT, **SETTINGS)
+    inside, go_on = threading.Event(), threading.Event()
+    session = demo.linked.denoiser.session
+    run = session.run
 
-    monkeypatch.setattr("onnxruntime.RunOptions", deadline)
-    with pytest.raises(TimeoutError, match="my deadline"):
-        demo.generate(PROMPT, **SETTINGS)
+    def slow(*given: Any) -> Any:
+        inside.set()
+        go_on.wait(10)
+        return run(*given)
+
+    monkeypatch.setattr(session, "run", slow)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(steps.finish)
+        inside.wait(10)
+        steps.close()
+        go_on.set()
+        with pytest.raises(Cancelled, match=r"Cancelled by Steps\.close"):
+            running.result()
+    assert repr(steps) == "<Steps: was closed>"
+    assert [*steps] == []
+
+
+def test_a_task_that_is_cancelled_within_with_is_cancelled(
+    demo: Pipeline, denoiser_runs: list[tuple[int, int]]
+) -> None:
+    async def follow() -> None:
+        with demo.steps(PROMPT, **{**SETTINGS, "steps": 500}) as steps:
+            async for _ in steps:
+                pass
+
+    async def leave() -> None:
+        task = asyncio.create_task(follow())
+        while len(denoiser_runs) < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
+    assert len(denoiser_runs) < 400

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from math import isfinite
 from typing import Any
 
+from latentlink.checks import shown
 from latentlink.errors import UsageError
 from latentlink.runtime.samplers.schedules.refusal import DATA_DEPENDENT, data_dependent, one_of, refusal
 
@@ -89,7 +89,7 @@ def _refused_value(key: str, value: object, expected: object) -> UsageError:
 
 def _check_number(name: str, value: object, kind: type, lowest: float, highest: float) -> None:
     kinds = (int, float) if kind is float else (kind,)
-    if type(value) in kinds and isfinite(value) and lowest <= value <= highest:  # type: ignore[arg-type,operator]
+    if type(value) in kinds and lowest <= value <= highest:  # type: ignore[operator] # NaN is in no range
         return
     expected = "true or false" if kind is bool else f"{kind.__name__} from {lowest:g} to {highest:g}"
-    raise refusal(f"{name} {value!r}", f"{name} as {expected}", "Check the checkpoint's scheduler config.")
+    raise refusal(f"{name} {shown(value)}", f"{name} as {expected}", "Check the checkpoint's scheduler config.")

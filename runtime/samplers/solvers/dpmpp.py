@@ -50,7 +50,7 @@ def dpmpp_2m_sde(plan: Plan) -> list[Row]:
         p, q = X0[plan.prediction](alpha, sigma)
         a = sigma_next / sigma * decay
         b = alpha_next * (1 - decay**2)
-        c = sigma_next * sqrt(1 - decay**2)
+        c = sigma_next * sqrt(max(1 - decay**2, 0))  # rounding may put the last level a bit below the one after it
         half_ratio = second_order_ratio(plan, step) / 2
         b0, b1 = b * (1 + half_ratio), -b * half_ratio
         rows.append(Row(t=t, p=p, q=q, a=a, b=(b0, b1), c=c, step=step, level=level, draws=True))

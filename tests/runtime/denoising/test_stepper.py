@@ -28,6 +28,7 @@ PICTURES: Mapping[str, Sequence[Options]] = {
     "guidance on and off": [{"guidance": 1.0}, {"guidance": 7.0}, {"guidance": 3.5}],
     "other samplers": [{"sampler": "euler_a"}, {"sampler": "heun"}, {"sampler": "dpmpp_2m"}],
     "other seeds": [{"seed": 5}, {"seed": 0}, {"seed": 5}],
+    "a weighted prompt": [{"prompt": "a red circle"}, {"prompt": "a (green:1.4) star"}, {"prompt": OTHER}],
     "prompts of other lengths": [{"prompt": PROMPT}, {"prompt": LONG}, {"prompt": OTHER}],
     "everything": [
         {"prompt": LONG, "steps": 4, "guidance": 1.0, "sampler": "DPM++ 2M Karras", "seed": 1},

@@ -44,7 +44,7 @@ void check(const Json& value, const Field& field) {
     } else if (!fits(value, field)) {
         const std::string kind = field.kind == Field::Kind::whole ? "int" : "float";
         const std::string range = kind + " from " + general(field.lowest) + " to " + general(field.highest);
-        throw refusal(name + " " + repr(value),
+        throw refusal(name + " " + shown(value),
                       name + " as " + (field.kind == Field::Kind::truth ? "true or false" : range),
                       "Check the checkpoint's scheduler config.");
     }

@@ -3,6 +3,7 @@
 // Ratios are sigma/alpha as in Karras et al. 2022, so lambda = -log(ratio) and exp(-h) = ratio' / ratio, which stays
 // exact if the last ratio is 0. Flow-matching models differ only in how alpha follows from the ratio.
 
+#include <algorithm>
 #include <cmath>
 
 #include "samplers/solvers/solvers.h"
@@ -54,7 +55,8 @@ std::vector<Row> dpmpp_2m_sde(const Plan& plan) {
                         .q = q,
                         .a = next.noise / level.noise * decay,
                         .b = {b * (1 + half_ratio), -b * half_ratio},
-                        .c = next.noise * std::sqrt(1 - decay * decay),
+                        // rounding may put the last level a bit below the one after it
+                        .c = next.noise * std::sqrt(std::max(1 - decay * decay, 0.0)),
                         .step = step,
                         .level = level,
                         .draws = true});

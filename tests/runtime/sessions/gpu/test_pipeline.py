@@ -99,7 +99,7 @@ def test_embeddings_and_the_final_latent_are_not_brought_back_to_the_gpu(pipe: P
 def test_noise_is_drawn_while_the_engine_is_at_work(
     pipe: Pipeline, gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from latentlink.runtime import generating
+    from latentlink.runtime.denoising import beginning
     from latentlink.runtime.samplers.noise import Shape, noise_source
 
     at_work = []
@@ -113,7 +113,7 @@ def test_noise_is_drawn_while_the_engine_is_at_work(
 
         return draw
 
-    monkeypatch.setattr(generating, "noise_source", watched)
+    monkeypatch.setattr(beginning, "noise_source", watched)
     pipe.generate(PROMPT, seed=3, steps=4, sampler="euler_a")
     assert at_work[2:] == [True] * 3  # but for the start and the first row, which nothing goes before
 
