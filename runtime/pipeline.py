@@ -188,8 +188,8 @@ class Pipeline:
 
         Args:
             prompt: What to draw; several prompts make one batch, as do those that `encode_prompt` has encoded. Where
-                the model's text encoder reads prompts in pieces, they may be of any length, and `(words:1.3)` weights
-                words.
+                the model's text encoder reads prompts in pieces, they may be long, and `(words:1.3)` weights words
+                (docs/prompts.md).
             on_step: Called after every row; it may return a `Change`. Returning False cancels, as does any false value
                 but None.
             options: See `GenerateOptions`.

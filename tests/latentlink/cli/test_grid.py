@@ -119,3 +119,10 @@ def test_a_wrong_call_gets_one_sentence_and_nothing_is_written(
     assert error.status == 2
     assert says in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_sheet_is_not_the_folder_of_its_pictures(tmp_path: Path) -> None:
+    done = CliRunner().invoke(group, [*CALL, "-o", str(tmp_path / "g.png"), "--cells", str(tmp_path / "g.png")])
+    assert isinstance(done.exception, LatentLinkError)
+    assert "is the sheet and the folder of its pictures" in done.exception.message
+    assert [*tmp_path.iterdir()] == []

@@ -182,3 +182,15 @@ def test_a_quality_makes_a_smaller_file(tmp_path: Path) -> None:
     for quality in (20, 95):
         run("generate", "demo", PROMPT, "-o", tmp_path / f"{quality}.webp", "--quality", quality, "--seed", "7", *FAST)
     assert (tmp_path / "20.webp").stat().st_size < (tmp_path / "95.webp").stat().st_size
+
+
+def test_latents_take_the_place_of_the_picture_that_it_was_made_from(made: Path, tmp_path: Path) -> None:
+    start = ("--init-image", made, "--strength", "0.6")
+    run("generate", "demo", PROMPT, "-o", tmp_path / "i.png", "--seed", "8", *start, *FAST)
+    assert "Give it again: --init-image" in refused(
+        "generate", "demo", "--like", tmp_path / "i.png", "-o", tmp_path / "n.png"
+    )
+    run("encode", "demo", made, "-o", tmp_path / "l.safetensors")
+    like = ("--like", tmp_path / "i.png", "--init-latents", tmp_path / "l.safetensors")
+    said = run("generate", "demo", *like, "-o", tmp_path / "n.png", "--guard", "off")
+    assert "The image to start from is not the one that it was made from" in said

@@ -180,3 +180,6 @@ def test_what_belongs_to_a_replaced_option_goes_with_it() -> None:
     assert overridden(own, {"sampler": "ddim"}) == {"prompt": "a", "sampler": "ddim", "strength": 0.6, "seed": 7}
     assert overridden(own, {"sampler": "lms", "sigmas": "beta"})["sigmas"] == "beta"
     assert "strength" not in overridden(own, {"denoising_start": 0.5})
+    interval = {"prompt": "a", "guidance": 7.0, "guidance_interval": (0.3, 5.0)}
+    assert overridden(interval, {"guidance": 1.0}) == {"prompt": "a", "guidance": 1.0}
+    assert overridden(interval, {"guidance": 2.0}) == {**interval, "guidance": 2.0}

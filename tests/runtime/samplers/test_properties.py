@@ -224,3 +224,13 @@ def test_rows_that_are_not_finite_or_draw_in_secret_are_refused() -> None:
         replace(table, rows=table.rows[:, :5])
     with pytest.raises(ValueError, match=r"\[R \+ 1, 2\]"):
         replace(table, levels=table.levels[:-1])
+
+
+@pytest.mark.parametrize("sigmas", [None, "karras", "exponential", "beta"])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if "sde" in name])
+def test_levels_that_end_at_the_lowest_one_make_a_table_for_every_number_of_steps(sampler: str, sigmas: str) -> None:
+    schedule = TrainingSchedule(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", final_sigmas_type="sigma_min"
+    )
+    for steps in range(1, 51):
+        assert np.isfinite(sampler_table(sampler, schedule, steps=steps, sigmas=sigmas).rows).all()

@@ -131,6 +131,7 @@ def test_json_round_trips_and_leaves_out_what_is_not_said() -> None:
         ({"beta_start": "0.1"}, "float from"),
         ({"beta_start": 0}, "float from"),
         ({"beta_start": float("nan")}, "float from"),
+        ({"beta_start": 10**400}, "float from"),
         ({"beta_end": 1.5}, "float from"),
         ({"beta_start": 0.5}, "above beta_end"),
         ({"num_train_timesteps": 1000.0}, "int from"),
