@@ -52,8 +52,8 @@ class Stepper:
         """Replace the latents of runs that have stepped, `[B, C, h, w]` of the engine's dtype."""
         own = {id(run): latent for run, latent in zip(runs, latents, strict=True)}
         for batch in {id(run.home): run.home for run in runs}.values():
-            assert isinstance(batch, _Batch)
-            self.session.write(batch.x, np.stack([own[id(run)] for run in batch.members]))
+            if isinstance(batch, _Batch):
+                self.session.write(batch.x, np.stack([own[id(run)] for run in batch.members]))
 
     def wait(self) -> None:
         """Wait for the rows that ran."""
