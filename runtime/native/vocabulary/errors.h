@@ -3,7 +3,9 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace latentlink {
 
@@ -48,7 +50,30 @@ using UsageError = ErrorOf<Status::usage>;                      // an argument i
 using LinkError = ErrorOf<Status::link_refused>;                // what one engine writes is not what the other reads
 using BundleError = ErrorOf<Status::bundle_damaged>;            // a bundle is damaged, or contradicts its engines
 using PreflightError = ErrorOf<Status::engine_not_valid_here>;  // no engine of the bundle is valid on this machine
-using GuardError = ErrorOf<Status::output_failed_guard>;        // a result is no valid latent or picture
+using MachineError = ErrorOf<Status::failed>;                   // a file or device of this machine failed
 using Cancelled = ErrorOf<Status::interrupted>;                 // the caller cancelled the run
+
+// The result of a stage is not a valid latent or picture of this model: NaN, far out of range, flat, or noise.
+class GuardError final : public ErrorOf<Status::output_failed_guard> {
+  public:
+    struct Finding {
+        std::string message;  // what was found and what was expected
+        std::string stage;    // the component that wrote it, or the argument that held it
+        std::vector<std::pair<std::string, double>> numbers;  // the measured numbers and their limits, by name
+        std::string cause;                                    // the likely cause
+        std::string remedy = {};
+        // By name, the settings of this request that may explain it, with their values as text.
+        std::vector<std::pair<std::string, std::string>> unusual = {};
+    };
+
+    explicit GuardError(Finding finding)
+        : ErrorOf(finding.cause.empty() ? finding.message : finding.message + " " + finding.cause, finding.remedy),
+          finding_(std::move(finding)) {}
+
+    const Finding& finding() const noexcept { return finding_; }
+
+  private:
+    Finding finding_;
+};
 
 }  // namespace latentlink
