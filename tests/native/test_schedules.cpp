@@ -11,12 +11,12 @@
 using namespace latentlink;
 
 TEST_CASE("evenly spaced numbers begin and end exactly") {
-    CHECK(linspace(0, 1, 1) == Array{0});
-    CHECK(linspace(2, 2, 3) == Array{2, 2, 2});
-    CHECK(linspace(0, 10, 4, false) == Array{0, 2.5, 5, 7.5});
+    CHECK(linspace(0, 1, 1) == Numbers{0});
+    CHECK(linspace(2, 2, 3) == Numbers{2, 2, 2});
+    CHECK(linspace(0, 10, 4, false) == Numbers{0, 2.5, 5, 7.5});
     CHECK(linspace(999, 0, 7).back() == 0);
-    CHECK(arange(1, 10, 4) == Array{1, 5, 9});
-    CHECK(arange(4, 0, -2) == Array{4, 2});
+    CHECK(arange(1, 10, 4) == Numbers{1, 5, 9});
+    CHECK(arange(4, 0, -2) == Numbers{4, 2});
 }
 
 TEST_CASE("the quantile of a uniform distribution is the probability") {
@@ -42,9 +42,9 @@ TEST_CASE("the timestep of a timestep's sigma is that timestep") {
 }
 
 TEST_CASE("schedules of web UIs fall") {
-    CHECK(web_schedule("simple", 1000, 4) == Array{999, 749, 499, 249});
-    CHECK(web_schedule("ddim_uniform", 10, 3) == Array{7, 4, 1});
-    CHECK(web_schedule("sgm_uniform", 1001, 4) == Array{1000, 750, 500, 250});
+    CHECK(web_schedule("simple", 1000, 4) == Numbers{999, 749, 499, 249});
+    CHECK(web_schedule("ddim_uniform", 10, 3) == Numbers{7, 4, 1});
+    CHECK(web_schedule("sgm_uniform", 1001, 4) == Numbers{1000, 750, 500, 250});
 }
 
 TEST_CASE("a table refuses numbers that are not finite, and noise that nobody draws") {

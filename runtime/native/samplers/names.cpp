@@ -144,7 +144,7 @@ std::optional<std::string> kind_named(const std::string& what, const std::option
 std::string equal_spacing(const TrainingSchedule& training, const Sampler& sampler, const std::string& schedule,
                           int steps) {
     if (steps < 1) check_steps(steps, training.num_train_timesteps);
-    const Array wanted = web_schedule(schedule, training.num_train_timesteps, steps);
+    const Numbers wanted = web_schedule(schedule, training.num_train_timesteps, steps);
     std::optional<std::pair<double, std::string_view>> nearest;
     for (const std::string_view spacing : sampler.spacings) {
         try {

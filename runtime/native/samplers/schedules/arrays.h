@@ -5,23 +5,23 @@
 
 namespace latentlink {
 
-using Array = std::vector<double>;
+using Numbers = std::vector<double>;
 
 // `count` numbers from start to stop, evenly spaced; without the endpoint, stop is the one that would follow.
-Array linspace(double start, double stop, int count, bool endpoint = true);
+Numbers linspace(double start, double stop, int count, bool endpoint = true);
 
 // start, start + step, ... before stop.
-Array arange(double start, double stop, double step);
+Numbers arange(double start, double stop, double step);
 
-Array reversed(Array values);
+Numbers reversed(Numbers values);
 
 // Rounded to float32, held in float64.
 double float32_value(double value);
-Array float32_values(Array values);
+Numbers float32_values(Numbers values);
 
 // Every value by a function of it.
 template <typename Function>
-Array mapped(Array values, Function function) {
+Numbers mapped(Numbers values, Function function) {
     for (double& value : values) value = function(value);
     return values;
 }

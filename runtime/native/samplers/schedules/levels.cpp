@@ -5,7 +5,7 @@
 
 namespace latentlink {
 
-NoiseLevels::NoiseLevels(Array alpha_bar) : alpha_bar_(std::move(alpha_bar)) {
+NoiseLevels::NoiseLevels(Numbers alpha_bar) : alpha_bar_(std::move(alpha_bar)) {
     for (const double value : alpha_bar_) {
         sigmas_.push_back(float32_value(std::sqrt(float32_value(float32_value(1 - value) / value))));
         logs_.push_back(static_cast<float>(std::log(sigmas_.back())));

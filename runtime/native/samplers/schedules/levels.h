@@ -9,14 +9,14 @@ namespace latentlink {
 class NoiseLevels {
   public:
     // alpha_bar is `[T]`, falling, in [0, 1); 0 only at the last timestep of a zero-terminal-SNR model.
-    explicit NoiseLevels(Array alpha_bar);
+    explicit NoiseLevels(Numbers alpha_bar);
 
     int T() const { return static_cast<int>(alpha_bar_.size()); }
-    const Array& alpha_bar() const { return alpha_bar_; }
+    const Numbers& alpha_bar() const { return alpha_bar_; }
 
     // Noise-to-signal ratio `[T]`, rising: the sigma of Karras et al. 2022. Infinite where alpha_bar is 0.
     // Rounded to float32 where diffusers rounds, because `timestep_of` depends on it.
-    const Array& sigmas() const { return sigmas_; }
+    const Numbers& sigmas() const { return sigmas_; }
 
     // Sigma at a timestep that need not be whole, interpolated linearly and clamped to the table.
     double sigma_at(double t) const;
@@ -27,7 +27,7 @@ class NoiseLevels {
     double timestep_of(double sigma) const;
 
   private:
-    Array alpha_bar_, sigmas_;
+    Numbers alpha_bar_, sigmas_;
     std::vector<float> logs_;
 };
 

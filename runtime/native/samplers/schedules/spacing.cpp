@@ -12,9 +12,9 @@ namespace latentlink {
 namespace {
 
 // Timesteps `[count]` of a spacing, falling.
-Array spaced(const std::string& spacing, int T, int count, int offset) {
+Numbers spaced(const std::string& spacing, int T, int count, int offset) {
     if (spacing == "linspace") return reversed(linspace(0, T - 1, count));
-    Array t;
+    Numbers t;
     if (spacing == "leading") {
         for (int i = count - 1; i >= 0; --i) t.push_back(i * (T / count) + offset);
         return t;
@@ -26,19 +26,19 @@ Array spaced(const std::string& spacing, int T, int count, int offset) {
 }
 
 // Karras et al. 2022, eq. 5, with rho = 7.
-Array karras(double low, double high, int count) {
+Numbers karras(double low, double high, int count) {
     constexpr double rho = 7;
     const double from = std::pow(high, 1 / rho), to = std::pow(low, 1 / rho);
     return mapped(linspace(0, 1, count), [=](double ramp) { return std::pow(from + ramp * (to - from), rho); });
 }
 
 // Equal steps of log(sigma), which are equal steps of lambda: Lu et al. 2022 (DPM-Solver).
-Array exponential(double low, double high, int count) {
+Numbers exponential(double low, double high, int count) {
     return mapped(linspace(std::log(high), std::log(low), count), [](double x) { return std::exp(x); });
 }
 
 // Lee et al. 2024 (Beta Sampling is All You Need), with alpha = beta = 0.6.
-Array beta(double low, double high, int count) {
+Numbers beta(double low, double high, int count) {
     return mapped(linspace(0, 1, count), [=](double x) { return low + beta_quantile(1 - x, 0.6, 0.6) * (high - low); });
 }
 
@@ -48,12 +48,12 @@ UsageError same_timestep(const GridRequest& request) {
                    "a timestep for each step", "Ask for fewer steps, or another spacing.");
 }
 
-void check_falling(const Array& t, const GridRequest& request) {
+void check_falling(const Numbers& t, const GridRequest& request) {
     if (std::ranges::adjacent_find(t, std::less_equal<>{}) != t.end()) throw same_timestep(request);
 }
 
 // Check that all timesteps exist in the table, and fall.
-void check_timesteps(const Array& t, const NoiseLevels& levels, const GridRequest& request) {
+void check_timesteps(const Numbers& t, const NoiseLevels& levels, const GridRequest& request) {
     const auto [lowest, highest] = std::ranges::minmax(t);
     if (highest >= levels.T() || lowest < 0) {
         throw refusal(std::to_string(request.steps) + " steps of " + repr(request.spacing) + " spacing with offset " +
@@ -65,18 +65,18 @@ void check_timesteps(const Array& t, const NoiseLevels& levels, const GridReques
     check_falling(t, request);
 }
 
-Grid with_final_sigma(Array timesteps, Array sigmas, const NoiseLevels& levels, const GridRequest& request) {
+Grid with_final_sigma(Numbers timesteps, Numbers sigmas, const NoiseLevels& levels, const GridRequest& request) {
     sigmas.push_back(request.ends_at_sigma_min ? levels.sigmas().front() : 0.0);
     return {std::move(timesteps), std::move(sigmas)};
 }
 
-Grid at_whole_timesteps(const NoiseLevels& levels, Array t, const GridRequest& request) {
-    Array sigmas = mapped(t, [&levels](double value) { return levels.sigmas().at(static_cast<std::size_t>(value)); });
+Grid at_whole_timesteps(const NoiseLevels& levels, Numbers t, const GridRequest& request) {
+    Numbers sigmas = mapped(t, [&levels](double value) { return levels.sigmas().at(static_cast<std::size_t>(value)); });
     return with_final_sigma(std::move(t), std::move(sigmas), levels, request);
 }
 
-Grid at_sigmas(const NoiseLevels& levels, Array sigmas, const GridRequest& request) {
-    Array t = mapped(sigmas, [&levels](double sigma) { return levels.timestep_of(sigma); });
+Grid at_sigmas(const NoiseLevels& levels, Numbers sigmas, const GridRequest& request) {
+    Numbers t = mapped(sigmas, [&levels](double sigma) { return levels.timestep_of(sigma); });
     const auto whole = std::ranges::find(request.rounding, request.sigmas, &RoundingOf::sigmas);
     if (whole != request.rounding.end()) {
         const bool nearest = whole->rounding == Rounding::nearest;
@@ -87,14 +87,14 @@ Grid at_sigmas(const NoiseLevels& levels, Array sigmas, const GridRequest& reque
 
 }  // namespace
 
-Array sigmas_of(std::string_view kind, double low, double high, int count) {
+Numbers sigmas_of(std::string_view kind, double low, double high, int count) {
     return kind == "karras" ? karras(low, high, count)
            : kind == "beta" ? beta(low, high, count)
                             : exponential(low, high, count);
 }
 
 Grid discrete_grid(const NoiseLevels& levels, const GridRequest& request) {
-    Array t = mapped(spaced(request.spacing, levels.T(), request.steps, request.offset),
+    Numbers t = mapped(spaced(request.spacing, levels.T(), request.steps, request.offset),
                      [](double value) { return std::nearbyint(value); });
     check_timesteps(t, levels, request);
     return at_whole_timesteps(levels, std::move(t), request);
@@ -102,10 +102,10 @@ Grid discrete_grid(const NoiseLevels& levels, const GridRequest& request) {
 
 Grid continuous_grid(const NoiseLevels& levels, const GridRequest& request) {
     // float32, because the model's embedding of a fractional timestep shows that rounding.
-    Array t = float32_values(spaced(request.spacing, levels.T(), request.steps, request.offset));
+    Numbers t = float32_values(spaced(request.spacing, levels.T(), request.steps, request.offset));
     check_falling(t, request);
     if (request.sigmas.empty()) {
-        Array sigmas = mapped(t, [&levels](double value) { return levels.sigma_at(value); });
+        Numbers sigmas = mapped(t, [&levels](double value) { return levels.sigma_at(value); });
         return with_final_sigma(std::move(t), std::move(sigmas), levels, request);
     }
     const double high = levels.sigma_at(t.front()), low = levels.sigma_at(t.back());
@@ -115,11 +115,11 @@ Grid continuous_grid(const NoiseLevels& levels, const GridRequest& request) {
 Grid interior_grid(const NoiseLevels& levels, const GridRequest& request) {
     const int N = request.steps;
     if (!request.sigmas.empty()) {
-        const Array& table = levels.sigmas();
+        const Numbers& table = levels.sigmas();
         return at_sigmas(levels, sigmas_of(request.sigmas, table.front(), table.back(), N), request);
     }
     const int offset = request.spacing == "leading" ? request.offset : 0;
-    Array t = spaced(request.spacing, levels.T(), request.spacing == "trailing" ? N : N + 1, 0);
+    Numbers t = spaced(request.spacing, levels.T(), request.spacing == "trailing" ? N : N + 1, 0);
     t.resize(static_cast<std::size_t>(N));
     t = mapped(std::move(t), [offset](double value) { return std::nearbyint(value) + offset; });
     check_timesteps(t, levels, request);
@@ -134,7 +134,7 @@ Grid distilled_grid(const NoiseLevels& levels, const GridRequest& request) {
                       "1 to " + std::to_string(std::min(original, T)) + " steps",
                       "Ask for fewer steps; 2 to 8 are usual.");
     }
-    Array t = mapped(linspace(0, original, request.steps, false),
+    Numbers t = mapped(linspace(0, original, request.steps, false),
                      [=](double chosen) { return (original - std::floor(chosen)) * (T / original) - 1; });
     return at_whole_timesteps(levels, std::move(t), request);
 }

@@ -16,7 +16,7 @@ inline constexpr std::array<std::string_view, 3> SPACINGS = {"leading", "linspac
 inline constexpr std::array<std::string_view, 3> SIGMAS = {"karras", "exponential", "beta"};
 
 // `count` falling levels of a kind, a name of SIGMAS, from the highest to the lowest.
-Array sigmas_of(std::string_view kind, double low, double high, int count);
+Numbers sigmas_of(std::string_view kind, double low, double high, int count);
 
 enum class Rounding { nearest, down };
 
@@ -39,8 +39,8 @@ struct GridRequest {
 
 // The timesteps and levels of N steps, noisiest first.
 struct Grid {
-    Array timesteps;  // [N], the timesteps that the model reads
-    Array sigmas;     // [N+1], the level at each step and after the last one
+    Numbers timesteps;  // [N], the timesteps that the model reads
+    Numbers sigmas;     // [N+1], the level at each step and after the last one
 };
 
 // All of them throw UsageError where timesteps are outside of training, or two steps have the same one.

@@ -13,11 +13,11 @@ namespace latentlink {
 namespace {
 
 // `count` (2 or more) equally spaced float32 numbers, from both ends with one rounding each, as torch does.
-Array linear(double start, double end, int count) {
+Numbers linear(double start, double end, int count) {
     const float first = static_cast<float>(start), last = static_cast<float>(end);
     const float range = last - first;
     const double step = static_cast<double>(range / static_cast<float>(count - 1));
-    Array values;
+    Numbers values;
     for (int i = 0; i < count; ++i) {
         values.push_back(i < count / 2 ? static_cast<double>(first) + step * i
                                        : static_cast<double>(last) - step * (count - 1 - i));
@@ -26,20 +26,20 @@ Array linear(double start, double end, int count) {
 }
 
 // Ho et al. 2020, section 4.
-Array linear_betas(double start, double end, int count) { return linear(start, end, count); }
+Numbers linear_betas(double start, double end, int count) { return linear(start, end, count); }
 
 // Rombach et al. 2022: linear in the square root.
-Array scaled_linear_betas(double start, double end, int count) {
+Numbers scaled_linear_betas(double start, double end, int count) {
     return mapped(linear(std::sqrt(start), std::sqrt(end), count), [](double x) { return float32_value(x * x); });
 }
 
 // Nichol and Dhariwal 2021, eq. 17, with betas capped at 0.999; start and end are not used.
-Array cosine_betas(double, double, int count) {
+Numbers cosine_betas(double, double, int count) {
     const auto alpha_bar = [count](int i) {
         const double cosine = std::cos((static_cast<double>(i) / count + 0.008) / 1.008 * std::numbers::pi / 2);
         return cosine * cosine;
     };
-    Array betas;
+    Numbers betas;
     for (int i = 0; i < count; ++i) {
         betas.push_back(float32_value(std::min(1 - alpha_bar(i + 1) / alpha_bar(i), 0.999)));
     }
@@ -48,7 +48,7 @@ Array cosine_betas(double, double, int count) {
 
 struct Betas {
     std::string_view name;
-    Array (*make)(double start, double end, int count);
+    Numbers (*make)(double start, double end, int count);
 };
 
 constexpr std::array BETAS = {
@@ -81,21 +81,21 @@ constexpr std::array FIELDS = {
     Field{.name = "use_beta_sigmas", .kind = TRUTH, .nullable = true},
 };
 
-Array alpha_bar_of(const Array& betas) {
+Numbers alpha_bar_of(const Numbers& betas) {
     double product = 1;
     return mapped(betas, [&product](double beta) { return float32_value(product *= float32_value(1 - beta)); });
 }
 
 // Lin et al. 2024, algorithm 1: shift and scale sqrt(alpha_bar) so that the last is 0 and the first stays.
-Array zero_terminal_snr(const Array& betas) {
-    const Array root = mapped(alpha_bar_of(betas), [](double x) { return float32_value(std::sqrt(x)); });
+Numbers zero_terminal_snr(const Numbers& betas) {
+    const Numbers root = mapped(alpha_bar_of(betas), [](double x) { return float32_value(std::sqrt(x)); });
     const double first = root.front(), last = root.back();
     const double scale = float32_value(first / float32_value(first - last));
-    const Array alpha_bar = mapped(root, [=](double x) {
+    const Numbers alpha_bar = mapped(root, [=](double x) {
         const double scaled = float32_value(float32_value(x - last) * scale);
         return float32_value(scaled * scaled);
     });
-    Array rescaled;
+    Numbers rescaled;
     for (std::size_t i = 0; i < alpha_bar.size(); ++i) {
         const double alpha = i == 0 ? alpha_bar[0] : float32_value(alpha_bar[i] / alpha_bar[i - 1]);
         rescaled.push_back(float32_value(1 - alpha));
@@ -140,9 +140,9 @@ TrainingSchedule::TrainingSchedule(const Json& data) {
 NoiseLevels TrainingSchedule::levels(ZeroSnr zero_snr) const {
     const auto schedule =
         std::ranges::find_if(BETAS, [this](const Betas& betas) { return betas.name == beta_schedule; });
-    const Array betas = schedule->make(beta_start, beta_end, num_train_timesteps);
+    const Numbers betas = schedule->make(beta_start, beta_end, num_train_timesteps);
     const bool rescaled = rescale_betas_zero_snr.value_or(false) && zero_snr != ZeroSnr::ignored;
-    Array alpha_bar = alpha_bar_of(rescaled ? zero_terminal_snr(betas) : betas);
+    Numbers alpha_bar = alpha_bar_of(rescaled ? zero_terminal_snr(betas) : betas);
     if (rescaled && zero_snr == ZeroSnr::finite) alpha_bar.back() = 0x1p-24;
     return NoiseLevels(std::move(alpha_bar));
 }

@@ -5,9 +5,9 @@
 
 namespace latentlink {
 
-Array web_schedule(std::string_view name, int T, int count) {
+Numbers web_schedule(std::string_view name, int T, int count) {
     if (name == "normal" || name == "uniform") return linspace(T - 1, 0, count);
-    Array t;
+    Numbers t;
     if (name == "sgm_uniform") {
         t = linspace(T - 1, 0, count + 1);
         t.pop_back();

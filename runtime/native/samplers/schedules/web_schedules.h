@@ -15,6 +15,6 @@ inline constexpr std::array<std::string_view, 5> WEB_SCHEDULES = {"normal", "uni
 // Falling timesteps of a name of WEB_SCHEDULES: `normal_scheduler`, `simple_scheduler` and `ddim_scheduler` of
 // ComfyUI's `comfy/samplers.py`; "uniform" is A1111's name of "normal". "ddim_uniform" has more than `count` unless
 // that divides T.
-Array web_schedule(std::string_view name, int T, int count);
+Numbers web_schedule(std::string_view name, int T, int count);
 
 }  // namespace latentlink

@@ -21,7 +21,7 @@ constexpr double ADAMS_BASHFORTH[4][4] = {
 
 // The integral, from `nodes[0]` to `end`, of the polynomial that is 1 at node k and 0 at the others. Gauss-Legendre
 // with two points is exact up to degree 3, which is all there is with four nodes.
-double lagrange_integral(const Array& nodes, std::size_t k, double end) {
+double lagrange_integral(const Numbers& nodes, std::size_t k, double end) {
     const double half = (end - nodes[0]) / 2, way = 1 / std::sqrt(3.0);
     double sum = 0;
     for (const double at : {nodes[0] + half * (1 - way), nodes[0] + half * (1 + way)}) {
@@ -61,7 +61,7 @@ std::vector<Row> lms(const Plan& plan) {
     }
     std::vector<Row> rows;
     for (const auto& [step, t, sigma, sigma_next] : plan.steps()) {
-        Array nodes;
+        Numbers nodes;
         for (int earlier = step; earlier >= std::max(step - 3, 0); --earlier) nodes.push_back(plan.sigma(earlier));
         const auto [c_in, p, q] = derivative(plan.prediction, sigma);
         Row row{.t = t, .c_in = c_in, .p = p, .q = q, .a = 1, .step = step, .level = {1, sigma}};
@@ -81,7 +81,7 @@ std::vector<Row> lms(const Plan& plan) {
 // A run that begins late cuts the list of rows, and its own second row is the one that repeats a step. As in diffusers,
 // that leaves out the step which should follow.
 std::vector<Row> pndm(const NoisePlan& plan) {
-    Array visited = plan.timesteps;
+    Numbers visited = plan.timesteps;
     if (visited.size() > 1) visited.insert(visited.begin() + 1, visited[1]);
     std::vector<Row> rows;
     for (int n = 0; n + plan.begin < static_cast<int>(visited.size()); ++n) {
