@@ -55,4 +55,7 @@ Agreement measure_agreement(std::span<const std::pair<Array, Array>> pairs, std:
 // `10 log10(power / error)`; infinite without an error, NaN if the error is NaN.
 double decibel(double power, double error);
 
+// Peak signal-to-noise ratio in dB of 8-bit pictures of one size; infinite if they are equal.
+double psnr(const Array& reference, const Array& other);
+
 }  // namespace latentlink

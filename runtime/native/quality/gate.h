@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quality/shortfall.h"
@@ -30,6 +31,12 @@ struct Quality {
 
     // The same in one line, for an error message; empty if there is none.
     std::string shortfall_summary() const;
+
+    // Whether it reaches the gate.
+    bool passes() const { return shortfalls().empty(); }
+
+    // Whether the difference is invisible in every picture.
+    bool visually_lossless() const;
 
     // All figures in one line, for people.
     std::string summary() const;
