@@ -1,0 +1,39 @@
+// UTF-8 as Python decodes it: where it is malformed, and why; which text can be shown.
+//
+// A lone surrogate, which JSON can write as `\ud800`, is kept as the three bytes that UTF-8 would give it. No text that
+// was decoded holds it otherwise, as `utf8_fault` refuses these bytes.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace latentlink {
+
+// A place where bytes are no UTF-8: `[begin, end)`, which a decoder that replaces faults reads as one U+FFFD.
+struct Utf8Fault {
+    std::size_t begin, end;
+    std::string_view reason;  // `invalid start byte`
+
+    // Python's words: `'utf-8' codec can't decode byte 0xff in position 0: invalid start byte`.
+    std::string message(std::string_view bytes) const;
+};
+
+// The first fault at or after `from`, which must be the beginning of a character; none if all is UTF-8.
+std::optional<Utf8Fault> utf8_fault(std::string_view bytes, std::size_t from = 0);
+
+// The bytes as UTF-8, each fault replaced by U+FFFD: `bytes.decode("utf-8", "replace")`.
+std::string utf8_replaced(std::string_view bytes);
+
+// Add a character, surrogates included.
+void append_utf8(std::string& text, char32_t character);
+
+// The number of characters; a byte that is no part of any counts as one.
+std::size_t character_count(std::string_view text);
+
+// Python's `isprintable`: no control, format or private-use character, surrogate, or space other than ' '.
+bool is_printable(char32_t character);
+bool is_printable(std::string_view text);
+
+}  // namespace latentlink
