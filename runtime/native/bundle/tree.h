@@ -2,16 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "vocabulary/errors.h"
+#include "vocabulary/files.h"
 #include "vocabulary/json.h"
 
 namespace latentlink {
@@ -52,26 +51,6 @@ Tree read_tree(const std::filesystem::path& root);
 // The file `path` below `root`, if it is a regular file in plain directories.
 // Throws BundleError: it, or a directory on the way, is missing, a link, a device, ...
 std::filesystem::path check_regular(const std::filesystem::path& root, std::string_view path);
-
-// A file descriptor that is closed at its end.
-class Descriptor {
-  public:
-    explicit Descriptor(int number) : number_(number) {}
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor& operator=(Descriptor&&) = delete;
-    ~Descriptor();
-
-    int number() const { return number_; }
-
-    // The size of the file now. Throws MachineError.
-    std::uint64_t size() const;
-
-    // Read up to `count` bytes; fewer only at the end of the file. Throws MachineError.
-    std::size_t read(void* into, std::size_t count) const;
-
-  private:
-    int number_;
-};
 
 // Open a regular file for reading, without following links or waiting for a FIFO's writer.
 // Throws BundleError: it is no regular file. Throws MachineError: it cannot be opened.
