@@ -37,7 +37,6 @@ struct LoadOptions {
     std::optional<std::int64_t> engine_memory = {};
     std::optional<std::string> previews = {};  // bundle whose decoder makes previews; none uses the pipeline's decoder
     OnProgress on_progress = {};               // called with (bytes checked, total bytes) while files are checked
-    OpenSession open_session = Opening{}.open_session;
 };
 
 // What a pipeline is made of.

@@ -46,7 +46,7 @@ struct Opening {
     std::optional<int> threads = {};                   // for one engine's run
     std::optional<std::int64_t> vae_memory = {};       // budget in bytes for runs of the VAE
     std::shared_ptr<EngineMemory> engine_memory = {};  // budget for the open engines; null keeps all open
-    Machine machine = this_machine();
+    Machine machine = {};                              // that engines have to be valid on
     OpenSession open_session = [](const auto& path, auto target, const auto& options) {
         return latentlink::open_session(path, target, options);
     };
