@@ -81,6 +81,15 @@ Array::Array(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape))
     std::memset(data_, 0, bytes);
 }
 
+Array Array::over(std::shared_ptr<const void> owner, void* data, DType dtype, Shape shape) {
+    Array made;
+    made.dtype_ = dtype;
+    made.shape_ = std::move(shape);
+    made.data_ = static_cast<std::byte*>(data);
+    made.storage_ = std::shared_ptr<std::byte[]>(std::move(owner), made.data_);
+    return made;
+}
+
 Array Array::clone() const {
     Array made(dtype_, shape_);
     std::ranges::copy(bytes(), made.data_);

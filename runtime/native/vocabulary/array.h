@@ -64,6 +64,9 @@ class Array {
         return made;
     }
 
+    // A tensor in memory of something else, which lives as long as `owner` does and is aligned for its numbers.
+    static Array over(std::shared_ptr<const void> owner, void* data, DType dtype, Shape shape);
+
     DType dtype() const { return dtype_; }
     const Shape& shape() const { return shape_; }
     std::int64_t size(std::size_t dimension) const { return shape_.at(dimension); }
