@@ -13,13 +13,15 @@ namespace {
 constexpr std::size_t BLOCK = 16;
 constexpr double TWO_PI = 2 * std::numbers::pi;
 
-// Box and Muller 1958: in a block of 16 uniform numbers, number j and number j+8 make a pair.
+// Box and Muller 1958: in a block of 16 uniform numbers, number j and number j+8 make a pair. Logarithms, cosines and
+// sines are rounded from float64, so that every machine and both runtimes have the same bits.
 void box_muller(std::span<float> block) {
     for (std::size_t j = 0; j < BLOCK / 2; ++j) {
-        const float radius = std::sqrt(-2.0F * std::log(1.0F - block[j]));
-        const float angle = static_cast<float>(TWO_PI) * block[j + BLOCK / 2];
-        block[j] = radius * std::cos(angle);
-        block[j + BLOCK / 2] = radius * std::sin(angle);
+        const double share = 1.0F - block[j];
+        const float radius = std::sqrt(-2.0F * static_cast<float>(std::log(share)));
+        const double angle = static_cast<float>(TWO_PI) * block[j + BLOCK / 2];
+        block[j] = radius * static_cast<float>(std::cos(angle));
+        block[j + BLOCK / 2] = radius * static_cast<float>(std::sin(angle));
     }
 }
 

@@ -25,8 +25,7 @@ class Noise {
 // The numbers of `torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed))` in float32.
 //
 // mt19937 (Matsumoto and Nishimura 1998) feeds the Box-Muller transform in blocks of 16, or number by number in double
-// precision for fewer than 16. Agrees with the Python runtime within 5e-7, a bit of the largest numbers: float32
-// logarithms and cosines differ in the last bit.
+// precision for fewer than 16. The bits are those of the Python runtime.
 class TorchNoise final : public Noise {
   public:
     explicit TorchNoise(std::uint64_t seed);  // the lowest 32 bits count, as in torch
