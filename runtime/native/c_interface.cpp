@@ -1,0 +1,483 @@
+// The C interface over the runtime: values in, handles out, and no exception past it.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "latentlink.h"
+#include "picture_files/reading.h"
+#include "picture_files/writing.h"
+#include "pipeline.h"
+#include "vocabulary/files.h"
+#include "vocabulary/json_writing.h"
+
+using namespace latentlink;
+
+struct latentlink_error {
+    Status status;
+    std::string message, remedy, json;
+};
+
+struct latentlink_pictures {
+    std::vector<Image> images;
+};
+
+struct latentlink_latents {
+    Latents latents;
+};
+
+struct latentlink_pipeline {
+    Pipeline pipeline;
+    std::string json;
+};
+
+struct latentlink_result {
+    Result result;
+    std::string json;
+};
+
+struct latentlink_bytes {
+    std::string bytes;
+};
+
+struct latentlink_progress {
+    Pipeline& pipeline;
+    const Progress& progress;
+    Answer answer;
+};
+
+namespace {
+
+Json json_of(const Error& error) {
+    Json made = {
+        {"status", static_cast<int>(error.status())}, {"message", error.message()}, {"remedy", error.remedy()}};
+    if (const auto* guard = dynamic_cast<const GuardError*>(&error)) {
+        const GuardError::Finding& finding = guard->finding();
+        Json numbers = Json::object(), unusual = Json::object();
+        for (const auto& [name, number] : finding.numbers) numbers[name] = number;
+        for (const auto& [name, value] : finding.unusual) unusual[name] = value;
+        made.update({{"stage", finding.stage}, {"numbers", numbers}, {"cause", finding.cause}, {"unusual", unusual}});
+    }
+    return made;
+}
+
+// The text of JSON for programs: what is not UTF-8 is replaced, and numbers that are not finite are null.
+std::string text_of_json(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+latentlink_status report(latentlink_error** out, const Error& error) {
+    if (out != nullptr) {
+        *out = new (std::nothrow)
+            latentlink_error{error.status(), error.message(), error.remedy(), text_of_json(json_of(error))};
+    }
+    return static_cast<latentlink_status>(error.status());
+}
+
+// Do work, and report whatever it throws.
+template <typename Work>
+latentlink_status guarded(latentlink_error** out, Work work) noexcept {
+    if (out != nullptr) *out = nullptr;
+    try {
+        try {
+            work();
+            return LATENTLINK_DONE;
+        } catch (const Error& error) {
+            return report(out, error);
+        } catch (const std::bad_alloc&) {
+            return report(out, MachineError("There is not enough memory.", "Use smaller pictures, or fewer at once."));
+        } catch (const std::exception& error) {
+            return report(out, MachineError(std::string("The library failed: ") + error.what()));
+        }
+    } catch (...) {  // not even the report has memory
+        return LATENTLINK_FAILED;
+    }
+}
+
+// A struct of options as this version knows it: what a caller of an earlier version does not have is the default.
+template <typename Options>
+Options of_this_version(const Options* given, Options defaults, const char* name) {
+    if (given == nullptr) return defaults;
+    if (given->size < sizeof(std::size_t) || given->size > sizeof(Options)) {
+        throw UsageError(std::string(name) + ".size is " + std::to_string(given->size) + "; expected at most " +
+                             std::to_string(sizeof(Options)) + ", its size in this version.",
+                         "Set it to sizeof, and use the library of the header that was compiled.");
+    }
+    std::memcpy(&defaults, given, given->size);
+    return defaults;
+}
+
+template <typename Handle>
+Handle& needed(Handle* handle, const char* name) {
+    if (handle == nullptr) throw UsageError(std::string(name) + " is NULL; expected one.");
+    return *handle;
+}
+
+template <typename Value>
+std::span<const Value> listed(const Value* first, std::size_t count, const char* name) {
+    if (first == nullptr && count != 0) {
+        throw UsageError(std::string(name) + " is NULL, with a count of " + std::to_string(count) + ".");
+    }
+    return {first, count};
+}
+
+Json texts(const char* const* first, std::size_t count, const char* name) {
+    Json made = Json::array();
+    for (const char* text : listed(first, count, name)) made.push_back(&needed(text, name));
+    return made;
+}
+
+// One value for all pictures, or a list with one for each; null for none.
+Json one_or_each(Json values) {
+    if (values.empty()) return {};
+    return values.size() == 1 ? values[0] : values;
+}
+
+template <typename Value>
+Json numbers(const Value* first, std::size_t count, const char* name) {
+    Json made = Json::array();
+    for (const Value number : listed(first, count, name)) made.push_back(number);
+    return one_or_each(std::move(made));
+}
+
+void set(Json& options, const char* name, double value) {
+    if (!std::isnan(value)) options[name] = value;
+}
+
+void set(Json& options, const char* name, std::uint32_t value) {
+    if (value != 0) options[name] = value;
+}
+
+void set(Json& options, const char* name, const char* value) {
+    if (value != nullptr) options[name] = value;
+}
+
+void set(Json& options, const char* name, Json value) {
+    if (!value.is_null()) options[name] = std::move(value);
+}
+
+std::vector<Image> images_of(const latentlink_picture* first, std::size_t count, const char* name) {
+    std::vector<Image> made;
+    for (const latentlink_picture& one : listed(first, count, name)) {
+        const std::span bytes(&needed(one.pixels, name), std::size_t{3} * one.width * one.height);
+        made.push_back(Image::of(Array::of(bytes, {one.height, one.width, 3})));
+    }
+    return made;
+}
+
+Json options_of(const latentlink_generate_options& given) {
+    Json options = Json::object();
+    set(options, "negative_prompt",
+        one_or_each(texts(given.negative_prompts, given.negative_prompt_count, "negative_prompts")));
+    set(options, "seed", numbers(given.seeds, given.seed_count, "seeds"));
+    set(options, "steps", numbers(given.steps, given.steps_count, "steps"));
+    set(options, "guidance", numbers(given.guidance, given.guidance_count, "guidance"));
+    if (!std::isnan(given.guidance_low) || !std::isnan(given.guidance_high)) {
+        options["guidance_interval"] = {given.guidance_low, given.guidance_high};
+    }
+    set(options, "step_cache", given.step_cache);
+    set(options, "sampler", one_or_each(texts(given.samplers, given.sampler_count, "samplers")));
+    set(options, "spacing", given.spacing);
+    set(options, "sigmas", given.sigmas);
+    set(options, "shift", given.shift);
+    set(options, "eta", given.eta);
+    set(options, "width", given.width);
+    set(options, "height", given.height);
+    set(options, "strength", given.strength);
+    set(options, "denoising_start", given.denoising_start);
+    set(options, "denoising_end", given.denoising_end);
+    for (const auto& condition : listed(given.conditions, given.condition_count, "conditions")) {
+        Json values = Json::array();
+        for (const double number : listed(condition.numbers, condition.count, "conditions")) values.push_back(number);
+        options["conditions"][&needed(condition.name, "conditions")] = std::move(values);
+    }
+    set(options, "num_images", given.num_images);
+    if (given.batch_seed != 0) options["batch_seed"] = true;
+    set(options, "noise", given.noise);
+    if (given.guard_off != 0) options["guard"] = "off";
+    if (given.latents_only != 0) options["decode"] = false;
+    return options;
+}
+
+Given given_of(const latentlink_generate_options& options) {
+    Given given{.prompt = texts(options.prompts, options.prompt_count, "prompts"), .options = options_of(options)};
+    given.init_images = images_of(options.init_images, options.init_image_count, "init_images");
+    given.masks = images_of(options.masks, options.mask_count, "masks");
+    if (options.init_latents != nullptr) given.init_latents = options.init_latents->latents;
+    return given;
+}
+
+LoadOptions load_options_of(const latentlink_load_options& given) {
+    LoadOptions options;
+    if (given.target != nullptr) options.target = given.target;
+    for (const auto& one : listed(given.replace, given.replace_count, "replace")) {
+        options.replace.emplace_back(&needed(one.component, "replace"), &needed(one.bundle, "replace"));
+    }
+    if (given.threads != 0) options.threads = static_cast<int>(std::min<std::uint32_t>(given.threads, INT32_MAX));
+    if (given.verify != 0) options.verify = given.verify > 0;
+    const auto bytes = [](std::uint64_t count) {
+        return static_cast<std::int64_t>(std::min<std::uint64_t>(count, INT64_MAX));
+    };
+    if (given.vae_memory != 0) options.vae_memory = bytes(given.vae_memory);
+    if (given.engine_memory != 0) options.engine_memory = bytes(given.engine_memory);
+    if (given.previews != nullptr) options.previews = given.previews;
+    if (given.on_progress != nullptr) {
+        options.on_progress = [=](auto done, auto total) {
+            given.on_progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total), given.user);
+        };
+    }
+    return options;
+}
+
+Json json_of(const Pipeline& pipe) {
+    Json conditions = Json::array(), decisions = Json::array();
+    for (const auto& [name, condition] : pipe.sampling().conditions) conditions.push_back(name);
+    for (const Decision& decision : pipe.decisions()) decisions.push_back(decision.to_json());
+    return {{"name", pipe.manifest().name},
+            {"family", pipe.manifest().family},
+            {"space", pipe.space().to_json()},
+            {"draws", pipe.draws()},
+            {"sampler", pipe.sampling().sampler},
+            {"steps", pipe.sampling().steps},
+            {"guidance", pipe.sampling().guidance},
+            {"width", pipe.sampling().width},
+            {"height", pipe.sampling().height},
+            {"size_multiple", pipe.sampling().size_multiple},
+            {"conditions", conditions},
+            {"engines", decisions}};
+}
+
+latentlink_picture view_of(const std::vector<Image>& images, std::size_t number) {
+    if (number >= images.size()) return {};
+    const Image& image = images[number];
+    return {image.pixels.as<std::uint8_t>().data(), static_cast<std::uint32_t>(image.width()),
+            static_cast<std::uint32_t>(image.height())};
+}
+
+std::string_view guard_of(int off) { return off != 0 ? "off" : "on"; }
+
+const Image& picture_at(const latentlink_result& result, std::size_t number) {
+    const auto& images = result.result.images;
+    if (images.empty()) {
+        throw UsageError("The result has no pictures; expected one that was decoded.", "Leave latents_only out.");
+    }
+    if (number >= images.size()) {
+        throw UsageError("number is " + std::to_string(number) + "; expected a whole number from 0 to " +
+                         std::to_string(images.size() - 1) + ".");
+    }
+    return images[number];
+}
+
+// The PNG file of a picture.
+std::string png_of(const latentlink_result& result, std::size_t number, bool metadata) {
+    const Image& image = picture_at(result, number);
+    return picture_bytes(image, "PNG", metadata ? &result.result.records.at(number) : nullptr).bytes;
+}
+
+}  // namespace
+
+const char* latentlink_version(void) { return VERSION.data(); }
+
+const char* latentlink_targets(void) {
+    static const std::string built = [] {
+        std::string names;
+        for (const std::string_view target : built_targets())
+            names += (names.empty() ? "" : ", ") + std::string(target);
+        return names;
+    }();
+    return built.c_str();
+}
+
+latentlink_status latentlink_error_status(const latentlink_error* error) {
+    return error == nullptr ? LATENTLINK_DONE : static_cast<latentlink_status>(error->status);
+}
+const char* latentlink_error_message(const latentlink_error* error) {
+    return error == nullptr ? "" : error->message.c_str();
+}
+const char* latentlink_error_remedy(const latentlink_error* error) {
+    return error == nullptr ? "" : error->remedy.c_str();
+}
+const char* latentlink_error_json(const latentlink_error* error) {
+    return error == nullptr ? "{}" : error->json.c_str();
+}
+void latentlink_error_free(latentlink_error* error) { delete error; }
+
+latentlink_status latentlink_pictures_read(const char* path, latentlink_pictures** pictures, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(pictures, "pictures");
+        out = new latentlink_pictures{{read_picture(&needed(path, "path")).rgb()}};
+    });
+}
+size_t latentlink_pictures_count(const latentlink_pictures* pictures) {
+    return pictures == nullptr ? 0 : pictures->images.size();
+}
+latentlink_picture latentlink_pictures_at(const latentlink_pictures* pictures, size_t number) {
+    return pictures == nullptr ? latentlink_picture{} : view_of(pictures->images, number);
+}
+void latentlink_pictures_free(latentlink_pictures* pictures) { delete pictures; }
+
+latentlink_status latentlink_load(const char* bundle, const latentlink_load_options* options,
+                                  latentlink_pipeline** pipeline, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(pipeline, "pipeline");
+        const auto given = of_this_version(options, {}, "latentlink_load_options");
+        auto made = std::unique_ptr<latentlink_pipeline>(
+            new latentlink_pipeline{Pipeline(load(&needed(bundle, "bundle"), load_options_of(given))), {}});
+        made->json = text_of_json(json_of(made->pipeline));
+        out = made.release();
+    });
+}
+const char* latentlink_pipeline_json(const latentlink_pipeline* pipeline) {
+    return pipeline == nullptr ? "{}" : pipeline->json.c_str();
+}
+void latentlink_pipeline_cancel(latentlink_pipeline* pipeline) {
+    if (pipeline != nullptr) pipeline->pipeline.cancel();
+}
+void latentlink_pipeline_free(latentlink_pipeline* pipeline) { delete pipeline; }
+
+latentlink_status latentlink_latents_read(const char* path, latentlink_latents** latents, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(latents, "latents");
+        out = new latentlink_latents{Latents::load(&needed(path, "path"))};
+    });
+}
+latentlink_status latentlink_latents_write(const latentlink_latents* latents, const char* path,
+                                           latentlink_error** error) {
+    return guarded(error, [&] { needed(latents, "latents").latents.save(&needed(path, "path")); });
+}
+latentlink_latents_view latentlink_latents_at(const latentlink_latents* latents) {
+    if (latents == nullptr) return {};
+    const Latents& own = latents->latents;
+    latentlink_latents_view view = {};
+    view.data = own.array.bytes().data();
+    std::ranges::copy(own.array.shape(), view.shape);
+    view.dtype = static_cast<latentlink_dtype>(own.array.dtype());
+    view.space = own.space.name.c_str();
+    view.signal = own.level ? own.level->signal : NAN;
+    view.noise = own.level ? own.level->noise : NAN;
+    return view;
+}
+void latentlink_latents_free(latentlink_latents* latents) { delete latents; }
+
+latentlink_status latentlink_generate(latentlink_pipeline* pipeline, const latentlink_generate_options* options,
+                                      latentlink_result** result, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(result, "result");
+        Pipeline& pipe = needed(pipeline, "pipeline").pipeline;
+        const auto given =
+            of_this_version(&needed(options, "options"), LATENTLINK_GENERATE_OPTIONS, "latentlink_generate_options");
+        OnStep on_step;
+        if (given.on_step != nullptr) {
+            on_step = [&](const Progress& progress) {
+                latentlink_progress at{pipe, progress, {}};
+                at.answer.go_on = given.on_step(&at, given.user) == 0;
+                return at.answer;
+            };
+        }
+        auto made =
+            std::unique_ptr<latentlink_result>(new latentlink_result{pipe.generate(given_of(given), on_step), {}});
+        made->json = text_of_json(made->result.to_json());
+        out = made.release();
+    });
+}
+latentlink_status latentlink_warm_up(latentlink_pipeline* pipeline, uint32_t width, uint32_t height,
+                                     uint32_t num_images, latentlink_error** error) {
+    return guarded(error, [&] {
+        const auto given = [](std::uint32_t value) {
+            return value == 0 ? std::nullopt
+                              : std::optional(static_cast<int>(std::min<std::uint32_t>(value, INT32_MAX)));
+        };
+        needed(pipeline, "pipeline").pipeline.warm_up({given(width), given(height), given(num_images)});
+    });
+}
+latentlink_progress_view latentlink_progress_at(const latentlink_progress* progress) {
+    if (progress == nullptr) return {};
+    const Progress& at = progress->progress;
+    return {static_cast<uint32_t>(at.row), static_cast<uint32_t>(at.rows), static_cast<uint32_t>(at.step),
+            static_cast<uint32_t>(at.steps), at.seconds};
+}
+latentlink_status latentlink_progress_preview(latentlink_progress* progress, latentlink_pictures** pictures,
+                                              latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(pictures, "pictures");
+        auto& at = needed(progress, "progress");
+        out = new latentlink_pictures{at.pipeline.preview(at.progress.predicted())};
+    });
+}
+void latentlink_progress_set_guidance(latentlink_progress* progress, const double* guidance, size_t count) {
+    if (progress == nullptr || guidance == nullptr) return;
+    Json values = Json::array();
+    for (std::size_t number = 0; number < count; ++number) values.push_back(guidance[number]);
+    progress->answer.change.guidance = one_or_each(std::move(values));
+}
+
+size_t latentlink_result_count(const latentlink_result* result) {
+    return result == nullptr ? 0 : result->result.images.size();
+}
+latentlink_picture latentlink_result_picture(const latentlink_result* result, size_t number) {
+    return result == nullptr ? latentlink_picture{} : view_of(result->result.images, number);
+}
+latentlink_latents* latentlink_result_latents(const latentlink_result* result) {
+    return result == nullptr ? nullptr : new (std::nothrow) latentlink_latents{result->result.latents};
+}
+const char* latentlink_result_json(const latentlink_result* result) {
+    return result == nullptr ? "{}" : result->json.c_str();
+}
+latentlink_status latentlink_result_write_png(const latentlink_result* result, size_t number, const char* path,
+                                              int metadata, latentlink_error** error) {
+    return guarded(error, [&] {
+        const latentlink_result& made = needed(result, "result");
+        const Image& image = picture_at(made, number);
+        const std::span<const Record> records(&made.result.records.at(number), metadata != 0 ? 1 : 0);
+        save_pictures(std::span(&image, 1), &needed(path, "path"), records);
+    });
+}
+latentlink_status latentlink_result_png(const latentlink_result* result, size_t number, int metadata,
+                                        latentlink_bytes** bytes, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(bytes, "bytes");
+        out = new latentlink_bytes{png_of(needed(result, "result"), number, metadata != 0)};
+    });
+}
+void latentlink_result_free(latentlink_result* result) { delete result; }
+
+const uint8_t* latentlink_bytes_data(const latentlink_bytes* bytes) {
+    return bytes == nullptr ? nullptr : reinterpret_cast<const std::uint8_t*>(bytes->bytes.data());
+}
+size_t latentlink_bytes_size(const latentlink_bytes* bytes) { return bytes == nullptr ? 0 : bytes->bytes.size(); }
+void latentlink_bytes_free(latentlink_bytes* bytes) { delete bytes; }
+
+latentlink_status latentlink_decode(latentlink_pipeline* pipeline, const latentlink_latents* latents, int guard_off,
+                                    latentlink_pictures** pictures, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(pictures, "pictures");
+        const Latents& given = needed(latents, "latents").latents;
+        out = new latentlink_pictures{needed(pipeline, "pipeline").pipeline.decode(given, guard_of(guard_off))};
+    });
+}
+latentlink_status latentlink_encode(latentlink_pipeline* pipeline, const latentlink_picture* pictures, size_t count,
+                                    const uint64_t* seed, int guard_off, latentlink_latents** latents,
+                                    latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(latents, "latents");
+        const std::vector<Image> images = images_of(pictures, count, "pictures");
+        const Json from = seed == nullptr ? Json() : Json(*seed);
+        out = new latentlink_latents{needed(pipeline, "pipeline").pipeline.encode(images, from, guard_of(guard_off))};
+    });
+}
+latentlink_status latentlink_transfer(latentlink_pipeline* source, latentlink_pipeline* destination,
+                                      const latentlink_latents* latents, const latentlink_transfer_options* options,
+                                      latentlink_latents** moved, double* psnr, latentlink_error** error) {
+    return guarded(error, [&] {
+        auto& out = needed(moved, "moved");
+        const auto given = of_this_version(options, {}, "latentlink_transfer_options");
+        TransferOptions asked;
+        if (given.width != 0) asked.width = given.width;
+        if (given.height != 0) asked.height = given.height;
+        asked.fit = given.fit != 0;
+        const std::string guard(guard_of(given.guard_off));
+        TransferResult made =
+            transfer(needed(latents, "latents").latents, needed(source, "source").pipeline.transfer_end(guard),
+                     needed(destination, "destination").pipeline.transfer_end(guard), asked);
+        if (psnr != nullptr) *psnr = made.psnr;
+        out = new latentlink_latents{std::move(made.latents)};
+    });
+}
