@@ -8,6 +8,7 @@
 #include "picture_files/reading.h"
 #include "picture_files/writing.h"
 #include "pipeline.h"
+#include "sessions/backends.h"
 #include "vocabulary/files.h"
 #include "vocabulary/json_writing.h"
 
@@ -279,8 +280,12 @@ const char* latentlink_version(void) { return VERSION.data(); }
 const char* latentlink_targets(void) {
     static const std::string built = [] {
         std::string names;
-        for (const std::string_view target : built_targets())
-            names += (names.empty() ? "" : ", ") + std::string(target);
+        for (const Backend& backend : backends()) {
+            if (!backend.built_in) continue;
+            for (const std::string_view target : backend.targets) {
+                names += (names.empty() ? "" : ", ") + std::string(target);
+            }
+        }
         return names;
     }();
     return built.c_str();
