@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ SIZES = (*FAMILIES, "size")
 TABLES = {len(columns): columns for columns in (DEMO, FAMILIES, SIZES)}
 """The columns of a table, by the number of words that a row begins with."""
 
-PROPERTY = "parity"
+PROPERTY, NATIVE = "parity", "native parity"
 
 PAGE = """# Parity with diffusers
 
@@ -55,7 +55,40 @@ Such checkpoints at sizes that are not multiples of 64: UNets at latents of 17x9
 15x135; transformers, which take multiples of 16, at 9x5 and 7x13 tokens. Two pictures, the checkpoint's own sampler,
 the same tolerances for the same reason: both sides compute in float32 and differ only in the order of sums.
 
-{sizes}"""
+{sizes}
+## The native runtime
+Beside the Python runtime, in one process, with the same engines and threads: the norm of the difference of the latents
+over their norm, worst over all cases of a row, and how many pictures are the same bytes. Required: at most 1e-6.
+
+{native}"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeDifference:
+    """Difference between the two runtimes for one generation.
+
+    Args:
+        relative: Norm of the latents' difference over their norm.
+        equal: Number of pictures that are the same bytes.
+        pictures: Number of pictures.
+    """
+
+    relative: float
+    equal: int
+    pictures: int
+
+
+def native_table(rows: Mapping[tuple[str, ...], Sequence[NativeDifference]]) -> str:
+    """The figures of every row, in Markdown."""
+    lines = [
+        "| model | what | cases | worst latents | equal pictures |",
+        "|---|---|--:|--:|--:|",
+    ]
+    for row, found in [*rows.items(), (("all", ""), [one for several in rows.values() for one in several])]:
+        worst = max((one.relative for one in found), default=0.0)
+        equal, pictures = sum(one.equal for one in found), sum(one.pictures for one in found)
+        lines.append(f"| {' | '.join(row)} | {len(found)} | {worst:.1e} | {equal} of {pictures} |")
+    return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +113,7 @@ class Found:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, ...], Rows] = {columns: {} for columns in TABLES.values()}
+        self.native: dict[tuple[str, ...], list[NativeDifference]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         value: Any
@@ -87,6 +121,9 @@ class Found:
             if report.when == "call" and name == PROPERTY:
                 row, numbers = value
                 self.rows[TABLES[len(row)]].setdefault(tuple(row), []).append(Difference(**numbers))
+            elif report.when == "call" and name == NATIVE:
+                row, numbers = value
+                self.native.setdefault(tuple(row), []).append(NativeDifference(**numbers))
 
 
 FOUND: pytest.StashKey[Found] = pytest.StashKey()
@@ -104,7 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     out = session.config.getoption("--write-table", default=None)
     if out is not None and not hasattr(session.config, "workerinput"):
-        found = session.config.stash[FOUND].rows
+        found, native = session.config.stash[FOUND].rows, session.config.stash[FOUND].native
         # workers report as they go; the page is in the order of the suite
         order = [(one.family, one.pipeline, sampler) for one in SUBJECTS for sampler in one.samplers]
         families: Rows = {row: found[FAMILIES][row] for row in order if row in found[FAMILIES]}
@@ -114,7 +151,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             for row in found[SIZES]
             if row[: len(SIZES) - 2] == (one.family, one.pipeline)
         }
-        page = PAGE.format(demo=table(DEMO, found[DEMO]), families=table(FAMILIES, families), sizes=table(SIZES, sizes))
+        page = PAGE.format(
+            demo=table(DEMO, found[DEMO]),
+            families=table(FAMILIES, families),
+            sizes=table(SIZES, sizes),
+            native=native_table(dict(sorted(native.items()))),
+        )
         out.write_text(page, encoding="utf-8")
 
 
@@ -131,6 +173,16 @@ def record(request: pytest.FixtureRequest) -> Callable[[tuple[str, ...], Differe
 
     def keep(row: tuple[str, ...], agreement: Difference) -> None:
         request.node.user_properties.append((PROPERTY, [list(row), asdict(agreement)]))
+
+    return keep
+
+
+@pytest.fixture
+def record_native(request: pytest.FixtureRequest) -> Callable[[tuple[str, str], NativeDifference], None]:
+    """Keeps a difference between the two runtimes for the page."""
+
+    def keep(row: tuple[str, str], difference: NativeDifference) -> None:
+        request.node.user_properties.append((NATIVE, [list(row), asdict(difference)]))
 
     return keep
 
