@@ -126,7 +126,8 @@ std::string read_type(const Header& value) {
     const bool wrapped = value.is_object() && value.size() == 1 && value.begin()->is_null();
     const std::string name = wrapped ? value.items().begin().key() : value.is_string() ? value.get<std::string>() : "";
     if (std::ranges::find(TYPES, std::string_view(name), &Type::name) == TYPES.end()) {
-        throw no_json("unknown variant `" + (name.empty() ? shown(Json(value)) : name) + "`, expected the name of a type");
+        throw no_json("unknown variant `" + (name.empty() ? shown(Json(value)) : name) +
+                      "`, expected the name of a type");
     }
     return name;
 }
