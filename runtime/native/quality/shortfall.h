@@ -1,6 +1,7 @@
 // A quality figure that is not good enough: what was measured and what is needed.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -10,9 +11,9 @@ struct Shortfall {
     std::string code;  // `psnr`, `worst`, `latent-cosine`, `ssim` or `prompts`
     double found = 0;
     double needed = 0;
-    int count = 0;         // code `prompts` only: pictures that were judged
-    int reference = 0;     // code `prompts` only: how many of the reference's pictures show their prompts
-    double tolerance = 0;  // code `prompts` only: share of the judged pictures by which `found` may be below
+    std::int64_t count = 0;      // code `prompts` only: pictures that were judged
+    std::int64_t reference = 0;  // code `prompts` only: how many of the reference's pictures show their prompts
+    double tolerance = 0;        // code `prompts` only: share of the judged pictures by which `found` may be below
 
     // `PSNR 12.0 dB, expected at least 55`.
     std::string summary() const;

@@ -20,16 +20,16 @@ struct Package {
     std::string_view pin = "";
 };
 
+// What only Python needs to open an engine is not in it.
 struct Target {
     std::string_view name;
-    std::string_view file;                       // name of the engine's file
-    std::vector<Package> packages;               // all that build and open it
-    std::vector<Package> runtime_packages = {};  // further ones that only opening it needs, in any version
-    bool gpu = false;                            // it runs on an NVIDIA GPU
-    bool local = false;                          // an engine is built for the GPU of the building machine
-    bool profiles = false;                       // the builder needs a smallest, a best and a largest size
-    bool systems = true;                         // an engine also opens on other operating systems than the builder's
-    std::vector<std::string_view> kinds = {};    // compute capabilities that its builder can be asked for
+    std::string_view file;                     // name of the engine's file
+    std::vector<Package> packages;             // all that build and open it
+    bool gpu = false;                          // it runs on an NVIDIA GPU
+    bool local = false;                        // an engine is built for the GPU of the building machine
+    bool profiles = false;                     // the builder needs a smallest, a best and a largest size
+    bool systems = true;                       // an engine also opens on other operating systems than the builder's
+    std::vector<std::string_view> kinds = {};  // compute capabilities that its builder can be asked for
     // By precision, the processor instructions that it needs, any one of them, by Linux's names.
     std::vector<std::pair<std::string_view, std::vector<std::string_view>>> instructions = {};
 };
