@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from tests.vectors.cases import NOISE, SCHEDULES
+from tests.vectors.graphs import graphs
 from tests.vectors.write import FOLDER, answers, noise, tables, written_tables
 
 # numpy's logarithms and powers differ in the last bit from processor to processor; a difference of nearly equal
@@ -38,5 +39,9 @@ def test_the_noise_is_that_of_today() -> None:
     np.testing.assert_array_equal(noise(), load_file(FOLDER / "noise.safetensors")["noise"])
 
 
+def test_the_engines_are_those_of_today() -> None:
+    assert {path.name: path.read_bytes() for path in (FOLDER / "engines").iterdir()} == graphs()
+
+
 def test_the_vectors_stay_small() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.suffix != ".py") < 1_500_000
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.*") if not path.suffix.startswith(".py")) < 1_500_000

@@ -3,6 +3,7 @@
 `tables.json` holds requests of tables, whose numbers are in `tables.safetensors`, one table after the other as
 `numbers_of` makes them: as places in a list of different numbers, of which there are few. `answers.json` holds
 requests with names or an error as their answer. `noise.json` holds seeds, and `noise.safetensors` what is drawn.
+`engines` holds small graphs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from latentlink.runtime.samplers import (
 from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
+from tests.vectors.graphs import graphs
 
 FOLDER = Path(__file__).parent
 
@@ -130,6 +132,9 @@ def write(folder: Path) -> None:
     _write_lines(folder / "tables.json", {"schedules": SCHEDULES, "cases": cases})
     _write_lines(folder / "answers.json", answers())
     _write_lines(folder / "noise.json", {"cases": NOISE})
+    (folder / "engines").mkdir(exist_ok=True)
+    for name, graph in graphs().items():
+        (folder / "engines" / name).write_bytes(graph)
 
 
 def _write_lines(path: Path, data: Any) -> None:

@@ -1,25 +1,35 @@
-// The libraries that this program opens engines with.
+// The libraries that this program opens engines with, each of which it may have been built without.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "sessions/session.h"
+
 namespace latentlink {
 
-// A library that runs engines, and whether this program was built with it.
+// Version by name of a distribution.
+using LibraryVersions = std::map<std::string, std::string, std::less<>>;
+
+// A library that runs engines.
 struct Backend {
-    std::string_view name;  // `ONNX Runtime`
-    bool built_in;
-    std::span<const std::string_view> targets;  // that need it
+    std::string_view name;                      // for people: `ONNX Runtime`
+    std::span<const std::string_view> targets;  // of its engines
+    // Opens an engine of one of the targets, as `open_session` does; null if this program was built without the
+    // library.
+    SessionPtr (*open)(const std::filesystem::path& path, std::string_view target, const SessionOptions& options);
+    // Adds its version, if it can be loaded here.
+    void (*add_versions)(LibraryVersions& versions);
 };
 
-// All of them, in the order of their targets.
+// All of them, with all their targets.
 std::span<const Backend> backends();
 
-// Version by name of the distribution that has the same library for Python (`onnxruntime`), as fingerprints name it, of
-// those that can be loaded here: what `this_machine` takes.
-std::map<std::string, std::string, std::less<>> library_versions();
+// The versions of the libraries that can be loaded here, by the names of the distributions that have them for Python
+// (`onnxruntime`), as fingerprints of engines name them: what `this_machine` takes.
+LibraryVersions library_versions();
 
 }  // namespace latentlink

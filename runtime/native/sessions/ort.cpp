@@ -67,8 +67,8 @@ std::shared_ptr<OrtEngine> OrtSession::engine() {
     return engine_;
 }
 
-// Options of one run: threads may run at once, and each may be interrupted. The memory of a run is released, as the next
-// engine would otherwise need as much again. Where a budget is measured, memory that was taken before must not be
+// Options of one run: threads may run at once, and each may be interrupted. The memory of a run is released, as the
+// next engine would otherwise need as much again. Where a budget is measured, memory that was taken before must not be
 // released.
 Ort::RunOptions OrtSession::run_options() const {
     Ort::RunOptions options;
@@ -116,6 +116,13 @@ Buffers OrtSession::run_open(const Buffers& inputs, const Buffers& outputs) {
 
 SessionPtr open_ort(const std::filesystem::path& path, std::string_view target, const SessionOptions& options) {
     return std::make_shared<OrtSession>(std::make_shared<OrtEngine>(path, target, options), options.low_memory);
+}
+
+void add_ort_versions(LibraryVersions& versions) {
+    const std::string version = Ort::GetVersionString();
+    versions["onnxruntime"] = version;
+    const auto providers = Ort::GetAvailableProviders();
+    if (std::ranges::find(providers, "CUDAExecutionProvider") != providers.end()) versions["onnxruntime-gpu"] = version;
 }
 
 }  // namespace latentlink

@@ -23,8 +23,8 @@ struct OrtOnGpu {
 // An engine as ONNX Runtime knows it. Threads may share it.
 class OrtEngine {
   public:
-    // Throws PreflightError: the provider, one of its libraries, or the GPU is missing; BundleError: it is no engine, or
-    // a tensor is not what its name says; std::bad_alloc: there is not enough memory for it.
+    // Throws PreflightError: the provider, one of its libraries, or the GPU is missing; BundleError: it is no engine,
+    // or a tensor is not what its name says; std::bad_alloc: there is not enough memory for it.
     OrtEngine(const std::filesystem::path& path, std::string_view target, const SessionOptions& options,
               const OrtOnGpu& gpu = {});
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "sessions/readback.h"
 #include "targets/table.h"
 #include "vocabulary/errors.h"
 #include "vocabulary/texts.h"
@@ -28,7 +29,8 @@ struct Provider {
     Options graphs = {};       // with which it captures runs as CUDA graphs; empty if it does not
     std::string library = "";  // its file: beside ONNX Runtime's own, or of a plug-in; empty if it is built in
     bool plugin = false;
-    void (*append)(Ort::SessionOptions& options, const Options& chosen) = nullptr;  // for one that is built in, on a GPU
+    void (*append)(Ort::SessionOptions& options,
+                   const Options& chosen) = nullptr;  // for one that is built in, on a GPU
 };
 
 // The texts of options as C takes them.
@@ -133,11 +135,11 @@ void check_built_in(const Provider& provider) {
     const std::vector<std::string> available = Ort::GetAvailableProviders();
     if (std::ranges::find(available, provider.name) != available.end()) return;
     const std::vector<std::string_view> names(available.begin(), available.end());
-    throw PreflightError("The target " + std::string(provider.target) + " needs " + std::string(provider.name) +
-                             ", but this onnxruntime " + Ort::GetVersionString() + " has " + joined(names) + ".",
-                         "Install the package that has it: " +
-                             std::string(target_named(provider.target)->packages.front().install) +
-                             "; or build the bundle for another target.");
+    throw PreflightError(
+        "The target " + std::string(provider.target) + " needs " + std::string(provider.name) +
+            ", but this onnxruntime " + Ort::GetVersionString() + " has " + joined(names) + ".",
+        "Install the package that has it: " + std::string(target_named(provider.target)->packages.front().install) +
+            "; or build the bundle for another target.");
 }
 
 #if ORT_API_VERSION >= 22
@@ -178,13 +180,21 @@ void append_plugin(Ort::Env& environment, Ort::SessionOptions& options, const Pr
 }
 #else
 [[noreturn]] void append_plugin(Ort::Env&, Ort::SessionOptions&, const Provider& provider, const Options&) {
-    throw unusable(provider, "this latentlink was built with headers of ONNX Runtime before 1.22, which has no plug-ins");
+    throw unusable(provider,
+                   "this latentlink was built with headers of ONNX Runtime before 1.22, which has no plug-ins");
 }
 #endif
 
 }  // namespace
 
-Ort::Env ort_environment() { return Ort::Env(ORT_LOGGING_LEVEL_WARNING, "latentlink"); }
+Ort::Env ort_environment() {
+    if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) {  // it is said on standard error, too
+        throw PreflightError("This latentlink needs ONNX Runtime 1." + std::to_string(ORT_API_VERSION) +
+                                 " or later, but loaded " + OrtGetApiBase()->GetVersionString() + ".",
+                             "Install that one, or build latentlink with the headers of this one.");
+    }
+    return Ort::Env(ORT_LOGGING_LEVEL_WARNING, "latentlink");
+}
 
 Ort::Session open_inference(Ort::Env& environment, const std::filesystem::path& path, Ort::SessionOptions options,
                             std::string_view target, const OrtPlacement& placement) {
@@ -214,10 +224,21 @@ Ort::Session open_inference(Ort::Env& environment, const std::filesystem::path& 
 bool captures(std::string_view target) { return !provider_of(target).graphs.empty(); }
 
 std::string ort_words(const Ort::Exception& error) {
-    static constexpr std::string_view NAMES[] = {
-        "SUCCESS",       "FAIL",          "INVALID_ARGUMENT",    "NO_SUCHFILE",   "NO_MODEL",
-        "ENGINE_ERROR",  "RUNTIME_EXCEPTION", "INVALID_PROTOBUF", "MODEL_LOADED", "NOT_IMPLEMENTED",
-        "INVALID_GRAPH", "EP_FAIL",       "MODEL_LOAD_CANCELED", "MODEL_REQUIRES_COMPILATION", "NOT_FOUND"};
+    static constexpr std::string_view NAMES[] = {"SUCCESS",
+                                                 "FAIL",
+                                                 "INVALID_ARGUMENT",
+                                                 "NO_SUCHFILE",
+                                                 "NO_MODEL",
+                                                 "ENGINE_ERROR",
+                                                 "RUNTIME_EXCEPTION",
+                                                 "INVALID_PROTOBUF",
+                                                 "MODEL_LOADED",
+                                                 "NOT_IMPLEMENTED",
+                                                 "INVALID_GRAPH",
+                                                 "EP_FAIL",
+                                                 "MODEL_LOAD_CANCELED",
+                                                 "MODEL_REQUIRES_COMPILATION",
+                                                 "NOT_FOUND"};
     const auto code = static_cast<std::size_t>(error.GetOrtErrorCode());
     return "[ONNXRuntimeError] : " + std::to_string(code) + " : " +
            std::string(code < std::size(NAMES) ? NAMES[code] : "GENERAL ERROR") + " : " + error.what();

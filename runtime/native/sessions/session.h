@@ -85,9 +85,9 @@ struct SessionOptions {
 };
 
 // Open an engine of a target.
-// Throws UsageError: the target is unknown, this library was built without it, or `threads` is out of range;
-// BundleError: the file is no engine of that target, or its tensors carry no symbols; PreflightError: this machine
-// lacks what the target needs; std::bad_alloc: there is not enough memory for it.
+// Throws UsageError: the target is unknown, or `threads` is out of range; BundleError: the file is no engine of that
+// target, or its tensors carry no symbols; PreflightError: this machine lacks what the target needs, or this library
+// was built without it; std::bad_alloc: there is not enough memory for it.
 SessionPtr open_session(const std::filesystem::path& path, std::string_view target, const SessionOptions& options = {});
 
 // Whether this library was built with what a target needs.

@@ -43,8 +43,9 @@ bool SharedSession::forked() const { return getpid() != process_; }
 void SharedSession::check_open() const {
     if (const Call* call = current_call()) call->check();
     if (forked()) {
-        throw UsageError("The engine " + title_ + " was opened before this process was forked; expected one of its own.",
-                         "Load the bundle in each process, after the fork.");
+        throw UsageError(
+            "The engine " + title_ + " was opened before this process was forked; expected one of its own.",
+            "Load the bundle in each process, after the fork.");
     }
     if (closed_) {
         throw UsageError("The engine " + title_ + " is closed; expected an open one.", "Load the bundle again.");

@@ -3,10 +3,11 @@
 // Processes may not: a fork has the memory of an engine and none of its threads.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <mutex>
 #include <string>
-#include <sys/types.h>
 #include <utility>
 
 #include "sessions/session.h"
