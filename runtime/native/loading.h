@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,15 +40,15 @@ struct LoadOptions {
 
 // What a pipeline is made of.
 struct Loaded {
-    std::string name;              // as the user gave it
-    BundlePtr bundle;              // the pipeline's own, with its manifest
-    Sampling sampling;             // of the denoiser's bundle, whichever that is
-    LinkedVae halves;              // of the VAE
-    std::optional<Linked> linked;  // none if it is a VAE alone
-    std::map<std::string, std::shared_ptr<const Prompts>, std::less<>> prompts;  // a tokenizer for every text encoder
-    LatentSpace space;                                                           // of the denoiser, or of a VAE alone
-    std::vector<Engine> engines;                                                 // all; the owner closes their sessions
-    Origin origin;                                                               // what pictures say of the model
+    std::string name;                                     // as the user gave it
+    BundlePtr bundle;                                     // the pipeline's own, with its manifest
+    Sampling sampling;                                    // of the denoiser's bundle, whichever that is
+    LinkedVae halves;                                     // of the VAE
+    std::optional<Linked> linked;                         // none if it is a VAE alone
+    std::map<std::string, Prompts, std::less<>> prompts;  // a tokenizer for every text encoder
+    LatentSpace space;                                    // of the denoiser, or of a VAE alone
+    std::vector<Engine> engines;                          // all; the owner closes their sessions
+    Origin origin;                                        // what pictures say of the model
     std::vector<Decision> decisions;
     std::optional<std::int64_t> vae_memory;
     // By component, a function that opens an engine of a wider precision, with the same checks.

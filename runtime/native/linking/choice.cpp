@@ -64,15 +64,14 @@ Choice choose(const ComponentSource& source, std::string_view target, const Mach
     if (skipped.empty()) {
         std::string known;
         for (const EngineEntry& engine : engines) known += (known.empty() ? "" : ", ") + engine.target;
-        throw PreflightError(source.name + " has no " + std::string(target) + " engine of " + source.component +
-                                 "; it has " + known + ".",
-                             "Use one of these, or build it: latentlink build EXPORTED BUNDLE --target " +
-                                 std::string(target) + ".");
+        throw PreflightError(
+            source.name + " has no " + std::string(target) + " engine of " + source.component + "; it has " + known +
+                ".",
+            "Use one of these, or build it: latentlink build EXPORTED BUNDLE --target " + std::string(target) + ".");
     }
     std::string reasons;
     for (const Skipped& one : skipped) reasons += (reasons.empty() ? "" : "; ") + one.target + ": " + one.text();
-    throw PreflightError("No engine of " + source.title() + " can run here. " + reasons + ".",
-                         skipped.front().remedy);
+    throw PreflightError("No engine of " + source.title() + " can run here. " + reasons + ".", skipped.front().remedy);
 }
 
 }  // namespace latentlink

@@ -82,18 +82,18 @@ Engine Opening::open(const ComponentSource& source, const EngineEntry& entry) co
     const ComponentEntry& declared = source.entry();
     const bool low_memory = vae_memory && has_pictures(declared);
     if (low_memory && on_gpu(entry.target)) {
-        throw UsageError(source.title() + " runs on a GPU (" + entry.target +
-                             "), for which no memory budget can be measured.",
-                         "Leave vae_memory out, or build the VAE for a size that fits: larger pictures are processed "
-                         "in several passes.");
+        throw UsageError(
+            source.title() + " runs on a GPU (" + entry.target + "), for which no memory budget can be measured.",
+            "Leave vae_memory out, or build the VAE for a size that fits: larger pictures are processed "
+            "in several passes.");
     }
     const std::filesystem::path path = source.bundle->file(entry.path);
     const SessionOptions options = {.threads = threads, .low_memory = low_memory};
     auto opener = [path, options, target = entry.target, open = open_session] { return open(path, target, options); };
     SessionPtr session;
     if (engine_memory) {
-        session = std::make_shared<ReopeningSession>(ReopeningSession::Settings{
-            source.title(), path, source.size(entry), std::move(opener), engine_memory});
+        session = std::make_shared<ReopeningSession>(
+            ReopeningSession::Settings{source.title(), path, source.size(entry), std::move(opener), engine_memory});
     } else {
         session = opener();
     }

@@ -15,6 +15,7 @@
 #include "linking/engine_memory.h"
 #include "linking/link.h"
 #include "linking/source.h"
+#include "sessions/backends.h"
 #include "sessions/session.h"
 #include "targets/machine.h"
 
@@ -43,10 +44,10 @@ struct WiderEngine {
 // How engines are opened; the arguments are those of `load`.
 struct Opening {
     std::string target = "auto";
-    std::optional<int> threads = {};                   // for one engine's run
-    std::optional<std::int64_t> vae_memory = {};       // budget in bytes for runs of the VAE
-    std::shared_ptr<EngineMemory> engine_memory = {};  // budget for the open engines; null keeps all open
-    Machine machine = {};                              // that engines have to be valid on
+    std::optional<int> threads = {};                     // for one engine's run
+    std::optional<std::int64_t> vae_memory = {};         // budget in bytes for runs of the VAE
+    std::shared_ptr<EngineMemory> engine_memory = {};    // budget for the open engines; null keeps all open
+    Machine machine = this_machine(library_versions());  // that engines have to be valid on
     OpenSession open_session = [](const auto& path, auto target, const auto& options) {
         return latentlink::open_session(path, target, options);
     };
@@ -73,6 +74,20 @@ struct Opening {
 
 // The decision to go without a shallow denoiser, as there is none for the target of the whole one.
 Decision no_step_cache(const ComponentSource& source, std::string_view target);
+
+// A session that is closed at the end of a block.
+class Closing {
+  public:
+    explicit Closing(SessionPtr session) : session_(std::move(session)) {}
+    ~Closing() { session_->close(); }
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+
+    const SessionPtr& get() const { return session_; }
+
+  private:
+    SessionPtr session_;
+};
 
 // Close engines that are no longer needed.
 void close_all(std::span<const OpenedEngine> engines);

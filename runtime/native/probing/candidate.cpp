@@ -23,24 +23,21 @@ constexpr std::size_t ADDED_PROBES = 2;       // made for a component if its siz
 constexpr double STEP = 0.25;
 
 using Numbers = std::vector<double>;
+using Pair = std::pair<Array, Array>;  // an output, and what it should be
 
 Numbers as_doubles(const Array& array) {
-    const Array floats = array.dtype() == DType::float16 || array.dtype() == DType::bfloat16
-                             ? array.to(DType::float32)
-                             : array;
+    const Array floats =
+        array.dtype() == DType::float16 || array.dtype() == DType::bfloat16 ? array.to(DType::float32) : array;
     const auto copied = [](const auto& values) { return Numbers(values.begin(), values.end()); };
     switch (floats.dtype()) {
-        case DType::uint8:
-            return copied(floats.as<std::uint8_t>());
-        case DType::int32:
-            return copied(floats.as<std::int32_t>());
+        case DType::uint8: return copied(floats.as<std::uint8_t>());
+        case DType::int32: return copied(floats.as<std::int32_t>());
         case DType::int64: {
             Numbers numbers;
             for (const std::int64_t value : floats.as<std::int64_t>()) numbers.push_back(static_cast<double>(value));
             return numbers;
         }
-        default:
-            return copied(floats.as<float>());
+        default: return copied(floats.as<float>());
     }
 }
 
@@ -75,7 +72,7 @@ Numbers centred(Numbers numbers, const Channels& channels) {
 }
 
 // The reference's variance around each channel's mean over the mean squared error, in dB.
-double signal_to_noise(std::span<const OutputPair> pairs, bool latent) {
+double signal_to_noise(std::span<const Pair> pairs, bool latent) {
     double signal = 0, error = 0;
     for (const auto& [output, reference] : pairs) {
         const Numbers wanted = as_doubles(reference);
@@ -116,8 +113,8 @@ Correction reading(std::span<const Probe> probes, const RunEngine& run, const Po
             for (auto& [name, array] : inputs) {
                 if (name == tensor) array = corrected(array, correction);
             }
-            for (const OutputPair& pair : probe.pairs(run(inputs))) {
-                const Numbers output = as_doubles(pair.output);
+            for (const Pair& pair : probe.pairs(run(inputs))) {
+                const Numbers output = as_doubles(pair.first);
                 numbers.insert(numbers.end(), output.begin(), output.end());
             }
         }
@@ -132,12 +129,17 @@ Correction reading(std::span<const Probe> probes, const RunEngine& run, const Po
     }
     const Numbers as_it_is = picture(Numbers(unknowns, 0.0));
     std::vector<Numbers> slopes;
+    bool finite = true;
     for (std::size_t k = 0; k < unknowns; ++k) {
         Numbers step(unknowns, 0.0);
         step[k] = STEP;
         Numbers& slope = slopes.emplace_back(picture(step));
-        for (std::size_t i = 0; i < slope.size(); ++i) slope[i] = (slope[i] - as_it_is[i]) / STEP;
+        for (std::size_t i = 0; i < slope.size(); ++i) {
+            slope[i] = (slope[i] - as_it_is[i]) / STEP;
+            finite = finite && std::isfinite(slope[i]);
+        }
     }
+    if (!finite) return {std::nan(""), std::nan("")};
     Numbers missing = golden;
     for (std::size_t i = 0; i < missing.size(); ++i) missing[i] -= as_it_is[i];
     const Numbers best = least_squares(std::move(slopes), missing);
@@ -158,13 +160,15 @@ Correction reading(std::span<const Probe> probes, const RunEngine& run, const Po
 }
 
 // Gain and factor for an encoder, by least squares: `golden = factor * z + shift`.
-Correction writing(std::span<const OutputPair> pairs) {
-    // channel by channel over all pairs, whose sizes may differ
-    std::vector<Numbers> written, golden;
+Correction writing(std::span<const Pair> pairs) {
+    // channel by channel over all pairs, whose sizes may differ; all as one channel if one of them was sampled
+    const bool whole = std::ranges::all_of(pairs, [](const Pair& pair) { return pair.second.shape().size() >= 2; });
+    const auto channels_of = [&](const Array& array) { return Channels(whole ? array.shape() : Shape(), true); };
+    const std::size_t count = channels_of(pairs.front().second).count;
+    std::vector<Numbers> written(count), golden(count);
     double before = 0;
     for (const auto& [output, reference] : pairs) {
-        const Channels channels(reference.shape(), true);
-        if (written.empty()) written.resize(channels.count), golden.resize(channels.count);
+        const Channels channels = channels_of(reference);
         const Numbers made = as_doubles(output), wanted = as_doubles(reference);
         before += sum_of_squares(made, wanted);
         for (std::size_t i = 0; i < made.size(); ++i) {
@@ -212,23 +216,25 @@ std::string CandidateResult::summary() const {
         return "it explains " + fixed(snr) + " dB of the golden output, expected at least " + general(LEAST_SNR) +
                " (PSNR " + fixed(agreement.psnr) + " dB)";
     }
+    if (std::isnan(gain)) {
+        return "it writes no finite numbers for latents that are shifted by " + general(STEP) + " standard deviations";
+    }
     return "it does " + fixed(gain) + " dB better on other latents, " + general(factor, 3) +
-           " times as large and shifted, expected at most " + general(MOST_GAIN) +
-           ": its scaling is not this space's";
+           " times as large and shifted, expected at most " + general(MOST_GAIN) + ": its scaling is not this space's";
 }
 
 CandidateResult judge(const Probes& probes, const RunEngine& run, std::span<const Port> inputs,
                       std::span<const Port> outputs) {
-    std::vector<OutputPair> pairs;
+    std::vector<Pair> pairs;
     for (const Probe& probe : probes.probes) {
-        for (OutputPair& pair : probe.pairs(run(probe.inputs))) pairs.push_back(std::move(pair));
+        for (Pair& pair : probe.pairs(run(probe.inputs))) pairs.push_back(std::move(pair));
     }
     const bool writes_latent = outputs.front().kind == "latent";
-    CandidateResult found = {.agreement = agreement_of(pairs, "float32"),
+    CandidateResult found = {.agreement = measure_agreement(pairs, "float32"),
                              .snr = signal_to_noise(pairs, writes_latent)};
     if (found.same() || !(found.snr >= LEAST_SNR)) return found;
-    const auto latent = std::ranges::find_if(
-        inputs, [](const Port& port) { return port.kind == "latent" && port.slot.empty(); });
+    const auto latent =
+        std::ranges::find_if(inputs, [](const Port& port) { return port.kind == "latent" && port.slot.empty(); });
     if (latent == inputs.end() && !writes_latent) return found;
     const Correction best = latent == inputs.end() ? writing(pairs) : reading(probes.probes, run, *latent);
     found.gain = best.gain;
@@ -247,7 +253,7 @@ CandidateResult check_candidate(const Engine& engine, const Bundle& donor, const
     const ComponentEntry& entry = donor.manifest.components.at(component);
     const auto hosted = host.manifest.components.find(component);
     Probes probes = load_probes(host, component, hosted == host.manifest.components.end() ? entry : hosted->second);
-    if (const std::unique_ptr<Prompts> prompts = tokenizer_of(donor, entry)) {
+    if (const std::optional<Prompts> prompts = tokenizer_of(donor, entry)) {
         for (Probe& probe : probes.probes) probe = with_own_tokens(std::move(probe), *prompts, entry);
     } else {
         probes = fit(probes, engine.limits, entry.inputs, own, ADDED_PROBES);

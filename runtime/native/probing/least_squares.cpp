@@ -72,8 +72,10 @@ void make_orthogonal(std::vector<Column>& columns, std::vector<Column>& turns) {
 }  // namespace
 
 std::vector<double> least_squares(std::vector<Column> columns, std::span<const double> wanted) {
-    const std::size_t count = columns.size(), rows = wanted.size();
+    const std::size_t count = columns.size(), rows = std::max(wanted.size(), count);
     Column target(wanted.begin(), wanted.end());
+    target.resize(rows);  // rows of zeros change nothing
+    for (Column& column : columns) column.resize(rows);
     reduce(columns, target);
     std::vector<Column> turns(count, Column(count, 0.0));
     for (std::size_t i = 0; i < count; ++i) turns[i][i] = 1;
@@ -81,7 +83,7 @@ std::vector<double> least_squares(std::vector<Column> columns, std::span<const d
 
     double largest = 0;
     for (const Column& column : columns) largest = std::max(largest, std::sqrt(dot(column, column)));
-    const double least = largest * std::numeric_limits<double>::epsilon() * static_cast<double>(std::max(rows, count));
+    const double least = largest * std::numeric_limits<double>::epsilon() * static_cast<double>(rows);
     Column x(count, 0.0);
     for (std::size_t i = 0; i < count; ++i) {
         const double square = dot(columns[i], columns[i]);

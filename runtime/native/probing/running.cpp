@@ -17,9 +17,7 @@ constexpr std::size_t MOST_SHOWN = 40;  // characters of a value in a message
 // Whether two values are equal in Python: keys in any order, 1 is 1.0 and True.
 bool same_value(const Json& a, const Json& b) {
     const auto numeric = [](const Json& value) { return value.is_number() || value.is_boolean(); };
-    const auto number = [](const Json& value) {
-        return value.is_boolean() ? Json(value.get<bool>() ? 1 : 0) : value;
-    };
+    const auto number = [](const Json& value) { return value.is_boolean() ? Json(value.get<bool>() ? 1 : 0) : value; };
     if (numeric(a) && numeric(b)) return number(a) == number(b);
     if (a.is_array() && b.is_array()) return std::ranges::equal(a, b, same_value);
     if (!a.is_object() || !b.is_object()) return a == b;
@@ -81,18 +79,6 @@ RunEngine runner(SessionPtr session) {
     };
 }
 
-Agreement check(const Probes& probes, const RunEngine& run, std::string_view precision, bool quick) {
-    const std::span<const Probe> chosen = std::span(probes.probes).first(quick ? 1 : probes.probes.size());
-    std::vector<std::pair<Array, Array>> pairs;
-    for (const Probe& probe : chosen) {
-        for (OutputPair& pair : probe.pairs(run(probe.inputs))) {
-            // what the probe did not sample is not kept until all have run
-            pairs.emplace_back(pair.output.clone(), std::move(pair.reference));
-        }
-    }
-    return measure_agreement(pairs, precision, std::ranges::all_of(chosen, &Probe::fitted));
-}
-
 std::string training_differs(const Bundle& bundle, const Probes& probes) {
     const Json expected = probes.training.value_or(Json::object()), found = bundle.manifest.sampling.training();
     for (const auto& item : found.items()) {
@@ -112,7 +98,7 @@ std::string training_differs(const Bundle& bundle, const Probes& probes) {
 }
 
 std::string tokens_differ(const Bundle& bundle, const ComponentEntry& entry, const Probes& probes) {
-    const std::unique_ptr<Prompts> prompts = tokenizer_of(bundle, entry);
+    const std::optional<Prompts> prompts = tokenizer_of(bundle, entry);
     if (!prompts) return "";
     const auto port = std::ranges::find(entry.inputs, "tokens", &Port::kind);
     for (const Probe& probe : probes.probes) {
@@ -127,9 +113,9 @@ std::string tokens_differ(const Bundle& bundle, const ComponentEntry& entry, con
     return "";
 }
 
-std::unique_ptr<Prompts> tokenizer_of(const Bundle& bundle, const ComponentEntry& entry) {
-    if (!entry.tokenizer) return nullptr;
-    return std::make_unique<Prompts>(bundle.file(entry.tokenizer->path), *entry.tokenizer);
+std::optional<Prompts> tokenizer_of(const Bundle& bundle, const ComponentEntry& entry) {
+    if (!entry.tokenizer) return std::nullopt;
+    return Prompts(bundle.file(entry.tokenizer->path), *entry.tokenizer);
 }
 
 std::optional<std::vector<std::int32_t>> token_ids(const Prompts& prompts, const std::optional<std::string>& prompt) {

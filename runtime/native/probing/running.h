@@ -1,7 +1,7 @@
 // Running an engine on probes, and their prompts through its tokenizer.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,8 +26,8 @@ std::string training_differs(const Bundle& bundle, const Probes& probes);
 // Why the tokenizer is not the reference's: it makes other ids of a golden prompt; empty if it agrees.
 std::string tokens_differ(const Bundle& bundle, const ComponentEntry& entry, const Probes& probes);
 
-// A component's tokenizer; null if it reads no tokens.
-std::unique_ptr<Prompts> tokenizer_of(const Bundle& bundle, const ComponentEntry& entry);
+// A component's tokenizer; none if it reads no tokens.
+std::optional<Prompts> tokenizer_of(const Bundle& bundle, const ComponentEntry& entry);
 
 // Ids of a prompt's first piece; none without a prompt, or if it is longer than the encoder reads: the probe holds what
 // fits.

@@ -29,8 +29,8 @@ struct EngineCheck {
 };
 
 struct VerifyOptions {
-    bool quick = false;  // whether one probe per engine is enough
-    Opening opening = {};
+    bool quick = false;    // whether one probe per engine is enough
+    Opening opening = {};  // its threads and machine
     std::function<void(const std::string& title)> before_engine = {};
     std::function<void(const EngineCheck& check)> after_engine = {};
 };
