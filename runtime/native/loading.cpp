@@ -191,7 +191,10 @@ std::map<std::string, Prompts, std::less<>> prompts_of(const Sources& sources) {
 // Link and prove engines that are open.
 Loaded assemble(const std::string& bundle, const LoadOptions& options, const Sources& sources, const Opening& opening,
                 std::span<const OpenedEngine> engines, std::vector<Decision> decisions) {
-    Loaded loaded = {.name = bundle, .bundle = sources.bundles.front(), .vae_memory = opening.vae_memory};
+    Loaded loaded;
+    loaded.name = bundle;
+    loaded.bundle = sources.bundles.front();
+    loaded.vae_memory = opening.vae_memory;
     loaded.engines = engines_of(engines);
     loaded.halves = link_all(loaded.engines, sources, loaded.linked);
     for (const OpenedEngine& opened : engines) opened.source.entry().check_fingerprints();

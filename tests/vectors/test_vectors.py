@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from tests.vectors.cases import NOISE, SCHEDULES
 from tests.vectors.graphs import graphs
+from tests.vectors.linking import verdicts
 from tests.vectors.write import FOLDER, answers, noise, tables, written_tables
 
 # numpy's logarithms and powers differ in the last bit from processor to processor; a difference of nearly equal
@@ -41,6 +42,10 @@ def test_the_noise_is_that_of_today() -> None:
 
 def test_the_engines_are_those_of_today() -> None:
     assert {path.name: path.read_bytes() for path in (FOLDER / "engines").iterdir()} == graphs()
+
+
+def test_the_links_are_those_of_today() -> None:
+    assert json.loads((FOLDER / "linking.json").read_text("utf-8")) == json.loads(json.dumps(verdicts()))
 
 
 def test_the_vectors_stay_small() -> None:

@@ -1,9 +1,10 @@
-"""Writes what the native runtime has to meet: `python -m tests.vectors.write`, after a change of runtime/samplers.
+"""Writes what the native runtime has to meet: `python -m tests.vectors.write`, after a change of what they say.
 
 `tables.json` holds requests of tables, whose numbers are in `tables.safetensors`, one table after the other as
 `numbers_of` makes them: as places in a list of different numbers, of which there are few. `answers.json` holds
 requests with names or an error as their answer. `noise.json` holds seeds, and `noise.safetensors` what is drawn.
 `engines` holds small graphs.
+`linking.json` holds engines as ports, and how they are connected (linking.py).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
 from tests.vectors.graphs import graphs
+from tests.vectors.linking import verdicts
 
 FOLDER = Path(__file__).parent
 
@@ -135,6 +137,7 @@ def write(folder: Path) -> None:
     (folder / "engines").mkdir(exist_ok=True)
     for name, graph in graphs().items():
         (folder / "engines" / name).write_bytes(graph)
+    _write_lines(folder / "linking.json", verdicts())
 
 
 def _write_lines(path: Path, data: Any) -> None:
