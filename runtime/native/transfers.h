@@ -1,11 +1,13 @@
 // Moving latents between latent spaces in the only way there is: decode, then encode again.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "linking/link.h"
@@ -39,11 +41,10 @@ struct TransferResult {
     // Round-trip loss in dB over all pictures: the destination's decode of the result compared with the source's
     // decode, resized if the pictures were; infinite if both are equal, or nothing was decoded.
     double psnr = std::numeric_limits<double>::infinity();
-    std::vector<double> psnrs = {};                // the same for each picture; empty if nothing was decoded
-    std::optional<std::string> decoded_by = {};    // name of the bundle; none if handed over unchanged
-    std::optional<std::string> encoded_by = {};    // name of the bundle; none if handed over unchanged
-    std::optional<PictureSize> resized_from = {};  // picture size before and after, if it changed
-    std::optional<PictureSize> resized_to = {};
+    std::vector<double> psnrs = {};              // the same for each picture; empty if nothing was decoded
+    std::optional<std::string> decoded_by = {};  // name of the bundle; none if handed over unchanged
+    std::optional<std::string> encoded_by = {};  // name of the bundle; none if handed over unchanged
+    std::optional<std::pair<PictureSize, PictureSize>> resized = {};  // picture size before and after, if it changed
 
     // Whether the latents were handed over unchanged.
     bool direct() const { return !decoded_by; }
