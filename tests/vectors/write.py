@@ -5,6 +5,7 @@
 requests with names or an error as their answer. `noise.json` holds seeds, and `noise.safetensors` what is drawn.
 `engines` holds small graphs.
 `linking.json` holds engines as ports, and how they are connected (linking.py).
+`guards.json` and `vae.json` hold recipes of arrays (`recipes.py`), with the verdicts on them or what is made of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
 from tests.vectors.graphs import graphs
+from tests.vectors.guard_cases import guards
 from tests.vectors.linking import verdicts
+from tests.vectors.vae_cases import vae
 
 FOLDER = Path(__file__).parent
 
@@ -138,6 +141,8 @@ def write(folder: Path) -> None:
     for name, graph in graphs().items():
         (folder / "engines" / name).write_bytes(graph)
     _write_lines(folder / "linking.json", verdicts())
+    _write_lines(folder / "guards.json", guards())
+    _write_lines(folder / "vae.json", vae())
 
 
 def _write_lines(path: Path, data: Any) -> None:
