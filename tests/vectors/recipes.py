@@ -16,10 +16,10 @@ SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 def words(seed: int, count: int) -> NDArray[np.uint32]:
     """Numbers without a pattern: the places from 0, mixed by `lowbias32` of Chris Wellons' hash prospector."""
-    mixed = np.arange(count, dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 & 0xFFFFFFFF)
-    mixed = (mixed ^ (mixed >> 16)) * np.uint32(0x7FEB352D)
-    mixed = (mixed ^ (mixed >> 15)) * np.uint32(0x846CA68B)
-    return mixed ^ (mixed >> 16)
+    mixed: NDArray[np.uint32] = np.arange(count, dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 & 0xFFFFFFFF)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
+    return mixed ^ (mixed >> np.uint32(16))
 
 
 def picture(recipe: Recipe) -> NDArray[np.uint8]:
@@ -33,7 +33,8 @@ def picture(recipe: Recipe) -> NDArray[np.uint8]:
     drawn = words(recipe["seed"], height * width * (1 if recipe["grey"] else 3)).reshape(height, width, -1) >> 24
     place = np.indices((height, width)).sum(0)[..., None]
     noise = (np.array(recipe["amplitude"]) * drawn.astype(np.int64)) >> 8
-    made = (np.array(recipe["base"]) + np.array(recipe["slope"]) * place + noise).clip(0, 255).astype(np.uint8)
+    bright = np.array(recipe["base"]) + np.array(recipe["slope"]) * place + noise
+    made: NDArray[np.uint8] = bright.clip(0, 255).astype(np.uint8)
     if "inside" in recipe:
         channel, value = recipe["inside"]
         made[1:, 1:, channel] = value

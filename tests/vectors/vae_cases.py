@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -61,9 +63,9 @@ def _fits() -> Iterator[Case]:
 
 def _refused() -> Iterator[Case]:
     for parts in ((10, 4, [0, 6], 1), (10, 4, [1, 6], 1), (10, 4, [0, 4], 1), (10, 4, [0, 3, 6], 2)):
-        yield with_message({"axis": parts}, lambda p=parts: _made(*p))
+        yield with_message({"axis": parts}, partial(_made, *parts))
     for canvas in (1, SMALLEST - 1):
-        yield with_message({"cut": [100, canvas]}, lambda c=canvas: cut(100, c))
+        yield with_message({"cut": [100, canvas]}, partial(cut, 100, canvas))
 
 
 def _made(length: int, tile: int, starts: Sequence[int], together: int) -> Axis:
@@ -86,7 +88,7 @@ def decoded(z: Floats, tone: int = 0) -> NDArray[np.uint8]:
     place = np.arange(SCALE)
     pattern = (3 * place[:, None] + 2 * place)[None, :, None, :, None]
     large = 128 + 40 * cells[:, None, :, None] + pattern + tone
-    made = np.rint(large).clip(0, 255).astype(np.uint8)
+    made: NDArray[np.uint8] = np.rint(large).clip(0, 255).astype(np.uint8)
     return made.reshape(z.shape[0] * SCALE, z.shape[1] * SCALE, 3)
 
 
@@ -97,7 +99,8 @@ def encoded(pixels: NDArray[np.uint8], mask: NDArray[np.float32], noise: Floats)
     hidden = mask.reshape(height, SCALE, width, SCALE).sum(axis=(1, 3), dtype=np.int64)[..., None]
     colours = np.stack([sums[..., channel % 3] for channel in range(channels)], axis=-1)
     z = (colours / SCALE**2 / 127.5 - 1) * (1 - hidden / SCALE**2) + 0.1 * noise.astype(np.float64)
-    return z.astype(np.float32)
+    made: NDArray[np.float32] = z.astype(np.float32)
+    return made
 
 
 def _blends() -> Iterator[Case]:
@@ -106,10 +109,12 @@ def _blends() -> Iterator[Case]:
     for seed, (height, width, down, across) in enumerate(sizes):
         recipe = _latent_recipe(seed, (4, height, width), "float32")
         mosaic = Mosaic(rows=cut(height, down), columns=cut(width, across))
-        tones = iter(range(0, 1000, 7))
-        made = in_passes(
-            lambda parts, t=tones: decoded(parts[0], next(t) % 23), [np.moveaxis(latent(recipe), 0, -1)], mosaic
-        )
+        tones = count(step=7)
+
+        def run(parts: list[Floats], tones: Iterator[int] = tones) -> NDArray[np.uint8]:
+            return decoded(parts[0], next(tones) % 23)
+
+        made = in_passes(run, [np.moveaxis(latent(recipe), 0, -1)], mosaic)
         yield {
             "latent": recipe,
             "canvas": [down, across],
@@ -245,7 +250,7 @@ def _misfits() -> Iterator[Case]:
     vae = _vae("float32", (64, 64))
     for size in ((32, 64), (64, 63)):
         case: Case = {"dtype": "float32", "sides": (64, 64), "zeros": (1, 4, *size)}
-        yield with_message(case, lambda s=size: vae.decode(np.zeros((1, 4, *s), np.float32)))
+        yield with_message(case, partial(vae.decode, np.zeros((1, 4, *size), np.float32)))
 
 
 def vae() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "samplers/resolve.h"
+#include "samplers/schedules/schedule_fields.h"
 #include "unusual_settings.h"
 #include "vectors.h"
 
