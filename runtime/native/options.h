@@ -15,7 +15,6 @@ namespace latentlink {
 inline constexpr int MAX_BATCH = 1024;
 inline constexpr int MAX_SIDE = 16384;
 inline constexpr int MAX_STEPS = 1000;
-inline constexpr int MAX_THREADS = 1024;  // of one run: more would take gigabytes for their stacks and be no faster
 
 // One option of a generation.
 struct Option {

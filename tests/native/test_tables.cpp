@@ -59,11 +59,6 @@ std::vector<double> numbers_of(const SamplerTable& table, Prediction prediction)
     return made;
 }
 
-Prediction prediction_of(const Schedule& schedule) {
-    const auto* training = std::get_if<TrainingSchedule>(&schedule);
-    return training ? training->prediction() : Prediction::flow;
-}
-
 }  // namespace
 
 TEST_CASE("every table has the numbers of the Python runtime") {

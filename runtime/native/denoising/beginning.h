@@ -20,6 +20,10 @@ struct Picture {
     ConditionNumbers conditions;  // by tensor name
 };
 
+// Functions that each draw their own row of what `draw` draws for all, [count, ...]: once for every turn, which a
+// function may take before the others.
+std::vector<Draw> dealt(const Draw& draw, std::size_t count);
+
 // The runs of the pictures of one call, none of which has begun. `texts` has for each picture the embeddings of its
 // text ports; `session` is the denoiser's, `latent` its latent port. Throws UsageError: the latents to start from are
 // at another noise level.

@@ -1,7 +1,6 @@
 // The denoising loop: all runs of a call, row by row, and what a caller changes between two rows.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -56,7 +55,7 @@ class Denoising {
     const Run* longest_;
     bool watched_;
     double engines_before_ = 0;
-    std::chrono::steady_clock::time_point began_;
+    std::optional<double> began_ = {};  // by `perf_counter`
 };
 
 // The table's rows as an engine reads them, with the columns for blending, float32 [R, 15]; the first row does not

@@ -112,7 +112,7 @@ struct Run {
     std::map<std::string, Slot, std::less<>> constant;  // by tensor name, further inputs that are the same in every row
     std::optional<Around> around;                       // what is kept outside of a mask
     Draw draw;                                          // called once for each row that draws, in order
-    std::shared_ptr<const Home> home;                   // where its tensors stand
+    std::shared_ptr<Home> home;                         // where its tensors stand
     std::size_t row = 0;                                // rows that ran
     std::vector<bool> shallow = {};                     // [R], the rows that run the shallow denoiser
     std::optional<Array> drawn = {};                    // the next row's noise, where it draws

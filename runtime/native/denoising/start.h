@@ -54,4 +54,7 @@ struct Beginning {
 // Throws UsageError: the latents to start from are at another noise level.
 Start begin(const Inputs& inputs, const Request& request, const Beginning& with);
 
+// Rows repeated to one per picture of the batch; pictures of one prompt stand together.
+Array spread(const Array& array, std::size_t batch);
+
 }  // namespace latentlink

@@ -36,6 +36,9 @@ inline constexpr Seed RANDOM = {~std::uint64_t{0}, true};
 
 using Interval = std::pair<double, double>;  // noise levels, the lower one first; the high one may be infinite
 
+// The name of a value's type in Python, for messages: `list`.
+std::string_view type_name(const Json& value);
+
 // One value of an option, checked: a number of the kind `number` is a float then.
 // Throws UsageError: it is not of the option's kind, choices or range.
 Json check(const Option& option, const Json& value);

@@ -28,7 +28,7 @@ struct Inputs {
 // bundle's default size is: a photograph of 50 megapixels would take the machine's memory. `width` and `height` are
 // as the user gave them, null if not; `multiple` in pixels; `downscale` in pixels per latent element.
 // Throws UsageError: the latents have another size than requested, or one that the model does not accept; or the inputs
-// are larger than the bundle format's MAX_PIXELS, and no size was requested.
+// are larger than a bundle's default size may be, and no size was requested.
 std::pair<Json, Json> size_of(const Inputs& inputs, const Json& width, const Json& height, int multiple, int downscale);
 
 }  // namespace latentlink

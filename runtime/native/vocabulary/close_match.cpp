@@ -10,7 +10,6 @@ namespace latentlink {
 
 namespace {
 
-constexpr double CUTOFF = 0.5;
 constexpr std::size_t LONG_WORD = 200;  // from here on difflib leaves out characters that occur often
 
 struct Block {
@@ -80,12 +79,13 @@ class Matcher {
 
 }  // namespace
 
-std::optional<std::string> close_match(std::string_view word, std::span<const std::string_view> options) {
+std::optional<std::string> close_match(std::string_view word, std::span<const std::string_view> options,
+                                       double cutoff) {
     const Matcher matcher(characters(word));
     std::optional<std::pair<double, std::string_view>> best;
     for (const std::string_view option : options) {
         const std::pair<double, std::string_view> one{matcher.ratio(characters(option)), option};
-        if (one.first >= CUTOFF && (!best || one > *best)) best = one;
+        if (one.first >= cutoff && (!best || one > *best)) best = one;
     }
     if (!best) return std::nullopt;
     return std::string(best->second);

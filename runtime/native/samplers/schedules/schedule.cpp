@@ -12,4 +12,9 @@ int timesteps_of(const Schedule& schedule) {
     return std::visit([](const auto& training) { return training.num_train_timesteps; }, schedule);
 }
 
+Prediction prediction_of(const Schedule& schedule) {
+    const auto* training = std::get_if<TrainingSchedule>(&schedule);
+    return training ? training->prediction() : Prediction::flow;
+}
+
 }  // namespace latentlink

@@ -18,4 +18,7 @@ Schedule read_schedule(const Json& data);
 // T: the number of timesteps of training.
 int timesteps_of(const Schedule& schedule);
 
+// What the denoiser predicts.
+Prediction prediction_of(const Schedule& schedule);
+
 }  // namespace latentlink
