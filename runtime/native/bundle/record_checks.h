@@ -59,10 +59,13 @@ decltype(auto) inside(std::string_view where, Block block) {
 std::string numbered(std::string_view key, std::size_t number);
 
 // A value for a message, shortened as Python's reprlib does: untrusted values may be long.
-std::string shortened(const Json& value);
+std::string shortened(const Json& value, bool tuples = false);
 
 // The error for a value.
 ManifestError unexpected(std::string_view where, const Json& value, std::string_view expected);
+
+// The same for a list that Python has read into a tuple, and shows as one: `('avx2',)`.
+ManifestError unexpected_tuple(std::string_view where, const Json& value, std::string_view expected);
 
 // Refuse values that no key of a manifest may have, before single keys are checked: nesting deeper than 16, numbers
 // that are not finite, integers beyond 2^53, strings and keys that cannot be printed or are longer than 1024, and more

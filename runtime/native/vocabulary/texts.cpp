@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "vocabulary/json_reading.h"
+#include "vocabulary/utf8.h"
+
 namespace latentlink {
 
 namespace {
@@ -29,32 +32,30 @@ std::string repr_nested(const Json& value, int depth) {
         for (const Json& member : value) text += (text.empty() ? "" : ", ") + repr_nested(member, depth + 1);
         return "[" + text + "]";
     }
-    return value.dump();  // a whole number
-}
-
-// Number of bytes of the UTF-8 character that begins here; 1 for what is none.
-std::size_t length_of_character(std::string_view text) {
-    const auto first = static_cast<unsigned char>(text.front());
-    const std::size_t length = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 1;
-    if (length > text.size()) return 1;
-    for (const char next : text.substr(1, length - 1)) {
-        if ((static_cast<unsigned char>(next) & 0xC0) != 0x80) return 1;
-    }
-    return length;
+    const std::string digits = large_integer(value);
+    return digits.empty() ? value.dump() : digits;
 }
 
 std::string one_line(std::string_view text) {
     std::string line;
     std::size_t count = 0;
     while (!text.empty()) {
-        const std::size_t length = length_of_character(text);
-        if (text.front() != ' ' || line.empty() || line.back() != ' ') {
+        const std::string_view before = text;
+        const char32_t character = next_character(text);
+        if (character != ' ' || line.empty() || line.back() != ' ') {
             if (++count > MAX_SHOWN) return line + "...";
-            line += text.substr(0, length);
+            line += before.substr(0, before.size() - text.size());
         }
-        text.remove_prefix(length);
     }
     return line;
+}
+
+// `\x1b`, `\u202e`, `\U000e0001`
+std::string escaped(char32_t character) {
+    char text[16];
+    const char* format = character < 0x100 ? "\\x%02x" : character < 0x10000 ? "\\u%04x" : "\\U%08x";
+    std::snprintf(text, sizeof text, format, static_cast<unsigned>(character));
+    return text;
 }
 
 }  // namespace
@@ -63,22 +64,21 @@ std::string repr(std::string_view text) {
     const bool has_single = text.find('\'') != std::string_view::npos;
     const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
     std::string made(1, quote);
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == quote || c == '\\') {
-            made += {'\\', c};
-        } else if (c == '\n') {
+    while (!text.empty()) {
+        const std::string_view before = text;
+        const char32_t character = next_character(text);
+        if (character == static_cast<char32_t>(quote) || character == '\\') {
+            made += {'\\', before.front()};
+        } else if (character == '\n') {
             made += "\\n";
-        } else if (c == '\r') {
+        } else if (character == '\r') {
             made += "\\r";
-        } else if (c == '\t') {
+        } else if (character == '\t') {
             made += "\\t";
-        } else if (byte < 0x20 || byte == 0x7F) {
-            char escaped[5];
-            std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(byte));
-            made += escaped;
+        } else if (is_printable(character)) {
+            made += before.substr(0, before.size() - text.size());
         } else {
-            made += c;
+            made += escaped(character);
         }
     }
     return made + quote;
@@ -128,15 +128,7 @@ std::string lower(std::string_view text) {
 
 std::u32string characters(std::string_view text) {
     std::u32string made;
-    while (!text.empty()) {
-        const std::size_t length = length_of_character(text);
-        const auto first = static_cast<unsigned char>(text.front());
-        char32_t code = length == 1 ? first : first & (0xFFu >> (length + 1));
-        for (const char next : text.substr(1, length - 1))
-            code = code << 6 | (static_cast<unsigned char>(next) & 0x3Fu);
-        made += code;
-        text.remove_prefix(length);
-    }
+    while (!text.empty()) made += next_character(text);
     return made;
 }
 

@@ -9,7 +9,7 @@
 
 namespace latentlink {
 
-// Python's `repr`. Bytes outside ASCII stay as they are, where Python escapes those that cannot be printed.
+// Python's `repr`: characters that cannot be printed are escaped. Bytes that are no UTF-8 are shown as in file names.
 std::string repr(std::string_view text);
 inline std::string repr(const std::string& text) { return repr(std::string_view(text)); }
 std::string repr(double value);
@@ -29,7 +29,7 @@ std::string joined(std::span<const std::string_view> names);
 // ASCII letters made small.
 std::string lower(std::string_view text);
 
-// Characters of UTF-8 text; a byte that is no part of any counts as one.
+// Characters of UTF-8 text; see `next_character`.
 std::u32string characters(std::string_view text);
 
 }  // namespace latentlink

@@ -29,7 +29,11 @@ std::string utf8_replaced(std::string_view bytes);
 // Add a character, surrogates included.
 void append_utf8(std::string& text, char32_t character);
 
-// The number of characters; a byte that is no part of any counts as one.
+// Take the first character off a text that is not empty. A byte that is no part of any is one, and is read as the lone
+// surrogate U+DC80 to U+DCFF that Python's file names have for it.
+char32_t next_character(std::string_view& text);
+
+// The number of characters.
 std::size_t character_count(std::string_view text);
 
 // Python's `isprintable`: no control, format or private-use character, surrogate, or space other than ' '.
