@@ -83,8 +83,7 @@ void check_tokenizer(const ComponentEntry& entry) {
     }
     for (const int length : lengths) {
         if (length == entry.tokenizer->max_length) continue;
-        throw unexpected("tokenizer.max_length", entry.tokenizer->max_length,
-                         "the port's " + std::to_string(length));
+        throw unexpected("tokenizer.max_length", entry.tokenizer->max_length, "the port's " + std::to_string(length));
     }
 }
 
@@ -124,7 +123,7 @@ void ComponentEntry::check_fingerprints() const {
             const Fact& first = sources.emplace(engine.precision, source->second).first->second;
             if (first != source->second) {
                 throw unexpected_tuple("source", source->second,
-                                 plain(first) + ", as in the other " + engine.precision + " engine");
+                                       plain(first) + ", as in the other " + engine.precision + " engine");
             }
         });
     }

@@ -18,7 +18,7 @@ Json or_null(const std::optional<double>& number) { return number ? Json(*number
 }  // namespace
 
 Json ComparedEngine::to_json() const {
-    return {{"target", target}, {"precision", precision},   {"seconds", or_null(seconds)},
+    return {{"target", target},      {"precision", precision},  {"seconds", or_null(seconds)},
             {"psnr", or_null(psnr)}, {"worst", or_null(worst)}, {"reason", reason}};
 }
 

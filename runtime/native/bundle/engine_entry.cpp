@@ -88,12 +88,9 @@ Json parity_of(const Json& value) {
 }  // namespace
 
 Json EngineEntry::to_json() const {
-    return {{"target", target},
-            {"precision", precision},
-            {"path", path},
-            {"fingerprint", Json(fingerprint)},
-            {"limits", Json(limits)},
-            {"parity", parity ? *parity : Json()}};
+    return {{"target", target},       {"precision", precision},
+            {"path", path},           {"fingerprint", Json(fingerprint)},
+            {"limits", Json(limits)}, {"parity", parity ? *parity : Json()}};
 }
 
 EngineEntry EngineEntry::from_json(const Json& value) {

@@ -21,9 +21,7 @@ bool is_component(std::string_view text) {
     return is_identifier(text) && std::ranges::none_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
-void check_component_name(const std::string& name) {
-    check_pattern("", name, is_component, "names like vae_decoder");
-}
+void check_component_name(const std::string& name) { check_pattern("", name, is_component, "names like vae_decoder"); }
 
 std::vector<const Port*> ports_of(const ComponentEntry& component) {
     std::vector<const Port*> ports;
@@ -40,8 +38,7 @@ void check_version(const Json& value) {
     }
     const Json version = value.value("version", Json());
     if (!version.is_number_integer() || version != VERSION) {
-        throw unexpected("version", version,
-                         std::to_string(VERSION) + ", the only version that this latentlink reads");
+        throw unexpected("version", version, std::to_string(VERSION) + ", the only version that this latentlink reads");
     }
 }
 
@@ -148,8 +145,7 @@ void check_multiple(const Manifest& manifest) {
             const int downscale = inside("components." + name, [port] { return port->size('f'); });
             if (multiple % downscale == 0) continue;
             throw unexpected("sampling.size_multiple", multiple,
-                             "a multiple of " + std::to_string(downscale) + ", the downscale of " + name +
-                                 "'s latent");
+                             "a multiple of " + std::to_string(downscale) + ", the downscale of " + name + "'s latent");
         }
     }
 }

@@ -17,8 +17,10 @@ namespace latentlink {
 
 namespace {
 
-constexpr int MAX_DEPTH = 100;               // protobuf's own parsers stop there
+constexpr int MAX_DEPTH = 100;                  // protobuf's own parsers stop there
 constexpr std::size_t MAX_FIELDS = 20'000'000;  // the graph of a 12-billion-parameter denoiser has about a million
+
+__extension__ typedef unsigned __int128 Wide;  // ten bytes of a varint hold 70 bits
 
 enum class Message { model, training, function, graph, node, attribute, sparse, tensor, entry, key, value };
 
@@ -70,12 +72,18 @@ constexpr std::array<std::string_view, 2> ENDLESS = {"Loop", "Scan"};
 
 constexpr std::size_t SHORT = 16, NAME_BYTES = 64, LONG = 4096;  // bytes of a text that are looked at
 
+BundleError malformed(const std::filesystem::path& path, const std::string& why) {
+    return BundleError(path.string() + " is not an ONNX file that is safe to open: " + why + ".", DAMAGED_REMEDY);
+}
+
 // A file's bytes in memory, without reading them.
 class MappedFile {
   public:
-    MappedFile(const std::filesystem::path& path, std::size_t size) : size_(size) {
+    explicit MappedFile(const std::filesystem::path& path) {
         const Descriptor opened = open_regular(path);
-        data_ = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, opened.number(), 0);
+        size_ = static_cast<std::size_t>(size_of(opened, path));
+        if (size_ == 0) throw malformed(path, "it is empty");
+        data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, opened.number(), 0);
         if (data_ == MAP_FAILED) throw system_error(errno, path);
     }
     MappedFile(const MappedFile&) = delete;
@@ -86,18 +94,14 @@ class MappedFile {
 
   private:
     void* data_ = nullptr;
-    std::size_t size_;
+    std::size_t size_ = 0;
 };
-
-BundleError malformed(const std::filesystem::path& path, const std::string& why) {
-    return BundleError(path.string() + " is not an ONNX file that is safe to open: " + why + ".", DAMAGED_REMEDY);
-}
 
 struct Field {
     std::uint64_t number;
     unsigned wire;
-    std::uint64_t value;      // of a VARINT
-    std::size_t begin, end;   // of all others
+    std::uint64_t value;     // of a VARINT
+    std::size_t begin, end;  // of all others
 };
 
 // Reads messages and counts their fields.
@@ -123,7 +127,7 @@ class Reader {
   private:
     Field field(std::size_t& place, std::size_t end) {
         if (++count_ > MAX_FIELDS) throw error("it has more than " + std::to_string(MAX_FIELDS) + " fields");
-        const unsigned __int128 tag = varint(place, end);
+        const Wide tag = varint(place, end);
         const auto wire = static_cast<unsigned>(tag & 7);
         if (tag >> 3 == 0 || (wire != VARINT && wire != FIXED64 && wire != BYTES && wire != FIXED32)) {
             throw error("byte " + std::to_string(place) + " has the tag " + decimal(tag));
@@ -134,7 +138,7 @@ class Reader {
             field.value = clamped(varint(place, end));
             return field;
         }
-        const unsigned __int128 size = wire == BYTES ? varint(place, end) : wire == FIXED64 ? 8 : 4;
+        const Wide size = wire == BYTES ? varint(place, end) : wire == FIXED64 ? 8 : 4;
         if (size > end - place) {
             throw error("a field at byte " + std::to_string(place) + " is longer than what holds it");
         }
@@ -143,22 +147,22 @@ class Reader {
         return field;
     }
 
-    // The number at `place`, which moves behind it; at most 10 bytes, and so 70 bits.
-    unsigned __int128 varint(std::size_t& place, std::size_t end) const {
-        unsigned __int128 value = 0;
+    // The number at `place`, which moves behind it; at most 10 bytes.
+    Wide varint(std::size_t& place, std::size_t end) const {
+        Wide value = 0;
         for (int shift = 0; place < end && shift < 70; shift += 7) {
             const auto byte = static_cast<unsigned char>(data_[place++]);
-            value |= static_cast<unsigned __int128>(byte & 0x7F) << shift;
+            value |= static_cast<Wide>(byte & 0x7F) << shift;
             if (byte < 0x80) return value;
         }
         throw error("a number ends in the middle at byte " + std::to_string(place));
     }
 
-    static std::uint64_t clamped(unsigned __int128 value) {
+    static std::uint64_t clamped(Wide value) {
         return value > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(value);
     }
 
-    static std::string decimal(unsigned __int128 value) {
+    static std::string decimal(Wide value) {
         std::string digits;
         do {
             digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(value % 10)));
@@ -258,9 +262,7 @@ void visit(Reader& reader, const Span& span, std::set<std::string>& found, std::
 }  // namespace
 
 std::set<std::string> external_locations(const std::filesystem::path& path) {
-    const auto size = std::filesystem::file_size(path);
-    if (size == 0) throw malformed(path, "it is empty");
-    const MappedFile file(path, size);
+    const MappedFile file(path);
     Reader reader(file.bytes(), path);
     std::set<std::string> found;
     std::vector<Span> spans = {{Message::model, 0, reader.size(), 0}};

@@ -66,15 +66,15 @@ void check_distinct(std::span<const std::string> paths) {
     for (const std::string& path : paths) {
         spell(spelled, path);
         if (!files.insert(path).second) {
-            throw ManifestError("", "received " + repr(path) + " twice, expected every file once and " + manifest +
-                                        " not at all");
+            throw ManifestError(
+                "", "received " + repr(path) + " twice, expected every file once and " + manifest + " not at all");
         }
     }
     for (const std::string& path : files) {
         for (std::string_view lead = folder_of(path); !lead.empty(); lead = folder_of(lead)) {
             if (files.contains(lead)) {
-                throw ManifestError("", "received " + repr(path) + " below the file " + repr(lead) +
-                                            ", expected one or the other");
+                throw ManifestError(
+                    "", "received " + repr(path) + " below the file " + repr(lead) + ", expected one or the other");
             }
         }
     }

@@ -23,17 +23,6 @@ constexpr std::string_view FILL = "...";
 
 constexpr std::size_t ANY_LENGTH = std::string::npos;
 
-std::string first_characters(std::string_view text, std::size_t count) {
-    std::string_view rest = text;
-    while (count-- > 0 && !rest.empty()) next_character(rest);
-    return std::string(text.substr(0, text.size() - rest.size()));
-}
-
-std::string last_characters(std::string_view text, std::size_t count) {
-    const std::size_t all = character_count(text);
-    return std::string(text.substr(first_characters(text, all - std::min(all, count)).size()));
-}
-
 // Both ends of a text, with FILL between them, for one that is longer than MAX_SHORT.
 constexpr std::size_t HEAD = (MAX_SHORT - FILL.size()) / 2, TAIL = MAX_SHORT - FILL.size() - HEAD;
 
@@ -162,9 +151,9 @@ void check_tree(const Json& value) {
             throw ManifestError("", "received more than " + std::to_string(MAX_VALUES) + " values, expected fewer");
         }
         if (depth > MAX_DEPTH) {
-            throw ManifestError(first_characters(where, MAX_WHERE), "received values nested deeper than " +
-                                                                        std::to_string(MAX_DEPTH) +
-                                                                        ", expected flat records");
+            throw ManifestError(
+                first_characters(where, MAX_WHERE),
+                "received values nested deeper than " + std::to_string(MAX_DEPTH) + ", expected flat records");
         }
         if (item->is_object()) {
             for (const auto& [key, below] : item->items()) {
@@ -184,8 +173,8 @@ void check_tree(const Json& value) {
 const Json& mapping_of(const Json& value, std::size_t limit) {
     if (!value.is_object()) throw unexpected("", value, "an object");
     if (value.size() > limit) {
-        throw ManifestError("", "received " + std::to_string(value.size()) + " keys, expected at most " +
-                                    std::to_string(limit));
+        throw ManifestError(
+            "", "received " + std::to_string(value.size()) + " keys, expected at most " + std::to_string(limit));
     }
     return value;
 }
@@ -203,7 +192,8 @@ const Json& record_of(const Json& value, const Keys& required, const Keys& optio
         }
         std::vector<std::string_view> known(required);
         known.insert(known.end(), optional.begin(), optional.end());
-        throw ManifestError("", "received the unknown key " + shortened(Json(key)) + ", expected only " + joined(known));
+        throw ManifestError("",
+                            "received the unknown key " + shortened(Json(key)) + ", expected only " + joined(known));
     }
     return value;
 }
@@ -254,8 +244,7 @@ const std::string& check_pattern(std::string_view where, const Json& value, Patt
 }
 
 const std::string& check_label(std::string_view where, const Json& value) {
-    return check_pattern(where, value, is_label,
-                         "lower-case letters and digits joined by single '-', '_', '.' or '+'");
+    return check_pattern(where, value, is_label, "lower-case letters and digits joined by single '-', '_', '.' or '+'");
 }
 
 bool is_label(std::string_view text) { return is_joined(text, "-_.+"); }

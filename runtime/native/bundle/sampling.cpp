@@ -91,8 +91,8 @@ Json Sampling::training() const {
 }
 
 Json Sampling::to_json() const {
-    Json record = {{"schedule", schedule}, {"sampler", sampler}, {"steps", steps},
-                   {"guidance", guidance}, {"width", width},     {"height", height},
+    Json record = {{"schedule", schedule},          {"sampler", sampler}, {"steps", steps},
+                   {"guidance", guidance},          {"width", width},     {"height", height},
                    {"size_multiple", size_multiple}};
     record.update(training());
     for (const LatentRange& range : ranges) record["ranges"].push_back(range.to_json());

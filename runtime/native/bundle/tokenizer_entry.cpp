@@ -47,8 +47,8 @@ Json TokenizerEntry::to_json() const {
 }
 
 TokenizerEntry TokenizerEntry::from_json(const Json& value) {
-    const Json& record = record_of(
-        value, {"path", "max_length", "pad_id", "start_id", "end_id", "overflow"}, {"vectors"});
+    const Json& record =
+        record_of(value, {"path", "max_length", "pad_id", "start_id", "end_id", "overflow"}, {"vectors"});
     TokenizerEntry entry;
     entry.path = check_path("path", record["path"]);
     entry.max_length = check_int("max_length", record["max_length"], 1, MAX_LENGTH);

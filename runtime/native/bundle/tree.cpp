@@ -33,8 +33,8 @@ constexpr std::size_t BUFFER_BYTES = 1 << 20;
 constexpr auto PROGRESS_INTERVAL = std::chrono::milliseconds(100);
 
 BundleError irregular(const fs::path& path, bool link) {
-    return BundleError(repr(path.string()) + " is a " +
-                           (link ? "symbolic link" : "folder, device, FIFO or socket") + "; expected a regular file.",
+    return BundleError(repr(path.string()) + " is a " + (link ? "symbolic link" : "folder, device, FIFO or socket") +
+                           "; expected a regular file.",
                        link ? "Copy the bundle with its links resolved: cp -rL BUNDLE COPY." : DAMAGED_REMEDY);
 }
 
@@ -42,6 +42,21 @@ struct stat status_of(const fs::path& path) {
     struct stat status;
     if (::lstat(path.c_str(), &status) != 0) throw system_error(errno, path);
     return status;
+}
+
+struct stat status_of(const Descriptor& file, const fs::path& path) {
+    struct stat status;
+    if (::fstat(file.number(), &status) != 0) throw system_error(errno, path);
+    return status;
+}
+
+// Read up to a buffer's size; 0 at the end of the file.
+std::size_t read_some(const Descriptor& file, const fs::path& path, std::span<std::byte> into) {
+    for (;;) {
+        const ssize_t count = ::read(file.number(), into.data(), into.size());
+        if (count >= 0) return static_cast<std::size_t>(count);
+        if (errno != EINTR) throw system_error(errno, path);
+    }
 }
 
 // A directory that is being listed.
@@ -127,19 +142,17 @@ class Hashing {
     }
 
     std::string hash(const SizedFile& file) {
-        const fs::path path = root_ / file.path;
+        const fs::path path = below(root_, file.path);
         const Descriptor opened = open_regular(path);
         std::vector<std::byte> buffer(std::min<std::uint64_t>(BUFFER_BYTES, file.size + 1));
         Sha256 sha256;
         std::uint64_t done = 0;
         while (!stop_ && done <= file.size) {
-            const ssize_t count = ::read(opened.number(), buffer.data(), buffer.size());
-            if (count < 0 && errno == EINTR) continue;
-            if (count < 0) throw system_error(errno, path);
+            const std::size_t count = read_some(opened, path, buffer);
             if (count == 0) break;
-            done += static_cast<std::uint64_t>(count);
-            done_bytes_ += static_cast<std::uint64_t>(count);
-            sha256.update(std::span(buffer).first(static_cast<std::size_t>(count)));
+            done += count;
+            done_bytes_ += count;
+            sha256.update(std::span(buffer).first(count));
         }
         if (done != file.size && !stop_) throw wrong_size(path, done, file.size);
         return sha256.hex();
@@ -167,29 +180,30 @@ FileEntry FileEntry::from_json(const Json& value) {
     return entry;
 }
 
+fs::path below(const fs::path& root, std::string_view path) { return root == "." ? fs::path(path) : root / path; }
+
 Tree read_tree(const fs::path& root) {
     Tree tree;
     std::vector<std::string> waiting = {""};
     while (!waiting.empty()) {
         const std::string folder = std::move(waiting.back());
         waiting.pop_back();
-        Folder listed(folder.empty() ? root : root / folder);
+        Folder listed(folder.empty() ? root : below(root, folder));
         for (std::string name = listed.next(); !name.empty(); name = listed.next()) {
             const std::string path = folder.empty() ? name : folder + "/" + name;
-            if (tree.files.size() + tree.folders.size() >= MAX_ENTRIES ||
-                std::ranges::count(path, '/') >= MAX_DEPTH) {
+            if (tree.files.size() + tree.folders.size() >= MAX_ENTRIES || std::ranges::count(path, '/') >= MAX_DEPTH) {
                 throw BundleError(repr(root.string()) + " holds over " + std::to_string(MAX_ENTRIES) + " files or " +
                                       std::to_string(MAX_DEPTH) + " levels, expected less.",
                                   DAMAGED_REMEDY);
             }
-            const struct stat status = status_of(root / path);
+            const struct stat status = status_of(below(root, path));
             if (S_ISDIR(status.st_mode)) {
                 tree.folders.push_back(path);
                 waiting.push_back(path);
             } else if (S_ISREG(status.st_mode)) {
                 tree.files.push_back({path, static_cast<std::uint64_t>(status.st_size)});
             } else {
-                throw irregular(root / path, S_ISLNK(status.st_mode));
+                throw irregular(below(root, path), S_ISLNK(status.st_mode));
             }
         }
     }
@@ -197,10 +211,8 @@ Tree read_tree(const fs::path& root) {
 }
 
 fs::path check_regular(const fs::path& root, std::string_view path) {
-    fs::path step = root;
-    for (std::size_t begin = 0;;) {
-        const std::size_t slash = path.find('/', begin);
-        step /= path.substr(begin, slash - begin);
+    for (std::size_t slash = path.find('/');; slash = path.find('/', slash + 1)) {
+        const fs::path step = below(root, path.substr(0, slash));
         struct stat status;
         if (::lstat(step.c_str(), &status) != 0) {
             if (errno != ENOENT && errno != ENOTDIR) throw system_error(errno, step);
@@ -211,7 +223,6 @@ fs::path check_regular(const fs::path& root, std::string_view path) {
             throw irregular(step, S_ISLNK(status.st_mode));
         }
         if (last) return step;
-        begin = slash + 1;
     }
 }
 
@@ -220,10 +231,24 @@ Descriptor open_regular(const fs::path& path) {
     if (!S_ISREG(status.st_mode)) throw irregular(path, S_ISLNK(status.st_mode));
     Descriptor opened(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (opened.number() < 0) throw system_error(errno, path);
-    struct stat now;
-    if (::fstat(opened.number(), &now) != 0) throw system_error(errno, path);
-    if (!S_ISREG(now.st_mode)) throw irregular(path, false);
+    if (!S_ISREG(status_of(opened, path).st_mode)) throw irregular(path, false);
     return opened;
+}
+
+std::uint64_t size_of(const Descriptor& file, const fs::path& path) {
+    return static_cast<std::uint64_t>(status_of(file, path).st_size);
+}
+
+std::string read_all(const Descriptor& file, const fs::path& path, std::size_t most) {
+    std::string bytes(std::min<std::uint64_t>(size_of(file, path), most), '\0');
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+        const std::size_t count = read_some(file, path, std::as_writable_bytes(std::span(bytes)).subspan(done));
+        if (count == 0) break;
+        done += count;
+    }
+    bytes.resize(done);
+    return bytes;
 }
 
 void hash_files(const fs::path& root, std::span<const SizedFile> files,

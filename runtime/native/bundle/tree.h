@@ -43,6 +43,9 @@ struct Tree {
     std::vector<std::string> folders;  // all except the top one
 };
 
+// `root / path`, spelled as in Python, where the working directory is not repeated: `model.onnx`, not `./model.onnx`.
+std::filesystem::path below(const std::filesystem::path& root, std::string_view path);
+
 // List a directory without following links.
 // Throws BundleError: it holds a link, device, FIFO or socket, or more than 20,000 entries or 64 levels.
 // Throws MachineError: it cannot be read.
@@ -55,6 +58,12 @@ std::filesystem::path check_regular(const std::filesystem::path& root, std::stri
 // Open a regular file for reading, without following links or waiting for a FIFO's writer.
 // Throws BundleError: it is no regular file. Throws MachineError: it cannot be opened.
 Descriptor open_regular(const std::filesystem::path& path);
+
+// The size of an open file in bytes. `path` is for the error. Throws MachineError.
+std::uint64_t size_of(const Descriptor& file, const std::filesystem::path& path);
+
+// The bytes of an open file, at most `most` of them. Throws MachineError.
+std::string read_all(const Descriptor& file, const std::filesystem::path& path, std::size_t most);
 
 // SHA-256 of files, several at a time, each with 1 MiB of memory. `check` and `on_progress` are called in the calling
 // thread, `check` with each file and its hex digest; what they throw stops the rest.

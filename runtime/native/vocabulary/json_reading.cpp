@@ -68,10 +68,10 @@ class Reader {
         const std::string_view before = text_.substr(0, place);
         const std::size_t newline = before.rfind('\n');
         const std::string_view line = newline == std::string_view::npos ? before : before.substr(newline + 1);
-        throw JsonError(JsonError::Cause::text,
-                        what + ": line " + std::to_string(std::ranges::count(before, '\n') + 1) + " column " +
-                            std::to_string(character_count(line) + 1) + " (char " +
-                            std::to_string(character_count(before)) + ")");
+        throw JsonError(JsonError::Cause::text, what + ": line " +
+                                                    std::to_string(std::ranges::count(before, '\n') + 1) + " column " +
+                                                    std::to_string(character_count(line) + 1) + " (char " +
+                                                    std::to_string(character_count(before)) + ")");
     }
 
     bool at(char c) const { return place_ < text_.size() && text_[place_] == c; }
@@ -228,9 +228,8 @@ class Reader {
         if (text_.size() - place_ <= 4) fail("Invalid \\uXXXX escape", begin);
         char32_t character = 0;
         const char* const first = text_.data() + place_;
-        const bool hexadecimal = std::all_of(first, first + 4, [](char c) {
-            return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        });
+        const bool hexadecimal = std::all_of(
+            first, first + 4, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); });
         if (!hexadecimal) fail("Invalid \\uXXXX escape", begin);
         std::uint32_t code = 0;
         std::from_chars(first, first + 4, code, 16);
@@ -283,9 +282,7 @@ class Tree final : public JsonEvents {
             return values.emplace_back(std::move(value));
         }
         auto& members = open_.back()->get_ref<Json::object_t&>();
-        return static_cast<Json::object_t::Container&>(members)
-            .emplace_back(std::move(key_), std::move(value))
-            .second;
+        return static_cast<Json::object_t::Container&>(members).emplace_back(std::move(key_), std::move(value)).second;
     }
 
     // Refuse keys that are there twice, or let the last of them count.
@@ -303,7 +300,8 @@ class Tree final : public JsonEvents {
         for (auto& [name, value] : members) {
             Json*& found = kept[last[name]];
             if (found == nullptr) continue;
-            static_cast<Json::object_t::Container&>(settled).emplace_back(name, std::move(*std::exchange(found, nullptr)));
+            static_cast<Json::object_t::Container&>(settled).emplace_back(name,
+                                                                          std::move(*std::exchange(found, nullptr)));
         }
         members.swap(settled);
     }

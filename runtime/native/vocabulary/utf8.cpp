@@ -55,8 +55,8 @@ std::pair<char32_t, std::size_t> decode(std::string_view text) {
     const unsigned first = byte_at(text, 0);
     const std::size_t length = length_of(first);
     if (length == 1) return {first, 1};
-    const bool surrogate = first == 0xED && text.size() > 2 && (byte_at(text, 1) & 0xE0) == 0xA0 &&
-                           continues(byte_at(text, 2));
+    const bool surrogate =
+        first == 0xED && text.size() > 2 && (byte_at(text, 1) & 0xE0) == 0xA0 && continues(byte_at(text, 2));
     if (!surrogate && fault_at(text, 0, length)) return {0xDC00 + first, 1};
     char32_t code = first & (0xFFu >> (length + 1));
     for (std::size_t place = 1; place < length; ++place) code = code << 6 | (byte_at(text, place) & 0x3F);
@@ -68,8 +68,8 @@ std::pair<char32_t, std::size_t> decode(std::string_view text) {
 std::string Utf8Fault::message(std::string_view bytes) const {
     char text[96];
     if (end - begin == 1) {
-        std::snprintf(text, sizeof text, "'utf-8' codec can't decode byte 0x%02x in position %zu: ",
-                      byte_at(bytes, begin), begin);
+        std::snprintf(text, sizeof text,
+                      "'utf-8' codec can't decode byte 0x%02x in position %zu: ", byte_at(bytes, begin), begin);
     } else {
         std::snprintf(text, sizeof text, "'utf-8' codec can't decode bytes in position %zu-%zu: ", begin, end - 1);
     }
@@ -124,6 +124,17 @@ std::size_t character_count(std::string_view text) {
     std::size_t count = 0;
     for (; !text.empty(); ++count) next_character(text);
     return count;
+}
+
+std::string first_characters(std::string_view text, std::size_t count) {
+    std::string_view rest = text;
+    while (count-- > 0 && !rest.empty()) next_character(rest);
+    return std::string(text.substr(0, text.size() - rest.size()));
+}
+
+std::string last_characters(std::string_view text, std::size_t count) {
+    const std::size_t all = character_count(text);
+    return std::string(text.substr(first_characters(text, all - std::min(all, count)).size()));
 }
 
 bool is_printable(char32_t character) {

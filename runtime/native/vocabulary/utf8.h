@@ -36,6 +36,10 @@ char32_t next_character(std::string_view& text);
 // The number of characters.
 std::size_t character_count(std::string_view text);
 
+// The first or last characters of a text, all of it if it has fewer.
+std::string first_characters(std::string_view text, std::size_t count);
+std::string last_characters(std::string_view text, std::size_t count);
+
 // Python's `isprintable`: no control, format or private-use character, surrogate, or space other than ' '.
 bool is_printable(char32_t character);
 bool is_printable(std::string_view text);
