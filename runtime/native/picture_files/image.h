@@ -22,7 +22,7 @@ struct Image {
     // The same picture in colour: the same memory if it is in colour already.
     Image rgb() const;
 
-    // Its luminance, by the weights of ITU-R 601 in sixteenths of a bit, as Pillow computes it.
+    // Its luminance by the weights of ITU-R 601, as Pillow rounds it; the same memory if it is grey already.
     Image grey() const;
 };
 
