@@ -16,19 +16,19 @@ struct TokenizerRecord;
 struct Token {
     std::uint32_t id = 0;
     std::string text;       // as the vocabulary has it, or the letters of an unknown or added one
-    std::size_t begin = 0;  // the character of the text that it begins with
+    std::size_t begin = 0;  // the byte of the text that it begins with
 };
 
 // Made of a `tokenizer.json` that was checked. Threads may share one.
 class Tokenizer {
   public:
-    // Throws TokenizerFormatError: it has all that a bundle's tokenizer may have, but no tokenizer can be made of it.
+    // Throws TokenizerError: it has all that a bundle's tokenizer may have, but no tokenizer can be made of it.
     explicit Tokenizer(TokenizerRecord record);
     Tokenizer(Tokenizer&&) noexcept;
     ~Tokenizer();
 
     // The tokens of UTF-8 text, without those that begin and end a prompt.
-    // Throws TokenizerFormatError: the tokenizer contradicts itself on this text.
+    // Throws TokenizerError: the tokenizer contradicts itself on this text.
     std::vector<Token> encode(std::string_view text) const;
 
   private:
