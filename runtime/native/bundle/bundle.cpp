@@ -155,17 +155,19 @@ const TextEmbedding* Bundle::embedding(std::string_view digest) const {
     return only(manifest.embeddings, [&](const TextEmbedding& embedding) { return embedding.digest() == digest; });
 }
 
-const LatentSpace* Bundle::describe_space(const Port& port) const {
-    if (port.kind != "latent") return nullptr;
-    return only(manifest.spaces,
-                [&](const LatentSpace& space) { return latent_port(space, port.dtype).symbol() == port.symbol(); });
-}
-
-const TextEmbedding* Bundle::describe_embedding(const Port& port) const {
-    if (port.kind != "text") return nullptr;
-    return only(manifest.embeddings, [&](const TextEmbedding& embedding) {
-        return text_port(embedding, port.dtype).symbol() == port.symbol();
-    });
+std::optional<PortRecord> Bundle::describe(const Port& port) const {
+    const auto is_meant = [&port](const Port& made) { return made.symbol() == port.symbol(); };
+    if (port.kind == "latent") {
+        const auto* space =
+            only(manifest.spaces, [&](const auto& one) { return is_meant(latent_port(one, port.dtype)); });
+        if (space != nullptr) return *space;
+    }
+    if (port.kind == "text") {
+        const auto* text =
+            only(manifest.embeddings, [&](const auto& one) { return is_meant(text_port(one, port.dtype)); });
+        if (text != nullptr) return *text;
+    }
+    return std::nullopt;
 }
 
 }  // namespace latentlink

@@ -15,6 +15,9 @@
 
 namespace latentlink {
 
+// The record that a latent or text port's symbol was made from.
+using PortRecord = std::variant<LatentSpace, TextEmbedding>;
+
 // A bundle or export, checked when it was opened.
 struct Bundle {
     std::filesystem::path root;
@@ -40,10 +43,9 @@ struct Bundle {
     const LatentSpace* space(std::string_view digest) const;
     const TextEmbedding* embedding(std::string_view digest) const;
 
-    // The record that a latent or text port's symbol was made from; null if no record gives that symbol. Unlike a
-    // look-up by digest, it also compares the name and the sizes in the symbol.
-    const LatentSpace* describe_space(const Port& port) const;
-    const TextEmbedding* describe_embedding(const Port& port) const;
+    // The record that a port's symbol was made from; none if no record gives that symbol. Unlike a look-up by digest,
+    // it also compares the name and the sizes in the symbol.
+    std::optional<PortRecord> describe(const Port& port) const;
 };
 
 }  // namespace latentlink
