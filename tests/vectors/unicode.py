@@ -50,7 +50,9 @@ def of_words() -> set[int]:
     cut = pre_tokenizers.Whitespace()
     for first in range(0, len(TEXT), 1 << 16):
         part = TEXT[first : first + (1 << 16)]
-        found |= {ord(word[1]) for word, _ in cut.pre_tokenize_str(" ".join("a" + one for one in part)) if len(word) > 1}
+        found |= {
+            ord(word[1]) for word, _ in cut.pre_tokenize_str(" ".join("a" + one for one in part)) if len(word) > 1
+        }
     return found
 
 

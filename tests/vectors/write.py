@@ -6,6 +6,8 @@ requests with names or an error as their answer. `noise.json` holds seeds, and `
 `engines` holds small graphs.
 `linking.json` holds engines as ports, and how they are connected (linking.py).
 `guards.json` and `vae.json` hold recipes of arrays (`recipes.py`), with the verdicts on them or what is made of them.
+`vocabulary.json`, `tensor_files.json` and `engines.json` hold questions with their answers, asked in the modules of
+these names.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ from latentlink.runtime.samplers import (
 from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
+from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs
 from tests.vectors.guard_cases import guards
 from tests.vectors.linking import verdicts
+from tests.vectors.tensor_files import tensor_files
 from tests.vectors.vae_cases import vae
+from tests.vectors.vocabulary import vocabulary
 
 FOLDER = Path(__file__).parent
 
@@ -143,6 +148,9 @@ def write(folder: Path) -> None:
     _write_lines(folder / "linking.json", verdicts())
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
+    _write_lines(folder / "vocabulary.json", vocabulary())
+    _write_lines(folder / "tensor_files.json", tensor_files())
+    _write_lines(folder / "engines.json", engines())
 
 
 def _write_lines(path: Path, data: Any) -> None:

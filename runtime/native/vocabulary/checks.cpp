@@ -33,6 +33,16 @@ std::string_view impossible(std::string_view path) {
     return too_long ? "is too long for a path" : "";
 }
 
+// A path as Python's pathlib has it: without `.`, and with single separators.
+std::filesystem::path tidied(std::string_view path) {
+    std::filesystem::path tidy;
+    for (const std::filesystem::path& part : std::filesystem::path(path).relative_path()) {
+        if (part != "." && !part.empty()) tidy /= part;
+    }
+    if (path.starts_with('/')) return (path.starts_with("//") && !path.starts_with("///") ? "//" : "/") / tidy;
+    return tidy.empty() ? "." : tidy;
+}
+
 }  // namespace
 
 int whole(std::string_view name, std::int64_t value, int least, int most) {
@@ -68,7 +78,7 @@ std::filesystem::path path_of(std::string_view name, std::string_view value) {
         throw UsageError(std::string(name) + " is " + shown(value) + ", which " + std::string(wrong) +
                          "; expected the path of a file or folder.");
     }
-    return value;
+    return tidied(value);
 }
 
 std::filesystem::path check_input(const std::filesystem::path& path, std::string_view expected) {

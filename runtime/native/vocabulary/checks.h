@@ -26,7 +26,7 @@ std::int64_t byte_count(std::string_view name, std::int64_t value);
 // Throws UsageError: it is none of them.
 std::string choice(std::string_view name, std::string_view value, std::span<const std::string_view> known);
 
-// A path that the system can look up.
+// A path that the system can look up, written as Python's pathlib does: `a/b` for `./a//b/`.
 // Throws UsageError: it is empty, or no possible path.
 std::filesystem::path path_of(std::string_view name, std::string_view value);
 
