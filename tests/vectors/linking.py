@@ -1,7 +1,7 @@
 """What both linkers are asked: engines that are nothing but their ports, and the verdict on them.
 
-`linking.json` holds engines, records that stand behind their symbols, and for every case what the Python runtime's linker
-says of some of them: how it connects them, or the error.
+`linking.json` holds engines, records that stand behind their symbols, and for every case what the Python runtime's
+linker says of some of them: how it connects them, or the error.
 """
 
 from __future__ import annotations

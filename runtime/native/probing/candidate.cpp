@@ -203,7 +203,7 @@ std::string fixed(double value) {
 // The probe with the token ids that the donor's own tokenizer makes of its prompt.
 Probe with_own_tokens(Probe probe, const Prompts& prompts, const ComponentEntry& entry) {
     const std::optional<std::vector<std::int32_t>> ids = token_ids(prompts, probe.prompt);
-    Array tokens = probe.inputs.front().second;
+    Array tokens = probe.inputs.begin()->second;
     if (ids) tokens = Array::of<std::int32_t>(*ids, {1, static_cast<std::int64_t>(ids->size())});
     probe.inputs = {{entry.inputs.front().tensor(), tokens}};
     return probe;

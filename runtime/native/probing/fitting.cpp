@@ -14,7 +14,7 @@ using Sizes = std::map<std::string, std::int64_t, std::less<>>;  // by free dime
 Sizes sizes_of(const Probe& probe, std::span<const Port> ports) {
     Sizes sizes;
     for (const Port& port : ports) {
-        const Array& array = *array_of(probe.inputs, port.tensor());
+        const Array& array = probe.inputs.at(port.tensor());
         for (std::size_t axis = 0; axis < port.shape.size(); ++axis) {
             if (const auto* dim = std::get_if<std::string>(&port.shape[axis])) sizes[*dim] = array.size(axis);
         }
@@ -89,7 +89,7 @@ Probe from_outputs(std::string name, Arrays inputs, const Arrays& outputs) {
     for (const auto& [tensor, array] : outputs) {
         const bool whole = array.count() <= SAMPLE;
         if (!whole) probe.strides[tensor] = stride_of(array);
-        probe.outputs.emplace_back(tensor, whole ? array : every(array, probe.strides[tensor]));
+        probe.outputs.emplace(tensor, whole ? array : every(array, probe.strides[tensor]));
     }
     return probe;
 }
@@ -104,7 +104,7 @@ Probes fit(const Probes& probes, const SizeLimits& limits, std::span<const Port>
         const Sizes sizes = nearest(sizes_of(probe, ports), limits);
         Arrays inputs;
         for (const Port& port : ports) {
-            inputs.emplace_back(port.tensor(), tile(*array_of(probe.inputs, port.tensor()), port, sizes));
+            inputs.emplace(port.tensor(), tile(probe.inputs.at(port.tensor()), port, sizes));
         }
         const Arrays outputs = run(inputs);
         made.probes.push_back(from_outputs(probe.name + std::string(FITTED_SUFFIX), std::move(inputs), outputs));

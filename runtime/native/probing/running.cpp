@@ -74,7 +74,7 @@ RunEngine runner(SessionPtr session) {
         for (const auto& [tensor, array] : inputs) given[tensor] = session->upload(array);
         for (const Port& port : session->outputs()) made[port.tensor()] = nullptr;
         Arrays outputs;
-        for (const auto& [tensor, buffer] : session->run(given, made)) outputs.emplace_back(tensor, buffer->host());
+        for (const auto& [tensor, buffer] : session->run(given, made)) outputs.emplace(tensor, buffer->host());
         return outputs;
     };
 }
@@ -103,9 +103,9 @@ std::string tokens_differ(const Bundle& bundle, const ComponentEntry& entry, con
     const auto port = std::ranges::find(entry.inputs, "tokens", &Port::kind);
     for (const Probe& probe : probes.probes) {
         const std::optional<std::vector<std::int32_t>> ids = token_ids(*prompts, probe.prompt);
-        const Array* golden = array_of(probe.inputs, port->tensor());
-        if (!ids || !golden) continue;
-        const auto row = golden->as<std::int32_t>().first(static_cast<std::size_t>(golden->shape().back()));
+        if (!ids) continue;
+        const Array& golden = probe.inputs.at(port->tensor());
+        const auto row = golden.as<std::int32_t>().first(static_cast<std::size_t>(golden.shape().back()));
         if (!std::ranges::equal(*ids, row)) {
             return "the tokenizer makes other ids of " + repr(*probe.prompt) + " than the reference's";
         }

@@ -42,7 +42,7 @@ class Double final : public Session {
     Buffers run(const Buffers& inputs, const Buffers&) override {
         ++runs;
         Arrays given;
-        for (const Port& port : inputs_) given.emplace_back(port.tensor(), inputs.at(port.tensor())->host());
+        for (const Port& port : inputs_) given.emplace(port.tensor(), inputs.at(port.tensor())->host());
         Buffers made;
         for (const auto& [tensor, array] : compute_(given)) made[tensor] = std::make_shared<PlainBuffer>(array);
         return made;
