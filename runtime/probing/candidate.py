@@ -16,6 +16,7 @@ docs/compatibility.md has the measurements behind the limits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -56,7 +57,7 @@ class CandidateResult:
     Args:
         agreement: Agreement with the golden outputs, by the thresholds of the model's own component in float32.
         snr: Signal-to-noise ratio in dB: the golden output's variance over the mean squared error.
-        gain: Gain in dB of an affine correction of the latents; 0 if it was not measured.
+        gain: Gain in dB of an affine correction of the latents; 0 if it was not measured, NaN if it could not be.
         factor: Factor of that correction on the latents.
     """
 
@@ -82,6 +83,8 @@ class CandidateResult:
                 f"it explains {self.snr:.1f} dB of the golden output, expected at least {LEAST_SNR:g} "
                 f"(PSNR {self.agreement.psnr:.1f} dB)"
             )
+        if math.isnan(self.gain):
+            return f"it writes no finite numbers for latents that are shifted by {STEP:g} standard deviations"
         return (
             f"it does {self.gain:.1f} dB better on other latents, {self.factor:.3g} times as large and shifted, "
             f"expected at most {MOST_GAIN:g}: its scaling is not this space's"
@@ -153,6 +156,8 @@ def _reading(probes: Sequence[Probe], run: RunEngine, latent: Port) -> tuple[flo
     golden = np.concatenate([a.astype(np.float64).ravel() for probe in chosen for a in probe.outputs.values()])
     as_it_is = picture(np.zeros(1 + channels))
     slopes = np.stack([(picture(STEP * one) - as_it_is) / STEP for one in np.eye(1 + channels)], axis=1)
+    if not np.isfinite(slopes).all():
+        return math.nan, math.nan
     best = np.linalg.lstsq(slopes, golden - as_it_is, rcond=None)[0].astype(np.float64)
     return _gain(golden, as_it_is, picture, best)
 
@@ -172,6 +177,8 @@ def _gain(
 
 def _writing(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[float, float]:
     """Gain and factor for an encoder, by least squares: `golden = factor * z + shift`."""
+    if any(reference.ndim < 2 for _, reference in pairs):  # one was sampled for its size: all count as one channel
+        pairs = [(output.ravel(), reference.ravel()) for output, reference in pairs]
     written = np.concatenate([_by_channel(output, "latent") for output, _ in pairs], axis=1)
     golden = np.concatenate([_by_channel(reference, "latent") for _, reference in pairs], axis=1)
     centred = written - written.mean(axis=1, keepdims=True)

@@ -37,7 +37,9 @@ def training_differs(bundle: Bundle, probes: Probes) -> str:
     for group, value in found.items():
         if group in expected and (other := expected[group]) != value:
             if isinstance(value, dict) and isinstance(other, dict):
-                key = next(key for key in sorted({*value, *other}) if value.get(key) != other.get(key))
+                # a constant that is null differs from none at all
+                missing = value.keys() ^ other.keys()
+                key = next(key for key in sorted({*value, *other}) if key in missing or value[key] != other[key])
                 group, value, other = f"{group}.{key}", value.get(key), other.get(key)
             return f"the manifest says {value!r:.40} for sampling.{group}, but it was exported with {other!a:.40}"
     return ""

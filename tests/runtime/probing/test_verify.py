@@ -183,6 +183,10 @@ EDITS: dict[str, tuple[str, dict[str, Any]]] = {
         "schedule.original_inference_steps",
         {"schedule": {**MANIFEST.sampling.schedule, "original_inference_steps": 50}},
     ),
+    "a constant more that is null": (
+        "schedule.original_inference_steps",
+        {"schedule": {**MANIFEST.sampling.schedule, "original_inference_steps": None}},
+    ),
     "a constant less": (
         "schedule.prediction_type",
         {"schedule": {k: v for k, v in MANIFEST.sampling.schedule.items() if k != "prediction_type"}},
