@@ -23,10 +23,25 @@ check: .venv/.test
 	$(BIN)/mypy -p latentlink
 	$(BIN)/mypy --explicit-package-bases tests
 
-NATIVE_NEEDS := C++20, CMake 3.22, nlohmann-json and doctest: apt install g++ cmake nlohmann-json3-dev doctest-dev
+NATIVE_NEEDS := C++20, CMake 3.22, nlohmann-json, OpenSSL, libpng, libjpeg, utf8proc, CLI11, doctest and headers of ONNX \
+Runtime: .ci/native-needs installs them on Debian; ONNXRUNTIME_ROOT names an unpacked release of ONNX Runtime
+
+# ONNX Runtime is looked for in ONNXRUNTIME_ROOT if it is set, else as headers of build/needs for the library of .venv's
+# package, else in the system; OpenVINO in .venv's package, else in the system.
+NEEDS_ORT := build/needs/onnxruntime/include/onnxruntime
+VENV_ORT := $(wildcard .venv/lib/python3*/site-packages/onnxruntime)
+VENV_OPENVINO := $(wildcard .venv/lib/python3*/site-packages/openvino/cmake)
+ifdef ONNXRUNTIME_ROOT
+NATIVE_OPTIONS := -DONNXRUNTIME_ROOT=$(abspath $(ONNXRUNTIME_ROOT))
+else ifneq ($(and $(wildcard $(NEEDS_ORT)),$(VENV_ORT)),)
+NATIVE_OPTIONS := -DONNXRUNTIME_INCLUDE_DIR=$(CURDIR)/$(NEEDS_ORT) -DONNXRUNTIME_ROOT=$(CURDIR)/$(VENV_ORT)
+endif
+ifneq ($(VENV_OPENVINO),)
+NATIVE_OPTIONS += -DOpenVINO_DIR=$(CURDIR)/$(VENV_OPENVINO)
+endif
 
 native:
-	@cmake -S . -B build/native || { echo "make native needs $(NATIVE_NEEDS)"; exit 1; }
+	@cmake -S . -B build/native $(NATIVE_OPTIONS) || { echo "make native needs $(NATIVE_NEEDS)"; exit 1; }
 	cmake --build build/native --parallel $(JOBS)
 	ctest --test-dir build/native --output-on-failure
 

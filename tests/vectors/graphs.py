@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
+import openvino as ov
 from onnx import ModelProto, TensorProto, helper
 
 from latentlink.ports import latent_port
@@ -43,3 +46,16 @@ def graphs() -> Mapping[str, bytes]:
         "nameless": graph(1, "sample", WRITES),
     }
     return {f"{name}.onnx": model.SerializeToString(deterministic=True) for name, model in made.items()}
+
+
+def write_endless(path: Path) -> None:
+    """Write an engine of OpenVINO with a loop that ends after 2**62 turns, which both runtimes refuse."""
+    op = ov.opset13
+    turn, go = op.parameter([1, 4, 2, 2], np.float32), op.constant(True)
+    twice = op.add(turn, turn)
+    loop = op.loop(op.constant(2**62), op.constant(True))
+    loop.set_function(ov.Model([twice, go], [turn]))
+    loop.set_special_body_ports([-1, 1])
+    given = op.parameter([1, 4, 2, 2], np.float32)
+    loop.set_merged_input(turn, given.output(0), twice.output(0))
+    ov.save_model(ov.Model([loop.get_iter_value(twice.output(0), -1)], [given]), path)

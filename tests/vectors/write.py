@@ -33,6 +33,7 @@ from latentlink.runtime.samplers import (
 from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
+<<<<<<< HEAD
 from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs
 from tests.vectors.guard_cases import guards
@@ -40,6 +41,9 @@ from tests.vectors.linking import verdicts
 from tests.vectors.tensor_files import tensor_files
 from tests.vectors.vae_cases import vae
 from tests.vectors.vocabulary import vocabulary
+=======
+from tests.vectors.graphs import graphs, write_endless
+>>>>>>> 932dc58 (Native sessions on OpenVINO; make native finds both libraries in .venv)
 
 FOLDER = Path(__file__).parent
 
@@ -145,12 +149,16 @@ def write(folder: Path) -> None:
     (folder / "engines").mkdir(exist_ok=True)
     for name, graph in graphs().items():
         (folder / "engines" / name).write_bytes(graph)
+<<<<<<< HEAD
     _write_lines(folder / "linking.json", verdicts())
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
     _write_lines(folder / "vocabulary.json", vocabulary())
     _write_lines(folder / "tensor_files.json", tensor_files())
     _write_lines(folder / "engines.json", engines())
+=======
+    write_endless(folder / "engines" / "endless.xml")
+>>>>>>> 932dc58 (Native sessions on OpenVINO; make native finds both libraries in .venv)
 
 
 def _write_lines(path: Path, data: Any) -> None:

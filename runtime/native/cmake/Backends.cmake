@@ -11,9 +11,8 @@ endforeach()
 
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 
-# Build a backend into the library if it was found, and say so.
-#   backend_found(NAME found [sources...])
-# Defines LATENTLINK_HAS_NAME for open_session.cpp, and adds the sources to the library.
+# Build a backend into the library if it was found, and say so: define LATENTLINK_HAS_<name> for open_session.cpp, and
+# add the sources.
 function(latentlink_backend name title found)
   if(found)
     target_compile_definitions(latentlink_core PRIVATE LATENTLINK_HAS_${name}=1)
@@ -26,13 +25,14 @@ function(latentlink_backend name title found)
   endif()
 endfunction()
 
-set(sessions ${CMAKE_CURRENT_LIST_DIR}/../sessions)
+set(native ${CMAKE_CURRENT_SOURCE_DIR})
 
 set(OnnxRuntime_FOUND FALSE)
 if(LATENTLINK_ONNXRUNTIME)
   find_package(OnnxRuntime 1.17)
 endif()
-file(GLOB ort_sources CONFIGURE_DEPENDS ${sessions}/ort*.cpp ${sessions}/gpu/ort*.cpp)
+file(GLOB ort_sources CONFIGURE_DEPENDS
+  ${native}/sessions/ort*.cpp ${native}/sessions/gpu/ort*.cpp ${native}/targets/ort*.cpp)
 latentlink_backend(ONNXRUNTIME "ONNX Runtime ${OnnxRuntime_VERSION}" "${OnnxRuntime_FOUND}" ${ort_sources})
 if(OnnxRuntime_FOUND)
   target_link_libraries(latentlink_core PRIVATE OnnxRuntime::OnnxRuntime ${CMAKE_DL_LIBS})
@@ -40,9 +40,9 @@ endif()
 
 set(OpenVINO_FOUND FALSE)
 if(LATENTLINK_OPENVINO)
-  find_package(OpenVINO 2024 CONFIG QUIET COMPONENTS Runtime)
+  find_package(OpenVINO CONFIG QUIET COMPONENTS Runtime)  # a version in this line would ask for one of that year
 endif()
-file(GLOB openvino_sources CONFIGURE_DEPENDS ${sessions}/openvino*.cpp)
+file(GLOB openvino_sources CONFIGURE_DEPENDS ${native}/sessions/openvino*.cpp ${native}/targets/openvino*.cpp)
 latentlink_backend(OPENVINO "OpenVINO ${OpenVINO_VERSION}" "${OpenVINO_FOUND}" ${openvino_sources})
 if(OpenVINO_FOUND)
   target_link_libraries(latentlink_core PRIVATE openvino::runtime)

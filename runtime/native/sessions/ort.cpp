@@ -4,7 +4,7 @@
 #include "sessions/clock.h"
 #include "sessions/host_session.h"
 #include "sessions/ort_engine.h"
-#include "sessions/ort_providers.h"
+#include "targets/ort_providers.h"
 
 namespace latentlink {
 

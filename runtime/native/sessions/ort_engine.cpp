@@ -6,8 +6,8 @@
 #include <optional>
 #include <span>
 
-#include "sessions/ort_providers.h"
 #include "sessions/readback.h"
+#include "targets/ort_providers.h"
 #include "vocabulary/errors.h"
 #include "vocabulary/processors.h"
 

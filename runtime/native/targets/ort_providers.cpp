@@ -1,4 +1,4 @@
-#include "sessions/ort_providers.h"
+#include "targets/ort_providers.h"
 
 #include <dlfcn.h>
 
