@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import openvino as ov
 from onnx import ModelProto, TensorProto, helper
 
+from latentlink.engine.targets.openvino_module import openvino
 from latentlink.ports import latent_port
 from latentlink.spaces import LatentSpace
 
@@ -50,6 +51,7 @@ def graphs() -> Mapping[str, bytes]:
 
 def write_endless(path: Path) -> None:
     """Write an engine of OpenVINO with a loop that ends after 2**62 turns, which both runtimes refuse."""
+    ov: Any = openvino()
     op = ov.opset13
     turn, go = op.parameter([1, 4, 2, 2], np.float32), op.constant(True)
     twice = op.add(turn, turn)
