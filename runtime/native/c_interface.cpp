@@ -281,7 +281,7 @@ const char* latentlink_targets(void) {
     static const std::string built = [] {
         std::string names;
         for (const Backend& backend : backends()) {
-            if (!backend.built_in) continue;
+            if (backend.open == nullptr) continue;
             for (const std::string_view target : backend.targets) {
                 names += (names.empty() ? "" : ", ") + std::string(target);
             }
