@@ -71,12 +71,7 @@ std::string dtype_names() {
 }  // namespace
 
 std::string Port::symbol() const {
-    std::string text = kind;
-    for (const std::string_view part :
-         {std::string_view(name), std::string_view(layout_text(*this)), name_of(dtype), std::string_view(digest)}) {
-        (text += "__") += part;
-    }
-    return text;
+    return kind + "__" + name + "__" + layout_text(*this) + "__" + std::string(name_of(dtype)) + "__" + digest;
 }
 
 std::string Port::tensor() const { return slot.empty() ? symbol() : symbol() + "__" + slot; }

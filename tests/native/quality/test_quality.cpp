@@ -30,7 +30,8 @@ void check_number(double found, const Json& expected) {
 }  // namespace
 
 TEST_CASE("the gate's figures are read and judged as in Python") {
-    for (const Json& question : read_json("engines.json").at("parity")) {
+    const Json questions = read_json("engines.json").at("parity");
+    for (const Json& question : questions) {
         CAPTURE(question.dump());
         const std::optional<Quality> quality = Quality::of_parity(question.at("given"));
         const Json& expected = question.at("answer");
@@ -43,7 +44,8 @@ TEST_CASE("the gate's figures are read and judged as in Python") {
 }
 
 TEST_CASE("agreement is measured as in Python") {
-    for (const Json& question : read_json("engines.json").at("agreement")) {
+    const Json questions = read_json("engines.json").at("agreement");
+    for (const Json& question : questions) {
         CAPTURE(question.dump());
         const std::string dtype = question.at("dtype");
         const std::vector<std::pair<Array, Array>> pairs = {
