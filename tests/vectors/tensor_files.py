@@ -70,7 +70,7 @@ def files() -> Iterator[bytes]:
     for shape in ((2,), (2**63, 4), (0,), (2**40, 0), (2**62, 4, 0), (), (-1,), (1.0,), (1,) * 40, {"0": 1}, None):
         yield _file({"a": _info(shape=shape)})
     yield _file({"a": _info(shape=(0, 2**20), offsets=(0, 0))}, b"")
-    for last in ((0, 4), (4, 8), (5, 9), (3, 7)):
+    for last in ((4, 8), (5, 9), (3, 7)):
         yield _file({"a": _info(), "b": _info(offsets=last)}, b"x" * last[1])
     yield from (_file({"a": _info(dtype)}) for dtype in ("F33", "", "f32", "BF16", "I32", "U32"))
     for dtype, size in (("F64", 8), ("F8_E4M3", 1), ("F8_E5M2", 1), ("BOOL", 1), ("C64", 8), ("U16", 2), ("BF16", 2)):

@@ -112,7 +112,7 @@ Source open_source(const fs::path& path) {
         const auto found = source.file.tensors().find(source.name);
         if (found == source.file.tensors().end()) throw SafetensorError("File does not contain tensor " + source.name);
         const TensorInfo& info = found->second;
-        if (info.type.starts_with("F6")) throw SafetensorError("Dtype not understood: " + info.type);
+        if (info.type.starts_with("F6_")) throw SafetensorError("Dtype not understood: " + info.type);
         if (info.numpy_name().empty()) {
             throw UsageError(shown_path + " holds numbers that numpy does not read (" + info.type +
                                  "); expected float32 or float16.",

@@ -57,7 +57,7 @@ void append_text(std::string_view text, bool ascii, std::string& into) {
             into += {'\\', letter};
         } else {
             const std::u32string code = characters(text.substr(at, length));
-            if (code.size() != 1 || (byte >= 0x80 && code[0] < 0x80)) throw std::invalid_argument("no UTF-8");
+            if (code.size() != 1 || text.size() - at < length) throw std::invalid_argument("no UTF-8");
             append_escape(code[0], into);
         }
         at += length;
