@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "options.h"
 #include "vocabulary/close_match.h"
 #include "vocabulary/errors.h"
 #include "vocabulary/files.h"
@@ -52,8 +51,6 @@ int whole(std::string_view name, std::int64_t value, int least, int most) {
     }
     return static_cast<int>(value);
 }
-
-int check_threads(std::int64_t value) { return whole("threads", value, 1, MAX_THREADS); }
 
 std::int64_t byte_count(std::string_view name, std::int64_t value) {
     if (value < 1) {

@@ -10,13 +10,16 @@
 
 namespace latentlink {
 
+// Threads of one run: more would take gigabytes for their stacks and be no faster.
+inline constexpr int MAX_THREADS = 1024;
+
 // A whole number from `least` to `most`.
 // Throws UsageError: it is not.
 int whole(std::string_view name, std::int64_t value, int least, int most);
 
 // Threads of a run, from 1 to MAX_THREADS.
 // Throws UsageError: it is not in that range.
-int check_threads(std::int64_t value);
+inline int check_threads(std::int64_t value) { return whole("threads", value, 1, MAX_THREADS); }
 
 // A number of bytes above 0.
 // Throws UsageError: it is not.
