@@ -34,8 +34,7 @@ const ComponentSource& Sources::host() const {
 
 std::optional<PortRecord> Sources::describe(const Port& port) const {
     for (const BundlePtr& bundle : bundles) {
-        if (const LatentSpace* space = bundle->describe_space(port)) return *space;
-        if (const TextEmbedding* embedding = bundle->describe_embedding(port)) return *embedding;
+        if (auto found = bundle->describe(port)) return found;
     }
     const LatentSpace* known = known_space(port.name);
     if (!known || latent_port(*known, port.dtype).symbol() != port.symbol()) return std::nullopt;

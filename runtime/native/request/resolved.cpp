@@ -219,7 +219,8 @@ std::vector<Request> resolve(const Sampling& defaults, const Json& prompt, const
     const auto texts = prompts("prompt", prompt);
     if (texts.empty()) throw UsageError("No prompt was given; expected at least one.");
     Json values = defaults_of(defaults);
-    for (const auto& [name, value] : requested(options).items()) values[name] = value;
+    const Json wanted = requested(options);
+    for (const auto& [name, value] : wanted.items()) values[name] = value;
     const auto num_images = check(option("num_images"), taken(values, "num_images")).get<std::size_t>();
     const std::size_t batch = texts.size() * num_images;
     if (batch > MAX_BATCH) {
