@@ -249,15 +249,9 @@ const std::string& check_label(std::string_view where, const Json& value) {
 
 bool is_label(std::string_view text) { return is_joined(text, "-_.+"); }
 
-bool is_name(std::string_view text) { return is_joined(text, "-_."); }
-
 bool is_identifier(std::string_view text) {
     return !text.empty() && is_letter(text.front()) &&
            std::ranges::all_of(text, [](char c) { return is_letter(c) || is_digit(c) || c == '_'; });
-}
-
-bool is_sha256(std::string_view text) {
-    return text.size() == 64 && std::ranges::all_of(text, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
 Items sorted_items(const Json& value, std::size_t limit, std::size_t length) {

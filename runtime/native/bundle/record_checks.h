@@ -12,6 +12,7 @@
 
 #include "vocabulary/errors.h"
 #include "vocabulary/json.h"
+#include "vocabulary/symbol_parts.h"
 
 namespace latentlink {
 
@@ -89,9 +90,7 @@ const std::string& check_pattern(std::string_view where, const Json& value, Patt
 const std::string& check_label(std::string_view where, const Json& value);  // `ort-cpu`, `float32`, `pndm`
 
 bool is_label(std::string_view text);       // [a-z0-9]+([-_.+][a-z0-9]+)*
-bool is_name(std::string_view text);        // [a-z0-9]+([-_.][a-z0-9]+)*
 bool is_identifier(std::string_view text);  // [A-Za-z][A-Za-z0-9_]*
-bool is_sha256(std::string_view text);      // [0-9a-f]{64}
 
 // A list whose values are read by `read`; errors name the number of the value.
 template <typename Read>
