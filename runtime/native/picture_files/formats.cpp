@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "vocabulary/errors.h"
+#include "vocabulary/files.h"
 #include "vocabulary/texts.h"
 
 namespace latentlink {
@@ -41,21 +42,13 @@ constexpr std::array MAGIC = {
     std::pair{"Pf"sv, "PPM"sv},
 };
 
-// Whether a path is there and neither a file nor a folder: a device, pipe or socket.
-bool is_device(const std::filesystem::path& path) {
-    std::error_code failed;
-    const auto kind = std::filesystem::status(path, failed).type();
-    using enum std::filesystem::file_type;
-    return !failed && kind != regular && kind != directory && kind != not_found;
-}
-
 }  // namespace
 
 std::optional<std::string> format_of(const std::filesystem::path& path) {
     const std::string ending = lower(path.extension().string());
     const auto* found = std::ranges::find(ENDINGS, ending, [](const auto& one) { return one.first; });
     if (found != ENDINGS.end()) return std::string(found->second);
-    return is_device(path) ? std::optional<std::string>("PNG") : std::nullopt;
+    return is_stream(path) ? std::optional<std::string>("PNG") : std::nullopt;
 }
 
 std::optional<std::string> format_of_bytes(std::string_view head) {
