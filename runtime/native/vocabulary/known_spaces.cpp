@@ -4,7 +4,6 @@
 #include "vocabulary/spaces.h"
 
 namespace latentlink {
-namespace {
 
 // Numbers from the VAE configs of the published checkpoints; latentlink/spaces.py names the other sources.
 const std::vector<LatentSpace>& known_spaces() {
@@ -61,8 +60,6 @@ const std::vector<LatentSpace>& known_spaces() {
     };
     return spaces;
 }
-
-}  // namespace
 
 const LatentSpace* known_space(std::string_view name) {
     const auto& spaces = known_spaces();

@@ -55,6 +55,9 @@ struct TextEmbedding {
     bool operator==(const TextEmbedding&) const = default;
 };
 
+// The published latent spaces.
+const std::vector<LatentSpace>& known_spaces();
+
 // The known space of this name; null if there is none.
 const LatentSpace* known_space(std::string_view name);
 

@@ -1,0 +1,79 @@
+// The command latentlink-native.
+#include <iostream>
+
+#include "command/commands.h"
+#include "command/printing.h"
+#include "picture_files/record.h"
+#include "sessions/backends.h"
+#include "vocabulary/close_match.h"
+#include "vocabulary/texts.h"
+
+namespace latentlink {
+namespace {
+
+constexpr std::string_view ABOUT =
+    "Run bundles of latent-diffusion models, whose engines only link if their latent spaces are the same.\n\n"
+    "latentlink-native generate demo \"a red circle on a blue background\" -o out.png\n\n"
+    "Exit status: 0 done, 1 failure of the machine (disk full, out of memory), 2 wrong usage, 3 link refused, 4 bundle "
+    "damaged, 5 engine not valid on this machine, 6 output failed a guard, 130 interrupted.";
+
+std::string version() {
+    std::string text = "latentlink-native, version " + std::string(VERSION);
+    for (const Backend& backend : backends()) {
+        text += "\n" + std::string(backend.name) + ": ";
+        text += backend.open == nullptr ? "not built in" : joined(backend.targets);
+    }
+    return text;
+}
+
+// The name of a command that is none. Throws UsageError.
+void check_command(const std::vector<std::string>& words, const CLI::App& program) {
+    if (words.empty() || words.front().starts_with('-')) return;
+    std::vector<std::string> names;
+    for (const CLI::App* one : program.get_subcommands([](const CLI::App*) { return true; })) {
+        if (one->get_name() == words.front()) return;
+        names.push_back(one->get_name());
+    }
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const auto near = close_match(words.front(), views);
+    throw UsageError("There is no command " + repr(words.front()) + "." +
+                     (near ? " Did you mean " + repr(*near) + "?"
+                           : " Expected one of: " + joined(views) + "; all others are those of latentlink."));
+}
+
+int run(int count, char** words) {
+    Interrupts interrupts;
+    CLI::App program{std::string(ABOUT), "latentlink-native"};
+    program.set_help_flag("-h,--help", "Show this message and exit.");
+    program.set_version_flag("--version", version());
+    program.require_subcommand(1);
+    std::vector<Subcommand> commands;
+    for (const auto add : {add_generate, add_inspect, add_verify, add_transfer, add_bench}) {
+        commands.push_back(add(program));
+    }
+    const Subcommand* chosen = nullptr;
+    Flags flags;
+    return ended(interrupts, flags, [&] {
+        try {
+            check_command({words + 1, words + count}, program);
+            program.parse(count, words);
+        } catch (const CLI::Success& asked) {
+            return program.exit(asked);
+        } catch (const CLI::ParseError& error) {
+            const auto parsed = program.get_subcommands();
+            const std::string about = parsed.empty() ? "" : " " + parsed.front()->get_name();
+            throw UsageError(std::string(error.what()) + ".", "See latentlink-native" + about + " --help.");
+        }
+        for (const Subcommand& one : commands) {
+            if (one.command->app().parsed()) chosen = &one;
+        }
+        flags = chosen->command->flags();
+        chosen->command->check_known();
+        return chosen->run(interrupts);
+    });
+}
+
+}  // namespace
+}  // namespace latentlink
+
+int main(int count, char** words) { return latentlink::run(count, words); }
