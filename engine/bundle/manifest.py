@@ -121,7 +121,7 @@ class Manifest:
     def _check_conditions(self) -> None:
         """Refuse default conditions whose names or counts are not those of the condition ports."""
         ports = {
-            port.name: port.shape[-1]
+            port.name: port.shape[-1] if port.shape else 0
             for component in self.components.values()
             for port in component.inputs
             if port.kind == "condition"
@@ -133,7 +133,8 @@ class Manifest:
     def _check_ranges(self) -> None:
         """Refuse latent ranges whose number of channels no latent port has."""
         ports = (port for component in self.components.values() for port in (*component.inputs, *component.outputs))
-        channels = {port.size("c") for port in ports if port.kind == "latent"}
+        with inside("components"):
+            channels = {port.size("c") for port in ports if port.kind == "latent"}
         for number, one in enumerate(self.sampling.ranges):
             if len(one.mean) not in channels:
                 expected = f"those of the latents, {', '.join(map(str, sorted(channels))) or 'of which there are none'}"
@@ -146,7 +147,11 @@ class Manifest:
         multiple = self.sampling.size_multiple
         for name, component in self.components.items():
             for port in (*component.inputs, *component.outputs):
-                if port.kind == "latent" and multiple % (downscale := int(port.size("f"))):
+                if port.kind != "latent":
+                    continue
+                with inside(f"components.{name}"):
+                    downscale = port.size("f")
+                if multiple % downscale:
                     raise unexpected(
                         "sampling.size_multiple",
                         multiple,

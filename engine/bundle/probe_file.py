@@ -90,7 +90,7 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         heads = [_head(item) for item in record["probes"][: MAX_PROBES + 1]]
         reference = str(record["reference"])
-        training = None if record.get("training") is None else dict(record["training"])
+        training = _object(record["training"]) if record.get("training") is not None else None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         cause = f"{type(error).__name__}: {str(error)[:80]!a}"
         raise _damaged(path, f"is no safetensors file of probes ({cause})") from None
@@ -127,7 +127,7 @@ def _head(item: Any) -> tuple[str, str | None, dict[str, int]]:
     Raises:
         ValueError: One of them is not what the format allows.
     """
-    name, prompt, strides = item["name"], item["prompt"], dict(item["strides"])
+    name, prompt, strides = item["name"], item["prompt"], _object(item["strides"])
     if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
         raise ValueError("a name is short, of lower-case letters and digits")
     if prompt is not None and (not isinstance(prompt, str) or not prompt.isprintable() or len(prompt) > MAX_TEXT):
@@ -135,6 +135,17 @@ def _head(item: Any) -> tuple[str, str | None, dict[str, int]]:
     if not all(type(k) is int and 1 <= k <= MAX_BYTES for k in strides.values()):
         raise ValueError("a stride is a whole number from 1")
     return name, prompt, strides
+
+
+def _object(value: object) -> dict[str, Any]:
+    """A JSON object; `dict` would also take a list of pairs.
+
+    Raises:
+        ValueError: It is another value.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("strides and training are objects")
+    return value
 
 
 def _port_arrays(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from latentlink.engine.bundle import (
 )
 from latentlink.ports import coefficients_port, guidance_port, image_port, latent_port, text_port, tokens_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
+from tests.both_readers import Readers, comparing, start_readers
 
 TOKENIZER = b'{"version": "1.0"}'
 Edit = Callable[[dict[str, Any]], object]
@@ -145,6 +146,25 @@ class SmallBundle:
         """List a path with the size and hash of `data`."""
         entry = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         self.edit(lambda record: record["files"].update({path: entry}))
+
+
+@pytest.fixture(scope="session")
+def readers() -> Iterator[Readers | None]:
+    """The native readers; None if they were not built."""
+    started = start_readers()
+    yield started
+    if started is not None:
+        started.close()
+
+
+@pytest.fixture(autouse=True)
+def both_readers(readers: Readers | None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ask the native readers whatever a test asks Python's."""
+    if readers is None or request.node.get_closest_marker("python_reader") is not None:
+        yield
+        return
+    with comparing(readers, request.module):
+        yield
 
 
 @pytest.fixture

@@ -222,6 +222,7 @@ def test_an_onnx_file_that_is_no_protobuf_is_refused(data: bytes, small: SmallBu
     refused(small, "is not an ONNX file")
 
 
+@pytest.mark.python_reader("a smaller limit")
 def test_more_files_than_any_bundle_has_are_refused_without_listing_them_all(
     small: SmallBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +237,7 @@ def test_folders_without_end_are_refused(small: SmallBundle) -> None:
     refused(small, "64 levels")
 
 
+@pytest.mark.python_reader("a step of it changes a file")
 @pytest.mark.parametrize("grow", [lambda path: path.write_bytes(bytes(3 << 20)), lambda path: os.truncate(path, 7)])
 def test_a_file_that_changes_size_while_it_is_hashed_is_refused(
     grow: Callable[[Path], object], small: SmallBundle, monkeypatch: pytest.MonkeyPatch

@@ -342,6 +342,18 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda r: r["sampling"].update(conditions={"a": [[1], None]}),
         "sampling.conditions",
     ),
+    "a condition port without a shape": (
+        lambda r: denoiser(r)["inputs"].append({"tensor": "condition__size__k2__float32__00000000", "shape": []}),
+        "sampling.conditions: received 'none', expected those of the condition ports, size [0]",
+    ),
+    "a latent without channels": (
+        lambda r: denoiser(r)["inputs"].append({"tensor": "latent__sd__f8__float32__00000000", "shape": []}),
+        "components: latent__sd__f8__float32__00000000 has no 'c' in its layout",
+    ),
+    "a latent without a downscale": (
+        lambda r: denoiser(r)["inputs"].append({"tensor": "latent__sd__c4__float32__00000000", "shape": []}),
+        "components.denoiser: latent__sd__c4__float32__00000000 has no 'f' in its layout",
+    ),
     "a range without a level": (lambda r: ranges(r)[0].pop("level"), "sampling.ranges[0]: received no key 'level'"),
     "a range with an unknown key": (lambda r: ranges(r)[0].update(x=1), "sampling.ranges[0]"),
     "a level above 1": (lambda r: ranges(r)[1].update(level=1.5), "sampling.ranges[1].level"),

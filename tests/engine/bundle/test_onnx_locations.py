@@ -229,6 +229,7 @@ def test_an_operator_that_may_repeat_for_ever_is_refused_wherever_it_is(operator
             external_locations(path)
 
 
+@pytest.mark.python_reader("a smaller limit")
 def test_too_many_fields_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx_locations, "MAX_FIELDS", 1000)
     path.write_bytes(b"\x08\x01" * 1001)

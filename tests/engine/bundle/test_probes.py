@@ -153,6 +153,8 @@ BROKEN: dict[str, tuple[dict[str, Any], dict[str, NDArray[Any]], str]] = {
     "a name that is a path": ({"reference": "", "probes": [{**ONE, "name": "../a"}]}, GOOD, "a name is short"),
     "a stride that is text": ({"reference": "", "probes": [{**ONE, "strides": {"x": "y"}}]}, GOOD, "a stride is"),
     "an infinite stride": ({"reference": "", "probes": [{**ONE, "strides": {"x": float("inf")}}]}, GOOD, "a stride is"),
+    "strides in pairs": ({"reference": "", "probes": [{**ONE, "strides": [["x", 2]]}]}, GOOD, "are objects"),
+    "training in pairs": ({**HEAD, "training": [["x", 2]]}, GOOD, "are objects"),
     "a prompt that rings": ({"reference": "", "probes": [{**ONE, "prompt": "\x07"}]}, GOOD, "a prompt is printable"),
     "20,000 probes": ({"reference": "", "probes": [ONE] * 20_000}, GOOD, "expected 1 to 64"),
     "a missing input": (HEAD, {k: v for k, v in GOOD.items() if "latent" not in k}, "one for every port"),
