@@ -11,11 +11,13 @@ endforeach()
 
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 
+set(native ${CMAKE_CURRENT_SOURCE_DIR})
+
 # Build a backend into the library if it was found, and say so: define LATENTLINK_HAS_<name> for open_session.cpp, and
 # add the sources.
 function(latentlink_backend name title found)
   if(found)
-    target_compile_definitions(latentlink_core PRIVATE LATENTLINK_HAS_${name}=1)
+    set_property(SOURCE ${native}/sessions/open_session.cpp APPEND PROPERTY COMPILE_DEFINITIONS LATENTLINK_HAS_${name}=1)
     target_sources(latentlink_core PRIVATE ${ARGN})
     message(STATUS "LatentLink runs engines of ${title}")
   elseif(LATENTLINK_${name} STREQUAL ON)
@@ -24,8 +26,6 @@ function(latentlink_backend name title found)
     message(STATUS "LatentLink runs no engines of ${title}")
   endif()
 endfunction()
-
-set(native ${CMAKE_CURRENT_SOURCE_DIR})
 
 set(OnnxRuntime_FOUND FALSE)
 if(LATENTLINK_ONNXRUNTIME)

@@ -4,7 +4,9 @@
 #include "sessions/clock.h"
 #include "sessions/host_session.h"
 #include "sessions/ort_engine.h"
+#include "sessions/ort_gpu.h"
 #include "targets/ort_providers.h"
+#include "targets/table.h"
 
 namespace latentlink {
 
@@ -115,6 +117,7 @@ Buffers OrtSession::run_open(const Buffers& inputs, const Buffers& outputs) {
 }  // namespace
 
 SessionPtr open_ort(const std::filesystem::path& path, std::string_view target, const SessionOptions& options) {
+    if (target_named(target)->gpu) return open_ort_gpu(path, target, options);
     return std::make_shared<OrtSession>(std::make_shared<OrtEngine>(path, target, options), options.low_memory);
 }
 

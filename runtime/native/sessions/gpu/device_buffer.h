@@ -1,0 +1,54 @@
+// Tensors in the memory of a GPU.
+#pragma once
+
+#include <memory>
+
+#include "sessions/gpu/cuda.h"
+#include "sessions/session.h"
+
+namespace latentlink {
+
+// A tensor in device memory that it owns; its values are undefined at first.
+class DeviceBuffer final : public Buffer {
+  public:
+    // Throws std::bad_alloc: there is not enough memory.
+    DeviceBuffer(Cuda& cuda, Shape shape, DType dtype);
+    ~DeviceBuffer() override { cuda_.free(pointer_); }
+    DeviceBuffer(const DeviceBuffer&) = delete;
+    DeviceBuffer& operator=(const DeviceBuffer&) = delete;
+
+    DType dtype() const override { return dtype_; }
+    const Shape& shape() const override { return shape_; }
+    CudaPointer pointer() const { return pointer_; }
+
+    // Size in bytes.
+    std::size_t size() const { return size_; }
+
+    // A copy on the host; waits for what writes the buffer.
+    Array host() const override;
+
+    // Replace the values.
+    // Throws UsageError: the array is of another shape or dtype.
+    void write(const Array& array);
+
+    // Copy the values of a buffer of equal size.
+    void copy_from(const DeviceBuffer& other);
+
+    // A new buffer of selected rows, copied within the device; see `Session::gather`.
+    // Throws UsageError: the buffer does not consist of such rows, or lacks one of them.
+    std::shared_ptr<DeviceBuffer> gather(std::span<const int> rows, const Shape& shape) const;
+
+  private:
+    Cuda& cuda_;
+    Shape shape_;
+    DType dtype_;
+    std::size_t size_;
+    CudaPointer pointer_;
+};
+
+using DeviceBufferPtr = std::shared_ptr<DeviceBuffer>;
+
+// Buffers by tensor name.
+using DeviceBuffers = std::map<std::string, DeviceBufferPtr, std::less<>>;
+
+}  // namespace latentlink
