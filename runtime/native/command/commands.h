@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "command/arguments.h"
 #include "command/ending.h"
-#include "command/options.h"
 
 namespace latentlink {
 

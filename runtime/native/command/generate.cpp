@@ -5,6 +5,7 @@
 #include "command/parsing.h"
 #include "command/progress.h"
 #include "command/words.h"
+#include "picture_files/formats.h"
 #include "picture_files/reading.h"
 #include "picture_files/remaking.h"
 #include "picture_files/writing.h"

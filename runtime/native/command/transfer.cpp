@@ -39,8 +39,9 @@ Json decibels(double psnr) { return std::isinf(psnr) ? Json() : Json(std::round(
 std::string words_of(const TransferResult& done) {
     if (done.direct()) return "handed over unchanged: the space is the same";
     std::string between, each;
-    if (done.resized_from) {
-        between = "resized from " + size_text(*done.resized_from) + " to " + size_text(*done.resized_to) + ", ";
+    if (done.resized) {
+        const auto& [before, after] = *done.resized;
+        between = "resized from " + size_text(before) + " to " + size_text(after) + ", ";
     }
     if (done.psnrs.size() > 1) {
         for (const double one : done.psnrs) each += (each.empty() ? " (" : ", ") + fixed(one, 1);
@@ -52,9 +53,9 @@ std::string words_of(const TransferResult& done) {
 
 Json json_of(const TransferResult& done, const std::filesystem::path& output) {
     Json resized, psnrs = Json::array();
-    if (done.resized_from) {
-        resized = {{done.resized_from->width, done.resized_from->height},
-                   {done.resized_to->width, done.resized_to->height}};
+    if (done.resized) {
+        const auto& [before, after] = *done.resized;
+        resized = Json::array({Json::array({before.width, before.height}), Json::array({after.width, after.height})});
     }
     for (const double one : done.psnrs) psnrs.push_back(decibels(one));
     return {{"output", output.string()},

@@ -11,6 +11,7 @@
 #include "command/progress.h"
 #include "command/words.h"
 #include "vocabulary/bundle_names.h"
+#include "vocabulary/checks.h"
 #include "vocabulary/errors.h"
 #include "vocabulary/texts.h"
 

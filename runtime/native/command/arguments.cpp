@@ -1,4 +1,4 @@
-#include "command/options.h"
+#include "command/arguments.h"
 
 #include <unistd.h>
 
@@ -210,7 +210,7 @@ std::optional<LatentSpace> named_space(const std::optional<std::string>& name, s
 }
 
 std::filesystem::path writable(const std::string& text, Printer& printer) {
-    const std::filesystem::path output = text == "-" ? std::filesystem::path(STANDARD_OUTPUT) : text;
+    const std::filesystem::path output(text == "-" ? STANDARD_OUTPUT : std::string_view(text));
     const std::filesystem::path folder = output.has_parent_path() ? output.parent_path() : ".";
     std::error_code failed;
     if (!std::filesystem::is_directory(folder, failed)) {

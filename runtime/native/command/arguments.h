@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <list>
 #include <map>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 #include "command/printing.h"
 #include "loading.h"
 #include "options.h"
+#include "vocabulary/checks.h"
 #include "vocabulary/spaces.h"
 
 namespace latentlink {
