@@ -8,6 +8,7 @@ requests with names or an error as their answer. `noise.json` holds seeds, and `
 `guards.json` and `vae.json` hold recipes of arrays (`recipes.py`), with the verdicts on them or what is made of them.
 `vocabulary.json`, `tensor_files.json` and `engines.json` hold questions with their answers, asked in the modules of
 these names.
+`pictures.json` holds sizes and small files with the pixels that are read, and `picture_records.json` records and texts.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ from latentlink.runtime.samplers import (
 from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
-<<<<<<< HEAD
 from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs
 from tests.vectors.guard_cases import guards
 from tests.vectors.linking import verdicts
+<<<<<<< HEAD
 from tests.vectors.tensor_files import tensor_files
+from tests.vectors.picture_cases import pictures
+from tests.vectors.record_cases import picture_records
 from tests.vectors.vae_cases import vae
 from tests.vectors.vocabulary import vocabulary
 =======
@@ -149,16 +152,18 @@ def write(folder: Path) -> None:
     (folder / "engines").mkdir(exist_ok=True)
     for name, graph in graphs().items():
         (folder / "engines" / name).write_bytes(graph)
-<<<<<<< HEAD
     _write_lines(folder / "linking.json", verdicts())
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
+<<<<<<< HEAD
     _write_lines(folder / "vocabulary.json", vocabulary())
     _write_lines(folder / "tensor_files.json", tensor_files())
     _write_lines(folder / "engines.json", engines())
-=======
     write_endless(folder / "engines" / "endless.xml")
->>>>>>> 932dc58 (Native sessions on OpenVINO; make native finds both libraries in .venv)
+=======
+    _write_lines(folder / "pictures.json", pictures())
+    _write_lines(folder / "picture_records.json", picture_records())
+>>>>>>> aae610c (wip2)
 
 
 def _write_lines(path: Path, data: Any) -> None:
