@@ -26,7 +26,9 @@ Case = dict[str, Any]
 SIDE, LATENT = 32, 4
 """Side of every picture in pixels, and of its latent."""
 
-SAMPLING = replace(SAMPLINGS["plain"], size_multiple=8, width=SIDE, height=SIDE, conditions={"size": ((2.0, 3.0), (1.0, 0.0))})
+SAMPLING = replace(
+    SAMPLINGS["plain"], size_multiple=8, width=SIDE, height=SIDE, conditions={"size": ((2.0, 3.0), (1.0, 0.0))}
+)
 FLOW = replace(SAMPLINGS["flow"], size_multiple=8, width=SIDE, height=SIDE)
 """What the bundle says of sampling, where `flow` is not or is true."""
 
@@ -88,28 +90,57 @@ CASES: tuple[Case, ...] = (
     _case("a mask over several in one batch", images=3, masks=1, options={**THREE, "batch_seed": True}),
     _case("a mask in half precision", images=1, masks=1, dtype="float16", options={"denoising_end": 0.5}),
     _case("a mask that the model reads", kind="masked", images=1, masks=1),
-    _case("a mask that the model reads, and less strength", kind="masked", images=1, masks=1, options={"strength": 0.5}),
+    _case(
+        "a mask that the model reads, and less strength", kind="masked", images=1, masks=1, options={"strength": 0.5}
+    ),
     _case("masks that the model reads", kind="masked", images=3, masks=1, options={**THREE, "sampler": "euler_a"}),
     _case("half way", options={"denoising_end": 0.5}),
     _case("handed over", latents=1, options={"denoising_start": 0.5}),
-    _case("handed over, noise drawn on the way", latents=3, options={**THREE, "denoising_start": 0.5, "sampler": "euler_a"}),
+    _case(
+        "handed over, noise drawn on the way",
+        latents=3,
+        options={**THREE, "denoising_start": 0.5, "sampler": "euler_a"},
+    ),
     _case("handed over with a mask", latents=1, images=1, masks=1, options={"denoising_start": 0.5}),
-    _case("handed over with a mask that the model reads", kind="masked", latents=1, images=1, masks=1, options={"denoising_start": 0.5}),
-    _case("handed over at the right level", latents=1, level=[1.0, 1.6156], options={"denoising_start": 0.5, "sampler": "euler"}),
-    _case("handed over at another level", latents=1, level=[1.0, 0.5], options={"denoising_start": 0.5, "sampler": "euler"}),
-    _case("handed over within a step", latents=1, level=[1.0, 0.5], options={"denoising_start": 0.5, "sampler": "heun"}),
+    _case(
+        "handed over with a mask that the model reads",
+        kind="masked",
+        latents=1,
+        images=1,
+        masks=1,
+        options={"denoising_start": 0.5},
+    ),
+    _case(
+        "handed over at the right level",
+        latents=1,
+        level=[1.0, 1.6156],
+        options={"denoising_start": 0.5, "sampler": "euler"},
+    ),
+    _case(
+        "handed over at another level",
+        latents=1,
+        level=[1.0, 0.5],
+        options={"denoising_start": 0.5, "sampler": "euler"},
+    ),
+    _case(
+        "handed over within a step", latents=1, level=[1.0, 0.5], options={"denoising_start": 0.5, "sampler": "heun"}
+    ),
     _case("handed over finished", latents=1, level=[1.0, 0.0], options={"denoising_start": 0.5}),
     _case("started half way", latents=1, level=[0.6, 0.8], options={"strength": 0.5}),
     _case("started finished", latents=1, level=[1.0, 0.0], options={"strength": 0.5}),
     _case("guidance changed", options={"steps": 6}, changes={"2": {"guidance": 2.5}, "4": {"guidance": 1}}),
-    _case("guidance changed of each", options=THREE, changes={"1": {"guidance": [1, 2, 7]}, "3": {"guidance": [9, 0, 7]}}),
+    _case(
+        "guidance changed of each", options=THREE, changes={"1": {"guidance": [1, 2, 7]}, "3": {"guidance": [9, 0, 7]}}
+    ),
     _case("guidance turned off in a step cache", options={"step_cache": 3, "steps": 8}, changes={"4": {"guidance": 1}}),
     _case("guidance turned on", options={"guidance": 1}, changes={"2": {"guidance": 3}}),
     _case("guidance of another number", options=THREE, changes={"2": {"guidance": [1, 2]}}),
     _case("guidance of no number", changes={"2": {"guidance": "a"}}),
     _case("guidance turned off in a fixed engine", limits={"N": (2, 2, 2)}, changes={"2": {"guidance": 1}}),
     _case("guidance changed of a distilled model", kind="embedded", flow=True, changes={"2": {"guidance": 8}}),
-    _case("latents changed", options={**THREE, "steps": [3, 5, 4]}, changes={"2": {"scale": 0.5}, "3": {"scale": -1.0}}),
+    _case(
+        "latents changed", options={**THREE, "steps": [3, 5, 4]}, changes={"2": {"scale": 0.5}, "3": {"scale": -1.0}}
+    ),
     _case("latents changed in half precision", dtype="float16", changes={"2": {"scale": 0.5}}),
     _case("latents changed beyond half precision", dtype="float16", changes={"2": {"scale": 1e9}}),
 )

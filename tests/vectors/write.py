@@ -35,18 +35,14 @@ from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
 from tests.vectors.engines import engines
-from tests.vectors.graphs import graphs
+from tests.vectors.graphs import graphs, write_endless
 from tests.vectors.guard_cases import guards
 from tests.vectors.linking import verdicts
-<<<<<<< HEAD
-from tests.vectors.tensor_files import tensor_files
 from tests.vectors.picture_cases import pictures
 from tests.vectors.record_cases import picture_records
+from tests.vectors.tensor_files import tensor_files
 from tests.vectors.vae_cases import vae
 from tests.vectors.vocabulary import vocabulary
-=======
-from tests.vectors.graphs import graphs, write_endless
->>>>>>> 932dc58 (Native sessions on OpenVINO; make native finds both libraries in .venv)
 
 FOLDER = Path(__file__).parent
 
@@ -155,15 +151,12 @@ def write(folder: Path) -> None:
     _write_lines(folder / "linking.json", verdicts())
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
-<<<<<<< HEAD
     _write_lines(folder / "vocabulary.json", vocabulary())
     _write_lines(folder / "tensor_files.json", tensor_files())
     _write_lines(folder / "engines.json", engines())
     write_endless(folder / "engines" / "endless.xml")
-=======
     _write_lines(folder / "pictures.json", pictures())
     _write_lines(folder / "picture_records.json", picture_records())
->>>>>>> aae610c (wip2)
 
 
 def _write_lines(path: Path, data: Any) -> None:
