@@ -15,9 +15,6 @@
 
 namespace latentlink {
 
-// The record that a latent or text port's symbol was made from.
-using PortRecord = std::variant<LatentSpace, TextEmbedding>;
-
 // A bundle or export, checked when it was opened.
 struct Bundle {
     std::filesystem::path root;

@@ -27,10 +27,10 @@ Array float32_of(const std::vector<float>& numbers) {
 }  // namespace
 
 // Runs that step together, and the buffers that they share.
-class Batch final : public Home {
+class StepBatch final : public Home {
   public:
     // `size` is the number of rows of the engine, at least as many as there are runs; the others repeat the last run.
-    Batch(const Stepper& stepper, std::span<Run* const> runs, std::size_t size);
+    StepBatch(const Stepper& stepper, std::span<Run* const> runs, std::size_t size);
 
     bool holds(std::span<Run* const> runs) const { return std::ranges::equal(runs_, runs); }
 
@@ -75,7 +75,7 @@ class Batch final : public Home {
     std::map<bool, Buffers> texts_, features_;  // by whether the rows are guided
 };
 
-Batch::Batch(const Stepper& stepper, std::span<Run* const> runs, std::size_t size)
+StepBatch::StepBatch(const Stepper& stepper, std::span<Run* const> runs, std::size_t size)
     : stepper_(stepper), session_(stepper.session_), runs_(runs.begin(), runs.end()), members_(runs_), size_(size) {
     members_.resize(size, runs_.back());
     std::vector<State> states;
@@ -103,20 +103,20 @@ Batch::Batch(const Stepper& stepper, std::span<Run* const> runs, std::size_t siz
     take_features(states);
 }
 
-std::size_t Batch::place_of(const Run& run) const {
+std::size_t StepBatch::place_of(const Run& run) const {
     const auto found = std::ranges::find(runs_, &run);
     if (found == runs_.end()) throw std::invalid_argument("the run steps in another batch");
     return static_cast<std::size_t>(found - runs_.begin());
 }
 
 template <typename Take>
-BufferPtr Batch::collected(Take take) {
+BufferPtr StepBatch::collected(Take take) {
     std::vector<std::optional<Slot>> wanted;
     for (const Run* run : members_) wanted.push_back(take(*run));
     return collect(*session_, wanted);
 }
 
-State Batch::state(const Run& run) const {
+State StepBatch::state(const Run& run) const {
     const std::size_t place = place_of(run);
     const auto slot = [&](const BufferPtr& buffer) {
         return Slot{buffer, static_cast<int>(place), static_cast<int>(size_), shape_};
@@ -137,12 +137,12 @@ State Batch::state(const Run& run) const {
     return state;
 }
 
-std::pair<Slot, Slot> Batch::seen(const Run& run) const {
+std::pair<Slot, Slot> StepBatch::seen(const Run& run) const {
     const int place = static_cast<int>(place_of(run)), rows = static_cast<int>(size_);
     return {{spare_, place, rows, shape_}, {past_.front(), place, rows, shape_}};
 }
 
-void Batch::step() {
+void StepBatch::step() {
     const Run& first = *runs_.front();
     const bool guided = first.guided.at(first.row), shallow = first.shallow.at(first.row) && stepper_.shallow_;
     write_numbers();
@@ -167,7 +167,7 @@ void Batch::step() {
 }
 
 // What crosses to the device in a row: coefficients, and noise and guidance where they are other ones.
-void Batch::write_numbers() {
+void StepBatch::write_numbers() {
     if (std::ranges::any_of(runs_, [](const Run* run) { return run->drawn.has_value(); })) {
         const Array still(DType::float32, shape_);
         std::vector<Array> drawn;
@@ -188,7 +188,7 @@ void Batch::write_numbers() {
 }
 
 // Buffers of text and conditions; the unconditional half comes first.
-const Buffers& Batch::conditioning(bool guided) {
+const Buffers& StepBatch::conditioning(bool guided) {
     if (const auto found = texts_.find(guided); found != texts_.end()) return found->second;
     Buffers made;
     for (const auto& [tensor, text] : runs_.front()->texts) {
@@ -203,7 +203,7 @@ const Buffers& Batch::conditioning(bool guided) {
     return texts_[guided] = std::move(made);
 }
 
-BufferPtr Batch::condition(const std::string& tensor, bool guided) {
+BufferPtr StepBatch::condition(const std::string& tensor, bool guided) {
     std::vector<float> numbers;
     const auto add = [&numbers](const Numbers& own) {
         for (const double one : own) numbers.push_back(static_cast<float>(one));
@@ -216,7 +216,7 @@ BufferPtr Batch::condition(const std::string& tensor, bool guided) {
     return session_->upload(Array::of<float>(numbers, {rows, std::ssize(numbers) / rows}));
 }
 
-Buffers Batch::empty_features(bool guided) {
+Buffers StepBatch::empty_features(bool guided) {
     Buffers made;
     for (const Port& port : stepper_.features_) {
         made[port.tensor()] = session_->empty(feature_shape(port, guided), port.dtype);
@@ -224,14 +224,14 @@ Buffers Batch::empty_features(bool guided) {
     return made;
 }
 
-Shape Batch::feature_shape(const Port& port, bool guided) const {
+Shape StepBatch::feature_shape(const Port& port, bool guided) const {
     const int downscale = stepper_.latent_.size('f');
     const auto side = [&](std::size_t dimension) { return shape_.at(dimension) * downscale / port.size('f'); };
     return {static_cast<std::int64_t>(size_ * (guided ? 2 : 1)), port.size('c'), side(1), side(2)};
 }
 
 // Take over the features that the next rows read, if they are shallow.
-void Batch::take_features(std::span<const State> states) {
+void StepBatch::take_features(std::span<const State> states) {
     const Run& first = *runs_.front();
     if (!first.shallow.at(first.row)) return;
     const bool guided = first.guided.at(first.row);
@@ -264,18 +264,18 @@ Stepper::Stepper(const Engine& denoiser, SessionPtr shallow, Port latent)
 }
 
 void Stepper::step(std::span<Run* const> runs) const {
-    auto batch = std::dynamic_pointer_cast<Batch>(runs.front()->home);
+    auto batch = std::dynamic_pointer_cast<StepBatch>(runs.front()->home);
     if (!batch || !batch->holds(runs)) {
-        batch = std::make_shared<Batch>(*this, runs, std::max(runs.size(), least_));
+        batch = std::make_shared<StepBatch>(*this, runs, std::max(runs.size(), least_));
         for (Run* run : runs) run->home = batch;
     }
     batch->step();
 }
 
 void Stepper::write(std::span<Run* const> runs, const Array& latents) const {
-    std::set<Batch*> written;
+    std::set<StepBatch*> written;
     for (const Run* run : runs) {
-        auto* batch = dynamic_cast<Batch*>(run->home.get());
+        auto* batch = dynamic_cast<StepBatch*>(run->home.get());
         if (!batch || !written.insert(batch).second) continue;
         std::vector<Array> rows;
         for (const Run* member : batch->members()) {
@@ -294,7 +294,7 @@ void Stepper::wait() const {
 Array predicted(std::span<Run* const> runs) {
     std::vector<Slot> read, denoised;
     for (const Run* run : runs) {
-        const auto& batch = dynamic_cast<const Batch&>(*run->home);
+        const auto& batch = dynamic_cast<const StepBatch&>(*run->home);
         auto [x, D] = batch.seen(*run);
         read.push_back(std::move(x));
         denoised.push_back(std::move(D));

@@ -37,7 +37,7 @@ class Stepper {
     DType dtype() const { return latent_.dtype; }
 
   private:
-    friend class Batch;
+    friend class StepBatch;
 
     SessionPtr session_, shallow_;
     Port latent_;

@@ -18,9 +18,6 @@
 
 namespace latentlink {
 
-// What a port's symbol stands for.
-using PortRecord = std::variant<LatentSpace, TextEmbedding>;
-
 // Finds the latent space or text embedding behind a port's digest; none if no genuine record has it.
 using Describe = std::function<std::optional<PortRecord>(const Port&)>;
 

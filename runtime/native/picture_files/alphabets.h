@@ -1,4 +1,4 @@
-// Texts of other alphabets as UTF-8, and back; what is damaged becomes U+FFFD, as where Python replaces it.
+// FileTexts of other alphabets as UTF-8, and back; what is damaged becomes U+FFFD, as where Python replaces it.
 #pragma once
 
 #include <optional>

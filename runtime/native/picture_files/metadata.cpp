@@ -129,8 +129,8 @@ void Blocks::set_text(const std::string& keyword, std::string text) {
     }
 }
 
-Texts texts_of(const Blocks& blocks) {
-    Texts made;
+FileTexts texts_of(const Blocks& blocks) {
+    FileTexts made;
     if (const auto* record = blocks.text("latentlink")) made.record = *record;
     if (const auto* text = blocks.text("parameters")) made.text = *text;
     if (!made.record && blocks.xmp) made.record = from_xmp(*blocks.xmp);

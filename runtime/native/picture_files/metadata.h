@@ -24,13 +24,13 @@ struct Blocks {
 };
 
 // The record and the text `parameters` of a file, unchecked.
-struct Texts {
+struct FileTexts {
     std::optional<std::string> record = {};
     std::optional<std::string> text = {};
 };
 
 // Throws UsageError: one of them is longer than `MOST_TEXT`; Damaged: EXIF data do not begin as such.
-Texts texts_of(const Blocks& blocks);
+FileTexts texts_of(const Blocks& blocks);
 
 // How a picture is to be turned, 1 to 8, as EXIF or XMP say; 1 if they do not say it.
 // Throws Damaged: EXIF data do not begin as such.

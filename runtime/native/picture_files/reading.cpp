@@ -104,7 +104,7 @@ Image read_picture(const std::filesystem::path& path) {
 PictureFile read_picture_file(const std::filesystem::path& path) {
     return named(path, [&path] {
         const Opened file = opened(path);
-        Texts texts = texts_of(file.blocks());
+        FileTexts texts = texts_of(file.blocks());
         PictureFile made{.path = path, .format = file.format(), .width = file.width(), .height = file.height()};
         if (texts.record) made.record = record_in(*texts.record, path);
         made.text = std::move(texts.text);

@@ -81,7 +81,7 @@ std::vector<AlignedText> AlignedText::split(std::vector<Match> matches, SplitBeh
     return made;
 }
 
-void AlignedText::transform(std::span<const Change> changes, std::size_t dropped) {
+void AlignedText::transform(std::span<const TextChange> changes, std::size_t dropped) {
     std::string text;
     std::vector<Origin> origins;
     std::size_t place = 0;  // in the old text

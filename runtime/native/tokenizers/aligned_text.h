@@ -14,7 +14,7 @@ namespace latentlink {
 
 // One character of a changed text: `change` is 1 if it is new, 0 if it takes the place of the next character, and -n if
 // it does and the n characters after that are dropped.
-struct Change {
+struct TextChange {
     char32_t character;
     int change;
 };
@@ -44,7 +44,7 @@ class AlignedText {
     std::vector<AlignedText> split(std::vector<Match> matches, SplitBehavior behavior) const;
 
     // Take the characters of `changes`, after so many that are dropped at the beginning.
-    void transform(std::span<const Change> changes, std::size_t dropped = 0);
+    void transform(std::span<const TextChange> changes, std::size_t dropped = 0);
 
     // Put a text before this one, unless this one is empty.
     void prepend(std::string_view text);

@@ -43,14 +43,14 @@ std::optional<char32_t> composed(char32_t first, char32_t second) {
 }
 
 // Taken apart, with the marks of each letter in their order.
-std::vector<Change> all_decomposed(std::u32string_view text, bool compatible) {
-    std::vector<Change> made;
-    std::vector<Change>::difference_type letter = 0;  // after the last character that marks cannot pass
+std::vector<TextChange> all_decomposed(std::u32string_view text, bool compatible) {
+    std::vector<TextChange> made;
+    std::vector<TextChange>::difference_type letter = 0;  // after the last character that marks cannot pass
     const auto sort = [&] {
-        std::stable_sort(made.begin() + letter, made.end(), [](const Change& a, const Change& b) {
+        std::stable_sort(made.begin() + letter, made.end(), [](const TextChange& a, const TextChange& b) {
             return class_of(a.character) < class_of(b.character);
         });
-        letter = static_cast<std::vector<Change>::difference_type>(made.size());
+        letter = static_cast<std::vector<TextChange>::difference_type>(made.size());
     };
     for (const char32_t character : text) {
         int change = 0;
@@ -64,15 +64,15 @@ std::vector<Change> all_decomposed(std::u32string_view text, bool compatible) {
 }
 
 // Put together again: a mark joins the last letter, unless one of its class or above stands between.
-std::vector<Change> all_composed(const std::vector<Change>& parts) {
-    std::vector<Change> made;
+std::vector<TextChange> all_composed(const std::vector<TextChange>& parts) {
+    std::vector<TextChange> made;
     std::optional<std::size_t> letter;  // in `made`
     int last_class = 0;                 // of the marks after it
-    for (const Change& part : parts) {
+    for (const TextChange& part : parts) {
         const int own_class = class_of(part.character);
         const bool beside = letter && (made.size() == *letter + 1 || last_class < own_class);
         if (beside) {
-            Change& base = made[*letter];
+            TextChange& base = made[*letter];
             if (const auto both = composed(base.character, part.character)) {
                 base = {*both, base.change + part.change - 1};
                 continue;
@@ -87,7 +87,7 @@ std::vector<Change> all_composed(const std::vector<Change>& parts) {
 
 }  // namespace
 
-std::vector<Change> normal_form(std::u32string_view text, NormalForm form) {
+std::vector<TextChange> normal_form(std::u32string_view text, NormalForm form) {
     const bool compatible = form == NormalForm::nfkc || form == NormalForm::nfkd;
     const bool composes = form == NormalForm::nfc || form == NormalForm::nfkc;
     const auto parts = all_decomposed(text, compatible);

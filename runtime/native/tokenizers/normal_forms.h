@@ -12,6 +12,6 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 
 // The changes that bring a text into a form. Only characters of Unicode 9 are changed, as in the library: its tables
 // are of that version, and a character's forms never change.
-std::vector<Change> normal_form(std::u32string_view text, NormalForm form);
+std::vector<TextChange> normal_form(std::u32string_view text, NormalForm form);
 
 }  // namespace latentlink

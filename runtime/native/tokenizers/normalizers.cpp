@@ -22,7 +22,7 @@ Normalizer into(NormalForm form) {
 }
 
 void lowercase(AlignedText& text) {
-    std::vector<Change> changes;
+    std::vector<TextChange> changes;
     for (const char32_t character : text.characters()) {
         int change = 0;
         for (const char32_t letter : small_letter(character)) changes.push_back({letter, std::exchange(change, 1)});
@@ -36,14 +36,14 @@ Normalizer strip(bool left, bool right) {
         const auto first = left ? std::ranges::find_if_not(all, is_space) : all.begin();
         auto last = all.end();
         while (right && last != first && is_space(*(last - 1))) --last;
-        std::vector<Change> changes;
+        std::vector<TextChange> changes;
         for (auto c = first; c != last; ++c) changes.push_back({*c, 0});
         text.transform(changes, static_cast<std::size_t>(first - all.begin()));
     };
 }
 
 // Put a replacement in the place of so many characters.
-void put(std::vector<Change>& changes, std::size_t replaced, std::string_view replacement) {
+void put(std::vector<TextChange>& changes, std::size_t replaced, std::string_view replacement) {
     std::size_t count = 0;
     for (; !replacement.empty(); ++count) {
         changes.push_back({next_character(replacement), count < replaced ? 0 : 1});
@@ -56,7 +56,7 @@ void put(std::vector<Change>& changes, std::size_t replaced, std::string_view re
 Normalizer precompiled(Charsmap table) {
     return [table = std::move(table)](AlignedText& text) {
         const std::u32string all = text.characters();
-        std::vector<Change> changes;
+        std::vector<TextChange> changes;
         std::size_t done = 0;
         for (const std::size_t end : grapheme_ends(all)) {
             const std::u32string_view cluster = std::u32string_view(all).substr(done, end - done);

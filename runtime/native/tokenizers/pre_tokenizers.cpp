@@ -30,7 +30,7 @@ std::array<char32_t, 256> byte_letters() {
 
 void spell_bytes(AlignedText& text) {
     static const std::array<char32_t, 256> letters = byte_letters();
-    std::vector<Change> changes;
+    std::vector<TextChange> changes;
     changes.reserve(text.text().size());
     for (const char c : text.text()) {
         const auto byte = static_cast<unsigned char>(c);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "vocabulary/json.h"
@@ -54,6 +55,9 @@ struct TextEmbedding {
 
     bool operator==(const TextEmbedding&) const = default;
 };
+
+// What a port's symbol stands for.
+using PortRecord = std::variant<LatentSpace, TextEmbedding>;
 
 // The published latent spaces.
 const std::vector<LatentSpace>& known_spaces();
