@@ -1,6 +1,7 @@
 // Small files in which the kernel says something, such as those of /proc, whose size is unknown before they are read.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
