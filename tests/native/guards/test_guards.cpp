@@ -49,7 +49,7 @@ Unusual unusual_of(const Json& record) {
 }
 
 Array array_of(const Json& recipe) {
-    return recipe.is_number() ? picture_of(vectors().at("pictures").at(recipe).at("picture")) : Array();
+    return recipe.is_number() ? picture_of(vectors().at("pictures").at(recipe.get<std::size_t>()).at("picture")) : Array();
 }
 
 // What a call of a guard refuses; null if nothing.

@@ -36,21 +36,6 @@ Request request_with(const Json& fields, const Sampling& model) {
     return request;
 }
 
-SamplerTable table_of(const Request& request) {
-    return sampler_table({.sampler = request.sampler,
-                          .steps = request.steps,
-                          .spacing = request.spacing,
-                          .sigmas = request.sigmas,
-                          .eta = request.eta,
-                          .shift = request.shift,
-                          .width = request.width,
-                          .height = request.height,
-                          .strength = request.strength,
-                          .start = request.denoising_start,
-                          .end = request.denoising_end},
-                         *request.schedule);
-}
-
 Json value_of(const SettingValue& value) {
     return std::visit([](const auto& held) { return Json(held); }, value);
 }
@@ -72,7 +57,7 @@ TEST_CASE("unusual settings are Python's") {
         const Request request = request_with(fields, model);
         Json found = Json::array();
         for (const Unusual& one :
-             unusual_settings(request, model, table_of(request), given.at("guided"), given.at("weighted"))) {
+             unusual_settings(request, model, request.table(), given.at("guided"), given.at("weighted"))) {
             found.push_back({{"setting", one.setting}, {"value", value_of(one.value)}, {"text", one.text()}});
         }
         CHECK(found == given.at("unusual"));

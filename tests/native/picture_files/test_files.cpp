@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "../vectors.h"
-#include "folder.h"
+#include "temporary.h"
 #include "picture_files/reading.h"
 #include "vocabulary/errors.h"
 #include "vocabulary/files.h"

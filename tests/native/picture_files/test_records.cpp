@@ -33,7 +33,8 @@ Json plain(const Json& value) {
 // The names and values of an object, since their order counts.
 Json listed(const Json& object) {
     Json made = Json::array();
-    for (const auto& [name, value] : plain(object).items()) made.push_back({name, value});
+    const Json values = plain(object);
+    for (const auto& [name, value] : values.items()) made.push_back({name, value});
     return made;
 }
 

@@ -6,7 +6,7 @@
 
 #include "../vectors.h"
 #include "drawn.h"
-#include "folder.h"
+#include "temporary.h"
 #include "picture_files/reading.h"
 #include "picture_files/record_reader.h"
 #include "picture_files/started_from.h"
