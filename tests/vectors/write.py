@@ -9,6 +9,7 @@ requests with names or an error as their answer. `noise.json` holds seeds, and `
 `vocabulary.json`, `tensor_files.json` and `engines.json` hold questions with their answers, asked in the modules of
 these names.
 `pictures.json` holds sizes and small files with the pixels that are read, and `picture_records.json` records and texts.
+`tokens.json` holds texts, tokenizers and prompts, `tokens.safetensors` what the ones make of the others (tokens.py).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from tests.vectors.linking import verdicts
 from tests.vectors.picture_cases import pictures
 from tests.vectors.record_cases import picture_records
 from tests.vectors.tensor_files import tensor_files
+from tests.vectors.tokens import blocks, digests, tokens
 from tests.vectors.vae_cases import vae
 from tests.vectors.vocabulary import vocabulary
 
@@ -157,6 +159,8 @@ def write(folder: Path) -> None:
     write_endless(folder / "engines" / "endless.xml")
     _write_lines(folder / "pictures.json", pictures())
     _write_lines(folder / "picture_records.json", picture_records())
+    _write_lines(folder / "tokens.json", tokens())
+    save_file({"digests": digests(), "blocks": blocks()}, folder / "tokens.safetensors")
 
 
 def _write_lines(path: Path, data: Any) -> None:

@@ -66,6 +66,7 @@ std::map<std::uint32_t, AddedTokens::Token> AddedTokens::tokens_of(const FlatVal
         for (const Normalizer& normalize : normalizers) {
             if (normalized) normalize(text);
         }
+        if (text.empty()) throw TokenizerError("an added token is normalized to nothing");
         tokens.insert_or_assign(*id, Token{.text = text.text(),
                                            .single_word = flag_of(record, "single_word", false),
                                            .lstrip = flag_of(record, "lstrip", false),
@@ -78,7 +79,7 @@ std::map<std::uint32_t, AddedTokens::Token> AddedTokens::tokens_of(const FlatVal
 PrefixIndex AddedTokens::index_of(const std::map<std::uint32_t, Token>& tokens, bool normalized) {
     std::vector<PrefixIndex::Entry> entries;
     for (const auto& [id, token] : tokens) {
-        if (token.normalized == normalized && !token.text.empty()) entries.push_back({token.text, id});
+        if (token.normalized == normalized) entries.push_back({token.text, id});
     }
     return PrefixIndex(std::move(entries));
 }

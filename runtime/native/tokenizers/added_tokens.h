@@ -27,6 +27,7 @@ struct TextPart {
 class AddedTokens {
   public:
     // `value` was checked. A token has the model's id if it is one of its tokens, and else the next one after them.
+    // Throws TokenizerError: nothing is left of a token once it is normalized.
     AddedTokens(const FlatValue& value, const TokenModel& model, std::span<const Normalizer> normalizers);
 
     // The parts of a text: added tokens, and between them text that the normalizers changed.
