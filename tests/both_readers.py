@@ -41,9 +41,13 @@ class Readers:
     """The native readers, in a process that answers a line with a line; and how many verdicts were compared."""
 
     def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._program = program
+        self._process = self._start()
         self.busy = False  # in a call of Python's reader
         self.compared = 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> None:
         """End the process."""
@@ -57,7 +61,10 @@ class Readers:
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
-        assert answer, f"the native reader ended at {line[:2000]}"
+        if not answer:
+            self._process.wait()
+            status, self._process = self._process.returncode, self._start()
+            raise AssertionError(f"the native reader ended with status {status} at {line[:2000]}")
         found: dict[str, Any] = json.loads(answer)
         return found
 
