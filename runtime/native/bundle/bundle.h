@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "bundle/manifest.h"
 #include "bundle/tree.h"
