@@ -2,6 +2,7 @@
 
 A test calls Python's reader as ever. The fixture `both_readers`, which every test of tests/engine has, asks the program
 `latentlink_readers` for the same file, and fails the test where the two differ in status, sentence, remedy or value.
+Where the native runtime was not built, nothing is compared; LATENTLINK_NATIVE says that it has to be there, as in CI.
 """
 
 from __future__ import annotations
@@ -25,13 +26,9 @@ from latentlink.engine.bundle import Bundle, ComponentEntry, Manifest, Probes, r
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.engine.tokenizers import read_tokenizer
 from latentlink.errors import ExitStatus, LatentLinkError
-from tests.house import ROOT
 
-PROGRAM = "LATENTLINK_READERS"
-"""Environment variable that names the program. Where it is set, the program must be there; else the one that
-`make native` builds is asked, if it was built."""
-
-BUILT = ROOT / "build/native/tests/native/latentlink_readers"
+PROGRAM = "tests/native/latentlink_readers"
+"""The program, in the folder of the native runtime's build."""
 
 Ask = dict[str, Any]
 _T = TypeVar("_T")
@@ -109,15 +106,14 @@ def both_manifests(readers: Readers, value: object) -> None:
         readers.both({"reader": "manifest", "bytes": data.hex()}, lambda: Manifest.from_bytes(data), Manifest.to_json)
 
 
-def start_readers() -> Readers | None:
-    """The program, started; None if it was not built.
+def start_readers(folder: Path, *, required: bool) -> Readers | None:
+    """The program of a build folder, started; None if it is not there and need not be.
 
     Raises:
-        FileNotFoundError: The environment names a program that is not there.
+        FileNotFoundError: It has to be there.
     """
-    named = os.environ.get(PROGRAM)
-    program = ROOT / named if named else BUILT
-    return Readers(program) if named or program.is_file() else None
+    program = folder / PROGRAM
+    return Readers(program) if required or program.is_file() else None
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from latentlink.engine.bundle import (
 from latentlink.ports import coefficients_port, guidance_port, image_port, latent_port, text_port, tokens_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 from tests.both_readers import Readers, comparing, start_readers
+from tests.native.library import FOLDER, GIVEN
 
 TOKENIZER = b'{"version": "1.0"}'
 Edit = Callable[[dict[str, Any]], object]
@@ -151,7 +152,7 @@ class SmallBundle:
 @pytest.fixture(scope="session")
 def readers() -> Iterator[Readers | None]:
     """The native readers; None if they were not built."""
-    started = start_readers()
+    started = start_readers(FOLDER, required=GIVEN is not None)
     yield started
     if started is not None:
         started.close()

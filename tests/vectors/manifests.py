@@ -1,7 +1,8 @@
 """What both runtimes say of manifests, JSON and ONNX files, good and bad: `manifests.json`.
 
 A manifest is the small one of tests/engine with edits, each of a place in it: `[keys]` without the value there,
-`[keys, text]` with the value that the JSON text stands for, `[keys, text, count]` with a list of so many of it.
+`[keys, text]` with the value that the JSON text stands for, `[keys, text, count]` with a list of so many of it. The keys
+are JSON text too, as one may be a lone surrogate.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def case(whole: Case, value: Case) -> Case:
 def edits(before: Any, after: Any, keys: list[str | int]) -> Iterator[Edit]:
     """What changes a value into another one."""
     if isinstance(before, dict) and isinstance(after, dict):
-        yield from ([[*keys, key]] for key in before if key not in after)
+        yield from ([json.dumps([*keys, key])] for key in before if key not in after)
         for key, value in after.items():
             if key in before:
                 yield from edits(before[key], value, [*keys, key])
@@ -108,8 +109,8 @@ def edits(before: Any, after: Any, keys: list[str | int]) -> Iterator[Edit]:
 
 def _edit(keys: list[str | int], value: Any) -> Edit:
     if isinstance(value, list) and len(value) > MANY and all(one == value[0] for one in value):
-        return [keys, json.dumps(value[0]), len(value)]
-    return [keys, json.dumps(value)]
+        return [json.dumps(keys), json.dumps(value[0]), len(value)]
+    return [json.dumps(keys), json.dumps(value)]
 
 
 def text_answer(data: bytes) -> Case:

@@ -15,6 +15,7 @@ from tests.vectors.cases import NOISE, SCHEDULES
 from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs
 from tests.vectors.linking import verdicts
+from tests.vectors.manifests import manifests
 from tests.vectors.tensor_files import tensor_files
 from tests.vectors.vocabulary import vocabulary
 from tests.vectors.write import FOLDER, answers, noise, tables, written_tables
@@ -54,6 +55,10 @@ def test_the_links_are_those_of_today() -> None:
 
 def test_what_is_said_of_symbols_spaces_and_paths_is_that_of_today() -> None:
     assert json.loads((FOLDER / "vocabulary.json").read_text("utf-8")) == json.loads(json.dumps(vocabulary()))
+
+
+def test_what_is_said_of_manifests_is_that_of_today() -> None:
+    assert json.loads((FOLDER / "manifests.json").read_text("utf-8")) == json.loads(json.dumps(manifests()))
 
 
 def test_what_is_said_of_files_of_tensors_is_that_of_today() -> None:

@@ -8,6 +8,7 @@ requests with names or an error as their answer. `noise.json` holds seeds, and `
 `guards.json` and `vae.json` hold recipes of arrays (`recipes.py`), with the verdicts on them or what is made of them.
 `vocabulary.json`, `tensor_files.json` and `engines.json` hold questions with their answers, asked in the modules of
 these names.
+`manifests.json` holds manifests, JSON texts and ONNX files, with what is said of them (manifests.py).
 `pictures.json` holds sizes and small files with the pixels that are read, and `picture_records.json` records and texts.
 `tokens.json` holds texts, tokenizers and prompts, `tokens.safetensors` what the ones make of the others (tokens.py).
 """
@@ -39,6 +40,7 @@ from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs, write_endless
 from tests.vectors.guard_cases import guards
 from tests.vectors.linking import verdicts
+from tests.vectors.manifests import manifests
 from tests.vectors.picture_cases import pictures
 from tests.vectors.record_cases import picture_records
 from tests.vectors.tensor_files import tensor_files
@@ -154,6 +156,7 @@ def write(folder: Path) -> None:
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
     _write_lines(folder / "vocabulary.json", vocabulary())
+    _write_lines(folder / "manifests.json", manifests())
     _write_lines(folder / "tensor_files.json", tensor_files())
     _write_lines(folder / "engines.json", engines())
     write_endless(folder / "engines" / "endless.xml")

@@ -12,7 +12,8 @@ import pytest
 from latentlink.engine.bundle import Bundle, Manifest
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.errors import BundleError
-from tests.both_readers import PROGRAM, Readers, comparing, start_readers
+from tests.both_readers import Readers, comparing, start_readers
+from tests.native.library import MISSING
 
 if TYPE_CHECKING:
     from tests.engine.conftest import SmallBundle
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def native(readers: Readers | None) -> Readers:
     """The native readers; without them the test is skipped."""
     if readers is None:
-        pytest.skip("the native readers are not built (make native)")
+        pytest.skip(MISSING)
     return readers
 
 
@@ -70,9 +71,7 @@ def test_readers_that_differ_fail_the_test(damage: bool, liar: Readers, small: S
         Bundle.open(small.root)
 
 
-def test_a_program_that_was_named_but_not_built_is_no_reason_to_compare_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(PROGRAM, str(tmp_path / "nothing"))
+def test_a_program_that_has_to_be_there_is_missed(tmp_path: Path) -> None:
+    assert start_readers(tmp_path, required=False) is None
     with pytest.raises(FileNotFoundError):
-        start_readers()
+        start_readers(tmp_path, required=True)

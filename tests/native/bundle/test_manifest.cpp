@@ -25,7 +25,7 @@ Json value_of(const Json& edit) {
 
 Json edited(Json whole, const Json& edits) {
     for (const Json& edit : edits) {
-        const Json& keys = edit[0];
+        const Json keys = parse_json(edit[0].get<std::string>());
         if (edit.size() > 1) {
             place(whole, keys, keys.size()) = value_of(edit);
         } else {

@@ -109,7 +109,8 @@ Json answer(const Json& request) {
 int main() {
     for (std::string line; std::getline(std::cin, line);) {
         const Json request = Json::parse(line);
-        for (const auto& [name, value] : request.value("environment", Json::object()).items()) {
+        const Json environment = request.value("environment", Json::object());
+        for (const auto& [name, value] : environment.items()) {
             setenv(name.c_str(), value.get<std::string>().c_str(), 1);
         }
         if (request.contains("folder")) std::filesystem::current_path(request["folder"].get<std::string>());
