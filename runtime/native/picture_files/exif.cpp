@@ -1,5 +1,6 @@
 #include "picture_files/exif.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 
@@ -10,7 +11,12 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::uint16_t ORIENTATION = 0x0112, EXIF_DIRECTORY = 0x8769, USER_COMMENT = 0x9286, PICTURES = 0xB001;
+constexpr std::uint16_t ORIENTATION = 0x0112, EXIF_DIRECTORY = 0x8769, USER_COMMENT = 0x9286, PICTURES = 0xB001,
+                        ENTRIES = 0xB002;
+
+// Of an index: bytes of an entry, and the bits of its first number that name another format than JPEG.
+constexpr std::size_t ENTRY = 16;
+constexpr std::uint64_t FORMAT = 7 << 24;
 
 // Types of a field's value, and the bytes of one (TIFF 6.0, section 2; 16 to 18 of BigTIFF).
 enum Type : std::uint16_t { BYTE = 1, SHORT = 3, LONG = 4, SIGNED_BYTE = 6, UNDEFINED = 7, DIRECTORY = 13, LONG8 = 16 };
@@ -66,6 +72,18 @@ class Tiff {
         return made;
     }
 
+    // Whether a field holds so many entries of 16 bytes, each of them of a JPEG picture.
+    bool has_entries(const Directory& directory, std::uint16_t tag, std::uint64_t count) const {
+        const auto found = directory.find(tag);
+        if (found == directory.end()) return false;
+        const auto [type, data] = found->second;
+        if ((type != BYTE && type != UNDEFINED) || data.size() / ENTRY < count) return false;
+        for (std::size_t i = 0; i < count; ++i) {
+            if ((number(data, i * ENTRY, 4) & FORMAT) != 0) return false;
+        }
+        return true;
+    }
+
     // A field's first number, if it is a whole one.
     std::optional<std::int64_t> whole(const Directory& directory, std::uint16_t tag) const {
         const auto found = directory.find(tag);
@@ -116,8 +134,10 @@ ExifFields exif_fields(std::string_view exif) {
 std::optional<std::uint64_t> pictures_of_index(std::string_view index) {
     try {
         const Tiff tiff(index);
-        const auto count = tiff.whole(tiff.first(), PICTURES);
-        return count && *count >= 0 ? std::optional(static_cast<std::uint64_t>(*count)) : std::nullopt;
+        const Directory first = tiff.first();
+        const auto found = tiff.whole(first, PICTURES);
+        const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(found.value_or(0), 0));
+        return tiff.has_entries(first, ENTRIES, count) ? std::optional(count) : std::nullopt;
     } catch (const Damaged&) {
         return std::nullopt;
     }

@@ -39,13 +39,11 @@ std::string chunk_of(std::string_view name, std::string_view data) {
     return bytes_of(static_cast<std::uint32_t>(data.size())) + std::string(name) + std::string(data) + "\0\0\0\0"s;
 }
 
-// As many colours as a sample can name: those that the file lacks are grey, as in Pillow.
+// As many colours as a sample can name: those that the file lacks are black, as in Pillow.
 std::string whole_palette(const PngHead& head) {
     if (head.palette.size() > 256 * 3) throw Damaged("its palette has more than 256 colours");
     const std::size_t count = std::size_t{1} << head.depth, given = std::min(head.palette.size() / 3, count);
-    std::string made = head.palette.substr(0, given * 3);
-    for (std::size_t i = given; i < count; ++i) made.append(3, static_cast<char>(i));
-    return made;
+    return head.palette.substr(0, given * 3) + std::string((count - given) * 3, '\0');
 }
 
 // A file for libpng of what pixels are made of alone: no byte of another chunk reaches it.

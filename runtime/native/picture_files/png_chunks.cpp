@@ -87,7 +87,9 @@ void read_plain_text(const PngChunk& chunk, PngHead& head) {
 
 void read_packed_text(const PngChunk& chunk, PngHead& head) {
     std::string_view text = chunk.data;
-    const std::string_view keyword = before_nul(text).value_or(std::exchange(text, {}));
+    const auto before = before_nul(text);
+    const std::string_view keyword = before.value_or(chunk.data);
+    if (!before) text = {};
     if (!text.empty() && text[0] != '\0') throw Damaged("its chunk zTXt is packed in an unknown way");
     const std::string unpacked = text.empty() ? "" : inflated(text.substr(1)).value_or("");
     if (!keyword.empty()) add_text(head, keyword, from_latin1(unpacked), unpacked.size());

@@ -49,14 +49,15 @@ Unusual unusual_of(const Json& record) {
 }
 
 Array array_of(const Json& recipe) {
-    return recipe.is_number() ? picture_of(vectors().at("pictures").at(recipe.get<std::size_t>()).at("picture")) : Array();
+    return recipe.is_number() ? picture_of(vectors().at("pictures").at(recipe.get<std::size_t>()).at("picture"))
+                              : Array();
 }
 
 // What a call of a guard refuses; null if nothing.
 Json refused(const Json& given) {
     Guard guard = {.on = given.at("on"), .ranges = ranges_of(given)};
     for (const Json& place : given.at("unusual"))
-        guard.unusual.push_back(unusual_of(vectors().at("unusual").at(place)));
+        guard.unusual.push_back(unusual_of(vectors().at("unusual").at(place.get<std::size_t>())));
     const std::string check = given.at("check"), stage = given.at("stage");
     try {
         if (check == "pictures") {

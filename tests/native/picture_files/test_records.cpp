@@ -33,8 +33,7 @@ Json plain(const Json& value) {
 // The names and values of an object, since their order counts.
 Json listed(const Json& object) {
     Json made = Json::array();
-    const Json values = plain(object);
-    for (const auto& [name, value] : values.items()) made.push_back({name, value});
+    for (const auto& [name, value] : object.items()) made.push_back({name, plain(value)});
     return made;
 }
 

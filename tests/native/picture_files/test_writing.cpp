@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "../vectors.h"
 #include "drawn.h"
@@ -21,8 +22,9 @@ using namespace latentlink;
 namespace {
 
 std::vector<Record> records() {
+    const Json vectors = read_json("picture_records.json");
     std::vector<Record> made;
-    for (const Json& one : read_json("picture_records.json").at("records")) {
+    for (const Json& one : vectors.at("records")) {
         made.push_back(read_record(one.at("text").get<std::string>()));
     }
     return made;
@@ -37,7 +39,7 @@ Request request(int number, const std::string& prompt) {
     made.number = number;
     made.guidance = number;
     made.sampler = "euler";
-    made.guidance_interval = Interval{0.5, INFINITY};
+    made.guidance_interval = Interval{0.5, std::numeric_limits<double>::infinity()};
     made.conditions["size"] = {{64, 48}, {0, 0}};
     return made;
 }
