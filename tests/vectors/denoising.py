@@ -144,8 +144,8 @@ CASES: tuple[Case, ...] = (
     _case("latents changed in half precision", dtype="float16", changes={"2": {"scale": 0.5}}),
     _case("latents changed beyond half precision", dtype="float16", changes={"2": {"scale": 1e9}}),
 )
-"""Runs. `kind` and `dtype` are those of the denoiser, `lengths` the tokens of each picture's text, `images`, `masks` and
-`latents` how many a run starts from; `changes` what changes after a row, where `scale` multiplies the latents."""
+"""Runs. `kind` and `dtype` are those of the denoiser, `lengths` the tokens of each picture's text; `images`, `masks`
+and `latents` how many a run starts from; `changes` what changes after a row, where `scale` multiplies the latents."""
 
 
 def denoising() -> tuple[list[Case], dict[str, NDArray[np.float32]]]:

@@ -45,8 +45,8 @@ def record(prompt: str = "a red circle", *, origin: Origin | None = None, **chan
 
 
 def records() -> list[Record]:
-    """Records of every kind."""
-    return [
+    """Records of every kind, with their options in the order of a file."""
+    made = [
         *(record(prompt, negative_prompt=None) for prompt in HARD_PROMPTS),
         record('\0\x1f\x7f\u2028 \ufeff "\\ \b\f\n\r\t'),
         record(seed=2**64 - 1, guidance=1e-5, sampler="dpm2", sigmas=None, noise="philox"),
@@ -59,6 +59,7 @@ def records() -> list[Record]:
         record(origin=OTHER_ORIGIN, earlier=(record("first"), record("second"))),
         Record(prompt="", options=record().options, origin=OTHER_ORIGIN),
     ]
+    return [read_record(one.to_text()) for one in made]
 
 
 def _changed(*path: str, to: Any) -> str:

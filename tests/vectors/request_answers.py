@@ -1,7 +1,7 @@
 """What the Python runtime says of requests: `requests.json`, which `write.py` writes.
 
-JSON has no infinity and no NaN: such a number stands as `{"float": "inf"}`. A text of one character very often stands as
-`{"repeat": ["x", 20000]}`.
+JSON has no infinity and no NaN: such a number stands as `{"float": "inf"}`. A text of one character very often stands
+as `{"repeat": ["x", 20000]}`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def engine(limits: Limits, *, how: str | None = "cfg", texts: Sequence[Port] = (
 
     session: Any = Ports()
     declared = (Ports.inputs, Ports.outputs)
-    return Engine(component="denoiser", bundle="demo", session=session, declared=declared, limits=limits)
+    return Engine(component="denoiser", bundle="demo", session=session, declared=declared, limits=dict(sorted(limits.items())))
 
 
 def _answered(ask: Callable[..., Any], given: Case) -> Case:

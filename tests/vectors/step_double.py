@@ -26,7 +26,8 @@ from latentlink.ports import (
 from latentlink.runtime.sessions import Buffer
 from latentlink.spaces import LatentSpace, TextEmbedding
 
-Float32 = NDArray[np.float32]
+Numbers = NDArray[Any]
+"""float32, unless said otherwise."""
 
 SPACE = LatentSpace(name="one", channels=4, downscale=8, scaling=0.55, weights="1" * 64)
 TEXT = text_port(TextEmbedding(name="words", width=8, weights="3" * 64))
@@ -147,10 +148,10 @@ class StepDouble:
             written[FEATURE.tensor] = deep
         return written
 
-    def _latent(self, read: Mapping[str, NDArray[Any]], slot: str) -> Float32:
+    def _latent(self, read: Mapping[str, NDArray[Any]], slot: str) -> Numbers:
         return read[self.latent.at(slot).tensor].astype(np.float32)
 
-    def _guided(self, read: Mapping[str, NDArray[Any]], v: Float32, t: Float32) -> tuple[Float32, Float32]:
+    def _guided(self, read: Mapping[str, NDArray[Any]], v: Numbers, t: Numbers) -> tuple[Numbers, Numbers]:
         """What the network predicts, with guidance, and its deep feature."""
         text = read[TEXT.tensor]
         halves = len(text) // len(v)

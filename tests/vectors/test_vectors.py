@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.vectors.candidates import judgements
 from tests.vectors.cases import NOISE, SCHEDULES
 from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs
@@ -51,6 +52,14 @@ def test_the_engines_are_those_of_today() -> None:
 
 def test_the_links_are_those_of_today() -> None:
     assert json.loads((FOLDER / "linking.json").read_text("utf-8")) == json.loads(json.dumps(verdicts()))
+
+
+def test_the_judgements_of_candidates_are_those_of_today() -> None:
+    written, today = json.loads((FOLDER / "candidates.json").read_text("utf-8")), judgements()
+    for kind in ("decoders", "encoders"):
+        for one, expected in zip(written.pop(kind), today.pop(kind), strict=True):
+            assert one == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert written == today
 
 
 def test_what_is_said_of_symbols_spaces_and_paths_is_that_of_today() -> None:

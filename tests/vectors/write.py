@@ -4,7 +4,8 @@
 `numbers_of` makes them: as places in a list of different numbers, of which there are few. `answers.json` holds
 requests with names or an error as their answer. `noise.json` holds seeds, and `noise.safetensors` what is drawn.
 `engines` holds small graphs.
-`linking.json` holds engines as ports, and how they are connected (linking.py).
+`linking.json` holds engines as ports, and how they are connected (linking.py); `candidates.json` components that are a
+few numbers, and how they are judged.
 `guards.json` and `vae.json` hold recipes of arrays (`recipes.py`), with the verdicts on them or what is made of them.
 `vocabulary.json`, `tensor_files.json` and `engines.json` hold questions with their answers, asked in the modules of
 these names.
@@ -35,7 +36,9 @@ from latentlink.runtime.samplers import (
 )
 from latentlink.runtime.samplers.names import WEB_NAMES
 from latentlink.runtime.samplers.noise import noise_source
+from tests.vectors.candidates import judgements
 from tests.vectors.cases import NOISE, REFUSED_SCHEDULES, REFUSED_TABLES, SCHEDULES, Case, name_cases, table_cases
+from tests.vectors.denoising import denoising
 from tests.vectors.engines import engines
 from tests.vectors.graphs import graphs, write_endless
 from tests.vectors.guard_cases import guards
@@ -43,6 +46,7 @@ from tests.vectors.linking import verdicts
 from tests.vectors.manifests import manifests
 from tests.vectors.picture_cases import pictures
 from tests.vectors.record_cases import picture_records
+from tests.vectors.request_answers import requests
 from tests.vectors.tensor_files import tensor_files
 from tests.vectors.tokens import blocks, digests, tokens
 from tests.vectors.vae_cases import vae
@@ -153,6 +157,7 @@ def write(folder: Path) -> None:
     for name, graph in graphs().items():
         (folder / "engines" / name).write_bytes(graph)
     _write_lines(folder / "linking.json", verdicts())
+    _write_lines(folder / "candidates.json", judgements())
     _write_lines(folder / "guards.json", guards())
     _write_lines(folder / "vae.json", vae())
     _write_lines(folder / "vocabulary.json", vocabulary())
@@ -164,6 +169,10 @@ def write(folder: Path) -> None:
     _write_lines(folder / "picture_records.json", picture_records())
     _write_lines(folder / "tokens.json", tokens())
     save_file({"digests": digests(), "blocks": blocks()}, folder / "tokens.safetensors")
+    _write_lines(folder / "requests.json", requests())
+    runs, latents = denoising()
+    _write_lines(folder / "denoising.json", {"cases": runs})
+    save_file(latents, folder / "denoising.safetensors")
 
 
 def _write_lines(path: Path, data: Any) -> None:

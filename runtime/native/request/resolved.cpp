@@ -186,6 +186,10 @@ OwnNames names_for(const Schedule& schedule, const Own& own, const Json& values)
     }
     if (!spacing.is_null() && !spacing.is_string()) {
         own_names(schedule, {.sampler = given.sampler, .sigmas = given.sigmas, .steps = given.steps});
+        if (std::holds_alternative<FlowSchedule>(schedule)) {
+            throw refusal("spacing " + repr(spacing) + " with a model that predicts the flow", "no spacing",
+                          "Leave spacing out.");
+        }
         std::vector<std::string_view> known(SPACINGS.begin(), SPACINGS.end());
         known.insert(known.end(), WEB_SCHEDULES.begin(), WEB_SCHEDULES.end());
         one_of(spacing, known, "spacing");

@@ -48,21 +48,19 @@ Unusual unusual_of(const Json& record) {
     return {record.at("setting"), read, record.at("usual")};
 }
 
-Array array_of(const Json& recipe) {
-    return recipe.is_number() ? picture_of(vectors().at("pictures").at(recipe.get<std::size_t>()).at("picture"))
-                              : Array();
-}
+// An entry of a list of the file, by its place.
+const Json& entry(const char* list, const Json& place) { return vectors().at(list).at(place.get<std::size_t>()); }
 
 // What a call of a guard refuses; null if nothing.
 Json refused(const Json& given) {
     Guard guard = {.on = given.at("on"), .ranges = ranges_of(given)};
-    for (const Json& place : given.at("unusual"))
-        guard.unusual.push_back(unusual_of(vectors().at("unusual").at(place.get<std::size_t>())));
+    for (const Json& place : given.at("unusual")) guard.unusual.push_back(unusual_of(entry("unusual", place)));
     const std::string check = given.at("check"), stage = given.at("stage");
     try {
         if (check == "pictures") {
             std::vector<Array> pictures;
-            for (const Json& place : given.at("arrays")) pictures.push_back(array_of(place));
+            for (const Json& place : given.at("arrays"))
+                pictures.push_back(picture_of(entry("pictures", place).at("picture")));
             guard.pictures(stage, pictures, given.at("clean"));
         } else if (check == "embedding") {
             guard.embedding(stage, latents_of(given.at("arrays")));

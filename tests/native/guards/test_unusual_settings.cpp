@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include "samplers/resolve.h"
 #include "samplers/schedules/schedule_fields.h"
 #include "unusual_settings.h"
 #include "vectors.h"
