@@ -47,3 +47,39 @@ latentlink_backend(OPENVINO "OpenVINO ${OpenVINO_VERSION}" "${OpenVINO_FOUND}" $
 if(OpenVINO_FOUND)
   target_link_libraries(latentlink_core PRIVATE openvino::runtime)
 endif()
+
+# TensorRT and TensorRT for RTX have the same API: one source is compiled for each, in a namespace of its own, and loads
+# the library when an engine is opened. Only headers are needed: those of the library, in TENSORRT_ROOT or
+# TENSORRT_RTX_ROOT, and those of CUDA's runtime, in CUDAToolkit_ROOT.
+file(GLOB tensorrt_sources CONFIGURE_DEPENDS ${native}/sessions/tensorrt*.cpp ${native}/sessions/gpu/tensorrt*.cpp)
+find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h
+  HINTS ${CUDAToolkit_ROOT} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES include)
+
+function(latentlink_tensorrt name title root namespace for_rtx)
+  set(found FALSE)
+  if(LATENTLINK_${name})
+    find_path(${name}_INCLUDE_DIR NvInferRuntime.h HINTS ${${root}} $ENV{${root}} PATH_SUFFIXES include)
+    if(${name}_INCLUDE_DIR)  # the headers of both have the same names
+      file(STRINGS ${${name}_INCLUDE_DIR}/NvInferVersion.h lines_for_rtx REGEX "define TRT_MAJOR_RTX ")
+      string(COMPARE NOTEQUAL "${lines_for_rtx}" "" is_for_rtx)
+    endif()
+    if(${name}_INCLUDE_DIR AND CUDA_RUNTIME_INCLUDE_DIR AND (for_rtx EQUAL is_for_rtx))
+      set(found TRUE)
+      add_library(latentlink_${namespace} OBJECT ${tensorrt_sources})
+      set_target_properties(latentlink_${namespace} PROPERTIES
+        POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+      target_include_directories(latentlink_${namespace} PRIVATE ${native})
+      target_include_directories(latentlink_${namespace} SYSTEM PRIVATE
+        ${${name}_INCLUDE_DIR} ${CUDA_RUNTIME_INCLUDE_DIR})
+      # the library's namespace is renamed, as the two have different classes by the same names
+      target_compile_definitions(latentlink_${namespace} PRIVATE
+        LATENTLINK_TRT=${namespace} LATENTLINK_TRT_FOR_RTX=${for_rtx} nvinfer1=nvinfer1_${namespace})
+      target_link_libraries(latentlink_${namespace} PRIVATE nlohmann_json::nlohmann_json latentlink_options)
+      set(objects $<TARGET_OBJECTS:latentlink_${namespace}>)
+    endif()
+  endif()
+  latentlink_backend(${name} "${title}" ${found} ${objects})
+endfunction()
+
+latentlink_tensorrt(TENSORRT "TensorRT" TENSORRT_ROOT tensorrt 0)
+latentlink_tensorrt(TENSORRT_RTX "TensorRT for RTX" TENSORRT_RTX_ROOT tensorrt_rtx 1)

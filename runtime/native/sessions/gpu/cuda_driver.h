@@ -4,17 +4,23 @@
 
 #include <cstddef>
 
+// The types of cuda.h.
+struct CUctx_st;
+struct CUstream_st;
+struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
+
 namespace latentlink {
 
-// The types of cuda.h.
 using CudaStatus = int;  // 0 for success
 using CudaDevice = int;
 using CudaPointer = unsigned long long;  // an address in device memory
-using CudaContext = struct CUctx_st*;
-using CudaStream = struct CUstream_st*;
-using CudaEvent = struct CUevent_st*;
-using CudaGraph = struct CUgraph_st*;
-using CudaGraphExec = struct CUgraphExec_st*;
+using CudaContext = CUctx_st*;
+using CudaStream = CUstream_st*;
+using CudaEvent = CUevent_st*;
+using CudaGraph = CUgraph_st*;
+using CudaGraphExec = CUgraphExec_st*;
 
 inline constexpr CudaStatus CUDA_OUT_OF_MEMORY = 2;
 

@@ -1,0 +1,46 @@
+// The library of TensorRT or of TensorRT for RTX: which of them, CMake says by LATENTLINK_TRT, the namespace of what is
+// compiled for it, and LATENTLINK_TRT_FOR_RTX.
+#pragma once
+
+#include <NvInferRuntime.h>
+
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vocabulary/errors.h"
+
+#if !LATENTLINK_TRT_FOR_RTX && NV_TENSORRT_MAJOR < 10
+#error "TensorRT 10 or later is needed"
+#endif
+
+namespace latentlink::LATENTLINK_TRT {
+
+inline constexpr bool FOR_RTX = LATENTLINK_TRT_FOR_RTX;
+inline constexpr std::string_view TARGET = FOR_RTX ? "tensorrt-rtx" : "tensorrt";
+
+// A loaded library.
+struct Library {
+    std::string version;  // as its package for Python has it: `10.9.0.34`
+    void* (*create_runtime)(void* logger, std::int32_t version);
+};
+
+// Load it; it stays loaded.
+// Throws PreflightError: it is not installed, or cannot be loaded.
+Library load_library();
+
+// A logger that stores errors and prints nothing.
+class ErrorLog final : public nvinfer1::ILogger {
+  public:
+    void log(Severity severity, nvinfer1::AsciiChar const* message) noexcept override;
+
+    // The errors since the last call, to continue a sentence.
+    std::string summary();
+
+  private:
+    std::mutex lock_;
+    std::vector<std::string> errors_;
+};
+
+}  // namespace latentlink::LATENTLINK_TRT
