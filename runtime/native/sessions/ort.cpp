@@ -1,10 +1,13 @@
 #include "sessions/ort.h"
 
+#include <algorithm>
+
 #include "sessions/calls.h"
 #include "sessions/clock.h"
 #include "sessions/host_session.h"
 #include "sessions/ort_engine.h"
 #include "sessions/ort_gpu.h"
+#include "targets/nvinfer.h"
 #include "targets/ort_providers.h"
 #include "targets/table.h"
 
@@ -125,7 +128,11 @@ void add_ort_versions(LibraryVersions& versions) {
     const std::string version = Ort::GetVersionString();
     versions["onnxruntime"] = version;
     const auto providers = Ort::GetAvailableProviders();
-    if (std::ranges::find(providers, "CUDAExecutionProvider") != providers.end()) versions["onnxruntime-gpu"] = version;
+    const auto has = [&](const char* name) { return std::ranges::find(providers, name) != providers.end(); };
+    if (has("CUDAExecutionProvider")) versions["onnxruntime-gpu"] = version;
+    if (!has("TensorrtExecutionProvider")) return;
+    const NvInfer tensorrt("libnvinfer.so.10");  // that the provider is linked with
+    if (tensorrt.error().empty()) versions.emplace("tensorrt", tensorrt.version());
 }
 
 }  // namespace latentlink

@@ -102,7 +102,7 @@ SessionPtr open(const std::filesystem::path& path, const SessionOptions& options
 
 void add_versions(LibraryVersions& versions) {
     try {
-        versions[std::string(target_named(TARGET)->packages.front().distributions.front())] = load_library().version;
+        versions[std::string(target_named(TARGET)->packages.front().distributions.front())] = load_library().version();
     } catch (const PreflightError&) {  // told when an engine is opened
     }
 }

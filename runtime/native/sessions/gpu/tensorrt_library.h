@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "targets/nvinfer.h"
 #include "vocabulary/errors.h"
 
 #if !LATENTLINK_TRT_FOR_RTX && NV_TENSORRT_MAJOR < 10
@@ -20,15 +21,9 @@ namespace latentlink::LATENTLINK_TRT {
 inline constexpr bool FOR_RTX = LATENTLINK_TRT_FOR_RTX;
 inline constexpr std::string_view TARGET = FOR_RTX ? "tensorrt-rtx" : "tensorrt";
 
-// A loaded library.
-struct Library {
-    std::string version;  // as its package for Python has it: `10.9.0.34`
-    void* (*create_runtime)(void* logger, std::int32_t version);
-};
-
-// Load it; it stays loaded.
+// The library of these headers.
 // Throws PreflightError: it is not installed, or cannot be loaded.
-Library load_library();
+NvInfer load_library();
 
 // A logger that stores errors and prints nothing.
 class ErrorLog final : public nvinfer1::ILogger {

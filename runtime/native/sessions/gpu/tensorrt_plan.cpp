@@ -46,7 +46,7 @@ Shape shape_of(const nvinfer1::Dims& dims) { return dims.nbDims < 0 ? Shape() : 
 
 TensorrtPlan::TensorrtPlan(const std::filesystem::path& path, Cuda& cuda)
     : title_(engine_title(path)), library_(load_library()),
-      runtime_(static_cast<nvinfer1::IRuntime*>(library_.create_runtime(&log_, NV_TENSORRT_VERSION))) {
+      runtime_(static_cast<nvinfer1::IRuntime*>(library_.create_runtime()(&log_, NV_TENSORRT_VERSION))) {
     if (runtime_ == nullptr) fail("cannot be opened");
     open(path);
     configure(cuda);
@@ -59,7 +59,7 @@ TensorrtPlan::TensorrtPlan(const std::filesystem::path& path, Cuda& cuda)
 
 // Open the engine, reading as much of the file as TensorRT needs.
 void TensorrtPlan::open(const std::filesystem::path& path) {
-    const std::string library = std::string(target_named(TARGET)->packages.front().title) + " " + library_.version;
+    const std::string library = std::string(target_named(TARGET)->packages.front().title) + " " + library_.version();
     std::error_code none;
     if (std::filesystem::file_size(path, none) == 0) {
         throw BundleError(library + " cannot open " + title_ + ": the file is empty.", REBUILD);

@@ -50,7 +50,7 @@ class TensorrtPlan {
     Port port_of(const std::string& tensor, const std::filesystem::path& path) const;
 
     std::string title_;
-    Library library_;
+    NvInfer library_;
     ErrorLog log_;
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
     std::unique_ptr<nvinfer1::ICudaEngine> engine_;
