@@ -32,7 +32,7 @@ if(roots)
   endif()
 endif()
 
-if(NOT ONNXRUNTIME_INCLUDE_DIR AND NOT ONNXRUNTIME_LIBRARY)
+if(NOT ONNXRUNTIME_LIBRARY)
   find_package(onnxruntime CONFIG QUIET)
   find_package(PkgConfig QUIET)
   if(TARGET onnxruntime::onnxruntime)

@@ -125,6 +125,7 @@ SessionPtr open_ort(const std::filesystem::path& path, std::string_view target, 
 }
 
 void add_ort_versions(LibraryVersions& versions) {
+    if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) return;  // older than the headers
     const std::string version = Ort::GetVersionString();
     versions["onnxruntime"] = version;
     const auto providers = Ort::GetAvailableProviders();
