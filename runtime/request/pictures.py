@@ -112,6 +112,11 @@ def _to_eight_bit(image: Image) -> Image:
 
 
 def _resize(image: Image, width: int, height: int) -> Image:
+    """Resample the width first, then the height: left alone, Pillow takes the one or the other first by its version,
+    which rounds to other numbers.
+    """
     from PIL.Image import Resampling
 
-    return image if image.size == (width, height) else image.resize((width, height), Resampling.LANCZOS)
+    for size in ((width, image.height), (width, height)):
+        image = image if image.size == size else image.resize(size, Resampling.LANCZOS)
+    return image

@@ -1,8 +1,8 @@
 """What both runtimes say of manifests, JSON and ONNX files, good and bad: `manifests.json`.
 
 A manifest is the small one of tests/engine with edits, each of a place in it: `[keys]` without the value there,
-`[keys, text]` with the value that the JSON text stands for, `[keys, text, count]` with a list of so many of it. The keys
-are JSON text too, as one may be a lone surrogate.
+`[keys, text]` with the value that the JSON text stands for, `[keys, text, count]` with a list of so many of it. The
+keys are JSON text too, as one may be a lone surrogate.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ MANY = 8
 """Values of a list from which on equal ones are counted."""
 
 TEXTS = (
-    "", " ", "null", "true", "false", "nul", "[]", "{}", " [ 1 , 2 ] ", "[1 2]", "[1", "[", "{", '{"a"', '{"a":', '{"a":1',
+    "", " ", "null", "true", "false", "nul", "[]", "{}", " [ 1 , 2 ] ", "[1 2]", "[1", "[", "{", '{"a"', '{"a":',
+    '{"a":1',
     "{1:2}", '{"a" 1}', '{"a":1 "b":2}', "{} {}", "[]]", '"', '"a', '"\\', '"\\u', '"\\u12', '"\\u00e9"', '"\\u00G9"',
     '"\\x"', '"a\nb"', '"\\n\\t\\/"', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\ude00\\ud83d"', '"\\ud83d\\u0041"',
     '"\\ud83d\\u00"', "0", "-0", "-", "01", "1.", ".5", "1.5", "1e5", "1E+5", "1e", "1e-", "-1.5e-3", "1e999", "-1e999",
     "1e-999", "123456789012345678", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "1" * 100,
-    "0.1", "1e16", "1e-5", "NaN", "Infinity", "-Infinity", "-Inf", "[NaN]", '{"a":1,"a":2,"b":3}', '{"\\u0061":1,"a":2}',
+    "0.1", "1e16", "1e-5", "NaN", "Infinity", "-Infinity", "-Inf", "[NaN]", '{"a":1,"a":2,"b":3}',
+    '{"\\u0061":1,"a":2}',
     "\ufeff{}", '"\u2028"', '"é"', '"\U0001f600"', '"\x7f"', "[1,\n 2,\n x]", '["é", x]', "[" * 600 + "]" * 600,
 )  # fmt: skip
 """Texts whose faults all versions of Python name in the same words."""
 
-BYTES = (b"\xff", b"[\x80]", b'"\xc3"', b'"\xc3', b'"\xe2\x82"', b'"\xf0\x9f\x98', b'"\xed\xa0\x80"', b"\xff\xfe{\0}\0", b"\xc0\x80",
-         b'"\xf4\x90\x80\x80"', b'"\xe0\x80\x80"', b"\x00")  # fmt: skip
+BYTES = (b"\xff", b"[\x80]", b'"\xc3"', b'"\xc3', b'"\xe2\x82"', b'"\xf0\x9f\x98', b'"\xed\xa0\x80"',
+         b"\xff\xfe{\0}\0", b"\xc0\x80", b'"\xf4\x90\x80\x80"', b'"\xe0\x80\x80"', b"\x00")  # fmt: skip
 
 
 def manifests() -> Mapping[str, Any]:

@@ -82,7 +82,9 @@ def engine(limits: Limits, *, how: str | None = "cfg", texts: Sequence[Port] = (
 
     session: Any = Ports()
     declared = (Ports.inputs, Ports.outputs)
-    return Engine(component="denoiser", bundle="demo", session=session, declared=declared, limits=dict(sorted(limits.items())))
+    return Engine(
+        component="denoiser", bundle="demo", session=session, declared=declared, limits=dict(sorted(limits.items()))
+    )
 
 
 def _answered(ask: Callable[..., Any], given: Case) -> Case:

@@ -136,7 +136,7 @@ TEST_CASE("GPU: buffers that an engine does not take are refused") {
         ("The engine a/b/doubler writes " + Y + " of shape [1, 4], but received a buffer of shape [2, 4] for it.")
             .c_str(),
         UsageError);
-    CHECK_THROWS_AS(session.run({{X, given}}, {{Y, nullptr}, {"q", nullptr}}), UsageError);
+    CHECK_THROWS_AS(session.run({{X, given}}, {{Y, nullptr}, {"q", nullptr}}), BundleError);
 }
 
 TEST_CASE("GPU: want of memory is told apart from failures of the device") {
