@@ -55,14 +55,16 @@ def decoded(decoder: dict[str, Any], z: NDArray[np.float32]) -> NDArray[np.uint8
     """The picture that a decoder makes."""
     values = [decoder["factor"] * z[:, c].astype(np.float64) + decoder["shift"][c] for c in range(2)]
     colours = [128 + 60 * (row[0] * values[0] + row[1] * values[1]) for row in decoder["matrix"]]
-    return np.clip(np.rint(np.stack(colours, axis=-1)), 0, 255).astype(np.uint8)
+    made: NDArray[np.uint8] = np.clip(np.rint(np.stack(colours, axis=-1)), 0, 255).astype(np.uint8)
+    return made
 
 
 def encoded(encoder: dict[str, Any], golden: NDArray[np.float32]) -> NDArray[np.float32]:
     """The latent that an encoder makes."""
     wave = encoder["wave"] * np.sin(np.arange(golden.size, dtype=np.float64)).reshape(golden.shape)
     shift = np.array(encoder["shift"]).reshape(1, 2, 1, 1)
-    return (encoder["factor"] * golden.astype(np.float64) + shift + wave).astype(np.float32)
+    made: NDArray[np.float32] = (encoder["factor"] * golden.astype(np.float64) + shift + wave).astype(np.float32)
+    return made
 
 
 def _told(component: dict[str, Any], reads: Any, writes: Any, probes: list[Probe], run: Any) -> dict[str, Any]:

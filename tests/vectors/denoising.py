@@ -216,7 +216,7 @@ def _texts(denoiser: Engine, lengths: Sequence[int], *, zeros: bool) -> list[dic
 
 def _inputs(case: Case) -> Inputs:
     latents = case.get("latents", 0)
-    numbers = np.arange(latents * 4 * LATENT * LATENT, dtype=np.float32) * 5 % 32 / 16 - 1
+    numbers: Any = np.arange(latents * 4 * LATENT * LATENT, dtype=np.float32) * 5 % 32 / 16 - 1
     return Inputs(
         images=[_image(number) for number in range(case.get("images", 0))],
         masks=[_mask(number) for number in range(case.get("masks", 0))],
@@ -245,7 +245,8 @@ def _encode(
         kept = kept * (1 - masks.transpose(0, 2, 3, 1))
     patches = kept.reshape(len(kept), LATENT, 8, LATENT, 8, 3).sum((2, 4))
     z = patches.transpose(0, 3, 1, 2)[:, [0, 1, 2, 0]] * np.float32(2.0**-13) - np.float32(1)
-    return z + noise * np.float32(0.1)
+    made: NDArray[np.float32] = z + noise * np.float32(0.1)
+    return made
 
 
 def _change(asked: Case | None, latents: Any) -> Change | None:

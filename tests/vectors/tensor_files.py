@@ -33,7 +33,7 @@ def tensor_files() -> Mapping[str, Any]:
     }
 
 
-_TENSORS = {
+_TENSORS: dict[str, Any] = {
     "b": np.arange(2, dtype=np.float32),
     "a": np.arange(3, dtype=np.uint8),
     "c": np.arange(3, dtype=np.int64).reshape(1, 3),
@@ -81,7 +81,8 @@ def files() -> Iterator[bytes]:
     yield from (_file({"a": {key: value for key, value in _info().items() if key != left}}) for left in _info())
     yield _file({"a": {**_info(), "more": [1]}})
     yield _file({"a": {**_info(), "dtype": {"F32": None}}})
-    for metadata in (None, {}, {"a": "b"}, {"a": 1}, {"a": None}, []):
+    every: tuple[Any, ...] = (None, {}, {"a": "b"}, {"a": 1}, {"a": None}, [])
+    for metadata in every:
         yield _file({"__metadata__": metadata}, b"")
     same = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
     yield _file(b"{" + same + b"," + same + b"}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import regex
+import regex  # type: ignore[import-untyped]
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 FILE = Path(__file__).parents[2] / "runtime/native/tokenizers/unicode_table.inc"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentlink.amounts import bytes_in_words
 from latentlink.bundle_names import SHIPPED
@@ -67,7 +68,8 @@ SPACES: tuple[Any, ...] = (
     *({**_SD, "channels": value} for value in (0, 4.0, 4097, -1, True, "4", None, 2**62, [4])),
     *({**_SD, "patch": value} for value in (0, 1.5)),
     *({**_SD, "scaling": value} for value in (0, -1.5, "1", None, True, [1.0])),
-    *({**_SD, "shift": value} for value in ("0", [])),
+    {**_SD, "shift": "0"},
+    {**_SD, "shift": []},
     *({**_SD, "mean": value} for value in ([1.0, 2.0], [1, 2, 3, "4"], "abcd", {"a": 1}, 5, 0.5, False, [], [[1]] * 4)),
     *({**_SD, "std": value} for value in ([1.0, 1.0, 1.0, 0.0], [1, 1, 1, -1], [1, 1, 1, True])),
     *({**_SD, "weights": value} for value in ("abc", "A" * 64, 5, ["0" * 64])),
@@ -142,7 +144,11 @@ def halves() -> Mapping[str, str]:
     bits = numbers.view(np.uint32)
     finite = np.nan_to_num(every, nan=0.0, posinf=np.inf, neginf=-np.inf)
     brain = ((bits.astype(np.uint64) + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)  # to nearest even
-    arrays = {"half_to_float": finite.astype(np.float32), "float_to_half": half, "float_to_brain": brain}
+    arrays: dict[str, NDArray[Any]] = {
+        "half_to_float": finite.astype(np.float32),
+        "float_to_half": half,
+        "float_to_brain": brain,
+    }
     return {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
 
 
