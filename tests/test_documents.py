@@ -168,4 +168,4 @@ def test_every_picture_of_the_gallery_has_its_command() -> None:
 
 def test_the_readme_shows_every_room() -> None:
     rooms = {str(path.parent) for folder in FOLDERS for path in sources(folder) if path.name == "__init__.py"}
-    assert tree_of_the_readme() == rooms | {"tests", "docs"}
+    assert tree_of_the_readme() == rooms | {"tests", "docs", "examples", "runtime/native"}
