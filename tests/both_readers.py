@@ -224,7 +224,7 @@ def _probes_to_json(read: Probes) -> object:
         }
         for probe in read.probes
     ]
-    return {"reference": read.reference, "probes": probes, "training": read.training}
+    return {"reference": read.reference, "probes": probes, "training": repr(read.training)}
 
 
 def _comparable(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ Json read_probe_file(const Json& request) {
                           {"strides", Json(probe.strides)},
                           {"prompt", probe.prompt ? Json(*probe.prompt) : Json()}});
     }
-    return {{"reference", read.reference}, {"probes", probes}, {"training", read.training ? *read.training : Json()}};
+    return {
+        {"reference", read.reference}, {"probes", probes}, {"training", repr(read.training ? *read.training : Json())}};
 }
 
 Json read_tokenizer_file(const Json& request) {
@@ -110,12 +111,8 @@ Json read_any_json(const Json& request) {
 }
 
 const std::map<std::string, Json (*)(const Json&), std::less<>> READERS = {
-    {"bundle", read_bundle},
-    {"manifest", read_manifest},
-    {"component", read_component},
-    {"locations", read_locations},
-    {"probes", read_probe_file},
-    {"tokenizer", read_tokenizer_file},
+    {"bundle", read_bundle},       {"manifest", read_manifest}, {"component", read_component},
+    {"locations", read_locations}, {"probes", read_probe_file}, {"tokenizer", read_tokenizer_file},
     {"json", read_any_json},
 };
 
