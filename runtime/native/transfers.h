@@ -29,7 +29,7 @@ struct TransferEnd {
     std::string name;  // of the bundle, as the user gave it
     LatentSpace space;
     int size_multiple = 1;                                           // sides of pictures are multiples of it, in pixels
-    std::vector<Engine> whole_engines;                               // that run on the whole picture: all but the VAE's
+    std::vector<Engine> whole_engines = {};                          // that run on the whole picture: all but the VAE's
     std::function<std::vector<Array>(const Latents&)> decode;        // to pictures, uint8 `[H, W, 3]`
     std::function<Latents(std::span<const Array> pictures)> encode;  // to the posterior's mode
 };

@@ -1,4 +1,4 @@
-"""How both runtimes cut pictures, blend them and keep within a memory budget: `vae.json`."""
+"""How both runtimes cut pictures, blend them, keep within a memory budget and transfer latents: `vae.json`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from functools import partial
 from hashlib import sha256
 from itertools import count
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentlink.errors import UsageError
+from latentlink.errors import LatentLinkError, UsageError
 from latentlink.ports import Port, image_port, latent_port, mask_port
 from latentlink.runtime.linking import Engine, LinkedVae
+from latentlink.runtime.transfers import _size
 from latentlink.runtime.vae import Autoencoder
 from latentlink.runtime.vae.budget import growth, largest
 from latentlink.runtime.vae.tiling import SMALLEST, Axis, Mosaic, cut, fit, in_passes
@@ -253,6 +255,36 @@ def _misfits() -> Iterator[Case]:
         yield with_message(case, partial(vae.decode, np.zeros((1, 4, *size), np.float32)))
 
 
+def _sizes() -> Iterator[Case]:
+    """Sizes of pictures that a transfer encodes: requested ones, the nearest ones, and those that are refused."""
+    chosen = Random(9)
+    limits: tuple[Case, ...] = ({}, {"H": [64, 64, 512], "W": [64, 64, 512]}, {"h": [8, 16, 64], "w": [8, 16, 96]})
+    for _ in range(120):
+        given: Case = {
+            "own": [SCALE * chosen.randrange(20, 60), SCALE * chosen.randrange(20, 60)],
+            "width": chosen.choice([None, None, 0, 90, 128, 333, 1000, 20_000]),
+            "height": chosen.choice([None, None, None, 64, 77, 512]),
+            "fit": chosen.random() < 0.4,
+            "multiple": chosen.choice([4, 8, 16]),
+            "limits": chosen.choice(limits),
+        }
+        yield {**given, **_size_found(given)}
+
+
+def _size_found(given: Case) -> Case:
+    engine: Any = SimpleNamespace(title="denoiser of other", limits=given["limits"])
+    destination: Any = SimpleNamespace(
+        name="other",
+        sampling=SimpleNamespace(size_multiple=given["multiple"]),
+        space=SimpleNamespace(downscale=SCALE),
+        whole_engines=(engine,),
+    )
+    try:
+        return {"size": _size(given["own"], given["width"], given["height"], given["fit"], destination)}
+    except LatentLinkError as error:
+        return {"message": error.message, "remedy": error.remedy}
+
+
 def vae() -> dict[str, Any]:
     """Everything of `vae.json`."""
     parts: dict[str, Callable[[], Iterator[Case]]] = {
@@ -263,5 +295,6 @@ def vae() -> dict[str, Any]:
         "budgets": _budgets,
         "growths": _growths,
         "autoencoders": _autoencoders,
+        "sizes": _sizes,
     }
     return {name: [*part()] for name, part in parts.items()}
