@@ -12,6 +12,8 @@ these names.
 `manifests.json` holds manifests, JSON texts and ONNX files, with what is said of them (manifests.py).
 `pictures.json` holds sizes and small files with the pixels that are read, and `picture_records.json` records and texts.
 `tokens.json` holds texts, tokenizers and prompts, `tokens.safetensors` what the ones make of the others (tokens.py).
+`requests.json` holds the table of options, and questions about requests (request_answers.py); `denoising.json` whole
+runs on a denoiser on paper (step_double.py), and `denoising.safetensors` their latents.
 """
 
 from __future__ import annotations

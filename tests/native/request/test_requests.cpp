@@ -7,6 +7,7 @@
 #include "request/checks.h"
 #include "request/inputs.h"
 #include "request/limits.h"
+#include "request/memory.h"
 #include "request/resolved.h"
 
 using namespace latentlink;
@@ -182,4 +183,18 @@ TEST_CASE("the inputs of one picture are its own") {
     CHECK(third.latents->shape() == Shape{1, 1, 1, 1});
     CHECK(third.latents->as<float>()[0] == 5);
     CHECK(inputs.of(1, 4).images.front().width() == 1);
+}
+
+TEST_CASE("pictures that no machine has the memory for are refused before anything is taken") {
+    CHECK_NOTHROW(check_memory(8, 8, 1));
+    const auto message = [](int batch) {
+        try {
+            check_memory(MAX_SIDE, MAX_SIDE, batch);
+        } catch (const UsageError& error) {
+            return error.message();
+        }
+        return std::string();
+    };
+    CHECK(message(MAX_BATCH).starts_with("1024 pictures of 16384x16384 need at least 70368.74 GB of memory; "));
+    CHECK(message(MAX_BATCH).ends_with(" are free."));
 }
