@@ -2,18 +2,21 @@
 
 The library is made of parts that follow different versions of Unicode, up to eight years apart. So its parts are asked,
 character by character, and the native runtime looks the answers up in runtime/native/tokenizers/unicode_table.inc.
-Where texts are cut into what a reader takes for one character, the library cannot be asked alone: these properties are
-those of the regex package, and the vectors of tokens show that the two agree.
+Where a text is cut into what a reader takes for one character, a table of characters shows the cuts. What that cannot
+tell apart is as the regex package has it.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import regex  # type: ignore[import-untyped]
 from tokenizers import Regex, normalizers, pre_tokenizers
+
+from tests.engine.tokenizers.samples import charsmap
 
 FILE = Path(__file__).parents[2] / "runtime/native/tokenizers/unicode_table.inc"
 
@@ -69,6 +72,24 @@ def of_normalization() -> set[int]:
     return {code for code in CODES if code > 0x7F and (changed(chr(code)) or moves(chr(code)))}
 
 
+def _replaces(replaced: str, by: str) -> Callable[[str], str]:
+    """A normalizer that replaces what a reader takes for one character by what its first character becomes."""
+    table = base64.b64decode(charsmap({replaced: by}))
+    return normalizers.Precompiled(table).normalize_str
+
+
+def of_joining() -> set[int]:
+    """The characters that are part of the one before."""
+    replaces = _replaces("x", "y")
+    return {code for code in CODES if replaces("x" + chr(code)) == "y"}
+
+
+def of_pictures() -> set[int]:
+    """The pictures that others can be joined to: what is joined is too long to be replaced as one."""
+    replaces = _replaces("\u231a", "y")
+    return {code for code in CODES if replaces(chr(code) + "\u200d\u231a\u0301")[-1] == "\u0301"}
+
+
 def of_property(name: str) -> set[int]:
     """The characters with a property of Unicode."""
     return {ord(one) for one in regex.findall(rf"\p{{{name}}}", TEXT)}
@@ -84,11 +105,14 @@ def properties() -> list[int]:
 
     for number, pattern in enumerate(CATEGORIES, 1):
         put(of_pattern(pattern), number)
+    joining = of_joining()
     for number, name in enumerate(BREAKS, 1):
-        put(of_property(f"GCB={name}"), number << 3)
-    put(of_property("Extended_Pictographic") - of_property("GCB=ZWJ"), (len(BREAKS) + 1) << 3)
+        codes = of_property(f"GCB={name}")
+        put(codes & joining if name in ("Extend", "SpacingMark") else codes, number << 3)
+    put(of_pictures(), (len(BREAKS) + 1) << 3)
     for number, name in enumerate(CONJUNCTS, 1):
-        put(of_property(f"InCB={name}"), number << 7)
+        codes = of_property(f"InCB={name}")
+        put(codes if name == "Consonant" else codes & joining, number << 7)
     put(of_words(), 1 << 9)
     put(of_normalization(), 1 << 10)
     # syllables of Hangul with and without a third letter alternate: the reader tells them apart
