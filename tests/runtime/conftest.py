@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 import latentlink
 from latentlink.runtime import Pipeline
 from latentlink.runtime.samplers import SAMPLERS, SamplerTable, apply_row
+from tests.both_loaders import Loaders, comparing, start_loaders
+from tests.native.library import FOLDER, GIVEN
 
 if TYPE_CHECKING:
     from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
@@ -227,3 +229,22 @@ def denoiser_runs(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 
     monkeypatch.setattr(session, "run", counted)
     return seen
+
+
+@pytest.fixture(scope="session")
+def loaders() -> Iterator[Loaders | None]:
+    """The native runtime; None if it was not built."""
+    started = start_loaders(FOLDER, required=GIVEN is not None)
+    yield started
+    if started is not None:
+        started.close()
+
+
+@pytest.fixture
+def both_loaders(loaders: Loaders | None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ask the native runtime whatever a test loads with Python's."""
+    if loaders is None or request.node.get_closest_marker("python_runtime") is not None:
+        yield
+        return
+    with comparing(loaders, request.module):
+        yield

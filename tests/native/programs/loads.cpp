@@ -59,13 +59,10 @@ Json load_bundle(const Json& request) {
         engine.session->close();
     }
     if (loaded.previews) loaded.previews->decoder->session->close();
-    Json wider = Json::object();
-    for (const auto& [component, open] : loaded.wider) wider[component] = nullptr;
     return {{"decisions", listed(loaded.decisions)},
             {"engines", components},
             {"space", loaded.space.to_json()},
-            {"origin", loaded.origin.to_json()},
-            {"wider", wider}};
+            {"origin", loaded.origin.to_json()}};
 }
 
 Json decide_bundle(const Json& request) {

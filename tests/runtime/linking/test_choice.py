@@ -18,6 +18,8 @@ from latentlink.runtime import bundle_path
 from latentlink.runtime.linking import opening
 from latentlink.runtime.sessions import Session, open_session
 
+pytestmark = pytest.mark.usefixtures("both_loaders")
+
 Edit = Callable[[ComponentEntry], ComponentEntry]
 
 
@@ -64,6 +66,7 @@ def test_auto_takes_the_first_that_is_valid_here_and_says_why_not_the_ones_befor
     assert "8.0-12.x, this machine has no CUDA device" in line
 
 
+@pytest.mark.python_runtime  # whose functions it replaces
 def test_an_engine_that_its_own_runtime_refuses_is_skipped_too(both: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint, "CHECKS", ())  # what no fingerprint tells
 

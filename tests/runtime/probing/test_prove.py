@@ -21,6 +21,8 @@ from latentlink.runtime.probing import check_candidate, check_engine, earlier, p
 from latentlink.runtime.probing.earlier import EarlierProofs
 from latentlink.runtime.probing.verify import verify
 
+pytestmark = pytest.mark.usefixtures("both_loaders")
+
 DEMO, OTHER = bundle_path("demo"), bundle_path("demo-b")
 COMPONENTS = ("denoiser", "denoiser_shallow", "text_encoder", "vae_decoder", "vae_encoder")
 

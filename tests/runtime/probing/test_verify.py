@@ -28,6 +28,8 @@ from latentlink.errors import BundleError, LinkError, PreflightError
 from latentlink.runtime import bundle_path
 from latentlink.runtime.probing.verify import verify
 
+pytestmark = pytest.mark.usefixtures("both_loaders")
+
 DEMO = bundle_path("demo")
 MANIFEST = Bundle.open(DEMO, check_files=False).manifest
 LATENT = MANIFEST.components["vae_decoder"].inputs[0].tensor
