@@ -154,7 +154,7 @@ def _check_to_json(check: EngineCheck) -> object:
 def _numbers_of(value: object) -> list[float]:
     """All numbers that are not whole, in order; infinite ones are text in JSON."""
     if isinstance(value, float) or value in ("inf", "-inf", "nan"):
-        return [float(value)]  # type: ignore[arg-type]  # a number, or the text of one
+        return [float(value)]
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
     return [number for item in items for number in _numbers_of(item)]
 

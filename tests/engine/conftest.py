@@ -24,7 +24,7 @@ from latentlink.engine.bundle import (
 from latentlink.ports import coefficients_port, guidance_port, image_port, latent_port, text_port, tokens_port
 from latentlink.spaces import KNOWN_SPACES, LatentSpace, TextEmbedding
 from tests.both_readers import Readers, comparing, start_readers
-from tests.native.library import FOLDER, GIVEN
+from tests.native.built_files import FOLDER, GIVEN
 
 TOKENIZER = b'{"version": "1.0"}'
 Edit = Callable[[dict[str, Any]], object]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from latentlink.cli import main
-from tests.native.library import built
+from tests.native.built_files import built
 
 PROMPT = "a red circle on a blue background"
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import latentlink
 from latentlink.bundle_names import bundle_path
-from tests.native.library import FOLDER, built
+from tests.native.built_files import FOLDER, built
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,7 +23,7 @@ from latentlink.errors import GuardError
 from latentlink.options import NoiseSampler
 from latentlink.runtime.pipeline import Pipeline
 from latentlink.runtime.samplers import SAMPLERS
-from tests.native.library import library
+from tests.native.built_files import library
 from tests.parity.conftest import NativeDifference
 from tests.parity.suite import SUBJECTS, VARIANTS, Subject
 

@@ -22,7 +22,7 @@ import latentlink
 from latentlink.runtime import Pipeline
 from latentlink.runtime.samplers import SAMPLERS, SamplerTable, apply_row
 from tests.both_loaders import Loaders, comparing, start_loaders
-from tests.native.library import FOLDER, GIVEN
+from tests.native.built_files import FOLDER, GIVEN
 
 if TYPE_CHECKING:
     from tests.runtime.sessions.gpu.fake_gpu import FakeCuda

@@ -13,7 +13,7 @@ from latentlink.engine.bundle import Bundle, Manifest
 from latentlink.engine.bundle.onnx_locations import external_locations
 from latentlink.errors import BundleError
 from tests.both_readers import Readers, comparing, start_readers
-from tests.native.library import MISSING
+from tests.native.built_files import MISSING
 
 if TYPE_CHECKING:
     from tests.engine.conftest import SmallBundle
