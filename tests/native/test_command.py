@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ SAME: Sequence[Sequence[str]] = (
     ("generate", PROMPT, "demo", "-o", "a.png"),
     ("generate", "nothing", PROMPT, "-o", "a.png"),
     ("generate", "demo", PROMPT, "-o", "nowhere/a.png"),
-    ("generate", "demo", PROMPT, "-o", "a.txt"),
+    ("generate", "demo", PROMPT, "-o", "-", "--output-latents", "-"),
     ("generate", "demo", PROMPT, "-o", "a.png", "--steps", "0"),
     ("generate", "demo", PROMPT, "-o", "a.png", "--steps", "many"),
     ("generate", "demo", PROMPT, "-o", "a.png", "--width", "65"),
@@ -83,6 +84,18 @@ def folder(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
+def contents_of(folder: Path) -> dict[str, object]:
+    """The files of a folder; metadata of a latents file are in no order."""
+    return {path.name: latents_in(path) if path.suffix == ".safetensors" else path.read_bytes()
+            for path in folder.iterdir()}  # fmt: skip
+
+
+def latents_in(path: Path) -> object:
+    content = path.read_bytes()
+    data = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:data]), content[data:]
+
+
 def ours(*words: str) -> tuple[int, str, str]:
     """What the Python command returns and prints."""
     done = subprocess.run([sys.executable, "-m", "latentlink", *words], capture_output=True, text=True)
@@ -103,14 +116,14 @@ def test_both_commands_say_the_same(words: Sequence[str], folder: Path, capsys: 
     with pytest.raises(SystemExit) as ended:
         main()
     said = capsys.readouterr()
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    files = contents_of(folder)
     for path in folder.iterdir():
         if path.name.startswith("moved"):
             path.unlink()
     status, out, error = native(*words)
     assert (status, out) == (ended.value.code, said.out)
     assert error == said.err
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert contents_of(folder) == files
 
 
 @pytest.mark.xdist_group("native-command")
@@ -152,6 +165,7 @@ def test_previews_and_standard_output(folder: Path) -> None:
         (("generat", "demo"), "There is no command 'generat'. Did you mean 'generate'?"),
         (("generate", "demo", "x", "--stps", "4"), "There is no option --stps. Did you mean --steps?"),
         (("generate", "demo", "x", "-o", "a.webp"), "Write .png"),
+        (("generate", "demo", "x", "-o", "a.txt"), "does not end as a picture's file does; expected .png."),
         (("inspect", "model.onnx"), "Use latentlink inspect FILE"),
         (("bench", "demo", "--seed", "1"), "it has no --seed"),
     ],

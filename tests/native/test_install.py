@@ -54,7 +54,7 @@ def test_an_example_is_built_with_find_package_and_draws(prefix: Path, language:
     run("cmake", "-S", tmp_path / "source", "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", tmp_path / "build")
     said = run(tmp_path / "build" / "generate", bundle_path("demo"), PROMPT, tmp_path / "out.png")
-    assert said.splitlines()[-1].startswith("step 20 of 20")
+    assert said.splitlines()[-1].startswith("step 50 of 50")
     check_picture(tmp_path / "out.png")
 
 

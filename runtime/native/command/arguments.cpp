@@ -1,5 +1,6 @@
 #include "command/arguments.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,11 +25,19 @@ std::string argument_of(std::string flag) {
     return flag;
 }
 
+// Whether a path is what standard output goes to.
+bool is_standard_output(const std::filesystem::path& path) {
+    struct stat found, output;
+    if (::stat(path.c_str(), &found) != 0 || ::fstat(STDOUT_FILENO, &output) != 0) return false;
+    return found.st_dev == output.st_dev && found.st_ino == output.st_ino;
+}
+
 // Throws UsageError: a new file would lie in a bundle or export, which holds only the files it lists.
 void check_outside(const std::filesystem::path& output) {
-    const std::filesystem::path place = std::filesystem::weakly_canonical(output);
+    std::error_code failed;
+    const std::filesystem::path place = std::filesystem::weakly_canonical(output, failed);
+    if (failed) return;  // a pipe has no place
     for (auto folder = place.parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
-        std::error_code failed;
         if (!std::filesystem::is_regular_file(folder / MANIFEST, failed)) continue;
         const auto text = read_file(folder / MANIFEST, MAX_MANIFEST_BYTES);
         const Json record = text ? Json::parse(*text, nullptr, false) : Json();
@@ -58,9 +67,9 @@ std::optional<std::string>& Command::text(const std::string& names, const std::s
     return value;
 }
 
-std::vector<std::string>& Command::texts(const std::string& option, const std::string& help,
-                                         const std::string& metavar) {
-    name(option, true);
+std::vector<std::string>& Command::texts(const std::string& option, const std::string& help, const std::string& metavar,
+                                         const std::string& argument) {
+    name(option, true, argument);
     auto& values = lists_.emplace_back();
     app_.add_option(option, values, help)->type_name(metavar)->allow_extra_args(false);
     return values;
@@ -87,7 +96,7 @@ std::vector<std::string>& Command::arguments(const std::string& argument, const 
     return values;
 }
 
-void Command::name(const std::string& names, bool takes_value) {
+void Command::name(const std::string& names, bool takes_value, const std::string& argument) {
     const auto comma = names.rfind(',');
     std::string last = names.substr(comma == std::string::npos ? 0 : comma + 1);
     Flag flag{.on = last, .takes_value = takes_value};
@@ -96,7 +105,7 @@ void Command::name(const std::string& names, bool takes_value) {
         last = names.substr(0, comma);
         flag.on = last;
     }
-    flags_.emplace(argument_of(last), flag);
+    flags_.emplace(argument.empty() ? argument_of(last) : argument, flag);
 }
 
 void Command::check_known() const {
@@ -125,7 +134,7 @@ GenerationOptions::GenerationOptions(Command& command) {
         if (one.kind == Option::Kind::truth) {
             truths_[key] = &command.flag(flag, help);
         } else if (one.kind == Option::Kind::named_numbers) {
-            conditions_ = &command.texts(flag, help, std::string(one.metavar));
+            conditions_ = &command.texts(flag, help, std::string(one.metavar), key);
         } else {
             const bool file = one.kind == Option::Kind::picture || one.kind == Option::Kind::latents;
             const std::string plain = file ? "PATH" : one.kind == Option::Kind::whole ? "INTEGER" : "TEXT";
@@ -209,7 +218,7 @@ std::optional<LatentSpace> named_space(const std::optional<std::string>& name, s
     throw UsageError("Unknown latent space " + repr(*name) + "; expected one of: " + joined(views) + ".");
 }
 
-std::filesystem::path writable(const std::string& text, Printer& printer) {
+std::filesystem::path writable(const std::string& option, const std::string& text, Printer& printer) {
     const std::filesystem::path output(text == "-" ? STANDARD_OUTPUT : std::string_view(text));
     const std::filesystem::path folder = output.has_parent_path() ? output.parent_path() : ".";
     std::error_code failed;
@@ -221,12 +230,18 @@ std::filesystem::path writable(const std::string& text, Printer& printer) {
         throw UsageError(repr(output.string()) + " is a folder; expected the name of a file to write.");
     }
     check_outside(output);
-    if (is_stream(output) && std::filesystem::equivalent(output, STANDARD_OUTPUT, failed)) printer.to_standard_error();
+    if (is_standard_output(output)) {
+        const std::string other = printer.give_up_standard_output(option);
+        if (other != option) {
+            throw UsageError(other + " and " + option +
+                             " are both standard output; expected a file for one of them.");
+        }
+    }
     return output;
 }
 
-std::filesystem::path writable_latents(const std::string& text, Printer& printer) {
-    const std::filesystem::path output = writable(text, printer);
+std::filesystem::path writable_latents(const std::string& option, const std::string& text, Printer& printer) {
+    const std::filesystem::path output = writable(option, text, printer);
     if (output.extension() != ".safetensors" && !is_stream(output)) {
         throw UsageError(repr(output.string()) +
                          " is no name of a latents file; expected one that ends in .safetensors.");

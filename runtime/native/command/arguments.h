@@ -33,8 +33,9 @@ class Command {
     // Add an option with one value, of which the last counts; its text, none if it is not given.
     std::optional<std::string>& text(const std::string& names, const std::string& help, const std::string& metavar);
 
-    // Add an option that may be repeated.
-    std::vector<std::string>& texts(const std::string& name, const std::string& help, const std::string& metavar);
+    // Add an option that may be repeated. `argument` is what messages call it, if that is not its name.
+    std::vector<std::string>& texts(const std::string& name, const std::string& help, const std::string& metavar,
+                                    const std::string& argument = {});
 
     // Add a flag. `on,!off` has two names, of which the second one is false.
     std::optional<bool>& flag(const std::string& names, const std::string& help);
@@ -47,7 +48,7 @@ class Command {
     void check_known() const;
 
   private:
-    void name(const std::string& names, bool takes_value);
+    void name(const std::string& names, bool takes_value, const std::string& argument = {});
 
     CLI::App& app_;
     Flags flags_;
@@ -96,12 +97,13 @@ class OpeningOptions {
 // Throws UsageError: no space has this name.
 std::optional<LatentSpace> named_space(const std::optional<std::string>& name, std::span<const std::string> bundles);
 
-// A file to write: `-` is standard output, and the command's own lines go to standard error then.
-// Throws UsageError: its folder is missing, or it is a folder itself, or lies in a bundle.
-std::filesystem::path writable(const std::string& text, Printer& printer);
+// The file that an option names, to write: `-` is standard output, and the command's own lines go to standard error
+// then. Throws UsageError: its folder is missing, it is a folder itself or lies in a bundle, or another option's file is
+// standard output.
+std::filesystem::path writable(const std::string& option, const std::string& text, Printer& printer);
 
 // The same for a latents file. Throws UsageError: it does not end in .safetensors.
-std::filesystem::path writable_latents(const std::string& text, Printer& printer);
+std::filesystem::path writable_latents(const std::string& option, const std::string& text, Printer& printer);
 
 // Throws UsageError: several files cannot be written beside an output. `why` begins the sentence.
 void check_several(const std::filesystem::path& output, const std::string& why);

@@ -147,7 +147,7 @@ Json provenance() {
 int bench(const Words& words, Interrupts& interrupts) {
     Printer printer;
     std::optional<std::filesystem::path> json_file;
-    if (words.json_file) json_file = writable(*words.json_file, printer);
+    if (words.json_file) json_file = writable("--json", *words.json_file, printer);
     const auto repeats = static_cast<std::uint64_t>(parse_whole("--repeats", words.repeats.value_or("5"), 1, 1000));
     const std::string prompt = words.prompt.value_or("a red circle on a blue background");
     const Json settings = words.options.values();

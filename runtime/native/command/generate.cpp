@@ -154,8 +154,8 @@ std::filesystem::path with_stem(const std::filesystem::path& path, const std::st
 int generate(const Words& words, Interrupts& interrupts) {
     Printer printer;
     std::optional<std::filesystem::path> output, latents_output;
-    if (words.output) output = writable(*words.output, printer);
-    if (words.output_latents) latents_output = writable_latents(*words.output_latents, printer);
+    if (words.output) output = writable("--output", *words.output, printer);
+    if (words.output_latents) latents_output = writable_latents("--output-latents", *words.output_latents, printer);
     if (output && latents_output && *output == *latents_output) {
         throw UsageError("--output-latents and --output are both standard output; expected a file for one of them.");
     }

@@ -22,7 +22,12 @@ struct NobodyReads {};
 // Where results go: standard output, or standard error where a file of the command is standard output.
 class Printer {
   public:
-    void to_standard_error() { descriptor_ = 2; }
+    // Standard output is the file of an option. Returns the first option that said so.
+    const std::string& give_up_standard_output(const std::string& option) {
+        descriptor_ = 2;
+        if (taken_by_.empty()) taken_by_ = option;
+        return taken_by_;
+    }
 
     // Print one line.
     void say(std::string_view text) const;
@@ -36,6 +41,7 @@ class Printer {
 
   private:
     int descriptor_ = 1;
+    std::string taken_by_;
 };
 
 // Print one line on standard error.

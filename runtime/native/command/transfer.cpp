@@ -70,7 +70,7 @@ Json json_of(const TransferResult& done, const std::filesystem::path& output) {
 int transfer_latents(const Words& words, Interrupts& interrupts) {
     Printer printer;
     const std::string &source = needed(words.source, "'--from'"), &destination = needed(words.destination, "'--to'");
-    const std::filesystem::path output = writable_latents(needed(words.output, "'-o' / '--output'"), printer);
+    const std::filesystem::path output = writable_latents("--output", needed(words.output, "'-o' / '--output'"), printer);
     TransferOptions options{.fit = words.fit.has_value()};
     if (words.width) options.width = parse_whole("--width", *words.width, 1, MAX_SIDE);
     if (words.height) options.height = parse_whole("--height", *words.height, 1, MAX_SIDE);
