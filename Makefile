@@ -1,13 +1,15 @@
 # make demo   a picture from the demo models: base install, no torch, no engine to build
-# make test   everything the tests need, and the tests
+# make test   everything the tests need, and the tests, with those of the native runtime if it can be built here
 # make check  lint, format, strict types
 # make native the native runtime and its tests, in build/native
+# make native-sanitized  the same tests with sanitizers of addresses, undefined behaviour and threads
+# make native-fuzz       readers of untrusted files fed with what is nearly right, FUZZ_SECONDS each; needs clang
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check native clean demo-bundles
+.PHONY: demo test check native native-sanitized native-fuzz clean demo-bundles
 
 demo: .venv/.base
 	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
@@ -15,6 +17,8 @@ demo: .venv/.base
 
 # A worker a processor; what one exports for a checkpoint stays with it.
 test: .venv/.test
+	@if cmake -S . -B build/native $(NATIVE_OPTIONS) > /dev/null 2>&1; then $(MAKE) native; \
+	else echo "The native runtime is not tested. It needs $(NATIVE_NEEDS)."; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: .venv/.test
@@ -44,6 +48,27 @@ native:
 	@cmake -S . -B build/native $(NATIVE_OPTIONS) || { echo "make native needs $(NATIVE_NEEDS)"; exit 1; }
 	cmake --build build/native --parallel $(JOBS)
 	ctest --test-dir build/native --output-on-failure
+
+# Found faults of memory, undefined behaviour or threads end the tests. ONNX Runtime and OpenVINO are not compiled with
+# sanitizers: what they do among themselves is not looked at.
+native-sanitized:
+	cmake -S . -B build/native-address $(NATIVE_OPTIONS) -DLATENTLINK_SANITIZE=address,undefined
+	cmake --build build/native-address --parallel $(JOBS) --target latentlink_tests
+	ctest --test-dir build/native-address --output-on-failure
+	cmake -S . -B build/native-thread $(NATIVE_OPTIONS) -DLATENTLINK_SANITIZE=thread
+	cmake --build build/native-thread --parallel $(JOBS) --target latentlink_tests
+	TSAN_OPTIONS=ignore_noninstrumented_modules=1 ctest --test-dir build/native-thread --output-on-failure
+
+# What a fuzzer finds is written to build/fuzz.
+FUZZ_SECONDS ?= 600
+native-fuzz: .venv/.test
+	cmake -S . -B build/native-fuzz $(NATIVE_OPTIONS) -DCMAKE_CXX_COMPILER=clang++ -DLATENTLINK_TESTS=OFF \
+		-DLATENTLINK_FUZZERS=ON -DLATENTLINK_SANITIZE=address,undefined
+	cmake --build build/native-fuzz --parallel $(JOBS)
+	$(BIN)/python -m tests.native.fuzzers.corpus build/fuzz/seeds
+	cd build/fuzz && for kind in manifest tokenizer tensors picture graph; do mkdir -p found/$$kind && \
+		../native-fuzz/tests/native/fuzzers/fuzz_$$kind -max_total_time=$(FUZZ_SECONDS) -timeout=25 -rss_limit_mb=4096 \
+		-verbosity=0 -print_final_stats=1 found/$$kind seeds/$$kind || exit 1; done
 
 clean:
 	rm -rf .venv build *.egg-info demo.png

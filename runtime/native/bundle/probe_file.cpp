@@ -222,7 +222,7 @@ void check_sizes(const Source& source, const Probes& probes, std::span<const Por
     std::array<std::int64_t, 2> spent = {0, 0};
     for (const Probe& probe : probes.probes) {
         const auto largest = largest_sizes(source, probe, ports);
-        for (const std::size_t kind : {1, 0}) {  // pictures first
+        for (const std::size_t kind : {1u, 0u}) {  // pictures first
             const auto& [what, most] = POSITIONS[kind];
             spent[kind] += largest[kind];
             if (largest[kind] <= most && spent[kind] <= MAX_ALL * most) continue;

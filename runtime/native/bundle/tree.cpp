@@ -93,7 +93,7 @@ class Hashing {
     Hashing(const fs::path& root, std::span<const SizedFile> files) : root_(root) {
         for (const SizedFile& file : files) waiting_.push_back(&file);
         std::ranges::stable_sort(waiting_, std::greater(), &SizedFile::size);
-        const std::size_t count = std::min<std::size_t>(std::min(HASHING_THREADS, processors()), files.size());
+        const auto count = std::min(static_cast<std::size_t>(std::min(HASHING_THREADS, processors())), files.size());
         for (std::size_t number = 0; number < count; ++number) threads_.emplace_back([this] { work(); });
     }
     Hashing(const Hashing&) = delete;

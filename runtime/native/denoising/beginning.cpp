@@ -119,7 +119,8 @@ std::vector<Run> runs_of(std::span<const Picture> pictures, std::span<const Text
         runs.push_back(run_of(pictures[number], texts[number], around[number], draws[number], rows[number]));
     }
     for (const auto& [tensor, array] : starts.front().constant) {
-        const Array whole = concatenated(starts, [&tensor](const Start& start) { return start.constant.at(tensor); });
+        const Array whole =
+            concatenated(starts, [&name = tensor](const Start& start) { return start.constant.at(name); });
         const auto own = slots(session.upload(whole), batch, without_rows(array.shape()));
         for (std::size_t number = 0; number < batch; ++number) runs[number].constant.emplace(tensor, own[number]);
     }

@@ -96,7 +96,7 @@ StepBatch::StepBatch(const Stepper& stepper, std::span<Run* const> runs, std::si
     noise_ = zeros(with_rows(size, shape_), stepper.dtype());
     row_ = zeros({static_cast<std::int64_t>(size), std::ssize(COEFFICIENTS)}, DType::float32);
     for (const auto& [tensor, slot] : runs_.front()->constant) {
-        constant_[tensor] = collected([&tensor](const Run& run) { return run.constant.at(tensor); });
+        constant_[tensor] = collected([&name = tensor](const Run& run) { return run.constant.at(name); });
     }
     for (const Run* run : members_) scales_.push_back(static_cast<float>(run->guidance));
     guidance_ = session_->upload(float32_of(scales_));
@@ -162,7 +162,7 @@ void StepBatch::step() {
     written[stepper_.denoised_] = past_.back();
     (shallow ? stepper_.shallow_ : session_)->run(feeds, written);
     std::swap(x_, spare_);
-    std::ranges::rotate(past_, past_.end() - 1);
+    std::rotate(past_.begin(), past_.end() - 1, past_.end());
     for (Run* run : runs_) run->advance();
 }
 

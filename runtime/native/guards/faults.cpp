@@ -217,7 +217,7 @@ std::optional<Fault> range_fault(const Array& latent, std::span<const LatentRang
                                  const Margin& margin, bool generated) {
     const auto found = near(ranges, level);
     if (!found) return std::nullopt;
-    const auto& [below, above] = *found;
+    const LatentRange *below = found->first, *above = found->second;
     const double scale = std::hypot(level.signal, level.noise);
     const std::size_t count = latent.count(), channels = static_cast<std::size_t>(latent.size(0));
     return with_numbers(latent, [&](const auto& number) -> std::optional<Fault> {

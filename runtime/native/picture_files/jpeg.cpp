@@ -21,7 +21,7 @@ using namespace std::string_view_literals;
 
 // Markers: the second byte, after 0xFF.
 constexpr int DHT = 0xC4, JPG = 0xC8, DAC = 0xCC, SOS = 0xDA, DQT = 0xDB, DHP = 0xDE, APP0 = 0xE0, APP1 = 0xE1,
-              APP2 = 0xE2, APP14 = 0xEE, COM = 0xFE;
+              APP2 = 0xE2, APP14 = 0xEE;
 
 bool begins_frame(int marker) {
     return (marker >= 0xC0 && marker <= 0xCF && marker != DHT && marker != JPG && marker != DAC) || marker == DHP;

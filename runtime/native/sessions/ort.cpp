@@ -59,7 +59,7 @@ BufferPtr buffer_over(Ort::Value made) {
         Ort::Env environment;  // of the tensor's allocator, which the tensor keeps
         Ort::Value value;
     };
-    const auto owner = std::make_shared<Owner>(ort_environment(), std::move(made));
+    const auto owner = std::make_shared<Owner>(Owner{ort_environment(), std::move(made)});
     const auto info = owner->value.GetTensorTypeAndShapeInfo();
     void* data = owner->value.GetTensorMutableRawData();
     const DType dtype = dtype_of_tensor(info.GetElementType());
