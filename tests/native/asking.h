@@ -21,15 +21,20 @@ Json answer_of(Ask ask) {
     }
 }
 
+// Check that what was said of a question is what Python said.
+inline void check_same(const Json& question, const Json& found) {
+    for (auto item = found.begin(); item != found.end(); ++item) {
+        const std::string said = item.value().dump();
+        CHECK_MESSAGE(question.contains(item.key()), said);
+        if (question.contains(item.key())) CHECK(said == question.at(item.key()).dump());
+    }
+}
+
 // Check that `ask` says of a question what Python said.
 template <typename Ask>
 void check_answer(const Json& question, Ask ask) {
     CAPTURE(question.dump());
-    const Json found = answer_of(ask);
-    for (const auto& [key, value] : found.items()) {
-        CHECK_MESSAGE(question.contains(key), value.dump());
-        if (question.contains(key)) CHECK(value.dump() == question.at(key).dump());
-    }
+    check_same(question, answer_of(ask));
 }
 
 // Bytes of their hex digits.

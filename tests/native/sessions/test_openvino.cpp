@@ -180,7 +180,7 @@ TEST_CASE("OpenVINO: an engine that may repeat for ever is refused") {
 TEST_CASE("OpenVINO: eight threads take turns at one engine, of which a closed one runs none") {
     const Engine engine;
     const SessionPtr session = open_engine(engine);
-    std::atomic<int> right = 0, refused = 0;
+    std::atomic<int> right = 0;
     std::vector<std::thread> threads;
     for (int i = 0; i < 8; ++i) {
         threads.emplace_back([&, i] {

@@ -186,9 +186,9 @@ TEST_CASE("the engines of the demo bundle make what their probes say") {
         const SessionPtr session = open_demo(one.component);
         const Probes probes(one.component);
         const Buffers made = session->run(probes.inputs(*session, one.group), unmade(*session));
-        for (const auto& [name, buffer] : made) {
-            CAPTURE(name);
-            CHECK(furthest(buffer->host(), probes.file.tensor(one.group + "/" + name)) <= one.most);
+        for (const auto& output : made) {
+            CAPTURE(output.first);
+            CHECK(furthest(output.second->host(), probes.file.tensor(one.group + "/" + output.first)) <= one.most);
         }
     }
 }
