@@ -157,6 +157,10 @@ TEST_CASE("GPU: want of memory is told apart from failures of the device") {
     session.close();  // what failed was told
     CHECK(session.given_back == 1);
     fake_gpu().fails = "";
+    Doubler next(gpu);
+    next.upload(numbers({1, 4}));
+    next.close();
+    CHECK(fake_gpu().pinned == 0);  // what the failure left
 }
 
 TEST_CASE("GPU: an engine gives back what it holds once, and is refused from then on") {
