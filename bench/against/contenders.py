@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from latentlink.bench.against.our_side import SETTINGS, OurSide
-from latentlink.bench.against.sides import OURS, SIDES, Side
+from latentlink.bench.against.sides import NATIVE, OURS, SIDES, Side
 from latentlink.engine.bundle import Bundle, EngineEntry
 from latentlink.errors import UsageError
 from latentlink.runtime import bundle_path
@@ -29,7 +29,7 @@ class Contender:
         name: Name on the command line.
         precision: Compute precision; for ours, that of the denoiser.
         side: Description of the system.
-        ours: Bundle, target and settings of our side; None for others.
+        ours: Bundle, target and settings of our side and of the native runtime; None for others.
         denoiser: Target of our denoiser's engine; empty for others.
     """
 
@@ -102,11 +102,12 @@ def _titles(ours: OurSide, engine: EngineEntry) -> list[str]:
     return [form.format(denoiser=engine.target, bundle=ours.bundle, target=ours.target) for form in TITLES]
 
 
-def other_contenders(names: str) -> list[Contender]:
+def other_contenders(names: str, first: Contender) -> list[Contender]:
     """Sides from a list of names, each with `:PRECISION` if not its default: `diffusers:bfloat16,optimum`.
 
     Args:
         names: Names, separated by commas.
+        first: Our first side, whose bundle the native runtime draws with.
 
     Raises:
         UsageError: A name or a precision is unknown.
@@ -116,8 +117,13 @@ def other_contenders(names: str) -> list[Contender]:
         name, _, wanted = word.strip().partition(":")
         if name not in SIDES:
             raise UsageError(f"Unknown side {name!r}; expected some of: {', '.join(SIDES)}.")
-        chosen = wanted or SIDES[name].precisions[0]
-        if chosen not in SIDES[name].precisions:
-            raise UsageError(f"{name} computes in {' or '.join(SIDES[name].precisions)} here, but received {chosen!r}.")
-        contenders.append(Contender(name=name, precision=chosen, side=SIDES[name]))
+        precisions = (first.precision,) if name == NATIVE else SIDES[name].precisions
+        chosen = wanted or precisions[0]
+        if chosen not in precisions:
+            raise UsageError(f"{name} computes in {' or '.join(precisions)} here, but received {chosen!r}.")
+        contender = Contender(name=name, precision=chosen, side=SIDES[name])
+        if name == NATIVE:
+            side = replace(contender.side, title=f"{contender.side.title} {first.denoiser}")
+            contender = replace(contender, side=side, ours=first.ours, denoiser=first.denoiser)
+        contenders.append(contender)
     return contenders

@@ -37,9 +37,10 @@ def ensure_python(side: Side, folder: Path, tell: OnCommand) -> str:
         tell: Called before every command.
 
     Raises:
-        SideNotReady: A package could not be installed.
+        SideNotReady: A package could not be installed, or its program is missing.
     """
     if not side.requirements:
+        program_of(side)
         return sys.executable
     requirements = [_torch() if one == "torch" else one for one in side.requirements]
     home = folder / "environments" / f"{side.packages[0]}-{_digest([*requirements, *side.unwanted, sys.version])}"
@@ -64,6 +65,21 @@ def _torch() -> str:
         return f"torch=={metadata.version('torch').partition('+')[0]}"
     except metadata.PackageNotFoundError:
         return "torch"
+
+
+def program_of(side: Side) -> str:
+    """The path of a side's program: in PATH, or as `make native` leaves it; empty if it has none.
+
+    Raises:
+        SideNotReady: There is no such program.
+    """
+    if not side.program:
+        return ""
+    built = Path(__file__).parents[3] / "build" / "native" / side.program
+    found = shutil.which(side.program) or (str(built) if built.is_file() else None)
+    if found is None:
+        raise SideNotReady(f"{side.program} is not in PATH, and not built here: make native.")
+    return found
 
 
 def prepare_model(side: Side, python: str, checkpoint: Path, folder: Path, tell: OnCommand) -> Path | None:

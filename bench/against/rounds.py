@@ -17,7 +17,7 @@ from typing import Any
 
 from latentlink.bench.against import runner
 from latentlink.bench.against.contenders import Contender
-from latentlink.bench.against.environment import SideNotReady, ensure_python, prepare_model
+from latentlink.bench.against.environment import SideNotReady, ensure_python, prepare_model, program_of
 from latentlink.bench.against.sides import SCHEDULERS
 from latentlink.bench.cost import Spread
 from latentlink.errors import UsageError
@@ -143,7 +143,8 @@ def compare_in_rounds(
             if outcome.reason:
                 continue
             name = outcome.contender.name
-            job = _job(outcome.contender, work, Path(checkpoint)) | {"prepared": str(models[name] or ""), "picture": ""}
+            job = _job(outcome.contender, work, Path(checkpoint))
+            job |= {"prepared": str(models[name] or ""), "picture": ""}
             if pictures is not None:
                 pictures.mkdir(parents=True, exist_ok=True)
                 job["picture"] = str(pictures.resolve() / _picture(outcomes.index(outcome), outcome.contender))
@@ -175,6 +176,7 @@ def _job(contender: Contender, work: Workload, checkpoint: Path) -> dict[str, An
         "scheduler": scheduler,
         "genai_scheduler": genai_scheduler,
         "packages": contender.side.packages,
+        "program": program_of(contender.side),
         "denoiser": contender.denoiser,
         **settings,
     }

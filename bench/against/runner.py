@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -214,6 +216,34 @@ SIDES: dict[str, Callable[[dict[str, Any]], Callable[[int], tuple[Any, Stages]]]
 }
 
 
+def native(job: dict[str, Any]) -> dict[str, Any]:
+    """LatentLink's native runtime, whose program measures itself."""
+    words = [job["model"], "--negative-prompt", job["negative_prompt"]]
+    named = {name: job[name] for name in ("steps", "guidance", "sampler", "width", "height", "threads", "target")}
+    for name, value in (named | job["settings"]).items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "figures.json"
+        measure = ["bench", *words, "--prompt", job["prompt"], "--repeats", str(job["warm"]), "--json", str(out)]
+        subprocess.run([job["program"], *measure], check=True, stdout=subprocess.DEVNULL)
+        figures = json.loads(out.read_text(encoding="utf-8"))
+    if job["picture"]:
+        draw = ["generate", words[0], job["prompt"], *words[1:], "--seed", str(job["seed"])]
+        subprocess.run(
+            [job["program"], *draw, "--guard", "off", "-o", job["picture"]], check=True, stdout=subprocess.DEVNULL
+        )
+    found = next(one for one in figures["engines"] if one["component"] == "denoiser")
+    if (found["target"], found["precision"]) != (job["denoiser"], job["precision"]):
+        raise ValueError(f"expected the denoiser for {job['denoiser']}, but it opened {found['target']}")
+    seconds = {name: figures["stages"][name]["median"] for name in ("vae_decoder", "total")}
+    return {
+        "open": figures["open_seconds"],
+        "cold": figures["cold_seconds"]["median"],
+        "warm": [{"step": figures["row_seconds"]["median"], **seconds}],
+        "versions": {name: figures["provenance"].get(name) for name in ("latentlink", *job["packages"])},
+    }
+
+
 def _stages(marks: list[float], total: float, decoder: float) -> Stages:
     """Stages from the times after each step. The first step is unknown, as text encoding precedes it."""
     if len(marks) < 2:
@@ -232,6 +262,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     Returns:
         `open`, `cold` (seconds from the process's start to the first picture), `warm` (stages of each), `versions`.
     """
+    if job["program"]:
+        return native(job)
     began = now()
     draw = SIDES[job["side"]](job)
     opened = now() - began

@@ -19,6 +19,7 @@ class Side:
         prepare: Arguments of its environment's python that prepare its model: `{model}` is the checkpoint, `{out}` the
             directory to make; empty if it reads the checkpoint.
         precisions: Supported precisions, the default first.
+        program: A program that measures itself; empty if `runner` imports a package.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Side:
     unwanted: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ("float32",)
+    program: str = ""
 
 
 OURS = Side(title="LatentLink", packages=("latentlink", "onnxruntime", "openvino", "numpy"))
@@ -34,7 +36,11 @@ OURS = Side(title="LatentLink", packages=("latentlink", "onnxruntime", "openvino
 OPTIMUM_CLI = ("-c", "from optimum.commands.optimum_cli import main; main()", "export")
 OPTIMUM_ARGUMENTS = ("--model", "{model}", "--task", "text-to-image")
 
+NATIVE = "latentlink-native"
+"""Name of the native runtime, which draws with the bundle of our first side."""
+
 SIDES: Mapping[str, Side] = {
+    NATIVE: Side(title="LatentLink native", packages=("onnxruntime", "openvino"), program=NATIVE),
     "diffusers": Side(title="diffusers", packages=("diffusers", "torch"), precisions=("float32", "bfloat16")),
     "torch-compile": Side(title="torch.compile", packages=("diffusers", "torch"), precisions=("float32", "bfloat16")),
     "openvino-genai": Side(

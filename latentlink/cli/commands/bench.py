@@ -44,9 +44,9 @@ Examples:
 @click.option(
     "--against",
     metavar="SIDES",
-    help="Compare with other programs, in turns, each in its own process. A comma-separated list of diffusers, "
-    "torch-compile, openvino-genai, optimum and stable-diffusion.cpp; append :bfloat16 for that precision. Programs "
-    "that need their own environment get one.",
+    help="Compare with other programs, in turns, each in its own process. A comma-separated list of "
+    "latentlink-native, diffusers, torch-compile, openvino-genai, optimum and stable-diffusion.cpp; append :bfloat16 "
+    "for that precision. Programs that need their own environment get one.",
 )
 @click.option(
     "--also",

@@ -62,7 +62,8 @@ def run_against(
     if files["plot"] is not None and find_spec("matplotlib") is None:
         raise PreflightError("--plot needs matplotlib, but it is not installed.", remedy="pip install matplotlib")
     ours = [OurSide(bundle=bundle, target=target), *(read_our_side(text) for text in also)]
-    contenders = [*our_contenders(ours), *other_contenders(against)]
+    contenders = our_contenders(ours)
+    contenders += other_contenders(against, contenders[0])
     own = Bundle.open(bundle_path(bundle), check_files=False).manifest.sampling
     defaults = {"width": own.width, "height": own.height, "guidance": own.guidance}
     requested = {name: value for name, value in settings.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +34,14 @@ from latentlink.cli.commands.bench import command
 from latentlink.demo import checkpoint
 from latentlink.errors import UsageError
 from tests.bench.pages import with_table
+from tests.native.built_files import built
 
 WORK = Workload(prompt="a red circle on a blue background", steps=4, sampler="ddim", width=64, height=64, threads=1)
 
 
 def entered(*names: str) -> list[Contender]:
-    return [*our_contenders([OurSide(bundle="demo")]), *other_contenders(",".join(names))]
+    first = our_contenders([OurSide(bundle="demo")])
+    return [*first, *other_contenders(",".join(names), *first)]
 
 
 def test_sides_are_named_with_their_precision() -> None:
@@ -53,13 +56,14 @@ def test_sides_are_named_with_their_precision() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("abacus", "Unknown side 'abacus'; expected some of: diffusers, torch-compile"),
+        ("abacus", "Unknown side 'abacus'; expected some of: latentlink-native, diffusers, torch-compile"),
+        ("latentlink-native:bfloat16", "latentlink-native computes in float32 here, but received 'bfloat16'"),
         ("optimum:int4", "optimum computes in float32 here, but received 'int4'"),
     ],
 )
 def test_an_unknown_side_or_precision_is_refused(asked: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        other_contenders(asked)
+        entered(asked)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,36 @@ def test_the_same_picture_is_drawn_and_timed_by_all(tmp_path: Path) -> None:
     assert ours.size == theirs.size == (64, 64)
     difference = [abs(a - b) for a, b in zip(ours.tobytes(), theirs.tobytes(), strict=True)]
     assert max(difference) <= 2  # float32 on both sides: the roundings of four steps
+
+
+def test_the_native_runtime_draws_the_same_picture_in_less_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = built("latentlink-native")
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    ours, native = compare_in_rounds(
+        checkpoint("demo"),
+        entered("latentlink-native"),
+        WORK,
+        rounds=1,
+        folder=tmp_path,
+        pictures=tmp_path / "pictures",
+    )
+    assert (native.contender.title, native.reason) == ("LatentLink native ort-cpu, float32", "")
+    ((values,), (python,)) = native.rounds, ours.rounds
+    assert 0 < values["step"] < values["total"] < values["cold"]
+    assert 0 < values["vae_decoder"] < values["total"]
+    assert values["peak_gb"] < python["peak_gb"]  # no interpreter
+    assert native.versions["onnxruntime"] == ours.versions["onnxruntime"]
+    one, other = (Image.open(path).tobytes() for path in sorted((tmp_path / "pictures").iterdir()))
+    assert one == other
+
+
+def test_a_native_runtime_that_is_not_built_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "a" / "b" / "c" / "environment.py"))
+    _, native = compare_in_rounds(checkpoint("demo"), entered("latentlink-native"), WORK, rounds=1, folder=tmp_path)
+    assert native.reason == "latentlink-native is not in PATH, and not built here: make native."
 
 
 def test_steps_of_two_kinds_have_no_middle_one(tmp_path: Path) -> None:
@@ -147,7 +181,7 @@ def test_each_of_ours_has_its_bundle_target_settings_and_picture(
 
     monkeypatch.setattr(comparing, "_measured", run)
     ours = our_contenders([OurSide(bundle="demo"), read_our_side("demo-b@ort-cpu+step_cache=2")])
-    sides = [*ours, *other_contenders("diffusers")]
+    sides = [*ours, *other_contenders("diffusers", ours[0])]
     compare_in_rounds(checkpoint("demo"), sides, WORK, rounds=2, folder=tmp_path, pictures=tmp_path)
     assert [(Path(job["model"]).name, job["side"]) for job in jobs] == [
         ("demo", "latentlink"),

@@ -1,6 +1,6 @@
 """Write the files that fuzzers begin with: those of the vectors and tests, good ones and attacks.
 
-    python -m tests.native.fuzzers.corpus FOLDER
+python -m tests.native.fuzzers.corpus FOLDER
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
         small = [one for one in files if len(one) <= MOST]
         for number, one in enumerate(small):
             (place / f"{number:04}").write_bytes(one)
-        print(f"{place}: {len(small)} files")
+        sys.stdout.write(f"{place}: {len(small)} files\n")
 
 
 if __name__ == "__main__":
