@@ -3,13 +3,14 @@
 # make check  lint, format, strict types
 # make native the native runtime and its tests, in build/native
 # make native-sanitized  the same tests with sanitizers of addresses, undefined behaviour and threads
+# make native-aarch64    a picture drawn by 64-bit ARM, emulated, is the same
 # make native-fuzz       readers of untrusted files fed with what is nearly right, FUZZ_SECONDS each; needs clang
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check native native-sanitized native-fuzz clean demo-bundles
+.PHONY: demo test check native native-sanitized native-fuzz native-aarch64 clean demo-bundles
 
 demo: .venv/.base
 	$(BIN)/latentlink generate demo "a red circle on a blue background" --seed 7 -o demo.png
@@ -31,20 +32,16 @@ NATIVE_NEEDS := C++20, CMake 3.22, nlohmann-json, OpenSSL, libpng, libjpeg, utf8
 Runtime: .ci/native-needs installs them on Debian; ONNXRUNTIME_ROOT names an unpacked release of ONNX Runtime
 
 # ONNX Runtime is looked for in ONNXRUNTIME_ROOT if it is set, else as headers of build/needs for the library of .venv's
-# package, else in the system; OpenVINO in .venv's package, else in the system.
+# package, else in the system; OpenVINO in .venv's package, else in the system. Looked for when a recipe runs, as .venv
+# may be made by this call.
 NEEDS_ORT := build/needs/onnxruntime/include/onnxruntime
-VENV_ORT := $(wildcard .venv/lib/python3*/site-packages/onnxruntime)
-VENV_OPENVINO := $(wildcard .venv/lib/python3*/site-packages/openvino/cmake)
-ifdef ONNXRUNTIME_ROOT
-NATIVE_OPTIONS := -DONNXRUNTIME_ROOT=$(abspath $(ONNXRUNTIME_ROOT))
-else ifneq ($(and $(wildcard $(NEEDS_ORT)),$(VENV_ORT)),)
-NATIVE_OPTIONS := -DONNXRUNTIME_INCLUDE_DIR=$(CURDIR)/$(NEEDS_ORT) -DONNXRUNTIME_ROOT=$(CURDIR)/$(VENV_ORT)
-endif
-ifneq ($(VENV_OPENVINO),)
-NATIVE_OPTIONS += -DOpenVINO_DIR=$(CURDIR)/$(VENV_OPENVINO)
-endif
+VENV_ORT = $(shell ls -d $(CURDIR)/.venv/lib/python3*/site-packages/onnxruntime 2>/dev/null)
+VENV_OPENVINO = $(shell ls -d $(CURDIR)/.venv/lib/python3*/site-packages/openvino/cmake 2>/dev/null)
+ORT_OPTIONS = $(if $(ONNXRUNTIME_ROOT),-DONNXRUNTIME_ROOT=$(abspath $(ONNXRUNTIME_ROOT)),$(if $(and $(wildcard \
+	$(NEEDS_ORT)),$(VENV_ORT)),-DONNXRUNTIME_INCLUDE_DIR=$(CURDIR)/$(NEEDS_ORT) -DONNXRUNTIME_ROOT=$(VENV_ORT)))
+NATIVE_OPTIONS = -DLATENTLINK_ONNXRUNTIME=ON $(ORT_OPTIONS) $(if $(VENV_OPENVINO),-DOpenVINO_DIR=$(VENV_OPENVINO))
 
-native:
+native: $(if $(ONNXRUNTIME_ROOT),,.venv/.base)
 	@cmake -S . -B build/native $(NATIVE_OPTIONS) || { echo "make native needs $(NATIVE_NEEDS)"; exit 1; }
 	cmake --build build/native --parallel $(JOBS)
 	ctest --test-dir build/native --output-on-failure
@@ -59,6 +56,10 @@ native-sanitized:
 	cmake -S . -B build/native-thread $(NATIVE_OPTIONS) -DLATENTLINK_SANITIZE=thread
 	cmake --build build/native-thread --parallel $(JOBS) --target latentlink_tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1 ctest --test-dir build/native-thread --output-on-failure
+
+# A demo picture drawn on 64-bit ARM, emulated; as root, on Debian.
+native-aarch64: native
+	.ci/native-aarch64
 
 # What a fuzzer finds is written to build/fuzz.
 FUZZ_SECONDS ?= 600
