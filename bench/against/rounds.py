@@ -218,7 +218,9 @@ def _measured(python: str, job: Mapping[str, Any]) -> tuple[dict[str, float], Ma
     values = {name: statistics.median(one[name] for one in result["warm"]) for name in ("step", "vae_decoder", "total")}
     if job.get("settings", {}).get("step_cache", 1) > 1:
         del values["step"]  # whole and shallow steps differ: their median would be one of either kind
-    values |= {"cold": result["cold"], "open": result["open"], "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+    # a process has at least the peak of the one that started it, which is too much for a program without Python
+    peak = result.get("peak_gb", usage.ru_maxrss * 1024 / 1e9)
+    values |= {"cold": result["cold"], "open": result["open"], "peak_gb": peak}
     if before is not None and after is not None and after > before:
         values["energy_j"] = after - before
     return values, result["versions"]

@@ -240,6 +240,7 @@ def native(job: dict[str, Any]) -> dict[str, Any]:
         "open": figures["open_seconds"],
         "cold": figures["cold_seconds"]["median"],
         "warm": [{"step": figures["row_seconds"]["median"], **seconds}],
+        "peak_gb": figures["cold_megabytes"]["median"] / 1e3,
         "versions": {name: figures["provenance"].get(name) for name in ("latentlink", *job["packages"])},
     }
 

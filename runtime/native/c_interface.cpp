@@ -45,6 +45,7 @@ struct latentlink_progress {
     Pipeline& pipeline;
     const Progress& progress;
     Answer answer;
+    bool out_of_memory = false;  // of what the callback asked for
 };
 
 namespace {
@@ -93,13 +94,17 @@ latentlink_status guarded(latentlink_error** out, Work work) noexcept {
     }
 }
 
-// A struct of options as this version knows it: what a caller of an earlier version does not have is the default.
-template <typename Options>
-Options of_this_version(const Options* given, Options defaults, const char* name) {
+// A struct of options as this version knows it: what a caller of an earlier version does not have is the default. Those
+// of the first version, which ended with `last`, are in all.
+template <typename Options, typename Field>
+Options of_this_version(const Options* given, Options defaults, Field Options::*last, const char* name) {
     if (given == nullptr) return defaults;
-    if (given->size < sizeof(std::size_t) || given->size > sizeof(Options)) {
-        throw UsageError(std::string(name) + ".size is " + std::to_string(given->size) + "; expected at most " +
-                             std::to_string(sizeof(Options)) + ", its size in this version.",
+    const auto* behind = reinterpret_cast<const char*>(&(defaults.*last) + 1);
+    const auto least = static_cast<std::size_t>(behind - reinterpret_cast<const char*>(&defaults));
+    if (given->size < least || given->size > sizeof(Options)) {
+        throw UsageError(std::string(name) + ".size is " + std::to_string(given->size) + "; expected " +
+                             std::to_string(sizeof(Options)) + " in this version, and at least " +
+                             std::to_string(least) + ".",
                          "Set it to sizeof, and use the library of the header that was compiled.");
     }
     std::memcpy(&defaults, given, given->size);
@@ -120,9 +125,11 @@ std::span<const Value> listed(const Value* first, std::size_t count, const char*
     return {first, count};
 }
 
+std::string one_of(const char* name) { return "one of " + std::string(name); }
+
 Json texts(const char* const* first, std::size_t count, const char* name) {
     Json made = Json::array();
-    for (const char* text : listed(first, count, name)) made.push_back(&needed(text, name));
+    for (const char* text : listed(first, count, name)) made.push_back(&needed(text, one_of(name).c_str()));
     return made;
 }
 
@@ -158,7 +165,8 @@ void set(Json& options, const char* name, Json value) {
 std::vector<Image> images_of(const latentlink_picture* first, std::size_t count, const char* name) {
     std::vector<Image> made;
     for (const latentlink_picture& one : listed(first, count, name)) {
-        const std::span bytes(&needed(one.pixels, name), std::size_t{3} * one.width * one.height);
+        check_pixels("The picture", one.width, one.height);
+        const std::span bytes(&needed(one.pixels, "pixels"), std::size_t{3} * one.width * one.height);
         made.push_back(Image::of(Array::of(bytes, {one.height, one.width, 3})));
     }
     return made;
@@ -210,7 +218,8 @@ LoadOptions load_options_of(const latentlink_load_options& given) {
     LoadOptions options;
     if (given.target != nullptr) options.target = given.target;
     for (const auto& one : listed(given.replace, given.replace_count, "replace")) {
-        options.replace.emplace_back(&needed(one.component, "replace"), &needed(one.bundle, "replace"));
+        options.replace.emplace_back(&needed(one.component, "replace.component"),
+                                     &needed(one.bundle, "replace.bundle"));
     }
     if (given.threads != 0) options.threads = static_cast<int>(std::min<std::uint32_t>(given.threads, INT32_MAX));
     if (given.verify != 0) options.verify = given.verify > 0;
@@ -323,7 +332,7 @@ latentlink_status latentlink_load(const char* bundle, const latentlink_load_opti
                                   latentlink_pipeline** pipeline, latentlink_error** error) {
     return guarded(error, [&] {
         auto& out = needed(pipeline, "pipeline");
-        const auto given = of_this_version(options, {}, "latentlink_load_options");
+        const auto given = of_this_version(options, {}, &latentlink_load_options::user, "latentlink_load_options");
         auto made = std::unique_ptr<latentlink_pipeline>(
             new latentlink_pipeline{Pipeline(load(&needed(bundle, "bundle"), load_options_of(given))), {}});
         made->json = text_of_json(json_of(made->pipeline));
@@ -367,13 +376,14 @@ latentlink_status latentlink_generate(latentlink_pipeline* pipeline, const laten
     return guarded(error, [&] {
         auto& out = needed(result, "result");
         Pipeline& pipe = needed(pipeline, "pipeline").pipeline;
-        const auto given =
-            of_this_version(&needed(options, "options"), LATENTLINK_GENERATE_OPTIONS, "latentlink_generate_options");
+        const auto given = of_this_version(&needed(options, "options"), LATENTLINK_GENERATE_OPTIONS,
+                                           &latentlink_generate_options::user, "latentlink_generate_options");
         OnStep on_step;
         if (given.on_step != nullptr) {
             on_step = [&](const Progress& progress) {
                 latentlink_progress at{pipe, progress, {}};
                 at.answer.go_on = given.on_step(&at, given.user) == 0;
+                if (at.out_of_memory) throw std::bad_alloc();
                 return at.answer;
             };
         }
@@ -409,9 +419,11 @@ latentlink_status latentlink_progress_preview(latentlink_progress* progress, lat
 }
 void latentlink_progress_set_guidance(latentlink_progress* progress, const double* guidance, size_t count) {
     if (progress == nullptr || guidance == nullptr) return;
-    Json values = Json::array();
-    for (std::size_t number = 0; number < count; ++number) values.push_back(guidance[number]);
-    progress->answer.change.guidance = one_or_each(std::move(values));
+    try {
+        progress->answer.change.guidance = numbers(guidance, count, "guidance");
+    } catch (const std::bad_alloc&) {
+        progress->out_of_memory = true;
+    }
 }
 
 size_t latentlink_result_count(const latentlink_result* result) {
@@ -421,7 +433,11 @@ latentlink_picture latentlink_result_picture(const latentlink_result* result, si
     return result == nullptr ? latentlink_picture{} : view_of(result->result.images, number);
 }
 latentlink_latents* latentlink_result_latents(const latentlink_result* result) {
-    return result == nullptr ? nullptr : new (std::nothrow) latentlink_latents{result->result.latents};
+    try {
+        return result == nullptr ? nullptr : new latentlink_latents{result->result.latents};
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
 }
 const char* latentlink_result_json(const latentlink_result* result) {
     return result == nullptr ? "{}" : result->json.c_str();
@@ -473,15 +489,16 @@ latentlink_status latentlink_transfer(latentlink_pipeline* source, latentlink_pi
                                       latentlink_latents** moved, double* psnr, latentlink_error** error) {
     return guarded(error, [&] {
         auto& out = needed(moved, "moved");
-        const auto given = of_this_version(options, {}, "latentlink_transfer_options");
+        const auto given =
+            of_this_version(options, {}, &latentlink_transfer_options::guard_off, "latentlink_transfer_options");
         TransferOptions asked;
         if (given.width != 0) asked.width = given.width;
         if (given.height != 0) asked.height = given.height;
         asked.fit = given.fit != 0;
-        const std::string guard(guard_of(given.guard_off));
         TransferResult made =
-            transfer(needed(latents, "latents").latents, needed(source, "source").pipeline.transfer_end(guard),
-                     needed(destination, "destination").pipeline.transfer_end(guard), asked);
+            needed(source, "source")
+                .pipeline.transfer_to(needed(destination, "destination").pipeline, needed(latents, "latents").latents,
+                                      asked, std::string(guard_of(given.guard_off)));
         if (psnr != nullptr) *psnr = made.psnr;
         out = new latentlink_latents{std::move(made.latents)};
     });

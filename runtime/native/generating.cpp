@@ -78,9 +78,8 @@ Generation::Generation(Pipeline& pipe, const Given& given, bool watched)
     if (encoded_) std::tie(prompt, options) = as_encoded(linked, *encoded_, std::move(options));
     inputs_ = inputs_of(given);
     watch_ = Guard::of(option_or(options, "guard", "on").get<std::string>(), sampling.ranges);
-    const auto [width, height] =
-        size_of(inputs_, option_or(options, "width", {}), option_or(options, "height", {}),
-                static_cast<int>(sampling.size_multiple), downscale);
+    const auto [width, height] = size_of(inputs_, option_or(options, "width", {}), option_or(options, "height", {}),
+                                         static_cast<int>(sampling.size_multiple), downscale);
     options["width"] = width;
     options["height"] = height;
     const bool started = (!inputs_.images.empty() || inputs_.latents) && inputs_.masks.empty();

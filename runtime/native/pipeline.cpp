@@ -211,6 +211,12 @@ Latents Pipeline::encode(std::span<const Image> images, const Json& seed, std::s
     return Latents::checked({.array = vae_.encode(watch, pictures, nullptr, noise), .space = space()});
 }
 
+TransferResult Pipeline::transfer_to(Pipeline& destination, const Latents& latents, const TransferOptions& options,
+                                     const std::string& guard) {
+    const Working working(*this), working_too(destination);
+    return transfer(latents, transfer_end(guard), destination.transfer_end(guard), options);
+}
+
 TransferEnd Pipeline::transfer_end(std::string guard) {
     return {.name = name(),
             .space = space(),

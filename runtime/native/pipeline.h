@@ -97,8 +97,9 @@ class Pipeline {
     // GuardError: the latents are not finite, or outside of the model's range.
     Latents encode(std::span<const Image> images, const Json& seed = {}, std::string_view guard = "on");
 
-    // What `transfer` needs of it.
-    TransferEnd transfer_end(std::string guard = "on");
+    // Move latents of this model to the space of another one (transfers.h). Cancelling either pipeline ends it.
+    TransferResult transfer_to(Pipeline& destination, const Latents& latents, const TransferOptions& options = {},
+                               const std::string& guard = "on");
 
     // End all calls that other threads have begun: each gets Cancelled, at its next engine run at the latest. Later
     // calls are not affected.
@@ -111,6 +112,8 @@ class Pipeline {
   private:
     // A call that works for this pipeline, which `cancel` ends.
     class Working;
+
+    TransferEnd transfer_end(std::string guard);
 
     void check_open() const;
 

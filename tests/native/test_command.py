@@ -174,3 +174,52 @@ def test_what_is_none_of_its_own_is_refused(words: Sequence[str], said: str, fol
     status, _, error = native(*words)
     assert status == 2
     assert said in error
+
+
+@pytest.mark.xdist_group("native-command")
+@pytest.mark.parametrize("prompt", ["[a, b]", "[a]", "[]", "[red] circle [blue]", "a\tb", '"quoted"'])
+def test_a_prompt_in_brackets_is_one_prompt(prompt: str, folder: Path) -> None:
+    words = ("demo", prompt, "--seed", "7", "--steps", "2", "--guard", "off")
+    assert native("generate", *words, "-o", "n.png")[0] == 0
+    assert ours("generate", *words, "-o", "p.png")[0] == 0
+    with Image.open("n.png") as one, Image.open("p.png") as other:
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        assert one.info == other.info
+
+
+@pytest.mark.xdist_group("native-command")
+@pytest.mark.parametrize(
+    "words", [("inspect", "demo"), ("--help",), ("inspect", "--help"), ("--version",)], ids=" ".join
+)
+def test_results_that_cannot_be_written_are_a_failure(words: Sequence[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([built("latentlink-native"), *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "The disk is full" in done.stderr
+
+
+@pytest.mark.xdist_group("native-command")
+def test_a_file_that_may_not_grow_is_a_failure_that_leaves_nothing(folder: Path) -> None:
+    words = ("generate", "demo", PROMPT, "--steps", "2", "--guard", "off", "-o", "n.png")
+    done = subprocess.run(
+        ["prlimit", "--fsize=512", built("latentlink-native"), *words], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["out.png", "out.safetensors"]
+
+
+@pytest.mark.xdist_group("native-command")
+def test_nothing_is_sent_and_only_named_files_are_written(folder: Path) -> None:
+    home = folder / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PATH": "/usr/bin"}
+    words = ("generate", "demo", PROMPT, "--steps", "2", "--guard", "off", "-o", "n.png")
+    subprocess.run([built("latentlink-native"), *words], env=environment, check=True, capture_output=True)
+    assert {path.name for path in home.rglob("*") if path.is_dir()} == {"cache", "latentlink", "proofs"}
+
+
+@pytest.mark.xdist_group("native-command")
+def test_words_after_two_dashes_are_arguments(folder: Path) -> None:
+    words = ("generate", "demo", "--steps", "2", "--guard", "off", "-o", "n.png", "--", "-x")
+    assert native(*words)[0] == 0

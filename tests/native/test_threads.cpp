@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -155,4 +156,60 @@ TEST_CASE("what a callback throws ends its own run alone") {
     });
     CHECK(thrown == THREADS / 2);
     CHECK(equal == THREADS / 2);
+}
+
+TEST_CASE("cancelling either pipeline of a transfer ends it") {
+    const Pipeline source = open_demo(), destination(latentlink::bundle_path("demo-b").string(), {.verify = false});
+    GenerateOptions large = options_of(0);
+    large.width = large.height = 512;
+    large.steps = {1};
+    large.decode = false;
+    const Latents latents = source.generate(PROMPTS[0], large).latents();
+    for (const Pipeline* cancelled : {&source, &destination}) {
+        std::atomic<bool> ended = false;
+        std::thread canceller([&] {
+            while (!ended) {
+                cancelled->cancel();
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+        });
+        CHECK_THROWS_AS(source.transfer(latents, destination, {.guard = false}), latentlink::Failure);
+        ended = true;
+        canceller.join();
+    }
+}
+
+TEST_CASE("a list of prompts in braces makes a picture of each") {
+    const Pipeline pipeline = open_demo();
+    CHECK(pipeline.generate({"a red circle", "a green square"}, {.steps = {2}, .guard = false}).size() == 2);
+}
+
+TEST_CASE("options of a wrong size, and pictures that no memory holds, are refused") {
+    const Pipeline pipeline = open_demo();
+    const std::uint8_t pixel[3] = {};
+    latentlink_picture huge = {pixel, UINT32_MAX, UINT32_MAX};
+    const char* prompts[] = {"a", nullptr};
+    latentlink_generate_options options = LATENTLINK_GENERATE_OPTIONS;
+    options.prompts = prompts;
+    options.prompt_count = 1;
+    latentlink_pipeline* opened = nullptr;
+    const std::string demo = latentlink::bundle_path("demo").string();
+    REQUIRE(latentlink_load(demo.c_str(), nullptr, &opened, nullptr) == LATENTLINK_DONE);
+    const auto said = [&] {
+        latentlink_result* result = nullptr;
+        latentlink_error* error = nullptr;
+        CHECK(latentlink_generate(opened, &options, &result, &error) == LATENTLINK_USAGE);
+        const std::string message = latentlink_error_message(error);
+        latentlink_error_free(error);
+        return message;
+    };
+    options.init_images = &huge;
+    options.init_image_count = 1;
+    CHECK(said().find("4294967295x4294967295") != std::string::npos);
+    options.init_image_count = 0;
+    options.prompt_count = 2;
+    CHECK(said().find("one of prompts is NULL") != std::string::npos);
+    options.size = 9;
+    CHECK(said().find("latentlink_generate_options.size is 9; expected") != std::string::npos);
+    latentlink_pipeline_free(opened);
 }

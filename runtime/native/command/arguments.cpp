@@ -91,9 +91,10 @@ std::string& Command::argument(const std::string& argument, const std::string& h
 }
 
 std::vector<std::string>& Command::arguments(const std::string& argument, const std::string& help) {
-    auto& values = lists_.emplace_back();
-    app_.add_option(argument, values, help)->type_name("");
-    return values;
+    rest_ = &lists_.emplace_back();
+    // For --help alone: CLI11 would take "[a, b]" for a list, so what it leaves over is taken by `take_rest`.
+    app_.add_option(argument, *rest_, help)->type_name("")->expected(0, 1)->allow_extra_args(false);
+    return *rest_;
 }
 
 void Command::name(const std::string& names, bool takes_value, const std::string& argument) {
@@ -108,12 +109,19 @@ void Command::name(const std::string& names, bool takes_value, const std::string
     flags_.emplace(argument.empty() ? argument_of(last) : argument, flag);
 }
 
-void Command::check_known() const {
+void Command::take_rest(const std::vector<std::string>& behind) {
+    const auto take = [&](const std::string& word) {
+        if (rest_ == nullptr) {
+            throw UsageError("Received the argument " + repr(word) + ", which this command does not take.",
+                             "See latentlink-native " + app_.get_name() + " --help.");
+        }
+        rest_->push_back(word);
+    };
     for (const std::string& extra : app_.remaining()) {
         const std::string option = extra.substr(0, extra.find('='));
-        if (!extra.starts_with('-')) {
-            throw UsageError("Received the argument " + repr(extra) + ", which this command does not take.",
-                             "See latentlink-native " + app_.get_name() + " --help.");
+        if (!extra.starts_with('-') || extra == "-") {
+            take(extra);
+            continue;
         }
         std::vector<std::string> names;
         for (const CLI::Option* one : app_.get_options()) {
@@ -125,6 +133,7 @@ void Command::check_known() const {
             "There is no option " + option + "." + (near ? " Did you mean " + std::string(*near) + "?" : ""),
             "See latentlink-native " + app_.get_name() + " --help.");
     }
+    for (const std::string& word : behind) take(word);
 }
 
 GenerationOptions::GenerationOptions(Command& command) {
@@ -233,8 +242,7 @@ std::filesystem::path writable(const std::string& option, const std::string& tex
     if (is_standard_output(output)) {
         const std::string other = printer.give_up_standard_output(option);
         if (other != option) {
-            throw UsageError(other + " and " + option +
-                             " are both standard output; expected a file for one of them.");
+            throw UsageError(other + " and " + option + " are both standard output; expected a file for one of them.");
         }
     }
     return output;

@@ -44,10 +44,13 @@ class Command {
     std::string& argument(const std::string& name, const std::string& help);
     std::vector<std::string>& arguments(const std::string& name, const std::string& help);
 
-    // Throws UsageError: an option or argument is none of this command's.
-    void check_known() const;
+    // Take the words that are none of its options as `arguments`, and those that stood behind `--`.
+    // Throws UsageError: an option is none of this command's, or it has no such arguments.
+    void take_rest(const std::vector<std::string>& behind);
 
   private:
+    std::vector<std::string>* rest_ = nullptr;  // of `arguments`
+
     void name(const std::string& names, bool takes_value, const std::string& argument = {});
 
     CLI::App& app_;
@@ -98,8 +101,8 @@ class OpeningOptions {
 std::optional<LatentSpace> named_space(const std::optional<std::string>& name, std::span<const std::string> bundles);
 
 // The file that an option names, to write: `-` is standard output, and the command's own lines go to standard error
-// then. Throws UsageError: its folder is missing, it is a folder itself or lies in a bundle, or another option's file is
-// standard output.
+// then. Throws UsageError: its folder is missing, it is a folder itself or lies in a bundle, or another option's file
+// is standard output.
 std::filesystem::path writable(const std::string& option, const std::string& text, Printer& printer);
 
 // The same for a latents file. Throws UsageError: it does not end in .safetensors.

@@ -22,7 +22,7 @@ int end(std::string_view message, int status) {
 }  // namespace
 
 Interrupts::Interrupts() {
-    std::signal(SIGPIPE, SIG_IGN);  // a write says it
+    for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);  // a write says it
     sigemptyset(&awaited_);
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         struct sigaction found = {};

@@ -60,7 +60,13 @@ std::optional<std::string> as_option(std::string_view name, std::string_view val
 
 // A model's parts have names that messages speak of.
 bool is_part(std::string_view name) {
-    return name.starts_with("vae") || name.starts_with("text_encoder") || name.starts_with("tokenizer");
+    for (const std::string_view part : {"vae", "text_encoder", "tokenizer"}) {
+        if (!name.starts_with(part)) continue;
+        const std::string_view rest = name.substr(part.size());
+        const bool numbered = rest.size() == 2 && rest[0] == '_' && is_digit(rest[1]);
+        if (rest.empty() || numbered || rest == "_decoder" || rest == "_encoder") return true;
+    }
+    return false;
 }
 
 }  // namespace

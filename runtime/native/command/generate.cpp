@@ -156,9 +156,6 @@ int generate(const Words& words, Interrupts& interrupts) {
     std::optional<std::filesystem::path> output, latents_output;
     if (words.output) output = writable("--output", *words.output, printer);
     if (words.output_latents) latents_output = writable_latents("--output-latents", *words.output_latents, printer);
-    if (output && latents_output && *output == *latents_output) {
-        throw UsageError("--output-latents and --output are both standard output; expected a file for one of them.");
-    }
     LoadOptions opening = words.opening.values();
     Given given{.prompt = words.prompts, .options = words.options.values()};
     std::optional<int> every, quality;

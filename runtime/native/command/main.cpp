@@ -1,5 +1,6 @@
 // The command latentlink-native.
-#include <iostream>
+#include <algorithm>
+#include <sstream>
 
 #include "command/commands.h"
 #include "command/printing.h"
@@ -51,14 +52,27 @@ int run(int count, char** words) {
     for (const auto add : {add_generate, add_inspect, add_verify, add_transfer, add_bench}) {
         commands.push_back(add(program));
     }
+    // What stands behind `--` is no option. CLI11 does not pass it on to a command, so it gets what cannot be one.
+    std::vector<std::string> given(words + 1, words + count), behind;
+    if (const auto mark = std::ranges::find(given, "--"); mark != given.end()) {
+        behind.assign(mark + 1, given.end());
+        given.erase(mark, given.end());
+        if (std::ranges::none_of(behind, [](const std::string& one) { return one.starts_with('-'); })) {
+            given.insert(given.end(), behind.begin(), behind.end());
+            behind.clear();
+        }
+    }
     const Subcommand* chosen = nullptr;
     Flags flags;
     return ended(interrupts, flags, [&] {
         try {
-            check_command({words + 1, words + count}, program);
-            program.parse(count, words);
+            check_command(given, program);
+            program.parse(std::vector<std::string>(given.rbegin(), given.rend()));  // it takes the first from the end
         } catch (const CLI::Success& asked) {
-            return program.exit(asked);
+            std::stringstream said;
+            const int status = program.exit(asked, said, said);
+            for (std::string line; std::getline(said, line);) Printer().say(line);
+            return status;
         } catch (const CLI::ParseError& error) {
             const auto parsed = program.get_subcommands();
             const std::string about = parsed.empty() ? "" : " " + parsed.front()->get_name();
@@ -68,7 +82,7 @@ int run(int count, char** words) {
             if (one.command->app().parsed()) chosen = &one;
         }
         flags = chosen->command->flags();
-        chosen->command->check_known();
+        chosen->command->take_rest(behind);
         return chosen->run(interrupts);
     });
 }

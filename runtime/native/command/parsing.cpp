@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <vector>
@@ -38,7 +39,7 @@ std::optional<double> read_number(std::string_view text) {
     double number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (end != text.data() + text.size() || text.empty()) return std::nullopt;
-    if (error == std::errc::result_out_of_range) return HUGE_VAL;
+    if (error == std::errc::result_out_of_range) return std::strtod(std::string(text).c_str(), nullptr);
     return error == std::errc() ? std::optional(number) : std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 
+#include "vocabulary/files.h"
 #include "vocabulary/json_writing.h"
 #include "vocabulary/texts.h"
 
@@ -72,8 +73,10 @@ void write_line(int descriptor, std::string text) {
             at += static_cast<std::size_t>(written);
         } else if (errno == EPIPE) {
             throw NobodyReads{};
+        } else if (errno == EBADF || descriptor == 2) {
+            return;  // it was closed before the program began; nobody can be told
         } else if (errno != EINTR && errno != EAGAIN) {
-            return;  // it was closed before the program began
+            throw system_error(errno);
         }
     }
 }

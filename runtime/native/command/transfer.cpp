@@ -70,7 +70,8 @@ Json json_of(const TransferResult& done, const std::filesystem::path& output) {
 int transfer_latents(const Words& words, Interrupts& interrupts) {
     Printer printer;
     const std::string &source = needed(words.source, "'--from'"), &destination = needed(words.destination, "'--to'");
-    const std::filesystem::path output = writable_latents("--output", needed(words.output, "'-o' / '--output'"), printer);
+    const std::filesystem::path output =
+        writable_latents("--output", needed(words.output, "'-o' / '--output'"), printer);
     TransferOptions options{.fit = words.fit.has_value()};
     if (words.width) options.width = parse_whole("--width", *words.width, 1, MAX_SIDE);
     if (words.height) options.height = parse_whole("--height", *words.height, 1, MAX_SIDE);
@@ -91,7 +92,7 @@ int transfer_latents(const Words& words, Interrupts& interrupts) {
     Pipeline first(load(source, opening)), second(load(destination, opening));
     const Interrupts::Watching watching(interrupts, first), watching_too(interrupts, second);
     interrupts.check();
-    const TransferResult done = transfer(read, first.transfer_end(guard), second.transfer_end(guard), options);
+    const TransferResult done = first.transfer_to(second, read, options, guard);
     done.latents.save(output);
     bar.clear();
     if (words.json) {

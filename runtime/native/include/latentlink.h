@@ -183,22 +183,22 @@ typedef struct latentlink_generate_options {
     size_t guidance_count;
     const char* const* samplers;
     size_t sampler_count;
-    uint32_t num_images;         /* per prompt */
-    uint32_t width, height;      /* pixels */
-    double guidance_low;         /* noise levels between which guidance is applied; both or neither */
+    uint32_t num_images;    /* per prompt */
+    uint32_t width, height; /* pixels */
+    double guidance_low;    /* noise levels between which guidance is applied; both or neither */
     double guidance_high;
-    uint32_t step_cache;         /* the whole denoiser runs on every n-th step; 1: on every step */
-    const char* spacing;         /* "leading", "linspace", "trailing" */
-    const char* sigmas;          /* "karras", "exponential", "beta" */
-    const char* noise;           /* "torch", "philox" */
-    double shift;                /* of a flow-matching model's levels */
-    double eta;                  /* share of fresh noise, 0 to 1 */
-    double strength;             /* share of the steps that run from a picture or latents, 0 to 1 */
-    double denoising_start;      /* share of the run that the latents have completed, 0 to 1 */
-    double denoising_end;        /* share of the run after which to stop, 0 to 1 */
-    int32_t batch_seed;          /* 1: the noise of all pictures from one generator, as diffusers with one */
-    int32_t guard_off;           /* 1: also return what is not finite, out of range, flat or noise */
-    int32_t latents_only;        /* 1: the latents are not decoded */
+    uint32_t step_cache;                   /* the whole denoiser runs on every n-th step; 1: on every step */
+    const char* spacing;                   /* "leading", "linspace", "trailing" */
+    const char* sigmas;                    /* "karras", "exponential", "beta" */
+    const char* noise;                     /* "torch", "philox" */
+    double shift;                          /* of a flow-matching model's levels */
+    double eta;                            /* share of fresh noise, 0 to 1 */
+    double strength;                       /* share of the steps that run from a picture or latents, 0 to 1 */
+    double denoising_start;                /* share of the run that the latents have completed, 0 to 1 */
+    double denoising_end;                  /* share of the run after which to stop, 0 to 1 */
+    int32_t batch_seed;                    /* 1: the noise of all pictures from one generator, as diffusers with one */
+    int32_t guard_off;                     /* 1: also return what is not finite, out of range, flat or noise */
+    int32_t latents_only;                  /* 1: the latents are not decoded */
     const latentlink_picture* init_images; /* to start from: one, one for each prompt, or one for each picture */
     size_t init_image_count;
     const latentlink_picture* masks; /* over them: white where to paint, black where to keep */
@@ -211,10 +211,10 @@ typedef struct latentlink_generate_options {
 } latentlink_generate_options;
 
 /* Options that are all default: latentlink_generate_options options = LATENTLINK_GENERATE_OPTIONS; */
-#define LATENTLINK_GENERATE_OPTIONS                                                                                    \
-    {                                                                                                                  \
-        sizeof(latentlink_generate_options), NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NAN, NAN,  \
-            0, NULL, NULL, NULL, NAN, NAN, NAN, NAN, NAN, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, 0, NULL, NULL         \
+#define LATENTLINK_GENERATE_OPTIONS                                                                                   \
+    {                                                                                                                 \
+        sizeof(latentlink_generate_options), NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, NAN, NAN, \
+            0, NULL, NULL, NULL, NAN, NAN, NAN, NAN, NAN, 0, 0, 0, NULL, 0, NULL, 0, NULL, NULL, 0, NULL, NULL        \
     }
 
 /* Make pictures. Any thread: each call returns what it would return alone. */
@@ -222,7 +222,8 @@ LATENTLINK_API latentlink_status latentlink_generate(latentlink_pipeline* pipeli
                                                      const latentlink_generate_options* options,
                                                      latentlink_result** result, latentlink_error** error);
 
-/* Run every engine once, so that the first picture of this size is as fast as later ones; 0: the default. Any thread. */
+/* Run every engine once, so that the first picture of this size is as fast as later ones; 0: the default. Any thread.
+ */
 LATENTLINK_API latentlink_status latentlink_warm_up(latentlink_pipeline* pipeline, uint32_t width, uint32_t height,
                                                     uint32_t num_images, latentlink_error** error);
 

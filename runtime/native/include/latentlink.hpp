@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <memory>
@@ -255,6 +256,10 @@ class Pipeline {
 
     Result generate(const std::string& prompt, const GenerateOptions& options = {}) const {
         return generate(std::span(&prompt, 1), options);
+    }
+
+    Result generate(std::initializer_list<std::string> prompts, const GenerateOptions& options = {}) const {
+        return generate(std::span(prompts.begin(), prompts.size()), options);
     }
 
     Result generate(std::span<const std::string> prompts, const GenerateOptions& options = {}) const {

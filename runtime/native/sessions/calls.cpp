@@ -21,13 +21,20 @@ void Call::cancel(std::string_view by) {
 }
 
 void Call::check() const {
+    if (around_ != nullptr) around_->check();
     const std::lock_guard held(lock_);
     if (!cancelled_.empty()) throw Cancelled("Cancelled by " + cancelled_ + ".");
 }
 
-Call::Active::Active(Call& call) : before_(std::exchange(call_of_thread, &call)), accounting_(call.account_) {}
+Call::Active::Active(Call& call)
+    : call_(call), before_(std::exchange(call_of_thread, &call)), accounting_(call.account_) {
+    call_.around_ = before_;
+}
 
-Call::Active::~Active() { call_of_thread = before_; }
+Call::Active::~Active() {
+    call_.around_ = nullptr;
+    call_of_thread = before_;
+}
 
 Call::Interruptible::Interruptible(Call* call, std::function<void()> interrupt) : call_(call) {
     if (call_ == nullptr) return;

@@ -23,7 +23,7 @@ class Call {
     // ends it, for the message. Any thread may call it, but no signal handler, as it takes a lock.
     void cancel(std::string_view by);
 
-    // Throws Cancelled: the call was cancelled.
+    // Throws Cancelled: the call was cancelled, or the one within which its thread began it.
     void check() const;
 
     // The seconds of its runs and its waiting.
@@ -38,6 +38,7 @@ class Call {
         Active& operator=(const Active&) = delete;
 
       private:
+        Call& call_;
         Call* before_;
         Accounting accounting_;
     };
@@ -58,6 +59,7 @@ class Call {
 
   private:
     AccountPtr account_;
+    const Call* around_ = nullptr;  // the call within which it was begun
     mutable std::mutex lock_;
     std::string cancelled_;  // by what
     std::list<std::function<void()>> interrupts_;

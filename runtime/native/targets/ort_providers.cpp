@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -188,6 +189,10 @@ void append_plugin(Ort::Env& environment, Ort::SessionOptions& options, const Pr
 }  // namespace
 
 Ort::Env ort_environment() {
+    // ONNX Runtime sends telemetry unless this is set before its first use (its Privacy.md), and its threads for that
+    // hang or crash a forked process at exit. Set the variable to 0 to have telemetry.
+    static const int telemetry_is_off = ::setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    static_cast<void>(telemetry_is_off);
     if (OrtGetApiBase()->GetApi(ORT_API_VERSION) == nullptr) {  // it is said on standard error, too
         throw PreflightError("This latentlink needs ONNX Runtime 1." + std::to_string(ORT_API_VERSION) +
                                  " or later, but loaded " + OrtGetApiBase()->GetVersionString() + ".",

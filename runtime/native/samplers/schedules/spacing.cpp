@@ -95,7 +95,7 @@ Numbers sigmas_of(std::string_view kind, double low, double high, int count) {
 
 Grid discrete_grid(const NoiseLevels& levels, const GridRequest& request) {
     Numbers t = mapped(spaced(request.spacing, levels.T(), request.steps, request.offset),
-                     [](double value) { return std::nearbyint(value); });
+                       [](double value) { return std::nearbyint(value); });
     check_timesteps(t, levels, request);
     return at_whole_timesteps(levels, std::move(t), request);
 }
@@ -135,7 +135,7 @@ Grid distilled_grid(const NoiseLevels& levels, const GridRequest& request) {
                       "Ask for fewer steps; 2 to 8 are usual.");
     }
     Numbers t = mapped(linspace(0, original, request.steps, false),
-                     [=](double chosen) { return (original - std::floor(chosen)) * (T / original) - 1; });
+                       [=](double chosen) { return (original - std::floor(chosen)) * (T / original) - 1; });
     return at_whole_timesteps(levels, std::move(t), request);
 }
 

@@ -16,8 +16,8 @@ struct Step {
 // A run of a sampler: all its N steps, of which the first `begin` are left out.
 struct Plan {
     Numbers timesteps;  // [N], the timesteps that the model reads, noisiest first
-    Numbers sigmas;     // [N+1], the level at each step and after the last, 0 for a clean picture: the ratio of noise to
-                      // signal, or for the solvers of flow.cpp the share of noise
+    Numbers sigmas;  // [N+1], the level at each step and after the last, 0 for a clean picture: the ratio of noise to
+                     // signal, or for the solvers of flow.cpp the share of noise
     Prediction prediction = Prediction::epsilon;
     int begin = 0;  // the step that the run begins with; history starts empty there, the number of steps stays N
 
