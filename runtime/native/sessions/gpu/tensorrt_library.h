@@ -12,8 +12,8 @@
 #include "targets/nvinfer.h"
 #include "vocabulary/errors.h"
 
-#if !LATENTLINK_TRT_FOR_RTX && NV_TENSORRT_MAJOR < 10
-#error "TensorRT 10 or later is needed"
+#if !LATENTLINK_TRT_FOR_RTX && (NV_TENSORRT_MAJOR < 10 || (NV_TENSORRT_MAJOR == 10 && NV_TENSORRT_MINOR < 3))
+#error "TensorRT 10.3 or later is needed"
 #endif
 
 namespace latentlink::LATENTLINK_TRT {

@@ -103,14 +103,18 @@ void TensorrtPlan::check_header(std::span<const std::byte> plan, const std::stri
 void TensorrtPlan::check_header(std::span<const std::byte>, const std::string&) {}  // TensorRT has no such check
 #endif
 
-// The configuration of execution contexts. They have no memory of their own, unless weights are streamed: TensorRT
-// allocates memory for these as it runs, "which conflicts with user-managed allocation" (its own words).
-void TensorrtPlan::configure([[maybe_unused]] Cuda& cuda) {
+// Execution contexts have no memory of their own, unless weights are streamed: TensorRT allocates memory for these as
+// it runs, "which conflicts with user-managed allocation" (its own words).
+nvinfer1::ExecutionContextAllocationStrategy TensorrtPlan::strategy() const {
     using Strategy = nvinfer1::ExecutionContextAllocationStrategy;
+    return streams_ ? Strategy::kSTATIC : Strategy::kUSER_MANAGED;
+}
+
+#if LATENTLINK_TRT_FOR_RTX
+void TensorrtPlan::configure(Cuda& cuda) {
     config_.reset(engine_->createRuntimeConfig());
     if (config_ == nullptr) fail();
-    config_->setExecutionContextAllocationStrategy(streams_ ? Strategy::kSTATIC : Strategy::kUSER_MANAGED);
-#if LATENTLINK_TRT_FOR_RTX
+    config_->setExecutionContextAllocationStrategy(strategy());
     // graphs are captured by us, after the kernels of these shapes are compiled: later ones would be left out
     config_->setCudaGraphStrategy(nvinfer1::CudaGraphStrategy::kDISABLED);
     config_->setDynamicShapesKernelSpecializationStrategy(nvinfer1::DynamicShapesKernelSpecializationStrategy::kEAGER);
@@ -120,8 +124,10 @@ void TensorrtPlan::configure([[maybe_unused]] Cuda& cuda) {
     std::shared_ptr<void>& cache = cuda.shared[std::string(TARGET)];
     if (cache == nullptr) cache = std::shared_ptr<nvinfer1::IRuntimeCache>(config_->createRuntimeCache());
     if (cache != nullptr) config_->setRuntimeCache(*static_cast<nvinfer1::IRuntimeCache*>(cache.get()));
-#endif
 }
+#else
+void TensorrtPlan::configure(Cuda&) {}
+#endif
 
 bool TensorrtPlan::reads(const std::string& tensor) const {
     return engine_->getTensorIOMode(tensor.c_str()) == nvinfer1::TensorIOMode::kINPUT;
@@ -159,7 +165,11 @@ Port TensorrtPlan::port_of(const std::string& tensor, const std::filesystem::pat
 }
 
 std::unique_ptr<nvinfer1::IExecutionContext> TensorrtPlan::context() {
+#if LATENTLINK_TRT_FOR_RTX
     std::unique_ptr<nvinfer1::IExecutionContext> made(engine_->createExecutionContext(config_.get()));
+#else
+    std::unique_ptr<nvinfer1::IExecutionContext> made(engine_->createExecutionContext(strategy()));
+#endif
     if (made == nullptr) fail();
     return made;
 }

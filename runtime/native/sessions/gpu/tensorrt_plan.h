@@ -44,6 +44,7 @@ class TensorrtPlan {
   private:
     void open(const std::filesystem::path& path);
     void check_header(std::span<const std::byte> plan, const std::string& library);
+    nvinfer1::ExecutionContextAllocationStrategy strategy() const;
     void configure(Cuda& cuda);
     bool reads(const std::string& tensor) const;
     Sizes range(const std::string& tensor) const;
@@ -54,7 +55,9 @@ class TensorrtPlan {
     ErrorLog log_;
     std::unique_ptr<nvinfer1::IRuntime> runtime_;
     std::unique_ptr<nvinfer1::ICudaEngine> engine_;
-    std::unique_ptr<nvinfer1::IRuntimeConfig> config_;
+#if LATENTLINK_TRT_FOR_RTX
+    std::unique_ptr<nvinfer1::IRuntimeConfig> config_;  // of contexts
+#endif
     bool streams_ = false;
     std::map<std::string, Sizes> sizes_;
     std::vector<Port> inputs_, outputs_;
