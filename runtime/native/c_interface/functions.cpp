@@ -1,241 +1,17 @@
-// The C interface over the runtime: values in, handles out, and no exception past it.
+// The functions of latentlink.h: values in, handles out, and no exception past them.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <new>
 
-#include "latentlink.h"
+#include "c_interface/given.h"
+#include "c_interface/handles.h"
+#include "c_interface/reporting.h"
 #include "picture_files/reading.h"
 #include "picture_files/writing.h"
-#include "pipeline.h"
 #include "sessions/backends.h"
-#include "vocabulary/files.h"
-#include "vocabulary/json_writing.h"
 
 using namespace latentlink;
 
-struct latentlink_error {
-    Status status;
-    std::string message, remedy, json;
-};
-
-struct latentlink_pictures {
-    std::vector<Image> images;
-};
-
-struct latentlink_latents {
-    Latents latents;
-};
-
-struct latentlink_pipeline {
-    Pipeline pipeline;
-    std::string json;
-};
-
-struct latentlink_result {
-    Result result;
-    std::string json;
-};
-
-struct latentlink_bytes {
-    std::string bytes;
-};
-
-struct latentlink_progress {
-    Pipeline& pipeline;
-    const Progress& progress;
-    Answer answer;
-    bool out_of_memory = false;  // of what the callback asked for
-};
-
 namespace {
-
-Json json_of(const Error& error) {
-    Json made = {
-        {"status", static_cast<int>(error.status())}, {"message", error.message()}, {"remedy", error.remedy()}};
-    if (const auto* guard = dynamic_cast<const GuardError*>(&error)) {
-        const GuardError::Finding& finding = guard->finding();
-        Json numbers = Json::object(), unusual = Json::object();
-        for (const auto& [name, number] : finding.numbers) numbers[name] = number;
-        for (const auto& [name, value] : finding.unusual) unusual[name] = value;
-        made.update({{"stage", finding.stage}, {"numbers", numbers}, {"cause", finding.cause}, {"unusual", unusual}});
-    }
-    return made;
-}
-
-// The text of JSON for programs: what is not UTF-8 is replaced, and numbers that are not finite are null.
-std::string text_of_json(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-latentlink_status report(latentlink_error** out, const Error& error) {
-    if (out != nullptr) {
-        *out = new (std::nothrow)
-            latentlink_error{error.status(), error.message(), error.remedy(), text_of_json(json_of(error))};
-    }
-    return static_cast<latentlink_status>(error.status());
-}
-
-// Do work, and report whatever it throws.
-template <typename Work>
-latentlink_status guarded(latentlink_error** out, Work work) noexcept {
-    if (out != nullptr) *out = nullptr;
-    try {
-        try {
-            work();
-            return LATENTLINK_DONE;
-        } catch (const Error& error) {
-            return report(out, error);
-        } catch (const std::bad_alloc&) {
-            return report(out, MachineError("There is not enough memory.", "Use smaller pictures, or fewer at once."));
-        } catch (const std::exception& error) {
-            return report(out, MachineError(std::string("The library failed: ") + error.what()));
-        }
-    } catch (...) {  // not even the report has memory
-        return LATENTLINK_FAILED;
-    }
-}
-
-// A struct of options as this version knows it: what a caller of an earlier version does not have is the default. Those
-// of the first version, which ended with `last`, are in all.
-template <typename Options, typename Field>
-Options of_this_version(const Options* given, Options defaults, Field Options::*last, const char* name) {
-    if (given == nullptr) return defaults;
-    const auto* behind = reinterpret_cast<const char*>(&(defaults.*last) + 1);
-    const auto least = static_cast<std::size_t>(behind - reinterpret_cast<const char*>(&defaults));
-    if (given->size < least || given->size > sizeof(Options)) {
-        throw UsageError(std::string(name) + ".size is " + std::to_string(given->size) + "; expected " +
-                             std::to_string(sizeof(Options)) + " in this version, and at least " +
-                             std::to_string(least) + ".",
-                         "Set it to sizeof, and use the library of the header that was compiled.");
-    }
-    std::memcpy(&defaults, given, given->size);
-    return defaults;
-}
-
-template <typename Handle>
-Handle& needed(Handle* handle, const char* name) {
-    if (handle == nullptr) throw UsageError(std::string(name) + " is NULL; expected one.");
-    return *handle;
-}
-
-template <typename Value>
-std::span<const Value> listed(const Value* first, std::size_t count, const char* name) {
-    if (first == nullptr && count != 0) {
-        throw UsageError(std::string(name) + " is NULL, with a count of " + std::to_string(count) + ".");
-    }
-    return {first, count};
-}
-
-std::string one_of(const char* name) { return "one of " + std::string(name); }
-
-Json texts(const char* const* first, std::size_t count, const char* name) {
-    Json made = Json::array();
-    for (const char* text : listed(first, count, name)) made.push_back(&needed(text, one_of(name).c_str()));
-    return made;
-}
-
-// One value for all pictures, or a list with one for each; null for none.
-Json one_or_each(Json values) {
-    if (values.empty()) return {};
-    return values.size() == 1 ? values[0] : values;
-}
-
-template <typename Value>
-Json numbers(const Value* first, std::size_t count, const char* name) {
-    Json made = Json::array();
-    for (const Value number : listed(first, count, name)) made.push_back(number);
-    return one_or_each(std::move(made));
-}
-
-void set(Json& options, const char* name, double value) {
-    if (!std::isnan(value)) options[name] = value;
-}
-
-void set(Json& options, const char* name, std::uint32_t value) {
-    if (value != 0) options[name] = value;
-}
-
-void set(Json& options, const char* name, const char* value) {
-    if (value != nullptr) options[name] = value;
-}
-
-void set(Json& options, const char* name, Json value) {
-    if (!value.is_null()) options[name] = std::move(value);
-}
-
-std::vector<Image> images_of(const latentlink_picture* first, std::size_t count, const char* name) {
-    std::vector<Image> made;
-    for (const latentlink_picture& one : listed(first, count, name)) {
-        check_pixels("The picture", one.width, one.height);
-        const std::span bytes(&needed(one.pixels, "pixels"), std::size_t{3} * one.width * one.height);
-        made.push_back(Image::of(Array::of(bytes, {one.height, one.width, 3})));
-    }
-    return made;
-}
-
-Json options_of(const latentlink_generate_options& given) {
-    Json options = Json::object();
-    set(options, "negative_prompt",
-        one_or_each(texts(given.negative_prompts, given.negative_prompt_count, "negative_prompts")));
-    set(options, "seed", numbers(given.seeds, given.seed_count, "seeds"));
-    set(options, "steps", numbers(given.steps, given.steps_count, "steps"));
-    set(options, "guidance", numbers(given.guidance, given.guidance_count, "guidance"));
-    if (!std::isnan(given.guidance_low) || !std::isnan(given.guidance_high)) {
-        options["guidance_interval"] = {given.guidance_low, given.guidance_high};
-    }
-    set(options, "step_cache", given.step_cache);
-    set(options, "sampler", one_or_each(texts(given.samplers, given.sampler_count, "samplers")));
-    set(options, "spacing", given.spacing);
-    set(options, "sigmas", given.sigmas);
-    set(options, "shift", given.shift);
-    set(options, "eta", given.eta);
-    set(options, "width", given.width);
-    set(options, "height", given.height);
-    set(options, "strength", given.strength);
-    set(options, "denoising_start", given.denoising_start);
-    set(options, "denoising_end", given.denoising_end);
-    for (const auto& condition : listed(given.conditions, given.condition_count, "conditions")) {
-        Json values = Json::array();
-        for (const double number : listed(condition.numbers, condition.count, "conditions")) values.push_back(number);
-        options["conditions"][&needed(condition.name, "conditions")] = std::move(values);
-    }
-    set(options, "num_images", given.num_images);
-    if (given.batch_seed != 0) options["batch_seed"] = true;
-    set(options, "noise", given.noise);
-    if (given.guard_off != 0) options["guard"] = "off";
-    if (given.latents_only != 0) options["decode"] = false;
-    return options;
-}
-
-Given given_of(const latentlink_generate_options& options) {
-    Given given{.prompt = texts(options.prompts, options.prompt_count, "prompts"), .options = options_of(options)};
-    given.init_images = images_of(options.init_images, options.init_image_count, "init_images");
-    given.masks = images_of(options.masks, options.mask_count, "masks");
-    if (options.init_latents != nullptr) given.init_latents = options.init_latents->latents;
-    return given;
-}
-
-LoadOptions load_options_of(const latentlink_load_options& given) {
-    LoadOptions options;
-    if (given.target != nullptr) options.target = given.target;
-    for (const auto& one : listed(given.replace, given.replace_count, "replace")) {
-        options.replace.emplace_back(&needed(one.component, "replace.component"),
-                                     &needed(one.bundle, "replace.bundle"));
-    }
-    if (given.threads != 0) options.threads = static_cast<int>(std::min<std::uint32_t>(given.threads, INT32_MAX));
-    if (given.verify != 0) options.verify = given.verify > 0;
-    const auto bytes = [](std::uint64_t count) {
-        return static_cast<std::int64_t>(std::min<std::uint64_t>(count, INT64_MAX));
-    };
-    if (given.vae_memory != 0) options.vae_memory = bytes(given.vae_memory);
-    if (given.engine_memory != 0) options.engine_memory = bytes(given.engine_memory);
-    if (given.previews != nullptr) options.previews = given.previews;
-    if (given.on_progress != nullptr) {
-        options.on_progress = [=](auto done, auto total) {
-            given.on_progress(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total), given.user);
-        };
-    }
-    return options;
-}
 
 Json json_of(const Pipeline& pipe) {
     Json conditions = Json::array(), decisions = Json::array();
@@ -261,8 +37,6 @@ latentlink_picture view_of(const std::vector<Image>& images, std::size_t number)
     return {image.pixels.as<std::uint8_t>().data(), static_cast<std::uint32_t>(image.width()),
             static_cast<std::uint32_t>(image.height())};
 }
-
-std::string_view guard_of(int off) { return off != 0 ? "off" : "on"; }
 
 const Image& picture_at(const latentlink_result& result, std::size_t number) {
     const auto& images = result.result.images;
@@ -498,7 +272,7 @@ latentlink_status latentlink_transfer(latentlink_pipeline* source, latentlink_pi
         TransferResult made =
             needed(source, "source")
                 .pipeline.transfer_to(needed(destination, "destination").pipeline, needed(latents, "latents").latents,
-                                      asked, std::string(guard_of(given.guard_off)));
+                                      asked, guard_of(given.guard_off));
         if (psnr != nullptr) *psnr = made.psnr;
         out = new latentlink_latents{std::move(made.latents)};
     });
