@@ -71,7 +71,7 @@ Sources choose_sources(const std::string& bundle, const LoadOptions& options) {
 }
 
 // The target whose engines are opened at once.
-constexpr std::string_view HOST = "ort-cpu";
+const std::string HOST = "ort-cpu";
 
 // Most bytes of engines that are opened at once: larger ones would all need the memory for it at the same time.
 constexpr std::uint64_t AT_ONCE = 256 << 20;
@@ -82,7 +82,8 @@ bool opens_at_once(const Sources& sources, const Opening& opening) {
     std::uint64_t size = 0;
     try {
         for (const ComponentSource& source : sources.components) {
-            const EngineEntry engine = choose(source, opening.target, opening.machine).engine;
+            const std::string& target = source.component == SHALLOW ? HOST : opening.target;
+            const EngineEntry engine = choose(source, target, opening.machine).engine;
             if (engine.target != HOST) return false;
             size += source.size(engine);
         }
@@ -97,7 +98,11 @@ bool opens_at_once(const Sources& sources, const Opening& opening) {
 std::vector<OpenedEngine> opened_at_once(const Sources& sources, const Opening& opening) {
     std::vector<std::future<OpenedEngine>> started;
     for (const ComponentSource& source : sources.components) {
-        started.push_back(std::async(std::launch::async, [&] { return opening.best(source); }));
+        started.push_back(std::async(std::launch::async, [&] {
+            Opening how = opening;
+            if (source.component == SHALLOW) how.target = HOST;  // that of the whole denoiser
+            return how.best(source);
+        }));
     }
     std::vector<OpenedEngine> engines;
     std::exception_ptr failure;
