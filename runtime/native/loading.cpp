@@ -1,9 +1,7 @@
 #include "loading.h"
 
 #include <algorithm>
-#include <future>
 
-#include "linking/choice.h"
 #include "probing/prove.h"
 #include "request/resolved.h"
 #include "vocabulary/bundle_names.h"
@@ -70,64 +68,8 @@ Sources choose_sources(const std::string& bundle, const LoadOptions& options) {
     return sources;
 }
 
-// The target whose engines are opened at once.
-const std::string HOST = "ort-cpu";
-
-// Most bytes of engines that are opened at once: larger ones would all need the memory for it at the same time.
-constexpr std::uint64_t AT_ONCE = 256 << 20;
-
-// Whether all engines run on the processor and are small. What cannot run here is told by opening one after the other.
-bool opens_at_once(const Sources& sources, const Opening& opening) {
-    if (opening.engine_memory) return false;
-    std::uint64_t size = 0;
-    try {
-        for (const ComponentSource& source : sources.components) {
-            const std::string& target = source.component == SHALLOW ? HOST : opening.target;
-            const EngineEntry engine = choose(source, target, opening.machine).engine;
-            if (engine.target != HOST) return false;
-            size += source.size(engine);
-        }
-    } catch (const Error&) {
-        return false;
-    }
-    return size <= AT_ONCE;
-}
-
-// Open all engines at once, in a thread each: small models start in half of the time.
-// Throws: one of them cannot be opened; all others are closed.
-std::vector<OpenedEngine> opened_at_once(const Sources& sources, const Opening& opening) {
-    std::vector<std::future<OpenedEngine>> started;
-    for (const ComponentSource& source : sources.components) {
-        started.push_back(std::async(std::launch::async, [&] {
-            Opening how = opening;
-            if (source.component == SHALLOW) how.target = HOST;  // that of the whole denoiser
-            return how.best(source);
-        }));
-    }
-    std::vector<OpenedEngine> engines;
-    std::exception_ptr failure;
-    for (std::future<OpenedEngine>& one : started) {
-        try {
-            engines.push_back(one.get());
-        } catch (...) {
-            if (!failure) failure = std::current_exception();
-        }
-    }
-    if (failure) {
-        close_all(engines);
-        std::rethrow_exception(failure);
-    }
-    return engines;
-}
-
 // Open an engine of every component into `engines`; returns the decisions to go without one.
 std::vector<Decision> open_all(const Sources& sources, const Opening& opening, std::vector<OpenedEngine>& engines) {
-    if (opens_at_once(sources, opening)) {
-        engines = opened_at_once(sources, opening);
-        const auto on_host = [](const OpenedEngine& opened) { return opened.entry.target == HOST; };
-        if (std::ranges::all_of(engines, on_host)) return {};
-        close_all(std::exchange(engines, {}));  // one could not be opened, and has another target now
-    }
     std::vector<Decision> without;
     for (const ComponentSource& source : sources.components) {
         Opening how = opening;
