@@ -14,3 +14,10 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)  # headers alone, such as nlohmann-j
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${LATENTLINK_SYSROOT})
 set(ENV{PKG_CONFIG_LIBDIR} ${LATENTLINK_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig)
+
+# What headers and libraries of the sysroot ask for by themselves.
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${LATENTLINK_SYSROOT}/usr/include/aarch64-linux-gnu")
+foreach(kind IN ITEMS EXE SHARED)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT 
+    "-Wl,-rpath-link,${LATENTLINK_SYSROOT}/usr/lib/aarch64-linux-gnu:${LATENTLINK_SYSROOT}/lib/aarch64-linux-gnu")
+endforeach()
