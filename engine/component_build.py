@@ -15,6 +15,7 @@ from latentlink.engine.build_report import DISAGREES, FAILED, DroppedEngine
 from latentlink.engine.builders import BUILDERS, BuildOptions, Job, OnPhase, Opener, open_on_cpu
 from latentlink.engine.bundle import Bundle, ComparedEngine, EngineComparison, EngineEntry, Probes
 from latentlink.engine.bundle.component_entry import ports_digest
+from latentlink.engine.bundle.printable import only_printable
 from latentlink.engine.bundle.record_checks import MAX_TEXT
 from latentlink.engine.graphs import Graph, check_gate, graphs_of
 from latentlink.engine.precision import ConversionReport
@@ -297,4 +298,4 @@ def _with_parity(engine: EngineEntry, agreement: Agreement, probes: Probes | Non
 
 def _printable(message: str) -> str:
     """A message as a manifest may keep it."""
-    return "".join(letter for letter in message if letter.isprintable())[:MAX_TEXT]
+    return only_printable(message)[:MAX_TEXT]

@@ -231,6 +231,8 @@ def _comparable(verdict: dict[str, Any]) -> dict[str, Any]:
     """A verdict without what differs between libraries, or between versions of Python."""
     made = dict(verdict)
     if "message" in made:
+        # Whether `repr` shows a character or its escape is a matter of the version of Unicode.
+        made["message"] = made["message"].encode("ascii", "backslashreplace").decode()
         made["message"] = re.sub(r"(is no safetensors file of probes) \(.*\)", r"\1", made["message"])
         if sys.version_info >= (3, 13):  # its sentences on JSON are others
             made["message"] = re.sub(r"(text that is no UTF-8 JSON) \(.*\)", r"\1", made["message"])

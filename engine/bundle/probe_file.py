@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from latentlink.engine.bundle.printable import is_printable
 from latentlink.engine.bundle.probes import Arrays, Probe, Probes
 from latentlink.engine.bundle.record_checks import MAX_TEXT, REMEDY
 from latentlink.errors import BundleError
@@ -98,7 +99,7 @@ def read_probes(path: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> 
     if not 1 <= len(heads) <= MAX_PROBES or len(names) < len(heads) or COMMON in names:
         raise _damaged(path, f"holds {len(heads)} probes or more, expected 1 to {MAX_PROBES}, each with its own name")
     found = Probes(
-        reference=reference[:64] if reference.isprintable() else "",
+        reference=reference[:64] if is_printable(reference) else "",
         probes=tuple(
             Probe(
                 name=name,
@@ -130,7 +131,7 @@ def _head(item: Any) -> tuple[str, str | None, dict[str, int]]:
     name, prompt, strides = item["name"], item["prompt"], _object(item["strides"])
     if not isinstance(name, str) or len(name) > MAX_NAME or not _NAME.fullmatch(name):
         raise ValueError("a name is short, of lower-case letters and digits")
-    if prompt is not None and (not isinstance(prompt, str) or not prompt.isprintable() or len(prompt) > MAX_TEXT):
+    if prompt is not None and (not isinstance(prompt, str) or not is_printable(prompt) or len(prompt) > MAX_TEXT):
         raise ValueError("a prompt is printable text")
     if not all(type(k) is int and 1 <= k <= MAX_BYTES for k in strides.values()):
         raise ValueError("a stride is a whole number from 1")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from latentlink.engine.bundle.printable import is_printable
 from latentlink.errors import BundleError, SymbolError
 
 REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
@@ -151,7 +152,7 @@ def check_number(where: str, value: object, low: float, high: float = math.inf) 
 
 def check_text(where: str, value: object, limit: int = MAX_TEXT) -> None:
     """Printable text, as it is shown on terminals: no control characters and no lone surrogates."""
-    if not isinstance(value, str) or len(value) > limit or not value.isprintable():
+    if not isinstance(value, str) or len(value) > limit or not is_printable(value):
         raise unexpected(where, value, f"printable text of at most {limit} characters")
 
 

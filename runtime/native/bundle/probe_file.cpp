@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "bundle/printable.h"
 #include "bundle/record_checks.h"
 #include "vocabulary/files.h"
 #include "vocabulary/json_reading.h"

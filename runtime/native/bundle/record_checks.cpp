@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bundle/printable.h"
 #include "vocabulary/json_reading.h"
 #include "vocabulary/texts.h"
 #include "vocabulary/utf8.h"

@@ -75,7 +75,7 @@ std::string repr(std::string_view text) {
             made += "\\r";
         } else if (character == '\t') {
             made += "\\t";
-        } else if (is_printable(character)) {
+        } else if (is_shown(character)) {
             made += before.substr(0, before.size() - text.size());
         } else {
             made += escaped(character);

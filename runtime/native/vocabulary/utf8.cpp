@@ -137,7 +137,7 @@ std::string last_characters(std::string_view text, std::size_t count) {
     return std::string(text.substr(first_characters(text, all - std::min(all, count)).size()));
 }
 
-bool is_printable(char32_t character) {
+bool is_shown(char32_t character) {
     if (character < 0x7F) return character >= ' ';
     switch (utf8proc_category(static_cast<utf8proc_int32_t>(character))) {
         case UTF8PROC_CATEGORY_CN:
@@ -150,13 +150,6 @@ bool is_printable(char32_t character) {
         case UTF8PROC_CATEGORY_ZP: return false;
         default: return true;
     }
-}
-
-bool is_printable(std::string_view text) {
-    while (!text.empty()) {
-        if (!is_printable(next_character(text))) return false;
-    }
-    return true;
 }
 
 }  // namespace latentlink

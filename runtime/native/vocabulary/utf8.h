@@ -40,8 +40,8 @@ std::size_t character_count(std::string_view text);
 std::string first_characters(std::string_view text, std::size_t count);
 std::string last_characters(std::string_view text, std::size_t count);
 
-// Python's `isprintable`: no control, format or private-use character, surrogate, or space other than ' '.
-bool is_printable(char32_t character);
-bool is_printable(std::string_view text);
+// Whether Python's `repr` shows a character as it is: no control, format, private-use or unassigned character, surrogate,
+// or space other than ' '.
+bool is_shown(char32_t character);
 
 }  // namespace latentlink
