@@ -55,6 +55,8 @@ SAME: Sequence[Sequence[str]] = (
     ("generate", "demo", PROMPT, "-o", "a.png", "--preview-decoder", "demo-tiny"),
     ("generate", "demo", PROMPT, "-o", "a.png", "--space", "sd"),
     ("generate", "demo", "(red:99.5)", "-o", "a.png"),
+    ("generate", "demo", PROMPT, "-o", "a.png", "--steps=", "--width", "64"),
+    ("generate", "demo", PROMPT, "-o", "a.png", "--sampler=", "--width", "64"),
     ("transfer", "out.safetensors", "--from", "demo", "--to", "demo-b", "-o", "moved.safetensors"),
     ("transfer", "out.safetensors", "--from", "demo", "--to", "demo", "-o", "moved.safetensors"),
     ("transfer", "out.safetensors", "--from", "demo-b", "--to", "demo", "-o", "moved.safetensors"),
@@ -184,6 +186,15 @@ def test_a_prompt_in_brackets_is_one_prompt(prompt: str, folder: Path) -> None:
     assert ours("generate", *words, "-o", "p.png")[0] == 0
     with Image.open("n.png") as one, Image.open("p.png") as other:
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        assert one.info == other.info
+
+
+@pytest.mark.xdist_group("native-command")
+def test_an_empty_value_is_not_the_next_word(folder: Path) -> None:
+    words = ("demo", PROMPT, "--negative-prompt=", "--seed=7", "--steps=2", "--guard=off")
+    assert native("generate", *words, "-o", "n.png")[0] == 0
+    assert ours("generate", *words, "-o", "p.png")[0] == 0
+    with Image.open("n.png") as one, Image.open("p.png") as other:
         assert one.info == other.info
 
 

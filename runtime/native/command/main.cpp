@@ -42,6 +42,23 @@ void check_command(const std::vector<std::string>& words, const CLI::App& progra
                            : " Expected one of: " + joined(views) + "; all others are those of latentlink."));
 }
 
+// Make `--option=` two words, the second one empty: CLI11 takes it for an option whose value is the next word.
+std::vector<std::string> with_empty_values(const std::vector<std::string>& words, const CLI::App& program) {
+    const auto commands =
+        program.get_subcommands([&](const CLI::App* one) { return one->get_name() == words.front(); });
+    std::vector<std::string> made;
+    for (const std::string& word : words) {
+        made.push_back(word);
+        if (!word.starts_with("--") || word.find('=') != word.size() - 1 || commands.empty()) continue;
+        const std::string name = word.substr(0, word.size() - 1);
+        const CLI::Option* option = commands.front()->get_option_no_throw(name);
+        if (option == nullptr || option->get_items_expected_min() == 0) continue;  // a flag
+        made.back() = name;
+        made.emplace_back();
+    }
+    return made;
+}
+
 int run(int count, char** words) {
     Interrupts interrupts;
     CLI::App program{std::string(ABOUT), "latentlink-native"};
@@ -67,6 +84,7 @@ int run(int count, char** words) {
     return ended(interrupts, flags, [&] {
         try {
             check_command(given, program);
+            if (!given.empty()) given = with_empty_values(given, program);
             program.parse(std::vector<std::string>(given.rbegin(), given.rend()));  // it takes the first from the end
         } catch (const CLI::Success& asked) {
             std::stringstream said;
