@@ -5,6 +5,7 @@ https://onnxruntime.ai/docs/execution-providers/EP-Context-Design.html
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from latentlink.processors import processors
 
 CONTEXT = "EPContext"
 
+TF32 = "NVIDIA_TF32_OVERRIDE"
+"""Variable that keeps NVIDIA's libraries from computing float32 in TF32, if it is 0."""
+
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
     """Compile `job.source` and write the model to `job.out`, its engine to `model.engine` beside it.
@@ -35,9 +39,9 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     """
     kinds = capabilities(job)
     job.on_phase("compiling", 0.0)
-    with _timing_cache(job, kinds) as cache_options:
+    with _timing_cache(job, kinds) as cache_options, _without_tf32():
         try:
-            COMPILERS[job.target](job, {**profile_options(job), **cache_options})
+            COMPILERS[job.target](job, {**OPTIONS[job.target], **profile_options(job), **cache_options})
         except PreflightError:
             raise
         except Exception as error:  # onnxruntime has an own exception class for every status
@@ -47,6 +51,21 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
         engines = _finish(job)
     return {"compute_capability": tuple(kinds), "cuda": least_cuda(job), "engines": engines}
 
+
+OPTIONS: Mapping[str, Mapping[str, str]] = {
+    "ort-tensorrt": {"trt_load_user_initializer": "1"},
+    "ort-nv-rtx": {"nv_use_external_data_initializer": "1"},
+}
+"""By target, how TensorRT gets weights: by their addresses, as a graph with all of them in it can be of 2 GB at most."""
+
+WEAKLY_TYPED: Mapping[str, Mapping[str, str]] = {
+    # it keeps the statistics of layer normalisation in float32
+    "float16": {"trt_fp16_enable": "1", "trt_layer_norm_fp32_fallback": "1"},
+    "bfloat16": {"trt_bf16_enable": "1", "trt_layer_norm_fp32_fallback": "1"},
+    "int8": {"trt_int8_enable": "1"},
+}
+"""Options of TensorRT's provider by precision. Its networks are not strongly typed (`createNetworkV2(0)` in the library
+of onnxruntime-gpu 1.31.1): TensorRT takes a type narrower than float32 only if it is allowed."""
 
 PREFIXES: Mapping[str, str] = {"ort-tensorrt": "trt", "ort-nv-rtx": "nv"}
 """Prefix of the names of a provider's options, by target."""
@@ -76,6 +95,7 @@ def _by_opening(job: Job, extra: Mapping[str, str]) -> None:
         "trt_ep_context_file_path": str(job.out),
         "trt_ep_context_embed_mode": "0",
         "trt_engine_cache_enable": "1",  # the engine's file is beside the model
+        **WEAKLY_TYPED.get(job.precision, {}),
     }
     open_inference(job.source, _session_options(), job.target, {**options, **extra})
 
@@ -107,6 +127,20 @@ def _session_options() -> ort.SessionOptions:
     # TensorRT does its own optimisations, and has none of ONNX Runtime's own operators.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Float32 means float32. The providers have no option for it; TensorRT reads this variable when it compiles."""
+    before = os.environ.get(TF32)
+    os.environ[TF32] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[TF32]
+        else:
+            os.environ[TF32] = before
 
 
 @contextmanager

@@ -59,7 +59,8 @@ PROVIDERS: Mapping[str, Provider] = {
         name="TensorrtExecutionProvider",
         gpu=True,
         options={"device_id": "0"},
-        graphs={"trt_cuda_graph_enable": "1"},
+        # It could capture, but keeps one graph for a session, which it replays for runs of other shapes too: it does
+        # not read `gpu_graph_id`.
         library="libonnxruntime_providers_tensorrt.so",
         imports=("tensorrt",),
     ),

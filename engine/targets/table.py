@@ -121,6 +121,7 @@ TARGETS: Mapping[str, Target] = {
         local=True,
         profiles=True,
         systems=False,
+        lacks=("float8",),  # its provider has no option that allows it
         options=("timing_cache",),
     ),
     "ort-nv-rtx": Target(

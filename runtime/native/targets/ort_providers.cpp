@@ -82,7 +82,8 @@ const std::vector<Provider>& providers() {
         {.target = "ort-tensorrt",
          .name = "TensorrtExecutionProvider",
          .options = {{"device_id", "0"}},
-         .graphs = {{"trt_cuda_graph_enable", "1"}},
+         // It could capture, but keeps one graph for a session, which it replays for runs of other shapes too: it does
+         // not read `gpu_graph_id`.
          .library = "libonnxruntime_providers_tensorrt.so",
          .append = append_tensorrt},
         {.target = "ort-nv-rtx",

@@ -5,6 +5,7 @@ No provider of them compiles without a GPU; a stand-in writes what they write.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def test_an_engine_gets_a_plain_name_and_nothing_else_stays(
     facts = build_engine(build_job)
     assert facts["compute_capability"] == ("8.9",)
     assert facts["engines"] == 1
-    assert provider_options == profile_options(build_job)
+    assert provider_options == {**ep_context_builder.OPTIONS[target], **profile_options(build_job)}
     assert {path.name: path.read_bytes()[:6] for path in build_job.out.parent.iterdir() if path != build_job.out} == {
         "model.engine": b"engine"
     }
@@ -247,7 +248,57 @@ def test_each_provider_is_told_to_keep_the_engine_in_a_file(tmp_path: Path, monk
     assert options["trt_ep_context_file_path"] == str(build_job.out)
     assert options["trt_ep_context_embed_mode"] == "0"
     assert options["trt_profile_min_shapes"] == "x:1"
+    assert not {"trt_fp16_enable", "trt_bf16_enable", "trt_int8_enable"} & {*options}
     ep_context_builder._by_compiler(build_job, {"nv_profile_min_shapes": "x:1"})
     assert calls["attached"][2] == {"nv_profile_min_shapes": "x:1"}
     assert (calls["source"], calls["path"]) == (build_job.source, str(build_job.out))
     assert calls["embed_compiled_data_into_model"] is False
+
+
+@pytest.mark.parametrize(
+    ("precision", "allowed"),
+    [("float16", "trt_fp16_enable"), ("bfloat16", "trt_bf16_enable"), ("int8", "trt_int8_enable")],
+)
+def test_tensorrts_provider_is_allowed_the_type_of_the_precision(
+    precision: str, allowed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+    monkeypatch.setattr(ep_context_builder, "open_inference", lambda *arguments: given.update(arguments[-1]))
+    ep_context_builder._by_opening(Job(**{**_fields(job(tmp_path / "out")), "precision": precision}), {})
+    assert [name for name in given if name.endswith(("16_enable", "int8_enable"))] == [allowed]
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize(
+    ("target", "option"),
+    [("ort-tensorrt", "trt_load_user_initializer"), ("ort-nv-rtx", "nv_use_external_data_initializer")],
+)
+def test_weights_are_given_by_their_addresses_as_a_graph_with_them_may_be_too_large(
+    target: str, option: str, tmp_path: Path, compiler: Callable[[Callable[[Job], None]], dict[str, str]]
+) -> None:
+    given = compiler(whole)
+    build_engine(job(tmp_path / "out", target))
+    assert given[option] == "1"
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("before", [None, "1"])
+def test_float32_is_compiled_without_tf32_and_the_variable_is_as_before(
+    before: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    compiler: Callable[[Callable[[Job], None]], dict[str, str]],
+) -> None:
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    if before is not None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", before)
+    seen: list[str | None] = []
+
+    def write(build_job: Job) -> None:
+        seen.append(os.environ.get("NVIDIA_TF32_OVERRIDE"))
+        whole(build_job)
+
+    compiler(write)
+    build_engine(job(tmp_path / "out"))
+    assert seen == ["0"]
+    assert os.environ.get("NVIDIA_TF32_OVERRIDE") == before
