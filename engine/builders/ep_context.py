@@ -56,7 +56,7 @@ OPTIONS: Mapping[str, Mapping[str, str]] = {
     "ort-tensorrt": {"trt_load_user_initializer": "1"},
     "ort-nv-rtx": {"nv_use_external_data_initializer": "1"},
 }
-"""By target, how TensorRT gets weights: by their addresses, as a graph with all of them in it can be of 2 GB at most."""
+"""By target, how TensorRT gets weights: by their addresses, as a graph that contains them can have 2 GB at most."""
 
 WEAKLY_TYPED: Mapping[str, Mapping[str, str]] = {
     # it keeps the statistics of layer normalisation in float32

@@ -22,8 +22,9 @@ from latentlink.errors import BuildError, UsageError
 from latentlink.files import atomic_file
 from latentlink.ports import Port
 
-AHEAD_OF_TIME = "8.0-12.x"
-"""Compute capabilities that TensorRT for RTX builds for by default (its documentation: 8.0 and later)."""
+AHEAD_OF_TIME = ("8.0", "8.6", "8.9", "12.0")
+"""Compute capabilities that TensorRT for RTX builds for by default (its documentation, CPU-Only AOT and TensorRT-RTX
+Engines): not a range, GPUs of data centres such as 9.0 and 10.0 lie between."""
 
 
 def build_engine(job: Job) -> Mapping[str, Fact]:
@@ -46,7 +47,7 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     with job.out.open("wb") as file:
         file.write(memoryview(plan))
     return {
-        "compute_capability": tuple(kinds) or (AHEAD_OF_TIME,),
+        "compute_capability": tuple(kinds) or AHEAD_OF_TIME,
         "cuda": least_cuda(job),
         "refit": job.options.refit,
         "weight_streaming": job.options.weight_streaming,

@@ -56,7 +56,8 @@ class OrtGpuSession(CudaSession):
     def __init__(
         self, path: Path, target: str, threads: int | None, low_memory: bool, cuda: Cuda, *, graphs: bool = True
     ) -> None:
-        self._engine = OrtEngine(path, target, threads, low_memory, stream=cuda.stream, graphs=graphs)
+        with cuda.opening():
+            self._engine = OrtEngine(path, target, threads, low_memory, stream=cuda.stream, graphs=graphs)
         self._sets: dict[tuple[tuple[int, ...], ...], ShapedRuns] = {}
         give_back = partial(_give_back, self._engine, self._sets)
         super().__init__(cuda, self._engine.title, self._engine.inputs, self._engine.outputs, give_back)
@@ -81,7 +82,7 @@ class OrtGpuSession(CudaSession):
             made = {name: DeviceBuffer(self._cuda, *runs.outputs[name]) for name in missing}
             written = self._check_buffers("writes", self._writes, {**made, **wanted})
             self._check_written(written, {name: shape for name, (shape, _) in runs.outputs.items()})
-            with self._timing():
+            with self._timing(written):
                 runs.run(feeds, written)
         return {name: written[name] for name in outputs}
 

@@ -52,7 +52,8 @@ class TensorrtSession(CudaSession):
     """
 
     def __init__(self, path: Path, target: str, trt: Any, cuda: Cuda, *, graphs: bool = True) -> None:
-        self._plan = TensorrtPlan(path, target, trt, cuda)
+        with cuda.opening():
+            self._plan = TensorrtPlan(path, target, trt, cuda)
         # streamed weights are copied during a run; a context with memory of its own has it for the largest sizes
         self._graphs = graphs and not self._plan.streams
         self._sets = 1 if self._plan.streams else SETS
@@ -79,7 +80,7 @@ class TensorrtSession(CudaSession):
             wanted = {name: buffer for name, buffer in outputs.items() if buffer is not None}
             written = self._check_buffers("writes", self._writes, {**made, **wanted})
             self._check_written(written, {name: shape for name, (shape, _) in context.outputs.items()})
-            with self._timing():
+            with self._timing(written):
                 context.run(feeds, written)
             self._plan.check()
         return {name: written[name] for name in outputs}
@@ -108,6 +109,7 @@ class TensorrtSession(CudaSession):
                 shapes,
                 self._writes,
                 self._plan.failure,
+                self._plan.forget_failures,
                 shares=not self._plan.streams,
                 graphs=self._graphs,
             )

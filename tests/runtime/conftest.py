@@ -203,10 +203,11 @@ def demo_b() -> Iterator[Pipeline]:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     """A GPU in numpy in the place of this machine's."""
     from latentlink.runtime.sessions.gpu import cuda
-    from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
+    from tests.runtime.sessions.gpu.fake_gpu import FakeCuda, Unsigned
 
     fake = FakeCuda()
     monkeypatch.setattr(cuda, "import_cuda", lambda: fake)
+    monkeypatch.setattr(cuda, "unsigned", Unsigned)
     cuda._this_gpu.cache_clear()
     yield fake
     cuda._this_gpu.cache_clear()

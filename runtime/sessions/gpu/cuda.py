@@ -26,6 +26,10 @@ PINNED = 16 << 20
 """Bytes of the largest array that is copied through pinned memory; the host waits for copies of larger ones."""
 
 
+UNLIMITED = (1 << 64) - 1
+"""Bytes of freed memory that stay with this process, for its next buffers."""
+
+
 class Copy(NamedTuple):
     """One recorded copy.
 
@@ -52,6 +56,11 @@ def import_cuda() -> Any:
             f"Engines for NVIDIA GPUs need {CUDA_PYTHON.title}, but {found}.",
             remedy=f"Install it: {CUDA_PYTHON.install}.",
         ) from None
+
+
+def unsigned(value: int) -> Any:
+    """A number of 64 bits, as the CUDA runtime's functions take it by address."""
+    return import_module("cuda.bindings.driver").cuuint64_t(value)
 
 
 _FIRST = Lock()
@@ -95,6 +104,10 @@ class Cuda:
         self._stream = self._call("cudaStreamCreateWithFlags", api.cudaStreamNonBlocking)
         self.stream = int(self._stream)
         """The stream's handle, as TensorRT takes it."""
+        self._pool = self._call("cudaDeviceGetDefaultMemPool", 0)
+        # by default every synchronisation would give back what is free, and each step would allocate it again
+        threshold = api.cudaMemPoolAttr.cudaMemPoolAttrReleaseThreshold
+        self._call("cudaMemPoolSetAttribute", self._pool, threshold, unsigned(UNLIMITED))
         self._pinned = PinnedRing(api, self._call)
         self._pausing = False  # whether nothing may be freed now
         self._pending_frees: deque[int] = deque()
@@ -127,6 +140,23 @@ class Cuda:
         with self.lock:
             self._sweep()
             return int(self._call("cudaMallocAsync", max(size, 1), self._stream))
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """An engine is opened inside this block.
+
+        No other thread captures meanwhile: ONNX Runtime captures in CUDA's global mode, in which an allocation of
+        another thread fails and ends the capture. Freed memory is given back before, as libraries allocate their own.
+        """
+        with self.lock:
+            self._give_back()
+            yield
+
+    def _give_back(self) -> None:
+        """Give freed memory back to the GPU."""
+        self._sweep()
+        self._call("cudaStreamSynchronize", self._stream)
+        self._call("cudaMemPoolTrimTo", self._pool, 0)
 
     def free(self, pointer: int) -> None:
         """Free memory after everything that was enqueued. Python's garbage collector may call it at any moment."""
@@ -244,7 +274,7 @@ class Cuda:
             The graph; None if the work cannot be captured.
 
         Raises:
-            MemoryError: There is not enough memory for the graph.
+            MemoryError: There is not enough memory for the graph; the work itself can still be enqueued.
         """
         api = self._api
         with self.lock:
@@ -292,6 +322,7 @@ class Cuda:
             if pointer:
                 self.free(pointer)
             self._pinned.close()
+            self._give_back()
 
     def activations(self, size: int) -> tuple[int, int]:
         """Address and size of the memory that engines use in turn while they run: at least `size` bytes.
@@ -321,6 +352,8 @@ class Cuda:
             DeviceError: The function failed for another reason.
         """
         found: Sequence[Any] = getattr(self._api, name)(*arguments)
+        if found[0] != self._api.cudaError_t.cudaSuccess:
+            self._api.cudaGetLastError()  # or a library that asks next would take it for its own
         if found[0] == self._api.cudaError_t.cudaErrorMemoryAllocation:
             raise MemoryError(f"The GPU does not have enough memory: {name} reports {self._error_text(found[0])}.")
         if found[0] != self._api.cudaError_t.cudaSuccess:

@@ -110,13 +110,15 @@ class CudaSession(SharedSession):
         account.waited += max(0.0, perf_counter() - began - (account.engines + account.waited - counted))
 
     @contextmanager
-    def _timing(self) -> Iterator[None]:
-        """Measure what is enqueued inside this block as a run; the caller holds the lock."""
+    def _timing(self, written: Mapping[str, DeviceBuffer]) -> Iterator[None]:
+        """Measure what is enqueued inside this block as a run that writes buffers; the caller holds the lock."""
         begin = self._cuda.mark()
         try:
             yield
         finally:
             self._marks.append(Run(CLOCK.account, begin, self._cuda.mark()))
+            for buffer in written.values():
+                buffer.changed()
         if len(self._marks) > TIMED:
             self._marks.popleft().add(self._cuda)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 from weakref import finalize
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from latentlink.errors import UsageError
 from latentlink.runtime.sessions.gpu.cuda import Cuda
+
+_STAMPS = count()
 
 
 class DeviceBuffer:
@@ -32,6 +35,9 @@ class DeviceBuffer:
         self.dtype = dtype
         self.size = math.prod(self.shape) * dtype.itemsize
         """Size in bytes."""
+        self.stamp = next(_STAMPS)
+        """Another number after every change of the values; no two buffers have the same."""
+        self._followed = -1
         self.pointer = cuda.allocate(self.size)
         # at the end of the process the driver may be gone already, and has freed everything
         finalize(self, cuda.free, self.pointer).atexit = False
@@ -54,10 +60,22 @@ class DeviceBuffer:
                 f"of shape {list(self.shape)}."
             )
         self.cuda.write(self.pointer, array)
+        self.changed()
+
+    def changed(self) -> None:
+        """Note that the values were replaced by an engine, which writes to the buffer's address."""
+        self.stamp = next(_STAMPS)
 
     def copy_from(self, other: DeviceBuffer) -> None:
         """Copy the values of a buffer of equal size."""
         self.cuda.move(self.pointer, other.pointer, self.size)
+        self.changed()
+
+    def follow(self, other: DeviceBuffer) -> None:
+        """Copy the values of a buffer of equal size, unless this one has them: for one that nothing else writes."""
+        if self._followed != other.stamp:
+            self.copy_from(other)
+            self._followed = other.stamp
 
     def gather(self, rows: Sequence[int], shape: Sequence[int]) -> DeviceBuffer:
         """A new buffer of selected rows, copied within the device; see `Session.gather`.

@@ -78,7 +78,7 @@ class ShapedRuns:
             made = {name: (buffer.shape, buffer.dtype) for name, buffer in inputs.items()} | self.outputs
             self._buffers = {name: DeviceBuffer(self._cuda, shape, dtype) for name, (shape, dtype) in made.items()}
         for name, buffer in inputs.items():
-            self._buffers[name].copy_from(buffer)
+            self._buffers[name].follow(buffer)
         binding = self._binding or self._bind(
             {name: self._buffers[name] for name in inputs}, {name: self._buffers[name] for name in outputs}
         )

@@ -25,6 +25,7 @@ class ShapedContext:
         shapes: Shape of every input.
         outputs: dtype of every output.
         failure: Makes the error that says why TensorRT failed.
+        forget_failures: Forgets why it could not be captured.
         shares: Whether it uses the shared memory for activations, and has none of its own.
         graphs: Whether to capture the second run and replay it from then on.
 
@@ -39,6 +40,7 @@ class ShapedContext:
         shapes: Mapping[str, tuple[int, ...]],
         outputs: Mapping[str, np.dtype[Any]],
         failure: Callable[[], Exception],
+        forget_failures: Callable[[], None],
         *,
         shares: bool,
         graphs: bool,
@@ -48,6 +50,7 @@ class ShapedContext:
         self.graphs = graphs
         self._shares = shares
         self._failure = failure
+        self._forget_failures = forget_failures
         self._input_types: dict[str, np.dtype[Any]] = {}
         self._graph: Any = None
         self._buffers: dict[str, DeviceBuffer] = {}
@@ -90,12 +93,12 @@ class ShapedContext:
                 raise self._failure()
             self._runs += 1
             return
-        if self._graph is None and not self._capture(inputs):
+        if self._graph is None and not self._try_capture(inputs):
             self.graphs = False
             self.run(inputs, outputs)
             return
         for name, buffer in inputs.items():
-            self._buffers[name].copy_from(buffer)
+            self._buffers[name].follow(buffer)
         self.cuda.launch(self._graph)
         for name, buffer in outputs.items():
             buffer.copy_from(self._buffers[name])
@@ -113,8 +116,23 @@ class ShapedContext:
             if not self.context.set_tensor_address(name, buffer.pointer):
                 raise self._failure()
 
+    def _try_capture(self, inputs: Mapping[str, DeviceBuffer]) -> bool:
+        """Capture a run if that is possible; plain runs need less memory."""
+        try:
+            well = self._capture(inputs)
+        except MemoryError:
+            well = False
+        if not well:
+            self._buffers = {}
+            self._forget_failures()
+        return well
+
     def _capture(self, inputs: Mapping[str, DeviceBuffer]) -> bool:
-        """Capture a run on buffers that stay; False if the engine cannot be captured."""
+        """Capture a run on buffers that stay; False if the engine cannot be captured.
+
+        Raises:
+            MemoryError: There is no memory for the graph, or its buffers.
+        """
         capturable = getattr(self.context, "is_stream_capturable", None)  # TensorRT for RTX since 1.2
         if capturable is not None and not capturable(self.cuda.stream):
             return False
@@ -122,8 +140,6 @@ class ShapedContext:
         self._buffers = {name: DeviceBuffer(self.cuda, shape, dtype) for name, (shape, dtype) in made.items()}
         self._bind(self._buffers)
         self._graph = self.cuda.capture(lambda: bool(self.context.execute_async_v3(self.cuda.stream)))
-        if self._graph is None:
-            self._buffers = {}
         return self._graph is not None
 
     @property

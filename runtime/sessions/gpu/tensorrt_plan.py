@@ -43,7 +43,7 @@ class TensorrtPlan:
 
     Raises:
         PreflightError: It is for another GPU, driver or version.
-        BundleError: It is damaged, or a tensor is not what its name says.
+        BundleError: It is no plan, or a tensor is not what its name says.
         MemoryError: The GPU does not have enough memory for it.
     """
 
@@ -71,7 +71,8 @@ class TensorrtPlan:
             engine = self._runtime.deserialize_cuda_engine(data)
         self.check()
         if engine is None:
-            raise self.failure(f"is truncated or of another version, {title} cannot open it")
+            # files are checked before they are opened, so it is another GPU, driver or release than the builder's
+            raise self._invalid(title, self._reason())
         if engine.streamable_weights_size:  # if it was built for streaming, as many as fit stay on the GPU
             engine.weight_streaming_budget_v2 = engine.get_weight_streaming_automatic_budget()
         return engine
@@ -87,7 +88,10 @@ class TensorrtPlan:
         if "MALFORMED_ENGINE" in listed:
             raise BundleError(f"{title} cannot open {self.title}: it is not a plan, or damaged.", remedy=REBUILD)
         reason = ", ".join(name.replace("_", " ").lower() for name in listed) or self._log.summary()
-        raise PreflightError(f"{title} cannot run {self.title} on this machine: {reason}.", remedy=REBUILD)
+        raise self._invalid(title, reason)
+
+    def _invalid(self, title: str, reason: str) -> PreflightError:
+        return PreflightError(f"{title} cannot run {self.title} on this machine: {reason}.", remedy=REBUILD)
 
     def _reads(self, name: str) -> bool:
         return bool(self._engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT)
@@ -137,12 +141,33 @@ class TensorrtPlan:
         self._log.check()
 
     def failure(self, how: str = "failed") -> Exception:
-        """The error that says why TensorRT failed, in its own words."""
+        """The error that says why TensorRT failed, in its own words.
+
+        Raises:
+            MemoryError: It wants for memory.
+        """
         self.check()
+        return BundleError(f"The engine {self.title} {how}: {self._reason()}.", remedy=REBUILD)
+
+    def forget_failures(self) -> None:
+        """Forget what TensorRT logged of a failure that has no consequence, so that the next one is not told with it.
+
+        Raises:
+            BaseException: What was raised in Python meanwhile, such as KeyboardInterrupt.
+        """
+        self.check()
+        self._log.summary()
+
+    def _reason(self) -> str:
+        """What TensorRT logged.
+
+        Raises:
+            MemoryError: It is a want of memory.
+        """
         reason = self._log.summary()
         if "outofmemory" in reason.lower().replace(" ", ""):
-            return MemoryError(f"The GPU does not have enough memory for {self.title}: {reason}.")
-        return BundleError(f"The engine {self.title} {how}: {reason}.", remedy=REBUILD)
+            raise MemoryError(f"The GPU does not have enough memory for {self.title}: {reason}.")
+        return reason
 
     def weights(self, graph: Path) -> Callable[[], bool]:
         """Read the weights of an ONNX graph with the same nodes.

@@ -26,7 +26,7 @@ from latentlink.runtime import bundle_path
 from latentlink.runtime.probing import load_probes
 from latentlink.runtime.sessions import tensorrt as sessions
 from latentlink.runtime.sessions.gpu import cuda as runtime_cuda
-from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
+from tests.runtime.sessions.gpu.fake_gpu import FakeCuda, Unsigned
 from tests.runtime.sessions.gpu.fake_tensorrt import FakeTensorrt, make_plan
 from tests.runtime.sessions.gpu.gpu_bundle import MACHINE
 
@@ -84,6 +84,7 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorrt]:
     gpu = FakeCuda()
     fake = FakeTensorrt(gpu)
     monkeypatch.setattr(runtime_cuda, "import_cuda", lambda: gpu)
+    monkeypatch.setattr(runtime_cuda, "unsigned", Unsigned)
     monkeypatch.setattr(sessions, "import_tensorrt", lambda target: fake)
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
     monkeypatch.setattr("latentlink.engine.graphs.graphs_of", own_graphs)

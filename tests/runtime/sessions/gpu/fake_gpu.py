@@ -45,6 +45,26 @@ class CaptureMode(IntEnum):
     cudaStreamCaptureModeThreadLocal = 1
 
 
+class PoolAttribute(IntEnum):
+    cudaMemPoolAttrReleaseThreshold = 4
+
+
+@dataclass(frozen=True)
+class Unsigned:
+    """A number that CUDA takes by its address; it takes no int of Python's."""
+
+    value: int
+
+
+@dataclass(eq=False)
+class Pool:
+    """The memory that the driver keeps for a process."""
+
+    threshold: int = 0  # bytes that stay in it when the process synchronises
+    reserved: int = 0  # bytes in use and bytes to be used again
+    grown: int = 0  # times that it took more from the GPU
+
+
 @dataclass(eq=False)
 class Region:
     """Memory that was allocated."""
@@ -88,6 +108,7 @@ class FakeCuda:
     cudaError_t = Error
     cudaMemcpyKind = Kind
     cudaStreamCaptureMode = CaptureMode
+    cudaMemPoolAttr = PoolAttribute
     cudaStreamNonBlocking = 1
     cudaEventDefault = 0
     cudaEventBlockingSync = 1
@@ -101,6 +122,9 @@ class FakeCuda:
         self.broken: Error | None = None  # what every call answers from now on
         self.calls: list[str] = []
         self.stream = Stream()
+        self.pool = Pool()
+        self.elsewhere = 0  # bytes that other libraries allocated
+        self.last_error = Error.cudaSuccess  # of the last call that failed, until somebody asks
         self.queue: deque[Work] = deque()
         self.clock = 0.0
         self.regions: list[Region] = []
@@ -109,6 +133,7 @@ class FakeCuda:
         self.graphs: list[Graph] = []
         self.capturing: Graph | None = None
         self.capture_broken = False
+        self.instantiation = Error.cudaSuccess  # what making a graph to launch answers
         self._next_address = FIRST_ADDRESS
 
     def held(self) -> dict[str, int]:
@@ -149,8 +174,21 @@ class FakeCuda:
             return self.broken
         if self.capturing is not None and not captured:
             self.capture_broken = True
-            return Error.cudaErrorStreamCaptureUnsupported
+            self.last_error = Error.cudaErrorStreamCaptureUnsupported
+            return self.last_error
         return Error.cudaSuccess
+
+    @property
+    def used(self) -> int:
+        """Bytes of device memory in use."""
+        return sum(len(region.data) for region in self.regions if not region.freed)
+
+    def allocate_elsewhere(self, size: int) -> bool:
+        """What another library does that allocates for itself; whether there is room."""
+        if self.pool.reserved + self.elsewhere + size > self.capacity:
+            return False
+        self.elsewhere += size
+        return True
 
     def enqueue(self, check: Work, work: Work) -> None:
         """Put work on the stream, or into the graph that is being captured."""
@@ -185,7 +223,8 @@ class FakeCuda:
 
     def cudaGetLastError(self) -> tuple[Error]:
         self.calls.append("cudaGetLastError")
-        return (Error.cudaSuccess,)
+        error, self.last_error = self.last_error, Error.cudaSuccess
+        return (error,)
 
     def cudaStreamCreateWithFlags(self, flags: int) -> tuple[Error, Stream]:
         assert flags == self.cudaStreamNonBlocking
@@ -195,16 +234,39 @@ class FakeCuda:
         error = self._enter("cudaStreamSynchronize", stream)
         if not error:
             self._drain()
+            self._trim(self.pool.threshold)
         return (error,)
 
     # Memory
+
+    def cudaDeviceGetDefaultMemPool(self, device: int) -> tuple[Error, Pool]:
+        assert device == 0
+        return self._enter("cudaDeviceGetDefaultMemPool"), self.pool
+
+    def cudaMemPoolSetAttribute(self, memPool: Pool, attr: PoolAttribute, value: Unsigned) -> tuple[Error]:
+        assert memPool is self.pool
+        assert isinstance(value, Unsigned)
+        self.pool.threshold = value.value
+        return (self._enter("cudaMemPoolSetAttribute"),)
+
+    def cudaMemPoolTrimTo(self, memPool: Pool, minBytesToKeep: int) -> tuple[Error]:
+        assert memPool is self.pool
+        self._trim(minBytesToKeep)
+        return (self._enter("cudaMemPoolTrimTo"),)
+
+    def _trim(self, keep: int) -> None:
+        self.pool.reserved = max(self.used, min(self.pool.reserved, keep))
 
     def cudaMallocAsync(self, size: int, stream: Stream) -> tuple[Error, int | None]:
         if error := self._enter("cudaMallocAsync", stream):
             return error, None
         assert size > 0
-        if sum(len(region.data) for region in self.regions if not region.freed) + size > self.capacity:
-            return Error.cudaErrorMemoryAllocation, None
+        if (wanted := self.used + size) > self.pool.reserved:
+            if wanted + self.elsewhere > self.capacity:
+                self.last_error = Error.cudaErrorMemoryAllocation
+                return Error.cudaErrorMemoryAllocation, None
+            self.pool.reserved = wanted
+            self.pool.grown += 1
         region = Region(self._next_address, np.full(size, 0xFF, np.uint8))  # NaN in every float
         self._next_address += -(-size // ALIGNMENT) * ALIGNMENT + ALIGNMENT
         self.regions.append(region)
@@ -326,11 +388,15 @@ class FakeCuda:
         error = self._enter("cudaStreamEndCapture", stream, captured=True)
         graph, self.capturing = self.capturing, None
         if error or self.capture_broken or graph is None:
-            return error or Error.cudaErrorStreamCaptureInvalidated, None
+            self.last_error = error or Error.cudaErrorStreamCaptureInvalidated
+            return self.last_error, None
         self.graphs.append(graph)
         return Error.cudaSuccess, graph
 
-    def cudaGraphInstantiate(self, graph: Graph, flags: int) -> tuple[Error, Graph]:
+    def cudaGraphInstantiate(self, graph: Graph, flags: int) -> tuple[Error, Graph | None]:
+        if self.instantiation:
+            self.last_error = self.instantiation
+            return self.instantiation, None
         made = Graph(list(graph.work))
         self.graphs.append(made)
         return self._enter("cudaGraphInstantiate"), made

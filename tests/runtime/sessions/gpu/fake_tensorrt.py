@@ -325,6 +325,7 @@ class Context:
 
     def set_tensor_address(self, name: str, pointer: int) -> bool:
         assert name in self.engine.tensors
+        assert pointer and pointer % 256 == 0, "an address that is not aligned"
         self.addresses[name] = pointer
         return True
 
@@ -334,6 +335,7 @@ class Context:
         if not self.static:
             assert self.needed is not None and self.memory[1] >= self.needed, "there is no memory for activations"
         assert self.gpu.capturing is None or not self.static, "weights are streamed into a graph"
+        assert not self.gpu.last_error, "TensorRT takes an error that was left for its own"
         if self.gpu.capturing is not None and not (self.warm and self.engine.trt.capturable):
             self.gpu.capture_broken = True
             self.engine.logger.log(Logger.ERROR, "operation not permitted when stream is capturing")

@@ -60,6 +60,20 @@ def test_memory_is_given_back_with_the_last_reference_but_not_before_it_was_used
     assert len(gpu.regions) == 1
 
 
+def test_freed_memory_stays_for_the_next_steps_and_is_given_back_before_others_need_it(gpu: FakeCuda) -> None:
+    for _ in range(5):
+        made = DeviceBuffer(this_gpu(), (1 << 18,), FLOAT)
+        made.numpy()
+        del made
+        gc.collect()
+        this_gpu().synchronize()
+    assert gpu.pool.grown == 1
+    gpu.capacity = 3 << 19
+    assert not gpu.allocate_elsewhere(1 << 20)
+    with this_gpu().opening():
+        assert gpu.allocate_elsewhere(1 << 20)
+
+
 def test_memory_that_is_collected_during_a_capture_is_given_back_after_it(gpu: FakeCuda) -> None:
     held, one = [buffer([1])], buffer([2])
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from enum import IntEnum
 from types import ModuleType
 
 import pytest
 
 from latentlink.engine.targets.tensorrt_module import error_log, import_tensorrt
 from latentlink.errors import PreflightError
-from latentlink.runtime.sessions.gpu.cuda import import_cuda
+from latentlink.runtime.sessions.gpu.cuda import import_cuda, unsigned
 from tests.runtime.sessions.gpu import fake_tensorrt
-from tests.runtime.sessions.gpu.fake_gpu import CaptureMode, Error, FakeCuda, Kind
+from tests.runtime.sessions.gpu.fake_gpu import CaptureMode, Error, FakeCuda, Kind, PoolAttribute
 
 
 @pytest.fixture
@@ -41,8 +42,17 @@ def test_every_cuda_function_is_real_and_takes_as_many_arguments(real_cuda: Modu
     assert [getattr(FakeCuda, name) for name in flags] == [getattr(real_cuda, name) for name in flags]
 
 
-@pytest.mark.parametrize(("ours", "name"), [(Error, "cudaError_t"), (Kind, "cudaMemcpyKind")])
-def test_every_cuda_value_is_the_real_one(real_cuda: ModuleType, ours: type[Error] | type[Kind], name: str) -> None:
+def test_a_number_of_64_bits_is_what_cuda_takes(real_cuda: ModuleType) -> None:
+    attribute = real_cuda.cudaMemPoolAttr.cudaMemPoolAttrReleaseThreshold
+    (error,) = real_cuda.cudaMemPoolSetAttribute(real_cuda.cudaMemPool_t(0), attribute, unsigned((1 << 64) - 1))
+    assert error != real_cuda.cudaError_t.cudaSuccess  # there is no such pool
+
+
+@pytest.mark.parametrize(
+    ("ours", "name"),
+    [(Error, "cudaError_t"), (Kind, "cudaMemcpyKind"), (PoolAttribute, "cudaMemPoolAttr")],
+)
+def test_every_cuda_value_is_the_real_one(real_cuda: ModuleType, ours: type[IntEnum], name: str) -> None:
     for member in ours:
         assert int(getattr(getattr(real_cuda, name), member.name)) == member.value
     assert CaptureMode.cudaStreamCaptureModeThreadLocal == int(
