@@ -10,6 +10,7 @@ from latentlink.engine.builders.disk import check_disk
 from latentlink.engine.builders.job import Job
 from latentlink.engine.bundle import Arrays, Fact, RunEngine
 from latentlink.engine.targets import TARGETS
+from latentlink.engine.targets.ort_release import least_release
 from latentlink.errors import BuildError, BundleError
 from latentlink.processors import processors
 
@@ -44,10 +45,15 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     if TARGETS[job.target].gpu:
         _fix(model, job.fixed)
         ir.save(model, job.out, external_data=f"{job.out.name}.data")
-        return {"optimisation": "none", "fused_attention": fused}
+        return {"optimisation": "none", "fused_attention": fused, "runtime": _needed(job)}
     unsigned_codes(model)
     _optimise(model, job)
-    return {"optimisation": LEVEL, "fused_attention": fused}
+    return {"optimisation": LEVEL, "fused_attention": fused, "runtime": _needed(job)}
+
+
+def _needed(job: Job) -> tuple[str, ...]:
+    """The package that opens the engine, with the least release."""
+    return (f"{TARGETS[job.target].packages[0].title} {least_release(job.out)}",)
 
 
 def _fix(model: ir.Model, fixed: Mapping[str, int]) -> None:

@@ -46,15 +46,16 @@ def make_fingerprint(*, target: str, facts: Mapping[str, Fact], machine: Machine
     Args:
         target: The engine's target.
         facts: Further facts: digests of the source graph with its weights, of the ports and of the sizes; the
-            precision; the builder's options. For GPU engines also `compute_capability`, a list such as `8.6` or
+            precision; the builder's options; `runtime`, the packages that it needs with their releases, if these are
+            not the installed ones. For GPU engines also `compute_capability`, a list such as `8.6` or
             `8.0-12.x`, and `cuda`, the least CUDA version of the driver.
         machine: The building machine; None for this one.
     """
     machine = machine or this_machine()
     whole: dict[str, Fact] = {
+        "runtime": tuple(_installed(package, machine) for package in TARGETS[target].packages),
         **facts,
         "target": target,
-        "runtime": tuple(_installed(package, machine) for package in TARGETS[target].packages),
         "architecture": machine.architecture,
         "os": machine.os,
     }
