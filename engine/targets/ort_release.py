@@ -11,15 +11,13 @@ RELEASE = "1.18"
 
 IR, OPSET = 10, 21
 
-OPERATORS = frozenset(
-    """
-    Attention BiasAdd BiasGelu BiasSplitGelu DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv FusedGemm
-    FusedMatMul FusedMatMulActivation Gelu GroupNorm MatMulIntegerToFloat MatMulNBits MultiHeadAttention NhwcConv
-    PackedMultiHeadAttention QAttention QGemm QLinearAdd QLinearConcat QLinearMul QLinearSigmoid QuantizeLinear
-    QuickGelu RotaryEmbedding SimplifiedLayerNormalization SkipGroupNorm SkipLayerNormalization
-    SkipSimplifiedLayerNormalization
-    """.split()
-)
+OPERATORS = frozenset({
+    "Attention", "BiasAdd", "BiasGelu", "BiasSplitGelu", "DequantizeLinear", "DynamicQuantizeMatMul", "FastGelu",
+    "FusedConv", "FusedGemm", "FusedMatMul", "FusedMatMulActivation", "Gelu", "GroupNorm", "MatMulIntegerToFloat",
+    "MatMulNBits", "MultiHeadAttention", "NhwcConv", "PackedMultiHeadAttention", "QAttention", "QGemm", "QLinearAdd",
+    "QLinearConcat", "QLinearMul", "QLinearSigmoid", "QuantizeLinear", "QuickGelu", "RotaryEmbedding",
+    "SimplifiedLayerNormalization", "SkipGroupNorm", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+})  # fmt: skip
 """Of the domain com.microsoft."""
 
 

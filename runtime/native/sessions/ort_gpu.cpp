@@ -72,6 +72,7 @@ ShapedRuns& OrtGpuSession::runs_of(const DeviceBuffers& feeds) {
 SessionPtr open_ort_gpu(const std::filesystem::path& path, std::string_view target, const SessionOptions& options) {
     Cuda& gpu = this_gpu();
     const OrtOnGpu on_gpu = {.stream = gpu.stream(), .graphs = !options.low_memory};
+    const Cuda::Opening held(gpu);
     return std::make_shared<OrtGpuSession>(gpu, std::make_unique<OrtEngine>(path, target, options, on_gpu));
 }
 

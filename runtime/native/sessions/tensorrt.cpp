@@ -97,6 +97,7 @@ ShapedContext& TensorrtSession::context_of(const DeviceBuffers& feeds) {
 
 SessionPtr open(const std::filesystem::path& path, const SessionOptions& options) {
     Cuda& gpu = this_gpu();
+    const Cuda::Opening held(gpu);
     return std::make_shared<TensorrtSession>(gpu, std::make_unique<TensorrtPlan>(path, gpu), !options.low_memory);
 }
 

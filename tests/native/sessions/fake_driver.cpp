@@ -41,6 +41,14 @@ CudaDriver fake_driver() {
         .GetErrorString = [](CudaStatus, const char** text) { return *text = "it is not real", 0; },
         .StreamCreate = [](CudaStream* made, unsigned) { return *made = handle<CudaStream>(1), 0; },
         .StreamSynchronize = [](CudaStream) { return told("cuStreamSynchronize"); },
+        .DeviceGetDefaultMemPool = [](CudaMemoryPool* made,
+                                      CudaDevice) { return *made = handle<CudaMemoryPool>(1), 0; },
+        .MemPoolSetAttribute =
+            [](CudaMemoryPool, int attribute, void* value) {
+                if (attribute == 4) fake_gpu().threshold = *static_cast<std::uint64_t*>(value);
+                return 0;
+            },
+        .MemPoolTrimTo = [](CudaMemoryPool, std::size_t) { return ++fake_gpu().trims, 0; },
         .MemAllocAsync =
             [](CudaPointer* made, std::size_t size, CudaStream) {
                 if (const CudaStatus status = told("cuMemAllocAsync")) return status;

@@ -1,6 +1,7 @@
 // A driver whose device memory is on the host: it does at once what is enqueued, and counts what is held.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -13,6 +14,8 @@ struct FakeGpu {
     std::map<CudaPointer, std::size_t> memory;  // bytes by address
     int pinned = 0, events = 0, graphs = 0, launches = 0, copies = 0;
     bool capturing = false;
+    std::uint64_t threshold = 0;  // bytes of freed memory that stay
+    int trims = 0;
     int devices = 1;
     std::string fails;      // name of a function that fails
     CudaStatus status = 0;  // with this

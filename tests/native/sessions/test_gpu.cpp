@@ -63,6 +63,35 @@ TEST_CASE("GPU: a machine without one is told so") {
                          PreflightError);
 }
 
+TEST_CASE("GPU: freed memory stays, and is given back before an engine is opened") {
+    Cuda gpu(fake_driver());
+    CHECK(fake_gpu().threshold == UINT64_MAX);
+    { const Cuda::Opening held(gpu); }
+    CHECK(fake_gpu().trims == 1);
+}
+
+TEST_CASE("GPU: a buffer that follows another copies only what has changed") {
+    Cuda gpu(fake_driver());
+    gpu.join();
+    DeviceBuffer given(gpu, {4}, DType::float32), other(gpu, {4}, DType::float32), own(gpu, {4}, DType::float32);
+    given.write(numbers({4}));
+    other.write(numbers({4}));
+    const auto copies = [&](const DeviceBuffer& from) {
+        const int before = fake_gpu().copies;
+        own.follow(from);
+        return fake_gpu().copies - before;
+    };
+    CHECK(copies(given) == 1);
+    CHECK(copies(given) == 0);
+    given.write(numbers({4}));
+    CHECK(copies(given) == 1);
+    given.changed();
+    CHECK(copies(given) == 1);
+    CHECK(copies(other) == 1);
+    CHECK(copies(given) == 1);
+    gpu.leave();
+}
+
 TEST_CASE("GPU: values go to the device and back, and memory is freed with the buffer") {
     Cuda gpu(fake_driver());
     {

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -18,6 +20,7 @@ constexpr std::size_t PINNED = 16 << 20;
 // Flags and modes of cuda.h.
 constexpr unsigned NON_BLOCKING = 1;
 constexpr int CAPTURE_OF_THIS_THREAD = 1;
+constexpr int RELEASE_THRESHOLD = 4;
 
 std::string error_text(const CudaDriver& driver, CudaStatus status) {
     const char* name = nullptr;
@@ -55,6 +58,10 @@ Cuda::Cuda(const CudaDriver& driver) : driver_(driver), process_(getpid()), pinn
     CALL(DevicePrimaryCtxRetain, &context_, device);  // the one of CUDA's runtime
     CALL(CtxSetCurrent, context_);
     CALL(StreamCreate, &stream_, NON_BLOCKING);
+    CALL(DeviceGetDefaultMemPool, &pool_, device);
+    // by default every synchronisation would give back what is free, and each step would allocate it again
+    std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+    CALL(MemPoolSetAttribute, pool_, RELEASE_THRESHOLD, &unlimited);
 }
 
 Cuda::Hold::Hold(Cuda& cuda) : held_(cuda.lock_) {
@@ -171,6 +178,12 @@ void Cuda::leave() {
     synchronize();
     if (old.pointer != 0) free(old.pointer);
     pinned_.close();
+    give_back();
+}
+
+void Cuda::give_back() {
+    synchronize();
+    CALL(MemPoolTrimTo, pool_, 0);
 }
 
 Cuda::Activations Cuda::activations(std::size_t size) {

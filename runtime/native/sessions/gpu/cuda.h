@@ -36,6 +36,17 @@ class Cuda {
         std::unique_lock<std::recursive_mutex> held_;
     };
 
+    // Other threads wait in the life of this object, in which this thread opens an engine. No other thread captures
+    // meanwhile: ONNX Runtime captures in CUDA's global mode, in which an allocation of another thread fails and ends
+    // the capture. Freed memory is given back before, as libraries allocate their own.
+    class Opening {
+      public:
+        explicit Opening(Cuda& cuda) : held_(cuda) { cuda.give_back(); }
+
+      private:
+        Hold held_;
+    };
+
     // The stream, as libraries of CUDA's runtime take it, too.
     CudaStream stream() const { return stream_; }
 
@@ -67,7 +78,8 @@ class Cuda {
     double seconds(CudaEvent begin, CudaEvent end);
 
     // Capture what `enqueue` enqueues as a graph to launch; nothing of it runs now. `enqueue` returns whether it
-    // succeeded. Null if the work cannot be captured.
+    // succeeded. Null if the work cannot be captured. If memory for the graph is missing, the work can still be
+    // enqueued.
     CudaGraphExec capture(const std::function<bool()>& enqueue);
 
     // Enqueue a captured graph.
@@ -95,11 +107,15 @@ class Cuda {
     std::map<std::string, std::shared_ptr<void>, std::less<>> shared;
 
   private:
+    // Give freed memory back to the GPU.
+    void give_back();
+
     CudaDriver driver_;
     std::recursive_mutex lock_;
     pid_t process_;
     CudaContext context_ = nullptr;
     CudaStream stream_ = nullptr;
+    CudaMemoryPool pool_ = nullptr;
     PinnedRing pinned_;
     int engines_ = 0;
     Activations activations_;

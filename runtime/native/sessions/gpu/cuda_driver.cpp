@@ -41,6 +41,9 @@ CudaDriver load_cuda_driver() {
     LOAD(GetErrorString);
     LOAD(StreamCreate);
     LOAD(StreamSynchronize);
+    LOAD(DeviceGetDefaultMemPool);
+    LOAD(MemPoolSetAttribute);
+    LOAD(MemPoolTrimTo);
     LOAD(MemAllocAsync);
     LOAD(MemFreeAsync);
     LOAD(MemcpyHtoDAsync_v2);

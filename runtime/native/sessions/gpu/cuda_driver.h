@@ -10,6 +10,7 @@ struct CUstream_st;
 struct CUevent_st;
 struct CUgraph_st;
 struct CUgraphExec_st;
+struct CUmemPoolHandle_st;
 
 namespace latentlink {
 
@@ -21,6 +22,7 @@ using CudaStream = CUstream_st*;
 using CudaEvent = CUevent_st*;
 using CudaGraph = CUgraph_st*;
 using CudaGraphExec = CUgraphExec_st*;
+using CudaMemoryPool = CUmemPoolHandle_st*;
 
 inline constexpr CudaStatus CUDA_OUT_OF_MEMORY = 2;
 
@@ -35,6 +37,9 @@ struct CudaDriver {
     CudaStatus (*GetErrorString)(CudaStatus status, const char** text);
     CudaStatus (*StreamCreate)(CudaStream* stream, unsigned flags);
     CudaStatus (*StreamSynchronize)(CudaStream stream);
+    CudaStatus (*DeviceGetDefaultMemPool)(CudaMemoryPool* pool, CudaDevice device);
+    CudaStatus (*MemPoolSetAttribute)(CudaMemoryPool pool, int attribute, void* value);
+    CudaStatus (*MemPoolTrimTo)(CudaMemoryPool pool, std::size_t kept);
     CudaStatus (*MemAllocAsync)(CudaPointer* pointer, std::size_t size, CudaStream stream);
     CudaStatus (*MemFreeAsync)(CudaPointer pointer, CudaStream stream);
     CudaStatus (*MemcpyHtoDAsync_v2)(CudaPointer to, const void* from, std::size_t size, CudaStream stream);

@@ -92,6 +92,7 @@ Buffers CudaSession::run_open(const Buffers& inputs, const Buffers& outputs) {
     const Cuda::Hold held(cuda);
     Clock::waited_since(began);
     const DeviceBuffers written = enqueue(feeds, outputs);
+    for (const auto& [name, buffer] : written) buffer->changed();
     if (runs_.size() > TIMED) add_oldest();
     return {written.begin(), written.end()};
 }

@@ -1,5 +1,6 @@
 #include "sessions/gpu/device_buffer.h"
 
+#include <atomic>
 #include <utility>
 
 #include "sessions/host_session.h"
@@ -21,9 +22,24 @@ Array DeviceBuffer::host() const {
 void DeviceBuffer::write(const Array& array) {
     if (array.shape() != shape_ || array.dtype() != dtype_) throw other_values(array, *this);
     cuda_.write(pointer_, array.bytes());
+    changed();
 }
 
-void DeviceBuffer::copy_from(const DeviceBuffer& other) { cuda_.move(pointer_, other.pointer_, size_); }
+void DeviceBuffer::copy_from(const DeviceBuffer& other) {
+    cuda_.move(pointer_, other.pointer_, size_);
+    changed();
+}
+
+void DeviceBuffer::follow(const DeviceBuffer& other) {
+    if (followed_ == other.stamp_) return;
+    copy_from(other);
+    followed_ = other.stamp_;
+}
+
+std::uint64_t DeviceBuffer::next_stamp() {
+    static std::atomic<std::uint64_t> last = 0;
+    return ++last;
+}
 
 DeviceBufferPtr DeviceBuffer::gather(std::span<const int> rows, const Shape& shape) const {
     auto made = std::make_shared<DeviceBuffer>(cuda_, shape, dtype_);

@@ -1,6 +1,7 @@
 // Tensors in the memory of a GPU.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "sessions/gpu/cuda.h"
@@ -31,19 +32,29 @@ class DeviceBuffer final : public Buffer {
     // Throws UsageError: the array is of another shape or dtype.
     void write(const Array& array);
 
+    // Note that the values were replaced by an engine, which writes to the buffer's address.
+    void changed() { stamp_ = next_stamp(); }
+
     // Copy the values of a buffer of equal size.
     void copy_from(const DeviceBuffer& other);
+
+    // The same, unless this buffer has them: for one that nothing else writes.
+    void follow(const DeviceBuffer& other);
 
     // A new buffer of selected rows, copied within the device; see `Session::gather`.
     // Throws UsageError: the buffer does not consist of such rows, or lacks one of them.
     std::shared_ptr<DeviceBuffer> gather(std::span<const int> rows, const Shape& shape) const;
 
   private:
+    static std::uint64_t next_stamp();
+
     Cuda& cuda_;
     Shape shape_;
     DType dtype_;
     std::size_t size_;
     CudaPointer pointer_;
+    std::uint64_t stamp_ = next_stamp();  // another one after every change; no two buffers have the same
+    std::uint64_t followed_ = 0;          // of the values that were copied last
 };
 
 using DeviceBufferPtr = std::shared_ptr<DeviceBuffer>;

@@ -47,7 +47,7 @@ void ShapedRuns::run(const DeviceBuffers& inputs, const DeviceBuffers& outputs) 
                 own_outputs_[name] = std::make_shared<DeviceBuffer>(cuda_, made.shape, made.dtype);
             }
         }
-        for (const auto& [name, buffer] : inputs) own_inputs_.at(name)->copy_from(*buffer);
+        for (const auto& [name, buffer] : inputs) own_inputs_.at(name)->follow(*buffer);
         if (binding_) {
             call(*binding_, *graph_);
         } else {

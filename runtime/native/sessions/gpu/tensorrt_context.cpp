@@ -1,6 +1,7 @@
 #include "sessions/gpu/tensorrt_context.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "sessions/readback.h"
@@ -46,12 +47,12 @@ void ShapedContext::run(const DeviceBuffers& inputs, const DeviceBuffers& output
         enqueue(inputs, outputs);
         return;
     }
-    if (graph_ == nullptr && !capture(inputs)) {
+    if (graph_ == nullptr && !try_capture(inputs)) {
         graphs_ = false;
         enqueue(inputs, outputs);
         return;
     }
-    for (const auto& [name, buffer] : inputs) own_inputs_.at(name)->copy_from(*buffer);
+    for (const auto& [name, buffer] : inputs) own_inputs_.at(name)->follow(*buffer);
     cuda_.launch(graph_);
     for (const auto& [name, buffer] : outputs) buffer->copy_from(*own_outputs_.at(name));
 }
@@ -78,6 +79,20 @@ void ShapedContext::bind(const DeviceBuffers& buffers) {
     }
 }
 
+// Capture a run if that is possible; plain runs need less memory.
+bool ShapedContext::try_capture(const DeviceBuffers& inputs) {
+    bool well = false;
+    try {
+        well = capture(inputs);
+    } catch (const std::bad_alloc&) {
+    }
+    if (!well) {
+        forget();
+        plan_.forget_failures();
+    }
+    return well;
+}
+
 // Capture a run on buffers that stay; false if the engine cannot be captured.
 bool ShapedContext::capture(const DeviceBuffers& inputs) {
 #if LATENTLINK_TRT_FOR_RTX
@@ -92,7 +107,6 @@ bool ShapedContext::capture(const DeviceBuffers& inputs) {
     bind(own_inputs_);
     bind(own_outputs_);
     graph_ = cuda_.capture([this] { return execute(); });
-    if (graph_ == nullptr) forget();
     return graph_ != nullptr;
 }
 

@@ -31,6 +31,7 @@ class ShapedContext {
     void place();
     void bind(const DeviceBuffers& buffers);
     void enqueue(const DeviceBuffers& inputs, const DeviceBuffers& outputs);
+    bool try_capture(const DeviceBuffers& inputs);
     bool capture(const DeviceBuffers& inputs);
     bool execute() { return context_->enqueueV3(cuda_.stream()); }
 

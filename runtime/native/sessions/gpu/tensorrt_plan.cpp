@@ -67,7 +67,8 @@ void TensorrtPlan::open(const std::filesystem::path& path) {
     const MappedWeights plan(path);
     check_header(plan.bytes(), library);
     engine_.reset(runtime_->deserializeCudaEngine(plan.bytes().data(), plan.bytes().size()));
-    if (engine_ == nullptr) fail("is truncated or of another version, " + library + " cannot open it");
+    // files are checked before they are opened, so it is another GPU, driver or release than the builder's
+    if (engine_ == nullptr) throw invalid(library, reason());
     streams_ = engine_->getStreamableWeightsSize() != 0;
     // if it was built for streaming, as many as fit stay on the GPU
     if (streams_) engine_->setWeightStreamingBudgetV2(engine_->getWeightStreamingAutomaticBudget());
@@ -95,9 +96,7 @@ void TensorrtPlan::check_header(std::span<const std::byte> plan, const std::stri
     for (const auto& [kind, name] : KINDS) {
         if ((found & static_cast<std::uint64_t>(kind)) != 0) listed.push_back(name);
     }
-    throw PreflightError(library + " cannot run " + title_ +
-                             " on this machine: " + (listed.empty() ? log_.summary() : joined(listed)) + ".",
-                         REBUILD);
+    throw invalid(library, listed.empty() ? log_.summary() : joined(listed));
 }
 #else
 void TensorrtPlan::check_header(std::span<const std::byte>, const std::string&) {}  // TensorRT has no such check
@@ -175,11 +174,20 @@ std::unique_ptr<nvinfer1::IExecutionContext> TensorrtPlan::context() {
 }
 
 void TensorrtPlan::fail(const std::string& how) {
-    const std::string reason = log_.summary();
+    throw BundleError("The engine " + title_ + " " + how + ": " + reason() + ".", REBUILD);
+}
+
+// What TensorRT logged. Throws std::bad_alloc: it is a want of memory.
+std::string TensorrtPlan::reason() {
+    std::string reason = log_.summary();
     std::string letters = lower(reason);
     std::erase(letters, ' ');
     if (letters.find("outofmemory") != std::string::npos) throw std::bad_alloc();
-    throw BundleError("The engine " + title_ + " " + how + ": " + reason + ".", REBUILD);
+    return reason;
+}
+
+PreflightError TensorrtPlan::invalid(const std::string& library, const std::string& reason) const {
+    return PreflightError(library + " cannot run " + title_ + " on this machine: " + reason + ".", REBUILD);
 }
 
 }  // namespace latentlink::LATENTLINK_TRT

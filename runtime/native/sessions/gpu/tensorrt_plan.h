@@ -7,6 +7,7 @@
 
 #include "sessions/gpu/cuda.h"
 #include "sessions/gpu/tensorrt_library.h"
+#include "vocabulary/errors.h"
 #include "vocabulary/ports.h"
 
 namespace latentlink::LATENTLINK_TRT {
@@ -41,7 +42,12 @@ class TensorrtPlan {
     // Throws std::bad_alloc, BundleError.
     [[noreturn]] void fail(const std::string& how = "failed");
 
+    // Forget what TensorRT logged of a failure that has no consequence, so that the next one is not told with it.
+    void forget_failures() { log_.summary(); }
+
   private:
+    std::string reason();
+    PreflightError invalid(const std::string& library, const std::string& reason) const;
     void open(const std::filesystem::path& path);
     void check_header(std::span<const std::byte> plan, const std::string& library);
     nvinfer1::ExecutionContextAllocationStrategy strategy() const;
