@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from latentlink.engine.targets.table import TARGETS, Package
@@ -47,7 +48,7 @@ class Machine:
         architecture: Architecture of the processor, as `x86_64`.
         driver: Newest CUDA version that the NVIDIA driver runs, (major, minor); None without a driver.
         gpus: The GPUs that this process may use; engines run on the first.
-        versions: Version by name of the installed distributions.
+        versions: Version by name of the installed distributions, and of the libraries that packages name.
         processor: Name of the processor; empty if unknown.
         instructions: Instructions of the processor that targets ask for, by Linux's names.
     """
@@ -62,19 +63,19 @@ class Machine:
 
     def version(self, package: Package) -> str | None:
         """Installed version of a package, or None."""
-        return next((self.versions[name] for name in package.distributions if name in self.versions), None)
+        names = (package.library,) if package.library else package.distributions
+        return next((self.versions[name] for name in names if name in self.versions), None)
 
 
 def this_machine() -> Machine:
     """The machine that this process runs on."""
     driver, gpus = _cuda()
-    names = {
-        name
-        for target in TARGETS.values()
-        for package in (*target.packages, *target.runtime_packages)
-        for name in package.distributions
-    }
+    packages = {p for target in TARGETS.values() for p in (*target.packages, *target.runtime_packages)}
+    names = {name for package in packages for name in package.distributions}
     found = {name: version for name in names if (version := _version(name)) is not None}
+    for library in {package.library for package in packages} - {""}:
+        if (path := library_file(library)) is not None:
+            found[library] = _library_version(path, library)
     processor, instructions = _processor()
     return Machine(
         os=platform.system().lower(),
@@ -92,6 +93,31 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/lib")
+"""Where Linux distributions and NVIDIA's packages for them put libraries."""
+
+LIBRARY_PACKAGE = "tensorrt_libs"
+"""The package of Python that has TensorRT's libraries."""
+
+
+def library_file(name: str) -> Path | None:
+    """The file of a library of TensorRT, as `libnvinfer.so.10`: of Python's packages, else of the system; or None."""
+    spec = find_spec(LIBRARY_PACKAGE)
+    folders = [*(spec.submodule_search_locations or () if spec is not None else ())]
+    folders += [*filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")), *LIBRARY_FOLDERS]
+    return next((path for folder in folders if (path := Path(folder) / name).is_file()), None)
+
+
+def _library_version(path: Path, name: str) -> str:
+    """The version of a library: that of the file that it is a link to, of its distribution, or as its name has it."""
+    base, _, major = name.partition(".so.")
+    of_link = path.resolve().name.removeprefix(f"{base}.so.")
+    if of_link.startswith(f"{major}."):
+        return of_link
+    beside = (_version(f"tensorrt-cu{cuda}-libs") for cuda in (12, 13))
+    return next((version for version in beside if version and version.startswith(f"{major}.")), major)
 
 
 @cache

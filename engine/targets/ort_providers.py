@@ -13,7 +13,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from latentlink.engine.targets.machine import this_machine
+from latentlink.engine.targets.machine import library_file, this_machine
 from latentlink.engine.targets.table import REFERENCE_TARGET, TARGETS
 from latentlink.errors import PreflightError
 
@@ -31,7 +31,7 @@ class Provider:
         options: Provider options of every session.
         graphs: Options with which it captures runs as CUDA graphs; empty if it does not.
         library: Its file beside ONNX Runtime's own; empty if it is built in or a plug-in.
-        imports: Modules that load the libraries which it needs.
+        loads: Libraries to load before, from where `library_file` finds them.
         plugin: Module of the package that brings it, if it is a plug-in.
     """
 
@@ -40,7 +40,7 @@ class Provider:
     options: Mapping[str, str] = field(default_factory=dict)
     graphs: Mapping[str, str] = field(default_factory=dict)
     library: str = ""
-    imports: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
     plugin: str = ""
 
 
@@ -62,7 +62,7 @@ PROVIDERS: Mapping[str, Provider] = {
         # It could capture, but keeps one graph for a session, which it replays for runs of other shapes too: it does
         # not read `gpu_graph_id`.
         library="libonnxruntime_providers_tensorrt.so",
-        imports=("tensorrt",),
+        loads=("libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10"),
     ),
     "ort-nv-rtx": Provider(name="NvTensorRTRTXExecutionProvider", gpu=True, plugin="onnxruntime_ep_nv_tensorrt_rtx"),
 }
@@ -155,9 +155,10 @@ def _check_built_in(target: str, provider: Provider) -> None:
             remedy=f"Install the package that has it: {TARGETS[target].packages[0].install}; or build the bundle for "
             "another target.",
         )
-    for name in provider.imports:
-        with suppress(ImportError, OSError):  # a missing library is reported when the provider is loaded
-            import_module(name)
+    for name in provider.loads:
+        with suppress(OSError):  # what is missing is reported when the provider is loaded
+            if (path := library_file(name)) is not None:
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     if provider.library:
         with redirect_stdout(io.StringIO()):  # it prints the libraries that it does not find, needed or not
             ort.preload_dlls()

@@ -16,12 +16,14 @@ class Package:
         install: Command that installs it.
         pin: Command that installs the release `{}`, if an engine opens only with the release that built it; empty if
             it also opens with later ones.
+        library: The library that counts, where another one is linked with it: a distribution may bring a later one.
     """
 
     title: str
     distributions: tuple[str, ...]
     install: str
     pin: str = ""
+    library: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,8 @@ TENSORRT = Package(
     install="pip install tensorrt",
     pin="pip install tensorrt=={}",
 )
-# The version that onnxruntime-gpu is linked with.
-TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'")
+# What onnxruntime-gpu is linked with; `pip install tensorrt` brings version 11.
+TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'", library="libnvinfer.so.10")
 TENSORRT_RTX = Package(
     title="TensorRT-RTX",
     distributions=("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"),

@@ -19,6 +19,7 @@ VERSIONS = {
     "onnxruntime": "1.32.0",
     "onnxruntime-gpu": "1.32.0",
     "tensorrt": "11.4.0.106",
+    "libnvinfer.so.10": "10.16.0",
     "tensorrt-rtx-cu13-bindings": "1.7.1.116",
     "onnxruntime-ep-nv-tensorrt-rtx-cu13": "0.5.0",
     "openvino": "2026.4.1",

@@ -132,8 +132,9 @@ void add_ort_versions(LibraryVersions& versions) {
     const auto has = [&](const char* name) { return std::ranges::find(providers, name) != providers.end(); };
     if (has("CUDAExecutionProvider")) versions["onnxruntime-gpu"] = version;
     if (!has("TensorrtExecutionProvider")) return;
-    const NvInfer tensorrt("libnvinfer.so.10");  // that the provider is linked with
-    if (tensorrt.error().empty()) versions.emplace("tensorrt", tensorrt.version());
+    const std::string library = "libnvinfer.so.10";  // that the provider is linked with
+    const NvInfer tensorrt(library);
+    if (tensorrt.error().empty()) versions.emplace(library, tensorrt.version());
 }
 
 }  // namespace latentlink

@@ -19,11 +19,12 @@ const Package TENSORRT{
     .distributions = {"tensorrt", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings", "tensorrt-cu13", "tensorrt-cu12"},
     .install = "pip install tensorrt",
     .pin = "pip install tensorrt=={}"};
-// The version that onnxruntime-gpu is linked with.
+// What onnxruntime-gpu is linked with; `pip install tensorrt` brings version 11.
 const Package TENSORRT_10{.title = TENSORRT.title,
                           .distributions = TENSORRT.distributions,
                           .install = "pip install 'tensorrt<11'",
-                          .pin = TENSORRT.pin};
+                          .pin = TENSORRT.pin,
+                          .library = "libnvinfer.so.10"};
 const Package TENSORRT_RTX{
     .title = "TensorRT-RTX",
     .distributions = {"tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"},

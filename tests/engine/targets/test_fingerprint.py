@@ -20,6 +20,7 @@ EVERYTHING = {
     "onnxruntime": "1.32.0",
     "onnxruntime-gpu": "1.32.0",
     "tensorrt": "11.4.0.106",
+    "libnvinfer.so.10": "10.16.0",
     "tensorrt-rtx-cu13-bindings": "1.7.1.116",
     "onnxruntime-ep-nv-tensorrt-rtx-cu13": "0.5.0",
     "openvino": "2026.4.1",
@@ -108,7 +109,19 @@ REFUSALS: list[tuple[str, Change, str, str]] = [
         "runtime-version",
         "TensorRT 11.4.0.106, this machine has TensorRT 11.5.0.1 .*pip install tensorrt==11.4.0.106",
     ),
-    ("ort-tensorrt", versions(tensorrt=None), "no-runtime", "valid for TensorRT 11.4.0.106"),
+    ("ort-tensorrt", versions(tensorrt=None), "", ""),
+    (
+        "ort-tensorrt",
+        lambda m: replace(m, versions={**m.versions, "libnvinfer.so.10": "10.9.0"}),
+        "runtime-version",
+        "valid for TensorRT 10.16.0, this machine has TensorRT 10.9.0",
+    ),
+    (
+        "ort-tensorrt",
+        lambda m: replace(m, versions={k: v for k, v in m.versions.items() if k != "libnvinfer.so.10"}),
+        "no-runtime",
+        "valid for TensorRT 10.16.0, this machine has none",
+    ),
     ("ort-cuda", lambda m: replace(m, architecture="aarch64"), "", ""),
     ("ort-cuda", versions(onnxruntime_gpu=None), "no-runtime", "pip install 'onnxruntime-gpu"),
     ("ort-nv-rtx", versions(onnxruntime_ep_nv_tensorrt_rtx_cu13="0.6.0"), "runtime-version", "0.5.0"),
@@ -231,3 +244,25 @@ def test_this_machine_is_described_without_importing_a_runtime() -> None:
     assert machine.os
     assert machine.architecture
     assert machine.version(TARGETS["ort-cpu"].packages[0]) is not None
+
+
+@pytest.mark.parametrize(
+    ("made", "version"),
+    [
+        ({"libnvinfer.so.10.16.1": b"", "libnvinfer.so.10": "libnvinfer.so.10.16.1"}, "10.16.1"),
+        ({"libnvinfer.so.10": b""}, "10"),
+        ({"libnvinfer.so.11": b""}, None),
+    ],
+)
+def test_the_library_that_onnxruntime_is_linked_with_counts_and_no_later_one(
+    made: dict[str, bytes | str], version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "LIBRARY_FOLDERS", ())
+    monkeypatch.setenv("LD_LIBRARY_PATH", f":{tmp_path}")
+    for name, content in made.items():
+        if isinstance(content, str):
+            (tmp_path / name).symlink_to(content)
+        else:
+            (tmp_path / name).write_bytes(content)
+    assert this_machine().versions.get("libnvinfer.so.10") == version
+    assert machine.library_file("libnvinfer.so.10") == (tmp_path / "libnvinfer.so.10" if version else None)
