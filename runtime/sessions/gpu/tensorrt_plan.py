@@ -12,6 +12,7 @@ from latentlink.engine.targets.tensorrt_module import ErrorLog, error_log
 from latentlink.errors import BundleError, PreflightError
 from latentlink.ports import Dim, Port
 from latentlink.runtime.sessions.gpu.cuda import Cuda
+from latentlink.runtime.sessions.gpu.kernel_cache import KernelCache
 from latentlink.runtime.sessions.readback import engine_title, read_port
 
 TYPES: Mapping[str, str] = {
@@ -55,7 +56,8 @@ class TensorrtPlan:
         self._engine = self._open(path, f"{TARGETS[target].packages[0].title} {trt.__version__}")
         self.streams = bool(self._engine.streamable_weights_size)
         """Whether weights are streamed to the GPU when needed; its contexts then have memory of their own."""
-        self._config = _runtime_config(trt, self._engine, target, cuda, self.streams)
+        self._config, self._kernels = _runtime_config(trt, self._engine, target, cuda, self.streams)
+        self._compiled = False  # for a context
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]
         self.sizes: dict[str, Sizes] = {name: self._range(name) for name in names}
         self.inputs = tuple(self._port(name, path) for name in names if self._reads(name))
@@ -131,6 +133,7 @@ class TensorrtPlan:
             BundleError, MemoryError: TensorRT cannot make one.
         """
         made = self._engine.create_execution_context(self._config)
+        self._compiled = True
         self.check()
         if made is None:
             raise self.failure()
@@ -202,11 +205,13 @@ class TensorrtPlan:
 
     def close(self) -> None:
         """Release the engine's memory; its contexts must be released before."""
+        if self._kernels is not None and self._compiled:
+            self._kernels.save()
         self._config = self._engine = self._runtime = None
 
 
-def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: bool) -> Any:
-    """The configuration of execution contexts.
+def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: bool) -> tuple[Any, KernelCache | None]:
+    """The configuration of execution contexts, and where the kernels go that are compiled for them.
 
     They have no memory of their own, unless weights are streamed: TensorRT allocates memory for these as it runs,
     "which conflicts with user-managed allocation" (its own words). TensorRT for RTX needs further settings.
@@ -214,17 +219,18 @@ def _runtime_config(trt: Any, engine: Any, target: str, cuda: Cuda, streams: boo
     strategies = trt.ExecutionContextAllocationStrategy
     strategy = strategies.STATIC if streams else strategies.USER_MANAGED
     if not hasattr(engine, "create_runtime_config"):  # older TensorRT
-        return strategy
+        return strategy, None
     config = engine.create_runtime_config()
     config.set_execution_context_allocation_strategy(strategy)
     if hasattr(config, "cuda_graph_strategy"):
         # graphs are captured by us, after the kernels of these shapes are compiled: later ones would be left out
         config.cuda_graph_strategy = trt.CudaGraphStrategy.DISABLED
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
-        # compiled kernels outlive the engine, as another one may need them, or this one when it is opened again;
-        # TensorRT does not own the cache
+        # compiled kernels outlive the engine, as another one may need them, or this one when it is opened again
         with cuda.lock:
             if target not in cuda.shared:
-                cuda.shared[target] = config.create_runtime_cache()
-        config.set_runtime_cache(cuda.shared[target])
-    return config
+                cuda.shared[target] = KernelCache(config.create_runtime_cache(), f"{target}-{trt.__version__}")
+        kernels: KernelCache = cuda.shared[target]
+        config.set_runtime_cache(kernels.made)
+        return config, kernels
+    return config, None

@@ -22,7 +22,7 @@ import onnxruntime as ort
 
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
 
-OWN = {"strategy", "cache", "static"}
+OWN = {"strategy", "cache", "static", "version", "kernels"}
 """Attributes that are not TensorRT's."""
 
 MAGIC = b"FAKEPLAN"
@@ -128,6 +128,7 @@ class FakeTensorrt:
         self.streamable = 0  # bytes of weights that engines were built to stream
         self.contexts = 0  # made so far
         self.caches = 0  # of compiled kernels, made so far
+        self.compiled = 0  # kernels so far
         self.inferring = True  # whether shapes can be inferred
         self.interrupted: str | None = None  # the call that the user presses Ctrl-C in
 
@@ -241,7 +242,22 @@ class Engine:
 
 
 class RuntimeCache:
-    pass
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.kernels: set[str] = set()
+
+    def serialize(self) -> bytearray:
+        return bytearray(json.dumps([self.version, *sorted(self.kernels)]).encode())
+
+    def deserialize(self, blob: bytes) -> bool:
+        try:
+            version, *kernels = json.loads(blob)
+        except ValueError:
+            return False
+        if version != self.version:
+            return False
+        self.kernels.update(kernels)
+        return True
 
 
 class RuntimeConfig:
@@ -258,7 +274,7 @@ class RuntimeConfig:
 
     def create_runtime_cache(self) -> RuntimeCache:
         self.trt.caches += 1
-        return RuntimeCache()
+        return RuntimeCache(self.trt.__version__)
 
     def set_runtime_cache(self, cache: RuntimeCache) -> bool:
         self.cache = ref(cache)  # as C++ does
@@ -274,6 +290,10 @@ class RtxEngine(Engine):
         assert config.cache() is not None, "the cache is gone"
         # a kernel that is compiled after the capture would never be used
         assert config.dynamic_shapes_kernel_specialization_strategy is DynamicShapesKernelSpecializationStrategy.EAGER
+        kernel = f"{sorted(self.tensors)} {self.generation}"
+        if kernel not in config.cache().kernels:
+            config.cache().kernels.add(kernel)
+            self.trt.compiled += 1
         return super().create_execution_context(config.strategy) and RtxContext(self)
 
 

@@ -67,6 +67,7 @@ def test_every_cuda_value_is_the_real_one(real_cuda: ModuleType, ours: type[IntE
         (fake_tensorrt.RtxEngine, "ICudaEngine"),
         (fake_tensorrt.RuntimeConfig, "IRuntimeConfig"),
         (fake_tensorrt.RtxContext, "IExecutionContext"),
+        (fake_tensorrt.RuntimeCache, "IRuntimeCache"),
         (fake_tensorrt.Weights, "Refitter"),
         (fake_tensorrt.WeightsReader, "OnnxParserRefitter"),
         (fake_tensorrt.DataType, "DataType"),

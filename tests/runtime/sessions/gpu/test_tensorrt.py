@@ -446,6 +446,36 @@ def test_kernels_are_compiled_once_for_engines_that_follow_each_other(tmp_path: 
     assert trt.caches == trt.rtx  # TensorRT compiles when it builds
 
 
+@pytest.mark.parametrize("file", [None, b"nothing of TensorRT", b'["1.0"]'])
+def test_kernels_stay_on_disk_for_later_processes(
+    tmp_path: Path, trt: FakeTensorrt, monkeypatch: pytest.MonkeyPatch, file: bytes | None
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "cache/latentlink/kernels"
+    if file is not None:
+        folder.mkdir(parents=True)
+        (folder / "tensorrt-rtx-10.9.0.bin").write_bytes(file)
+    for process in range(3):
+        this_gpu().shared.clear()
+        with closing(opened(tmp_path, trt)) as session:
+            session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+        assert trt.compiled == trt.rtx
+        if trt.rtx and process == 1:
+            written = (folder / "tensorrt-rtx-10.9.0.bin").stat().st_mtime_ns
+    if trt.rtx:
+        assert (folder / "tensorrt-rtx-10.9.0.bin").stat().st_mtime_ns == written  # nothing was new
+
+
+def test_a_cache_that_cannot_be_written_is_none(
+    tmp_path: Path, trt: FakeTensorrt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_bytes(b"a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    this_gpu().shared.clear()
+    with closing(opened(tmp_path, trt)) as session:
+        session.run({X: session.upload(values(1, 4, 1, 8))}, {Y: None})
+
+
 def test_an_engine_that_nobody_closed_gives_everything_back(tmp_path: Path, trt: FakeTensorrt) -> None:
     session = opened(tmp_path, trt)
     for _ in range(3):
