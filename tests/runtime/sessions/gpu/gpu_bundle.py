@@ -22,8 +22,10 @@ MACHINE = Machine(
     versions={
         "tensorrt": "10.9.0",
         "cuda-bindings": "13.5.0",
-        "onnxruntime": "1.32.0",
-        "onnxruntime-gpu": "1.32.0",
+        "onnxruntime": "1.31.1",
+        "onnxruntime-gpu": "1.31.1",
+        "libnvinfer.so.10": "10.16.0",
+        "onnxruntime-ep-nv-tensorrt-rtx-cu13": "0.5.0",
     },
 )
 FACTS: dict[str, Fact] = {"source": "1", "compute_capability": ("8.9",), "cuda": "13.0"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
@@ -24,12 +26,15 @@ from latentlink.runtime.sessions.gpu.cuda import Copy, this_gpu
 from latentlink.runtime.sessions.ort_gpu import GRAPHS, OrtGpuSession
 from latentlink.spaces import LatentSpace
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda
-from tests.runtime.sessions.gpu.fake_ort import CPU, CUDA, FakeOrt
+from tests.runtime.sessions.gpu.fake_ort import CPU, CUDA, RTX, TENSORRT, FakeOrt, Options
 from tests.runtime.sessions.gpu.gpu_bundle import MACHINE, PROMPT, write_gpu_bundle
 from tests.runtime.sessions.test_sessions import doubler
 from tests.runtime.together import check_closing, check_threads, check_timings
 
 TARGET = "ort-cuda"
+TARGETS = {"ort-cuda": CUDA, "ort-tensorrt": TENSORRT, "ort-nv-rtx": RTX}
+"""Name of the provider by target."""
+
 LATENT = latent_port(LatentSpace(name="one", channels=4, downscale=8))
 X, Y = LATENT.at("x").tensor, LATENT.tensor
 
@@ -39,7 +44,12 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
     """onnxruntime-gpu on that GPU; everything has to be given back in the end."""
     fake = FakeOrt(gpu)
     monkeypatch.setattr(ort, "InferenceSession", fake.open_inference_session)
-    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(ort, "SessionOptions", Options)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    monkeypatch.setattr(ort, "register_execution_provider_library", lambda name, path: None)
+    monkeypatch.setattr(ort, "get_ep_devices", lambda: [SimpleNamespace(ep_name=RTX)])
+    plugin = SimpleNamespace(get_library_path=lambda: "libonnxruntime_providers_nv_tensorrt_rtx.so")
+    monkeypatch.setitem(sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", plugin)  # type: ignore[arg-type]
     monkeypatch.setattr(ort_providers, "this_machine", lambda: MACHINE)
     monkeypatch.setattr(ort_providers, "_load_error", lambda provider: "")
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
@@ -50,14 +60,20 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
     assert gpu.held() == {}
 
 
+@pytest.fixture(scope="module", params=TARGETS)
+def target(request: pytest.FixtureRequest) -> str:
+    """A target of ONNX Runtime on a GPU."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo bundle for ort-cuda: its graphs are the engines."""
+def built(target: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo bundle for that target: its graphs are the engines."""
 
     def write(graph: Path, engine: Path, limits: Mapping[str, SizeRange]) -> None:
         shutil.copytree(graph.parent, engine.parent, dirs_exist_ok=True)
 
-    return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / "demo-cuda", TARGET, write)
+    return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / f"demo-{target}", target, write)
 
 
 @pytest.fixture
@@ -66,8 +82,8 @@ def demo_images(demo: Pipeline) -> list[NDArray[np.uint8]]:
     return [np.asarray(image) for image in demo.generate(PROMPT, seed=3, steps=4, num_images=2).images]
 
 
-def opened(folder: Path, **switches: bool) -> OrtGpuSession:
-    made = ort_gpu.open_session(doubler(folder / "m.onnx", reads=X, writes=Y), TARGET, 1, False, **switches)
+def opened(folder: Path, target: str = TARGET, **switches: bool) -> OrtGpuSession:
+    made = ort_gpu.open_session(doubler(folder / "m.onnx", reads=X, writes=Y), target, 1, False, **switches)
     assert isinstance(made, OrtGpuSession)
     return made
 
@@ -77,10 +93,10 @@ def values(*shape: int, start: int = 0) -> NDArray[np.float32]:
 
 
 def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
-    demo_images: list[NDArray[np.uint8]], built: Path, package: FakeOrt
+    demo_images: list[NDArray[np.uint8]], target: str, built: Path, package: FakeOrt
 ) -> None:
-    with latentlink.load(built, target=TARGET, verify=False) as pipe:
-        assert "denoiser: ort-cuda (float32), 12 nodes on CUDAExecutionProvider" in running(pipe.decisions)
+    with latentlink.load(built, target=target, verify=False) as pipe:
+        assert f"denoiser: {target} (float32), 12 nodes on {TARGETS[target]}" in running(pipe.decisions)
         for _ in range(2):  # the second time all graphs are replayed
             made = pipe.generate(PROMPT, seed=3, steps=4, num_images=2)
             for image, wanted in zip(made.images, demo_images, strict=True):
@@ -98,8 +114,8 @@ def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
     assert 2 * 77 * 64 * 4 not in {copy.size for copy in copies if copy.kind != "DeviceToDevice"}
 
 
-def test_threads_share_a_pipeline(built: Path, package: FakeOrt) -> None:
-    with latentlink.load(built, target=TARGET, verify=False) as pipe:
+def test_threads_share_a_pipeline(target: str, built: Path, package: FakeOrt) -> None:
+    with latentlink.load(built, target=target, verify=False) as pipe:
         check_threads(pipe, (64, 64))
         assert check_timings(pipe, (64, 64)) == pytest.approx([0.003] * 16)
         check_closing(pipe, (64, 64))
@@ -128,6 +144,17 @@ def test_each_of_the_first_sets_of_shapes_has_a_graph_and_further_ones_run_witho
             made = session.run({X: session.upload(values(1, 4, 2, width))}, {Y: None})[Y]
             assert np.array_equal(made.numpy(), 2 * values(1, 4, 2, width))
     assert (session.captured, package.sessions[0].replayed) == (GRAPHS, GRAPHS)
+    session.close()
+
+
+@pytest.mark.parametrize("target", ["ort-tensorrt", "ort-nv-rtx"])
+def test_a_provider_with_one_graph_for_all_shapes_captures_none(target: str, tmp_path: Path, package: FakeOrt) -> None:
+    session = opened(tmp_path, target)
+    for _ in range(3):
+        for width in (2, 3):
+            given = session.upload(values(1, 4, 2, width))
+            assert np.array_equal(session.run({X: given}, {Y: None})[Y].numpy(), 2 * values(1, 4, 2, width))
+    assert (session.captured, package.sessions[0].replayed) == (0, 0)
     session.close()
 
 
