@@ -25,8 +25,8 @@ LEVEL = "extended"
 def build_engine(job: Job) -> Mapping[str, Fact]:
     """Optimise `job.source` and write it to `job.out`, its weights to `job.out` + `.data`.
 
-    For a GPU only attention is fused: all other optimisations depend on the provider, and are done when the engine is
-    opened.
+    For a GPU only attention is fused, and rows are selected without host tensors: all other optimisations depend on the
+    provider, and are done when the engine is opened.
 
     Returns:
         Facts for the fingerprint.
@@ -38,11 +38,13 @@ def build_engine(job: Job) -> Mapping[str, Fact]:
     import onnx_ir as ir
 
     from latentlink.engine.passes.fuse_attention import fuse_attention
+    from latentlink.engine.passes.slice_rows import slice_rows
     from latentlink.engine.passes.unsigned_codes import unsigned_codes
 
     model = ir.load(job.source)
     fused = fuse_attention(model)
     if TARGETS[job.target].gpu:
+        slice_rows(model)
         _fix(model, job.fixed)
         ir.save(model, job.out, external_data=f"{job.out.name}.data")
         return {"optimisation": "none", "fused_attention": fused, "runtime": _needed(job)}

@@ -14,10 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import onnxruntime as ort
 
 from latentlink.runtime.sessions.ort_engine import TYPES
 from tests.runtime.sessions.gpu.fake_gpu import FakeCuda, Work
+from tests.runtime.sessions.gpu.partition import copies
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 TENSORRT, RTX = "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"
@@ -62,7 +64,7 @@ class FakeOrt:
 
     def __init__(self, gpu: FakeCuda) -> None:
         self.gpu = gpu
-        self.capturable = True  # whether all nodes of a graph are on the GPU
+        self.capturable = True  # whether a graph that is not copied from and to can be captured
         self.sessions: list[GpuSession] = []
         self.real = ort.InferenceSession
 
@@ -81,7 +83,7 @@ class FakeOrt:
         assert chosen["user_compute_stream"] == str(int(self.gpu.stream))
         assert self.gpu.capturing is None
         graphs = chosen.get(GRAPHS[name]) == "1"
-        if graphs and not self.capturable:
+        if graphs and not (self.capturable and not copies(ir.load(source))):
             raise RuntimeError("This session cannot use the graph capture feature as requested by the user")
         made = GpuSession(self.gpu, self.real(source, options, providers=[CPU]), name, graphs)
         self.sessions.append(made)

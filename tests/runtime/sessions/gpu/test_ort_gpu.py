@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import latentlink
 from latentlink.cli.shared.words import running
 from latentlink.engine.bundle import SizeRange
+from latentlink.engine.passes.slice_rows import slice_rows
 from latentlink.engine.targets import ort_providers
 from latentlink.errors import BundleError, UsageError
 from latentlink.ports import latent_port
@@ -49,7 +50,7 @@ def package(gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOrt]
     monkeypatch.setattr(ort, "register_execution_provider_library", lambda name, path: None)
     monkeypatch.setattr(ort, "get_ep_devices", lambda: [SimpleNamespace(ep_name=RTX)])
     plugin = SimpleNamespace(get_library_path=lambda: "libonnxruntime_providers_nv_tensorrt_rtx.so")
-    monkeypatch.setitem(sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", plugin)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "onnxruntime_ep_nv_tensorrt_rtx", plugin)
     monkeypatch.setattr(ort_providers, "this_machine", lambda: MACHINE)
     monkeypatch.setattr(ort_providers, "_load_error", lambda provider: "")
     monkeypatch.setattr("latentlink.engine.targets.fingerprint.this_machine", lambda: MACHINE)
@@ -71,7 +72,9 @@ def built(target: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo bundle for that target: its graphs are the engines."""
 
     def write(graph: Path, engine: Path, limits: Mapping[str, SizeRange]) -> None:
-        shutil.copytree(graph.parent, engine.parent, dirs_exist_ok=True)
+        model = ir.load(graph)
+        slice_rows(model)
+        ir.save(model, engine, external_data=f"{engine.name}.data")
 
     return write_gpu_bundle(tmp_path_factory.mktemp("bundles") / f"demo-{target}", target, write)
 
@@ -102,6 +105,7 @@ def test_the_pictures_are_those_of_the_cpu_and_a_step_sends_one_row_of_numbers(
             for image, wanted in zip(made.images, demo_images, strict=True):
                 assert np.array_equal(np.asarray(image), wanted)
         assert made.timings["denoiser_engine"] == pytest.approx(0.004)
+        assert bool(package.sessions[0].replayed) == (target == "ort-cuda")  # the denoiser's
         this_gpu().copies = copies = list[Copy]()
         after: list[int] = []
         pipe.generate(
@@ -158,12 +162,12 @@ def test_a_provider_with_one_graph_for_all_shapes_captures_none(target: str, tmp
     session.close()
 
 
-@pytest.mark.parametrize(("switches", "capturable"), [({"graphs": False}, True), ({}, False)])
+@pytest.mark.parametrize(("graphs", "capturable"), [(False, True), (True, False)])
 def test_what_is_not_to_be_captured_or_cannot_runs_without_graphs(
-    switches: dict[str, bool], capturable: bool, tmp_path: Path, package: FakeOrt
+    graphs: bool, capturable: bool, tmp_path: Path, package: FakeOrt
 ) -> None:
     package.capturable = capturable
-    session = opened(tmp_path, **switches)
+    session = opened(tmp_path, graphs=graphs)
     for _ in range(3):
         made = session.run({X: session.upload(values(1, 4, 2, 3))}, {Y: None})[Y]
         assert np.array_equal(made.numpy(), 2 * values(1, 4, 2, 3))
