@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentlink.bench.cost.flops import count_flops
-from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process
+from latentlink.bench.cost.fresh import ProcessFailed, run_in_new_process, run_within
 from latentlink.bench.cost.gpu_provenance import clocks, provenance_of_gpu
 from latentlink.bench.cost.measure import BundleCost, Spread, measure_bundle, provenance
 
@@ -15,6 +15,7 @@ __all__ = [
     # a process of its own
     "ProcessFailed",
     "run_in_new_process",
+    "run_within",
     # what figures must be read with
     "clocks",
     "provenance_of_gpu",

@@ -24,9 +24,15 @@ class ProcessFailed(LatentLinkError):
 
 
 def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Run a function in a new process, for an hour at most; see `run_within`."""
+    return run_within(LIMIT, function, *arguments, **named)
+
+
+def run_within(seconds: float, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Run a function in a new process.
 
     Args:
+        seconds: Time limit.
         function: Function at the top level of a module; its arguments and result can be pickled.
 
     Raises:
@@ -39,8 +45,8 @@ def run_in_new_process(function: Callable[P, T], *arguments: P.args, **named: P.
     process.start()
     sender.close()
     try:
-        if not receiver.poll(LIMIT):
-            raise ProcessFailed(f"It took more than {LIMIT:g} seconds and was ended.")
+        if not receiver.poll(seconds):
+            raise ProcessFailed(f"It took more than {seconds:g} seconds and was ended.")
         error, value = receiver.recv()
         process.join(ENDING)
     except EOFError:

@@ -1,6 +1,7 @@
 """Checks and measurements that need an NVIDIA GPU: checks of every target, and speeds compared with diffusers.
 
 python -m latentlink.bench.gpu OUT.json [--checks-only | --speed-only] [--targets tensorrt-rtx,ort-cuda] [--quick]
+python -m latentlink.bench.gpu OUT.json --first --work DIR
 
 It uses what is installed: targets whose packages are missing are listed as not run, with the reason. OUT.json is
 rewritten after every finding, so that an interrupted run leaves its findings.
@@ -24,6 +25,7 @@ import click
 from latentlink.bench.cost import clocks, provenance_of_gpu, run_in_new_process
 from latentlink.bench.gpu.checks import missing_reason, run_checks
 from latentlink.bench.gpu.findings import Check, GpuReport, Peak, Speed
+from latentlink.bench.gpu.first import run_first
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.peak import matrix_product_peak
 from latentlink.bench.gpu.speed import WORKS, Effort, run_speeds
@@ -46,18 +48,34 @@ GPU_TARGETS = tuple(name for name, target in TARGETS.items() if target.gpu)
     "--targets", help=f"Comma-separated; these have to run.  [default: installed ones of {', '.join(GPU_TARGETS)}]"
 )
 @click.option("--quick", is_flag=True, help="One demo model, one size, few runs: a quick test.")
+@click.option("--first", is_flag=True, help="Ten minutes on an unknown GPU: short checks, the most telling first.")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), help="Folder for files to keep.")
-def main(out: Path, checks_only: bool, speed_only: bool, targets: str | None, quick: bool, work: Path | None) -> None:
+def main(
+    out: Path,
+    checks_only: bool,
+    speed_only: bool,
+    targets: str | None,
+    quick: bool,
+    first: bool,
+    work: Path | None,
+) -> None:
     """Check and measure every GPU target, write the findings to OUT and print them."""
+    if first and (checks_only or speed_only or quick or targets is not None):
+        raise click.UsageError("--first is a plan of its own; expected at most --work with it.")
     if checks_only and speed_only:
         raise click.UsageError("--checks-only and --speed-only exclude each other; expected at most one.")
     required = _parse_targets(targets)
     machine = with_gpu(this_machine())
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        material = Material(folder=folder, keep=work is not None)
+        if first:
+            report = run_plan(machine, material, out)
+            show(report)
+            sys.exit(report.status)
         report = run(
             machine,
-            Material(folder=folder, keep=work is not None),
+            material,
             out,
             required=required,
             checks=not speed_only,
@@ -80,6 +98,17 @@ def with_gpu(machine: Machine) -> Machine:
             remedy="Run it on a machine with one.",
         )
     return machine
+
+
+def run_plan(machine: Machine, material: Material, out: Path) -> GpuReport:
+    """Run the plan of the first ten minutes; `out` is rewritten after every finding."""
+    report = GpuReport(provenance=provenance_of_gpu(machine))
+    _write(report, out)
+    for check in run_first(machine, material):
+        report = replace(report, checks=(*report.checks, check))
+        _print_finding(check)
+        _write(report, out)
+    return report
 
 
 def run(
@@ -149,7 +178,7 @@ def _parse_targets(targets: str | None) -> tuple[str, ...]:
 def _print_finding(finding: Check | Speed) -> None:
     """Print one line per finding."""
     if isinstance(finding, Check):
-        title = f"{finding.target} {finding.precision}, {finding.name}"
+        title = ", ".join(filter(None, [f"{finding.target} {finding.precision}".strip(), finding.name]))
     else:
         title = f"{finding.work}, {finding.side}"
     complain(f"{title}: {finding.verdict} {finding.reason}".rstrip())

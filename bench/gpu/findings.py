@@ -23,9 +23,9 @@ class Check:
     """One check of one target.
 
     Args:
-        name: A key of `latentlink.bench.gpu.checks.CHECKS`.
-        target: A key of `latentlink.engine.targets.table.TARGETS`.
-        precision: `fp32` or `fp16`.
+        name: A key of `latentlink.bench.gpu.checks.CHECKS`, or a step of `latentlink.bench.gpu.first`.
+        target: A key of `latentlink.engine.targets.table.TARGETS`; empty for a check of the machine.
+        precision: `fp32` or `fp16`; empty for a check of the machine.
         verdict: Verdict of the check.
         reason: Why it did not pass; empty if it did.
         figures: Measurements.
@@ -120,7 +120,7 @@ class GpuReport:
     @property
     def ran(self) -> set[str]:
         """Targets on which something ran."""
-        checked = {check.target for check in self.checks if check.verdict != "not run"}
+        checked = {check.target for check in self.checks if check.verdict != "not run"} - {""}
         sides = [speed.side.split() for speed in self.speeds if speed.verdict != "not run"]
         return checked | {side[1] for side in sides if side[0] == OURS}
 

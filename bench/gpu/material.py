@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -47,9 +47,11 @@ class Material:
         """
         out = self.folder / "exports" / model
         dtype = "float32" if model in SHIPPED else "float16"
-        return _run_once(out, ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
+        return _run_once(out, lambda: ["export", str(self.checkpoint(model)), str(out), "--dtype", dtype])
 
-    def bundle(self, model: str, target: str, precision: str, *, refit: bool = False) -> Path:
+    def bundle(
+        self, model: str, target: str, precision: str, *, refit: bool = False, options: Sequence[str] = ()
+    ) -> Path:
         """Bundle of a demo model, for its own size.
 
         Args:
@@ -57,14 +59,18 @@ class Material:
             target: Target to build for.
             precision: `fp32` or `fp16`.
             refit: Whether its weights can be replaced.
+            options: Further options of `latentlink build`.
 
         Raises:
             PreflightError: The target cannot be built here.
             LatentLinkError: The command failed.
         """
-        out = self.folder / "bundles" / "-".join([model, target, precision, *(["refit"] if refit else [])])
-        command = ["build", str(self.export(model)), str(out), "--target", target, "--precision", precision]
-        return _run_once(out, [*command, *(["--refit"] if refit else [])])
+        more = [*(["--refit"] if refit else []), *options]
+        out = self.folder / "bundles" / "-".join([model, target, precision, *(word.lstrip("-") for word in more)])
+        return _run_once(
+            out,
+            lambda: ["build", str(self.export(model)), str(out), "--target", target, "--precision", precision, *more],
+        )
 
     def bundle_of(self, work: SizedModel, target: str) -> Path:
         """Bundle for one size and batch only, in fp16.
@@ -75,7 +81,7 @@ class Material:
         """
         out = self.folder / "bundles" / f"{work.model}-{work.width}x{work.height}-{work.batch}-{target}"
         sizes = ["--width", str(work.width), "--height", str(work.height), "--batch", str(work.batch)]
-        return _run_once(out, ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
+        return _run_once(out, lambda: ["build", str(self.export(work.model)), str(out), "--target", target, *sizes])
 
     def drop(self, bundle: Path) -> None:
         """Delete a bundle, unless bundles are kept."""
@@ -83,10 +89,14 @@ class Material:
             shutil.rmtree(bundle, ignore_errors=True)
 
 
-def _run_once(out: Path, arguments: Sequence[str]) -> Path:
-    """Run a `latentlink` command that makes `out`, unless it exists; the commands write all or nothing."""
+def _run_once(out: Path, words: Callable[[], Sequence[str]]) -> Path:
+    """Run a `latentlink` command that makes `out`, unless it exists; the commands write all or nothing.
+
+    `words` makes what the command reads, which a machine that was given `out` need not be able to.
+    """
     if (out / "manifest.json").exists():
         return out
+    arguments = words()
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "latentlink", *arguments]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
