@@ -272,6 +272,15 @@ std::string Option::described() const {
     return text + " Default: " + (value.is_string() ? value.get<std::string>() : repr(value)) + ".";
 }
 
+std::string Option::help_text() const {
+    std::string text(help);
+    if (!example.empty()) text += " For instance: " + std::string(example) + ".";
+    const Json value = default_value();
+    if (!default_text.empty()) return text + " [default: " + std::string(default_text) + "]";
+    if (value.is_null()) return text;
+    return text + " [default: " + (value.is_string() ? value.get<std::string>() : repr(value)) + "]";
+}
+
 Json Option::default_value() const {
     return std::visit(
         [](const auto& value) -> Json {

@@ -50,6 +50,9 @@ struct Option {
     // What it is and its default, in sentences.
     std::string described() const;
 
+    // The same as the command's help has it, which takes one value of each.
+    std::string help_text() const;
+
     // The value if none was requested; null if there is none, or `default_text` describes it.
     Json default_value() const;
 };

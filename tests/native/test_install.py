@@ -67,6 +67,29 @@ def test_an_example_is_built_with_pkg_config_and_draws(prefix: Path, tmp_path: P
     check_picture(tmp_path / "out.png")
 
 
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_an_example_is_linked_statically_and_draws(prefix: Path, language: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples" / language, tmp_path / "source")
+    file = tmp_path / "source" / "CMakeLists.txt"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace("LatentLink REQUIRED", "LatentLink REQUIRED COMPONENTS static")
+    file.write_text(text.replace("LatentLink::latentlink", "LatentLink::static"), encoding="utf-8")
+    run("cmake", "-S", tmp_path / "source", "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", tmp_path / "build")
+    assert "liblatentlink" not in run("ldd", tmp_path / "build" / "generate")
+    run(tmp_path / "build" / "generate", bundle_path("demo"), PROMPT, tmp_path / "out.png")
+    check_picture(tmp_path / "out.png")
+
+
+def test_a_folder_without_onnxruntime_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    built("liblatentlink.so")
+    done = subprocess.run(
+        ["cmake", "-S", ROOT, "-B", tmp_path, f"-DONNXRUNTIME_ROOT={tmp_path}/nothing"], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "does not have ONNX Runtime's headers and library" in " ".join(done.stderr.split())
+
+
 def test_an_example_says_what_is_wrong(prefix: Path, tmp_path: Path) -> None:
     found = {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
     flags = run("pkg-config", "--cflags", "--libs", "latentlink", env=found).split()

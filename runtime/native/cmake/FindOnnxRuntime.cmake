@@ -32,6 +32,12 @@ if(roots)
   endif()
 endif()
 
+# What was named must be there: a build that finds another one, or none, would be found out much later.
+if(ONNXRUNTIME_ROOT AND NOT (ONNXRUNTIME_INCLUDE_DIR AND ONNXRUNTIME_LIBRARY))
+  message(FATAL_ERROR "ONNXRUNTIME_ROOT is ${ONNXRUNTIME_ROOT}, which does not have ONNX Runtime's headers and library; "
+    "expected the folder of an unpacked release. ONNXRUNTIME_INCLUDE_DIR and ONNXRUNTIME_LIBRARY name either half alone.")
+endif()
+
 if(NOT ONNXRUNTIME_LIBRARY)
   find_package(onnxruntime CONFIG QUIET)
   find_package(PkgConfig QUIET)

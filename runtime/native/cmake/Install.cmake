@@ -7,6 +7,7 @@ include(CMakePackageConfigHelpers)
 foreach(library IN ITEMS OnnxRuntime::OnnxRuntime openvino::runtime)
   if(TARGET ${library})
     get_target_property(place ${library} LOCATION)
+    list(APPEND engine_libraries ${place})
     get_filename_component(folder ${place} DIRECTORY)
     if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
       list(APPEND folders_of_engines ${folder})
@@ -21,11 +22,13 @@ install(TARGETS latentlink EXPORT LatentLinkTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   PUBLIC_HEADER DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT LatentLinkTargets NAMESPACE LatentLink:: DESTINATION ${package_folder})
+install(FILES $<TARGET_FILE:latentlink_core> DESTINATION ${CMAKE_INSTALL_LIBDIR})  # LatentLink::static
 install(TARGETS latentlink_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/demo/bundles DESTINATION ${CMAKE_INSTALL_DATADIR}/latentlink)
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/LatentLinkConfig.cmake.in
-  ${CMAKE_CURRENT_BINARY_DIR}/LatentLinkConfig.cmake INSTALL_DESTINATION ${package_folder})
+  ${CMAKE_CURRENT_BINARY_DIR}/LatentLinkConfig.cmake INSTALL_DESTINATION ${package_folder}
+  PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/LatentLinkConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/LatentLinkConfig.cmake

@@ -139,7 +139,7 @@ void Command::take_rest(const std::vector<std::string>& behind) {
 GenerationOptions::GenerationOptions(Command& command) {
     for (const Option& one : options()) {
         if (one.name == "decode") continue;  // said by -o
-        const std::string flag = one.flag_name(), help = one.described(), key(one.name);
+        const std::string flag = one.flag_name(), help = one.help_text(), key(one.name);
         if (one.kind == Option::Kind::truth) {
             truths_[key] = &command.flag(flag, help);
         } else if (one.kind == Option::Kind::named_numbers) {

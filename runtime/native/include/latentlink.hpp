@@ -1,8 +1,10 @@
 // LatentLink's C++ interface: the C interface with owners, views and exceptions. Header only, C++20.
 //
 //     latentlink::Pipeline pipeline("bundle");
-//     latentlink::Result result = pipeline.generate("a red circle", {.steps = {20}, .seeds = {7}});
+//     latentlink::Result result = pipeline.generate("a red circle", {.seeds = {7}, .steps = {20}});
 //     result.write_png("out.png");
+//
+// Options are named in the order of their declaration, as C++ requires it.
 //
 // Threads may share a Pipeline; each call returns what it would return alone. A moved-from object can only be assigned
 // to or destroyed.
