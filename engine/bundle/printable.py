@@ -29,3 +29,19 @@ def is_printable(text: str) -> bool:
 def only_printable(text: str) -> str:
     """`text` without its unprintable characters."""
     return _UNPRINTABLE.sub("", text)
+
+
+def quoted(text: str) -> str:
+    """`repr(text)`, but with escapes for what is unprintable by this rule: the same in every version of Python."""
+    quote = '"' if "'" in text and '"' not in text else "'"
+    escaped = _ESCAPED.sub(lambda found: _escape(found[0], quote), text)
+    return f"{quote}{escaped}{quote}"
+
+
+_ESCAPED = re.compile(rf"{_UNPRINTABLE.pattern}|['\"\\]")
+
+
+def _escape(letter: str, quote: str) -> str:
+    if letter in "'\"":
+        return f"\\{letter}" if letter == quote else letter
+    return repr(letter)[1:-1]

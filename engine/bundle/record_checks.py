@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from latentlink.engine.bundle.printable import is_printable
+from latentlink.engine.bundle.printable import is_printable, quoted
 from latentlink.errors import BundleError, SymbolError
 
 REMEDY = "Get the bundle again, or build it again: latentlink build EXPORTED BUNDLE."
@@ -29,7 +29,22 @@ MAX_INT = 2**53
 
 _T = TypeVar("_T")
 
-_REPR = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Values as messages show them."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        """A text, both ends of a long one."""
+        whole = quoted(x[: self.maxstring])
+        if len(whole) <= self.maxstring:
+            return whole
+        head = (self.maxstring - 3) // 2
+        tail = self.maxstring - 3 - head
+        ends = quoted(x[:head] + x[len(x) - tail :])
+        return f"{ends[:head]}...{ends[-tail:]}"
+
+
+_REPR = _Short()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 _REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 4
 _REPR.maxlevel = 3

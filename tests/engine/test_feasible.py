@@ -15,7 +15,8 @@ from latentlink.engine.targets.machine import Gpu
 from latentlink.errors import PreflightError, UsageError
 
 GPU = Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
-VERSIONS = {name: "1.0" for target in TARGETS.values() for package in target.packages for name in package.distributions}
+PACKAGES = [package for target in TARGETS.values() for package in target.packages]
+VERSIONS = {name: "1.0" for package in PACKAGES for name in (*package.distributions, package.library)}
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ constexpr std::array<std::pair<char32_t, char32_t>, 27> UNPRINTABLE = {{
     {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF},
 }};
 
+}  // namespace
+
 bool is_printable(char32_t character) {
     return std::none_of(UNPRINTABLE.begin(), UNPRINTABLE.end(), [character](const auto& range) {
         return range.first <= character && character <= range.second;
     });
 }
-
-}  // namespace
 
 bool is_printable(std::string_view text) {
     while (!text.empty()) {

@@ -5,8 +5,9 @@
 
 namespace latentlink {
 
-// Whether a terminal shows `text` as it stands: no control or invisible character, no space other than U+0020. The
-// ranges are those of docs/bundle-format.md.
+// Whether a terminal shows a character or text as it stands: no control or invisible character, no space other than
+// U+0020. The ranges are those of docs/bundle-format.md.
+bool is_printable(char32_t character);
 bool is_printable(std::string_view text);
 
 }  // namespace latentlink

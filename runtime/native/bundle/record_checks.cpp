@@ -31,13 +31,16 @@ std::string clipped(const std::string& text) {
     return first_characters(text, HEAD).append(FILL) + last_characters(text, TAIL);
 }
 
+// A text with escapes for what is unprintable in a bundle: the same in every version of Unicode.
+std::string quoted_text(std::string_view text) { return repr(text, is_printable); }
+
 std::string shortened_text(const std::string& text) {
-    const std::string whole = repr(first_characters(text, MAX_SHORT));
+    const std::string whole = quoted_text(first_characters(text, MAX_SHORT));
     if (character_count(whole) <= MAX_SHORT) return whole;
     // Of a text that is shorter than TAIL, Python's slice `text[len(text) - TAIL:]` counts from its end.
     const std::size_t length = character_count(text);
     const std::size_t tail = length >= TAIL ? TAIL : std::min(length, TAIL - length);
-    return clipped(repr(first_characters(text, HEAD) + last_characters(text, tail)));
+    return clipped(quoted_text(first_characters(text, HEAD) + last_characters(text, tail)));
 }
 
 // Shows values as Python's reprlib does, with lists as tuples where Python holds them as such.

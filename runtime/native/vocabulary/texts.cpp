@@ -60,7 +60,9 @@ std::string escaped(char32_t character) {
 
 }  // namespace
 
-std::string repr(std::string_view text) {
+std::string repr(std::string_view text) { return repr(text, is_shown); }
+
+std::string repr(std::string_view text, bool (*shown)(char32_t)) {
     const bool has_single = text.find('\'') != std::string_view::npos;
     const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
     std::string made(1, quote);
@@ -75,7 +77,7 @@ std::string repr(std::string_view text) {
             made += "\\r";
         } else if (character == '\t') {
             made += "\\t";
-        } else if (is_shown(character)) {
+        } else if (shown(character)) {
             made += before.substr(0, before.size() - text.size());
         } else {
             made += escaped(character);

@@ -11,6 +11,7 @@ namespace latentlink {
 
 // Python's `repr`: characters that cannot be printed are escaped. Bytes that are no UTF-8 are shown as in file names.
 std::string repr(std::string_view text);
+std::string repr(std::string_view text, bool (*shown)(char32_t));  // with escapes for what is not `shown`
 inline std::string repr(const std::string& text) { return repr(std::string_view(text)); }
 std::string repr(double value);
 std::string repr(const Json& value);

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 import regex  # type: ignore[import-untyped]
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from latentlink.engine.bundle import Manifest
-from latentlink.engine.bundle.printable import UNPRINTABLE, is_printable, only_printable
+from latentlink.engine.bundle.printable import UNPRINTABLE, is_printable, only_printable, quoted
 from latentlink.errors import BundleError
 
 SHOWN = regex.compile(r"[\p{L}\p{M}\p{N}\p{P}\p{S} ]")
@@ -45,3 +47,21 @@ def test_a_character_that_a_later_unicode_assigns_is_text(code: int, whole_manif
 
 def test_unprintable_characters_are_left_out_of_a_message() -> None:
     assert only_printable("a\nb\u202ec\U00031350") == "abc\U00031350"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "it's", 'say "a"', "'both\"", "a\\b", "\n\t\r\x00\x1b", "é\u202e\u00ad", "\U0001f600", "\ud800"]
+)
+def test_quoted_text_is_what_repr_makes_of_characters_that_every_version_knows(text: str) -> None:
+    assert quoted(text) == repr(text)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(text=st.text(st.characters(), max_size=200))
+def test_a_value_is_told_in_the_same_words_by_both_readers_whatever_its_characters(
+    whole_manifest: Manifest, text: str
+) -> None:
+    made = whole_manifest.to_json()
+    made["family"] = {text: 1}
+    with pytest.raises(BundleError):
+        Manifest.from_json(made)
