@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ class Built(Material):
     def export(self, model: str) -> Path:
         return bundle_path(model)
 
-    def bundle(self, model: str, target: str, precision: str, *, refit: bool = False) -> Path:
+    def bundle(
+        self, model: str, target: str, precision: str, *, refit: bool = False, options: Sequence[str] = ()
+    ) -> Path:
         return self.folder
 
 

@@ -67,7 +67,7 @@ def test_cuda_is_checked_before_any_target_and_what_is_not_installed_is_not_run(
         ("tensorrt-rtx", "build", "failed"),
         ("tensorrt-rtx", "pictures", "not run"),
     ]
-    assert found[1].figures["launch_ms"] >= 0
+    assert float(found[1].figures["launch_ms"]) >= 0
     assert {check.verdict for check in found if check.target == "ort-cuda"} == {"not run"}
     assert "onnxruntime-gpu is not installed" in next(c.reason for c in found if c.target == "ort-cuda")
     assert max(steps) <= 120
