@@ -222,9 +222,13 @@ CHECKS: Mapping[str, Callable[[Subject], Figures]] = {
 
 def run_check(name: str, subject: Subject) -> Check:
     """Run one check; any error becomes its verdict."""
-    head = _head(name, subject)
+    return judged(_head(name, subject), partial(CHECKS[name], subject))
+
+
+def judged(head: Check, check: Callable[[], Figures]) -> Check:
+    """What a check finds; any error becomes its verdict."""
     try:
-        return replace(head, verdict="passed", figures=CHECKS[name](subject))
+        return replace(head, verdict="passed", figures=check())
     except CheckNotRun as error:
         return replace(head, reason=str(error))
     except CheckFailed as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from latentlink.bench.cost import run_within
-from latentlink.bench.gpu.checks import missing_reason, run_check
+from latentlink.bench.gpu.checks import judged, missing_reason, run_check
 from latentlink.bench.gpu.findings import Check, Figures
 from latentlink.bench.gpu.material import Material
 from latentlink.bench.gpu.subject import CheckFailed, CheckNotRun, Subject, engines, open_engine
@@ -43,7 +43,7 @@ class Step(NamedTuple):
     Args:
         head: Name, target and precision of what is found.
         seconds: Time limit.
-        check: Returns the figures, in a process of its own.
+        check: Returns the finding, in a process of its own.
     """
 
     head: Check
@@ -199,16 +199,4 @@ def _seconds(do: Callable[[], object], times: int) -> list[float]:
 
 def _step(name: str, target: str, seconds: float, check: Callable[[], Figures]) -> Step:
     head = Check(name=name, target=target, precision="", verdict="not run")
-    return Step(head, seconds, partial(_checked, head, check))
-
-
-def _checked(head: Check, check: Callable[[], Figures]) -> Check:
-    """The finding of a check; any error becomes its verdict."""
-    try:
-        return replace(head, verdict="passed", figures=check())
-    except CheckNotRun as error:
-        return replace(head, reason=str(error))
-    except CheckFailed as error:
-        return replace(head, verdict="failed", reason=str(error), figures=error.figures)
-    except Exception as error:
-        return replace(head, verdict="failed", reason=f"{type(error).__name__}: {error}")
+    return Step(head, seconds, partial(judged, head, check))

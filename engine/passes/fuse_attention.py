@@ -130,9 +130,9 @@ def _match_transposed_keys(value: ir.Value) -> ir.Value | None:
     return inner.inputs[0] if inner is not None else None
 
 
-def _sizes(value: ir.Value) -> tuple[int, int] | None:
+def _sizes(value: ir.Value | None) -> tuple[int, int] | None:
     """Heads and width of `[N, heads, L, width]`; None if they are not known."""
-    if value.shape is None or len(value.shape) != 4:
+    if value is None or value.shape is None or len(value.shape) != 4:
         return None
     heads, width = value.shape[1], value.shape[3]
     return (heads, width) if isinstance(heads, int) and isinstance(width, int) else None

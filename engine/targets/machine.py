@@ -63,7 +63,7 @@ class Machine:
 
     def version(self, package: Package) -> str | None:
         """Installed version of a package, or None."""
-        names = (package.library,) if package.library else package.distributions
+        names = (package.soname,) if package.soname else package.distributions
         return next((self.versions[name] for name in names if name in self.versions), None)
 
 
@@ -73,7 +73,7 @@ def this_machine() -> Machine:
     packages = {p for target in TARGETS.values() for p in (*target.packages, *target.runtime_packages)}
     names = {name for package in packages for name in package.distributions}
     found = {name: version for name in names if (version := _version(name)) is not None}
-    for library in {package.library for package in packages} - {""}:
+    for library in {package.soname for package in packages} - {""}:
         if (path := library_file(library)) is not None:
             found[library] = _library_version(path, library)
     processor, instructions = _processor()

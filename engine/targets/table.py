@@ -16,14 +16,14 @@ class Package:
         install: Command that installs it.
         pin: Command that installs the release `{}`, if an engine opens only with the release that built it; empty if
             it also opens with later ones.
-        library: The library that counts, where another one is linked with it: a distribution may bring a later one.
+        soname: The library that counts, where another one is linked with it: a distribution may bring a later one.
     """
 
     title: str
     distributions: tuple[str, ...]
     install: str
     pin: str = ""
-    library: str = ""
+    soname: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ TENSORRT = Package(
     pin="pip install tensorrt=={}",
 )
 # What onnxruntime-gpu is linked with; `pip install tensorrt` brings version 11.
-TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'", library="libnvinfer.so.10")
+TENSORRT_10 = replace(TENSORRT, install="pip install 'tensorrt<11'", soname="libnvinfer.so.10")
 TENSORRT_RTX = Package(
     title="TensorRT-RTX",
     distributions=("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"),

@@ -27,7 +27,7 @@ EVERYTHING = {
     name: "1.0"
     for target in TARGETS.values()
     for package in (*target.packages, *target.runtime_packages)
-    for name in (*package.distributions, package.library)
+    for name in (*package.distributions, package.soname)
 }
 
 

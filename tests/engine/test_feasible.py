@@ -16,7 +16,7 @@ from latentlink.errors import PreflightError, UsageError
 
 GPU = Gpu(name="an Ada GPU", capability=(8, 9), memory=1 << 34)
 PACKAGES = [package for target in TARGETS.values() for package in target.packages]
-VERSIONS = {name: "1.0" for package in PACKAGES for name in (*package.distributions, package.library)}
+VERSIONS = {name: "1.0" for package in PACKAGES for name in (*package.distributions, package.soname)}
 
 
 @pytest.fixture

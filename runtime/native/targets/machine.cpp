@@ -95,8 +95,8 @@ bool is_asked_for(std::string_view instruction) {
 }  // namespace
 
 std::optional<std::string> Machine::version(const Package& package) const {
-    if (!package.library.empty()) {
-        const auto found = versions.find(package.library);
+    if (!package.soname.empty()) {
+        const auto found = versions.find(package.soname);
         return found == versions.end() ? std::nullopt : std::optional(found->second);
     }
     for (const std::string_view name : package.distributions) {

@@ -24,7 +24,7 @@ const Package TENSORRT_10{.title = TENSORRT.title,
                           .distributions = TENSORRT.distributions,
                           .install = "pip install 'tensorrt<11'",
                           .pin = TENSORRT.pin,
-                          .library = "libnvinfer.so.10"};
+                          .soname = "libnvinfer.so.10"};
 const Package TENSORRT_RTX{
     .title = "TensorRT-RTX",
     .distributions = {"tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings", "tensorrt-rtx"},

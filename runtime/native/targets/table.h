@@ -18,7 +18,7 @@ struct Package {
     // Command that installs the release `{}` or `{0}`, if an engine opens only with the release that built it; empty if
     // it also opens with later ones.
     std::string_view pin = "";
-    std::string_view library = "";  // that counts, where another one is linked with it
+    std::string_view soname = "";  // of the library that counts, where another one is linked with it
 };
 
 // What only Python needs to open an engine is not in it.

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from latentlink.bench.cost import ProcessFailed
 from latentlink.bench.gpu import __main__ as main
 from latentlink.bench.gpu import first
+from latentlink.bench.gpu.checks import judged
 from latentlink.bench.gpu.findings import Check
 from latentlink.bench.gpu.material import Material
 from latentlink.engine.targets import Machine
@@ -95,7 +96,7 @@ def test_what_has_not_begun_in_time_is_not_run(tmp_path: Path, steps: list[float
 def test_a_gpu_that_fails_is_told(broken: Error, gpu: FakeCuda) -> None:
     gpu.broken = broken
     head = Check(name="cuda", target="", precision="", verdict="not run")
-    found = first._checked(head, first.cuda)
+    found = judged(head, first.cuda)
     assert found.verdict == "failed"
     assert broken.name in found.reason
 
